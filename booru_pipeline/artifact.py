@@ -1,0 +1,160 @@
+"""Publishing an artifact: written aside, then renamed, with a record of what it was made from.
+
+A kill at any moment leaves either the former artifact or the new one under the final name, never half of one.
+"""
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+
+from booru_pipeline.errors import BooruError
+
+_LOCK: Final = "lock"
+_RECORD: Final = "record.json"
+_DISK_ERRORS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+
+
+def fingerprint(*parts: Any) -> str:
+    """A short stable hash (16 hex digits) of JSON-serialisable parts."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What an artifact was made from, kept in the artifact.
+
+    Attributes:
+        stage: The asset's name.
+        release: The release's key.
+        key: A hash of everything below that decides the content, upstream artifacts included: as long as it is the key
+            that the present inputs and options give, the artifact is fresh.
+        inputs: Fingerprints or keys of what it was made from, by name.
+        options: The options it was made with.
+        also_read: Keys of earlier releases' artifacts that were read too. They do not enter the key: a corrected early
+            release does not by itself redo all later ones.
+    """
+
+    stage: str
+    release: str
+    key: str
+    inputs: dict[str, str]
+    options: dict[str, Any]
+    also_read: dict[str, str] = field(default_factory=dict)
+
+    def write(self, folder: Path) -> None:
+        """Keep the record in an artifact that is a folder."""
+        (folder / _RECORD).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    def write_table(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Keep the record in an artifact that is a DuckDB file."""
+        connection.execute(
+            "CREATE TABLE record AS SELECT $content::JSON AS content", {"content": json.dumps(asdict(self))}
+        )
+
+
+def read_record(artifact: Path) -> Record | None:
+    """The record of an artifact, or None if there is no artifact, or something without a record in its place."""
+    try:
+        if artifact.is_dir():
+            content = (artifact / _RECORD).read_text(encoding="utf-8")
+        elif artifact.is_file():
+            with duckdb.connect(str(artifact), read_only=True) as connection:
+                [(content,)] = connection.execute("SELECT content FROM record").fetchall()
+        else:
+            return None
+        return Record(**json.loads(content))
+    except (OSError, ValueError, TypeError, duckdb.Error):
+        return None
+
+
+@contextmanager
+def staged(final: Path, staging: Path) -> Iterator[Path]:
+    """Give a path to write an artifact to, and publish it as `final` when the block ends without an error.
+
+    Args:
+        final: The artifact's name, a file or a folder; the former one is replaced.
+        staging: A folder on the same file system, made if it is not there.
+
+    Yields:
+        A path with the same file name as `final` that does not exist yet. Write a file or make a folder there.
+
+    Raises:
+        BooruError: The folder cannot be written, or the disk is full.
+    """
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        staging.mkdir(parents=True, exist_ok=True)
+        workspace, lock = _open_workspace(staging, f"{final.parent.name}-{final.stem}-")
+    except OSError as error:
+        raise BooruError(
+            f"cannot write to {error.filename or staging}: {error.strerror}. "
+            "Make it writable, or choose another home with --home or BOORU_HOME."
+        ) from error
+    try:
+        draft = workspace / final.name
+        yield draft
+        _publish(draft, final, workspace)
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS:
+            raise
+        raise BooruError(
+            f"cannot write {final}: {error.strerror}. Free some space or choose another home with --home; "
+            "the former artifact, if there was one, is untouched."
+        ) from error
+    finally:
+        shutil.rmtree(workspace, ignore_errors=True)
+        os.close(lock)
+
+
+def _open_workspace(staging: Path, prefix: str) -> tuple[Path, int]:
+    """Make a folder and hold its lock, which the kernel drops with the process: an unheld one marks a dead writer's."""
+    with (staging / "gate").open("w") as gate:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        _sweep(staging)
+        workspace = Path(tempfile.mkdtemp(prefix=prefix, dir=staging))
+        lock = os.open(workspace / _LOCK, os.O_CREAT | os.O_RDWR)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    return workspace, lock
+
+
+def _sweep(staging: Path) -> None:
+    """Remove what killed writers left. The caller holds the gate, so that no workspace is half made."""
+    for workspace in (path for path in staging.iterdir() if path.is_dir()):
+        lock = os.open(workspace / _LOCK, os.O_CREAT | os.O_RDWR)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(workspace, ignore_errors=True)
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(lock)
+
+
+def _publish(draft: Path, final: Path, workspace: Path) -> None:
+    for path in [draft, *draft.rglob("*")] if draft.is_dir() else [draft]:
+        _flush(path)
+    if final.is_dir():
+        # rename(2) does not replace a folder that has files in it, so the former one steps aside first.
+        os.replace(final, workspace / "former")
+    os.replace(draft, final)
+    _flush(final.parent)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

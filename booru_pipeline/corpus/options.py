@@ -1,0 +1,11 @@
+"""What can be set about the training shards."""
+
+from pydantic import BaseModel, Field
+
+
+class ShardOptions(BaseModel, frozen=True):
+    """How posts are split and stored. Changing the shares or the salt moves posts between sides, so do it once."""
+
+    validation_share: float = Field(0.05, ge=0, lt=0.5, description="Share of pictures in the validation split.")
+    test_share: float = Field(0.05, ge=0, lt=0.5, description="Share of pictures in the test split.")
+    salt: str = Field("booru", description="Mixed into the hash that splits: another salt, another split.")

@@ -1,0 +1,132 @@
+"""A tag table as training shards: Parquet files of posts, with a manifest."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+
+from booru_pipeline import sql
+from booru_pipeline.artifact import Record, staged
+from booru_pipeline.corpus.options import ShardOptions
+from booru_pipeline.errors import BooruError
+
+_MANIFEST: Final = "manifest.json"
+
+
+@dataclass(frozen=True)
+class ShardManifest:
+    """What a folder of shards holds.
+
+    Attributes:
+        release: The release's key.
+        posts: Rows.
+        tags: Tags over all rows.
+        splits: By split: posts, pictures and tags.
+        files: Rows are in these, in reading order.
+        content_sha256: Over the files' bytes in that order.
+    """
+
+    release: str
+    posts: int
+    tags: int
+    splits: dict[str, dict[str, int]]
+    files: list[str]
+    content_sha256: str
+
+
+def build_shards(tag_table: Path, final: Path, staging: Path, options: ShardOptions, record: Record) -> ShardManifest:
+    """Write a tag table's posts as Parquet.
+
+    Columns: booru, fid, release, split (train, validation, test), group_md5 (of the picture), tags (list of string,
+    alphabetical), categories (list of int8, parallel to tags; -1 is uncatalogued).
+
+    Args:
+        tag_table: A release's DuckDB file.
+        final: The folder to publish.
+        staging: Where it is written first.
+        options: Shares of the split.
+        record: What the shards are made from; its release is written into the rows.
+
+    Raises:
+        BooruError: There is no tag table.
+    """
+    with staged(final, staging) as draft, duckdb.connect() as connection:
+        attach(connection, tag_table)
+        sql.run(connection, "training_shards", "posts", release=record.release, **options.model_dump())
+        rows = sql.run(connection, "training_shards", "splits").fetchall()
+        splits = {split: {"posts": posts, "pictures": pictures, "tags": tags} for split, posts, pictures, tags in rows}
+        sql.run(connection, "training_shards", "write", folder=str(draft)).fetchall()
+        files = _in_order(draft)
+        manifest = ShardManifest(
+            release=record.release,
+            posts=sum(split["posts"] for split in splits.values()),
+            tags=sum(split["tags"] for split in splits.values()),
+            splits=splits,
+            files=[file.name for file in files],
+            content_sha256=_hash(files),
+        )
+        (draft / _MANIFEST).write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
+        record.write(draft)
+    return manifest
+
+
+def read_manifest(shards: Path) -> ShardManifest:
+    """The manifest of a folder of shards.
+
+    Raises:
+        BooruError: There are no shards there.
+    """
+    try:
+        content: dict[str, Any] = json.loads((shards / _MANIFEST).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BooruError(
+            f"there are no training shards at {shards}. Make them with `booru run --to training_shards`."
+        ) from error
+    return ShardManifest(**content)
+
+
+def shard_files(*shards: Path) -> list[str]:
+    """Paths of the Parquet files of several folders of shards, in reading order."""
+    return [str(folder / name) for folder in shards for name in read_manifest(folder).files]
+
+
+def attach(connection: duckdb.DuckDBPyConnection, tag_table: Path) -> None:
+    """Attach a tag table read-only, as `source`.
+
+    Raises:
+        BooruError: There is none.
+    """
+    if not tag_table.is_file():
+        raise BooruError(f"there is no tag table at {tag_table}. Make it with `booru run --to tag_table`.")
+    path = str(tag_table).replace("'", "''")  # ATTACH takes no parameter
+    connection.execute(f"ATTACH '{path}' AS source (READ_ONLY)")
+
+
+def count_lost(shards: Path, tag_table: Path) -> dict[str, int]:
+    """Posts and tags of the tag table that are not in the shards; both are 0 in good shards."""
+    with duckdb.connect() as connection:
+        attach(connection, tag_table)
+        [(posts, tags)] = sql.run(connection, "training_shards", "lost_posts", shards=shard_files(shards)).fetchall()
+    return {"posts": posts, "tags": tags}
+
+
+def count_straddling(*shards: Path) -> int:
+    """Pictures on more than one side of the split, over several releases' shards; 0 unless the options changed."""
+    with duckdb.connect() as connection:
+        [(pictures,)] = sql.run(connection, "training_shards", "straddling", shards=shard_files(*shards)).fetchall()
+    return int(pictures)
+
+
+def _in_order(folder: Path) -> list[Path]:
+    return sorted(folder.glob("posts-*.parquet"), key=lambda file: int(file.stem.removeprefix("posts-")))
+
+
+def _hash(files: list[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()

@@ -1,0 +1,29 @@
+"""What can be set about the vocabulary and the dataset."""
+
+from pydantic import BaseModel, Field
+
+from booru_pipeline.labels.category import Category
+
+
+class VocabularyOptions(BaseModel, frozen=True):
+    """Which tags become labels."""
+
+    min_general_posts: int = Field(
+        10, ge=1, description="A general tag needs this many posts, over all releases so far. The origin's was 31."
+    )
+    min_name_posts: int = Field(
+        10, ge=1, description="An artist, copyright or character tag needs this many posts. The origin's was 83."
+    )
+    categories: list[int] = Field(
+        [Category.GENERAL, Category.COPYRIGHT, Category.CHARACTER],
+        description="Categories that are learned: 0 general, 1 artist, 3 copyright, 4 character, 5 meta, "
+        "-1 uncatalogued. Artist and meta tags say nothing about what a picture shows.",
+    )
+
+
+class DatasetOptions(BaseModel, frozen=True):
+    """Which posts become captions."""
+
+    min_labels: int = Field(
+        4, ge=2, description="Posts with fewer labels of the vocabulary are left out, as the origin did."
+    )

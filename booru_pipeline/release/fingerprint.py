@@ -1,0 +1,54 @@
+"""What a release's bytes are, without reading them again when nothing touched the files."""
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from booru_pipeline.artifact import fingerprint
+from booru_pipeline.release.find import Release
+
+
+def release_fingerprint(release: Release, cache: Path) -> str:
+    """A hash of both files' names and contents (16 hex digits).
+
+    Args:
+        release: A complete release.
+        cache: A JSON file of hashes by path, size, times and inode. A file is read only if one of these changed; the
+            change time is among them, which no program can set back.
+    """
+    known = _read_cache(cache)
+    hashes: dict[str, str] = {}
+    fresh: dict[str, list[object]] = {}
+    for path in (release.files, release.tags):
+        stat = path.stat()
+        marks = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+        entry = known.get(str(path.resolve()))
+        if entry and entry[:-1] == marks:
+            hashes[path.name] = str(entry[-1])
+        else:
+            with path.open("rb") as file:
+                hashes[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+            fresh[str(path.resolve())] = [*marks, hashes[path.name]]
+    if fresh:
+        _write_cache(cache, {**known, **fresh})
+    return fingerprint(release.key, hashes)
+
+
+def _read_cache(cache: Path) -> dict[str, list[object]]:
+    try:
+        known = json.loads(cache.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # a cache: without it, the files are read
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _write_cache(cache: Path, known: dict[str, list[object]]) -> None:
+    try:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=cache.parent, delete=False, encoding="utf-8") as file:
+            json.dump(known, file, indent=0)
+        os.replace(file.name, cache)
+    except OSError:
+        pass  # the artifacts' own writing says what is wrong with the home

@@ -1,0 +1,42 @@
+"""The statements under `sql/`: plain DuckDB SQL, one purpose each, inputs through `getvariable()`."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+_PACKAGE = Path(__file__).parent
+_INSTALLED = _PACKAGE / "_sql"  # where the wheel puts the folder; a checkout has it beside the package
+SQL_FOLDER = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent / "sql"
+
+
+@cache
+def statement(stage: str, name: str) -> str:
+    """The text of `sql/<stage>/<name>.sql`."""
+    return (SQL_FOLDER / stage / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def run(connection: duckdb.DuckDBPyConnection, stage: str, name: str, **variables: Any) -> duckdb.DuckDBPyConnection:
+    """Set the variables that a statement reads, and execute it.
+
+    Args:
+        connection: Where it runs; the variables stay set on it.
+        stage: The folder under `sql/`.
+        name: The file without `.sql`; it may hold several statements, the last one's result is returned.
+        variables: Inputs that the statement reads through `getvariable()`.
+    """
+    _set(connection, variables)
+    return connection.execute(statement(stage, name))
+
+
+def table(connection: duckdb.DuckDBPyConnection, stage: str, name: str, **variables: Any) -> pa.Table:
+    """Set the variables that a query reads, and give its result as an Arrow table. See `run`."""
+    _set(connection, variables)
+    return connection.sql(statement(stage, name)).to_arrow_table()
+
+
+def _set(connection: duckdb.DuckDBPyConnection, variables: dict[str, Any]) -> None:
+    for variable, value in variables.items():
+        connection.execute(f"SET VARIABLE {variable} = $value", {"value": value})

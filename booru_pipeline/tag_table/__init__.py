@@ -1,0 +1,1 @@
+"""Raw TSV to the tag table: one DuckDB file a release, every line accounted for."""

@@ -1,0 +1,15 @@
+"""What can be set about loading a release."""
+
+from pydantic import BaseModel, Field
+
+
+class TagTableOptions(BaseModel, frozen=True):
+    """How a raw release becomes a tag table."""
+
+    max_reject_share: float = Field(
+        0.005,
+        ge=0,
+        le=1,
+        description="Share of a file's lines that may be unusable. Above it the load fails, names the first ten, and "
+        "keeps the former table.",
+    )

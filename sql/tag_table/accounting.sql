@@ -1,0 +1,4 @@
+-- What became of the lines of each file.
+SELECT source, lines_read, header, kept, duplicates, rejected, blank
+FROM accounting
+ORDER BY source;
