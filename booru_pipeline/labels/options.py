@@ -2,8 +2,6 @@
 
 from pydantic import BaseModel, Field
 
-from booru_pipeline.labels.category import Category
-
 
 class VocabularyOptions(BaseModel, frozen=True):
     """Which tags become labels."""
@@ -15,7 +13,7 @@ class VocabularyOptions(BaseModel, frozen=True):
         10, ge=1, description="An artist, copyright or character tag needs this many posts. The origin's was 83."
     )
     categories: list[int] = Field(
-        [Category.GENERAL, Category.COPYRIGHT, Category.CHARACTER],
+        [0, 3, 4],
         description="Categories that are learned: 0 general, 1 artist, 3 copyright, 4 character, 5 meta, "
         "-1 uncatalogued. Artist and meta tags say nothing about what a picture shows.",
     )

@@ -14,10 +14,11 @@ from booru_pipeline.release.header import read_header
 from booru_pipeline.tag_table.lines import read_lines
 from booru_pipeline.tag_table.options import TagTableOptions
 
-FILES_COLUMNS: Final = (
-    "booru fid file_name torr_md5 orig_ext orig_md5 file_size img_size_torr jq torr_path tags_copyr tags_char tags_artist"
-).split()
-TAGS_COLUMNS: Final = "booru fid tag tag_id tag_cat danb_fr".split()
+FILES_COLUMNS: Final = [
+    *["booru", "fid", "file_name", "torr_md5", "orig_ext", "orig_md5", "file_size", "img_size_torr", "jq", "torr_path"],
+    *["tags_copyr", "tags_char", "tags_artist"],
+]
+TAGS_COLUMNS: Final = ["booru", "fid", "tag", "tag_id", "tag_cat", "danb_fr"]
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,15 @@
--- How many posts have all of `given`, and how many of these have each of `candidates` too.
--- In:  shards      list of Parquet files
---      given       list of labels
---      candidates  list of labels
--- Out: one row a candidate: candidate, together, given.
-WITH rows AS (
+-- How many posts have all the given labels, and how many of these have each candidate too: one row a candidate.
+-- Reads: variables shards (list of Parquet files), given, candidates (lists of labels).
+
+WITH listings AS (
     SELECT booru, fid, release, tags FROM read_parquet(getvariable('shards'))
 ),
--- A post may be listed in several releases, and its latest listing counts. Only posts that have the labels in some
--- listing can matter, which spares grouping all of them.
+-- A post that is listed again in a later release counts once, as it is there. Only posts that have the labels in some
+-- listing can matter, which spares grouping all the others.
 latest AS (
     SELECT arg_max(tags, row(release[:4], length(release), release)) AS tags
-    FROM rows
-    SEMI JOIN (SELECT booru, fid FROM rows WHERE list_has_all(tags, getvariable('given'))) USING (booru, fid)
+    FROM listings
+    SEMI JOIN (SELECT booru, fid FROM listings WHERE list_has_all(tags, getvariable('given'))) USING (booru, fid)
     GROUP BY booru, fid
 ),
 posts AS (

@@ -1,0 +1,49 @@
+# Two commands set everything up: `make demo` and `make test`.
+
+PYTHON ?= python3.11
+VENV ?= .venv
+export BOORU_RAW ?= booru_raw
+export BOORU_HOME ?= booru_home
+
+BOORU = $(VENV)/bin/booru
+INSTALLED = $(VENV)/.installed
+
+.PHONY: demo dev test lint format bench clean
+
+demo: $(INSTALLED)  ## sample releases, the whole graph, and what usada_pekora implies
+	$(BOORU) sample
+	$(BOORU) run
+	$(BOORU) suggest usada_pekora
+	@echo "The report: $$($(BOORU) report)"
+	@echo "The runs, with figures and plots, in the web UI: make dev"
+
+dev: $(INSTALLED)  ## the Dagster web UI on the same home
+	$(BOORU) dev
+
+test: lint  ## lint, types, layers, then every test
+	$(VENV)/bin/pytest
+
+lint: $(INSTALLED)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+format: $(INSTALLED)
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+bench: $(INSTALLED)  ## every benchmark; results go to standard output
+	@for script in benchmarks/*.py; do echo "== $$script"; $(VENV)/bin/python $$script || exit 1; done
+
+clean:  ## the virtual environment; samples and artifacts stay
+	rm -rf $(VENV)
+
+# The versions are pinned, so that a demo works next year as it does today. pip takes torch first: on a machine without a
+# GPU its own index may then offer the CPU build.
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --upgrade pip
+	$(VENV)/bin/pip install --quiet --constraint constraints.txt torch
+	$(VENV)/bin/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@

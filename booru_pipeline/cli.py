@@ -1,0 +1,326 @@
+"""The command `booru`. Heavy imports wait until a command needs them."""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from booru_pipeline.errors import BooruError
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from booru_pipeline.run import Progress
+    from booru_pipeline.settings import Settings
+    from booru_pipeline.stages import Stage
+
+app = typer.Typer(
+    name="booru",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="""Learn what one booru tag implies about the others.
+
+Releases become a tag table, training shards, a checked dataset, a fine-tuned T5 and an evaluation report.
+
+**First time:** `booru sample`, then `booru run`, then `booru suggest usada_pekora`. The same runs, with their figures
+and plots, are in the web UI: `booru dev`.
+
+**Settings** come from flags, then the environment (`BOORU_RAW`, `BOORU_HOME`, `BOORU_PRESET`,
+`BOORU_CHECKPOINT__TIME_LIMIT_S` …), then `booru.toml` in the working directory.
+""",
+)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+Raw = Annotated[Path | None, typer.Option("--raw", help="Folder of releases. [BOORU_RAW, ./booru_raw]")]
+Home = Annotated[Path | None, typer.Option("--home", help="Folder of artifacts. [BOORU_HOME, ./booru_home]")]
+
+
+def main() -> None:
+    """Run the command; a `BooruError` becomes a message and exit status 1."""
+    try:
+        app()
+    except BooruError as error:
+        message = str(error)
+    # Outside the handler the exception's frames are gone, and with them what they hold: DuckDB complains otherwise.
+    err.print(f"[bold red]booru:[/] {_escape(message)}", soft_wrap=True)
+    sys.exit(1)
+
+
+@app.command()
+def sample(
+    raw: Raw = None,
+    release: Annotated[
+        list[str] | None, typer.Option("--release", help="Release to make; may be repeated. [2021a and 2021b]")
+    ] = None,
+    posts: Annotated[int, typer.Option(help="Posts a release.")] = 1500,
+    seed: Annotated[int, typer.Option(help="Another seed, another world.")] = 0,
+    gzip: Annotated[bool, typer.Option("--gzip", help="Write .tsv.gz.")] = False,
+) -> None:
+    """Write small releases in the exact raw format, so that everything can be tried offline.
+
+    Example: `booru sample --posts 300 --release 2021a`
+    """
+    from booru_pipeline.sample import generate
+
+    folder = _settings(raw=raw).raw_folder
+    for truth in generate(folder, releases=release or ["2021a", "2021b"], posts=posts, seed=seed, compress=gzip):
+        out.print(f"{truth.release}: {truth.files_good:,} posts, {truth.tags_good:,} tag rows")
+    out.print(f"in {folder}", soft_wrap=True)
+
+
+@app.command()
+def releases(raw: Raw = None, home: Home = None) -> None:
+    """Show which releases are found, and what is made of each."""
+    from booru_pipeline.release.find import find_releases
+    from booru_pipeline.release.fingerprint import release_fingerprint
+    from booru_pipeline.stages import Stage, release_status
+
+    settings = _settings(raw=raw, home=home)
+    found = find_releases(settings.raw_folder)
+    marks = {"fresh": "[green]fresh[/]", "stale": "[yellow]stale[/]", "missing": "[dim]-[/]"}
+    table = Table("release", *[stage.value.replace("_", "\n") for stage in Stage])
+    notes = []
+    for release in found.releases:
+        fingerprint = release_fingerprint(release, settings.lake.raw_fingerprints)
+        statuses = release_status(settings.lake, release.key, fingerprint, settings)
+        table.add_row(release.key, *[marks[status.state] for status in statuses])
+        notes += [f"{release.key} {status.stage.value}: {status.why}" for status in statuses if status.why]
+    out.print(table)
+    for note in notes:
+        out.print(f"[yellow]stale[/] {_escape(note)}", soft_wrap=True)
+    for item in found.incomplete:
+        err.print(f"[yellow]{_escape(item.problem)}[/]", soft_wrap=True)
+    if not found.releases:
+        raise BooruError(f"there is no whole release in {settings.raw_folder}. Make a sample with `booru sample`.")
+
+
+@app.command()
+def run(
+    release: Annotated[
+        list[str] | None, typer.Option("--release", help="Release to make; may be repeated. All by default.")
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            help="Last stage: tag_table, training_shards, vocabulary, tokenized_dataset, checkpoint, "
+            "or evaluation_report, the default.",
+        ),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="Base model: tiny, t5-small, t5-v1_1-small, t5-v1_1-base, flan-t5-base, a local folder or a hub name."
+        ),
+    ] = None,
+    time_limit: Annotated[float | None, typer.Option(help="Seconds of training a release.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be made and why, and make nothing.")
+    ] = False,
+    raw: Raw = None,
+    home: Home = None,
+) -> None:
+    """Make what is missing or out of date, release after release.
+
+    Examples: `booru run`, `booru run --release 2021a --to tag_table`, `booru run --preset t5-small`
+    """
+    from booru_pipeline.stages import Stage
+
+    last = _stage(to) if to else list(Stage)[-1]
+    training = {} if time_limit is None else {"time_limit_s": time_limit}
+    settings = _settings(raw=raw, home=home, preset=preset, checkpoint=training or None)
+    from booru_pipeline.run import make_plan, run_plan  # imports Dagster
+
+    plan = make_plan(settings, release or [], last)
+    for item in plan.releases:
+        if not item.due:
+            out.print(f"{item.release.key}  nothing to do: {last.value} and all before it are fresh")
+        elif dry_run:
+            for status in item.statuses:
+                if status.stage in item.due:
+                    out.print(
+                        f"{item.release.key}  {status.stage.value}: {status.state} {_escape(status.why)}",
+                        soft_wrap=True,
+                    )
+    run_plan(settings, plan if not dry_run else type(plan)([], plan.problems), _console_progress())
+    made = [item for item in plan.releases if item.due]
+    if made and not dry_run and last == list(Stage)[-1]:
+        _show_report(settings, plan.releases[-1].release.key)
+
+
+@app.command()
+def suggest(
+    tags: Annotated[list[str], typer.Argument(help="Tags that a picture has; aliases are understood.")],
+    top: Annotated[int, typer.Option(help="How many suggestions.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    release: Annotated[
+        str | None, typer.Option("--release", help="Ask this release's checkpoint; the newest by default.")
+    ] = None,
+    raw: Raw = None,
+    home: Home = None,
+) -> None:
+    """Say what these tags imply, with probability and how often they stand together.
+
+    Examples: `booru suggest usada_pekora`, `booru suggest hatsune_miku outdoors --top 20 --json`
+    """
+    settings = _settings(raw=raw, home=home)
+    from booru_pipeline.suggest.newest import newest_checkpoint, shards_up_to
+
+    key = newest_checkpoint(settings.lake, release)
+    from booru_pipeline.labels.aliases import load_aliases
+    from booru_pipeline.suggest.suggest import suggest as ask
+
+    suggestions = ask(
+        tags,
+        checkpoint=settings.lake.checkpoint(key),
+        shards=shards_up_to(settings.lake, key),
+        aliases=load_aliases(settings.raw_folder),
+        top=top,
+    )
+    if as_json:
+        print(json.dumps([vars(item) for item in suggestions], indent=2, ensure_ascii=False))
+        return
+    table = Table("tag", "probability", "category", "seen together", title=f"{_escape(' '.join(tags))} ({key})")
+    for column in (1, 3):
+        table.columns[column].justify = "right"
+    for item in suggestions:
+        together = f"{item.together:,} of {item.given:,}"
+        table.add_row(_escape(item.tag), f"{item.probability:.1%}", item.category, together)
+    out.print(table)
+
+
+@app.command("sql")
+def sql_command(
+    query: Annotated[
+        str | None, typer.Argument(help="A DuckDB query; read from the terminal if none is given.")
+    ] = None,
+    raw: Raw = None,
+    home: Home = None,
+) -> None:
+    """Query the tag tables of all releases, attached read-only, as `files` and `tags`.
+
+    Each release is also there by itself, as `"2021a".files`. Example:
+    `booru sql "select tag, count(*) from tags group by tag order by 2 desc limit 10"`
+    """
+    import duckdb as engine
+
+    from booru_pipeline.tag_table.attach import attach_all
+
+    lake = _settings(raw=raw, home=home).lake
+    with engine.connect() as connection:
+        keys = attach_all(connection, lake)
+        if query is not None or not sys.stdin.isatty():
+            _execute(connection, query if query is not None else sys.stdin.read())
+            return
+        out.print(f"files and tags of {', '.join(keys)}. End a query with ; and leave with Ctrl-D.")
+        _prompt(lambda text: _execute(connection, text))
+
+
+@app.command()
+def dev(
+    raw: Raw = None,
+    home: Home = None,
+    port: Annotated[int, typer.Option(help="Port of the web UI.")] = 3000,
+    host: Annotated[str, typer.Option(help="Address that the web UI listens on.")] = "127.0.0.1",
+) -> None:
+    """Open the Dagster web UI on the project's history; the sensor looks for new releases meanwhile."""
+    from booru_pipeline.instance import prepare_dagster_home
+
+    settings = _settings(raw=raw, home=home)
+    prepare_dagster_home(settings.lake)
+    os.environ["BOORU_RAW"] = str(settings.raw_folder)
+    os.environ["BOORU_HOME"] = str(settings.lake.home)
+    dagster = Path(sys.executable).with_name("dagster")
+    arguments = ["dev", "-m", "booru_pipeline.definitions", "-h", host, "-p", str(port)]
+    os.execv(dagster, [str(dagster), *arguments])
+
+
+def _settings(**flags: Any) -> "Settings":
+    from booru_pipeline.settings import load_settings
+
+    return load_settings(**flags)
+
+
+def _stage(name: str) -> "Stage":
+    from booru_pipeline.stages import Stage
+
+    try:
+        return Stage(name)
+    except ValueError:
+        raise BooruError(f"there is no stage {name!r}. Choose one of {', '.join(Stage)}.") from None
+
+
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def _console_progress() -> "Progress":
+    from booru_pipeline.run import Progress
+
+    class Shown(Progress):
+        def started(self, release: str, stage: "Stage") -> None:
+            out.print(f"{release}  {stage.value} …", soft_wrap=True)
+
+        def made(self, release: str, stage: "Stage", seconds: float, metadata: dict[str, Any]) -> None:
+            out.print(f"{release}  [green]{stage.value}[/] in {seconds:.1f} s{_figures(metadata)}", soft_wrap=True)
+
+        def said(self, release: str, message: str, level: int) -> None:
+            if level >= logging.INFO:
+                colour = "red" if level >= logging.ERROR else "yellow" if level >= logging.WARNING else "dim"
+                out.print(f"{release}  [{colour}]  {_escape(message)}[/]", soft_wrap=True)
+
+        def checked(self, release: str, check: str, passed: bool) -> None:
+            if not passed:
+                out.print(f"{release}  [red]  check failed: {check}[/]", soft_wrap=True)
+
+    return Shown()
+
+
+def _figures(metadata: dict[str, Any]) -> str:
+    numbers = {name: value for name, value in metadata.items() if isinstance(value, int | float)}
+    parts = [f"{name.removeprefix('dagster/').replace('_', ' ')} {value:,.6g}" for name, value in numbers.items()]
+    return f"  ({', '.join(parts[:4])})" if parts else ""
+
+
+def _show_report(settings: "Settings", key: str) -> None:
+    report = settings.lake.evaluation_report(key) / "report.html"
+    out.print(f"report of {key}: {report}", soft_wrap=True)
+
+
+def _execute(connection: "duckdb.DuckDBPyConnection", query: str) -> None:
+    import duckdb
+
+    try:
+        relation = connection.sql(query)
+        if relation is not None:
+            relation.show(max_rows=200, max_width=max(out.width, 80))
+    except duckdb.Error as error:
+        raise BooruError(f"the query failed: {error}") from error
+
+
+def _prompt(execute: Callable[[str], None]) -> None:
+    import readline  # noqa: F401  (line editing and history for input)
+
+    while True:
+        try:
+            text = input("booru> ")
+            while ";" not in text:
+                text += "\n" + input("  ...> ")
+        except (EOFError, KeyboardInterrupt):
+            print()
+            return
+        try:
+            execute(text)
+        except BooruError as error:
+            err.print(_escape(str(error)), soft_wrap=True)

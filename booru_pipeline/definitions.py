@@ -1,0 +1,49 @@
+"""The graph at a glance. `dagster dev` loads `defs`; nothing here imports torch, transformers or datasets."""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from booru_pipeline.settings import Settings, load_settings
+
+# Checks partitioned like their assets are marked as a preview; without them a release's result would hide the others'.
+warnings.filterwarnings("ignore", message=r".*partitions_def on an AssetCheckSpec.*")
+warnings.filterwarnings("ignore", category=dg.BetaWarning, module="dagster")
+
+from booru_pipeline.defs import (  # noqa: E402  (the filter comes first: decorators warn at import)
+    automation,
+    checkpoint,
+    evaluation_report,
+    releases,
+    tag_table,
+    tokenized_dataset,
+    training_shards,
+    vocabulary,
+)
+from booru_pipeline.defs.resources import resources_from  # noqa: E402
+
+STAGE_MODULES = [releases, tag_table, training_shards, vocabulary, tokenized_dataset, checkpoint, evaluation_report]
+
+
+def build_defs(settings: Settings | None = None, *, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
+    """Assemble the code location.
+
+    Args:
+        settings: Where things are and how they are made; read from the environment and the config file by default.
+        resources: Replacements by resource key, such as a Pipes client that starts the training somewhere else.
+    """
+    return dg.Definitions(
+        assets=dg.load_assets_from_modules(STAGE_MODULES),
+        asset_checks=dg.load_asset_checks_from_modules(STAGE_MODULES),
+        jobs=automation.JOBS,
+        sensors=automation.SENSORS,
+        schedules=automation.SCHEDULES,
+        resources={**resources_from(settings or load_settings()), **(resources or {})},
+        # A release's stages run one after another anyway; in one process they share its imports.
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_defs()

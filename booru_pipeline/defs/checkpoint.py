@@ -1,0 +1,111 @@
+"""The asset `checkpoint` and its check."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from booru_pipeline.artifact import staged
+from booru_pipeline.corpus.shards import read_manifest
+from booru_pipeline.defs.pictures import line_plot
+from booru_pipeline.defs.resources import BaseModelChoice, Folders, TrainingResource
+from booru_pipeline.defs.stage import asset_settings, check_settings, record_for, shards_so_far, table_of
+from booru_pipeline.errors import BooruError
+from booru_pipeline.labels.gate import read_gate
+from booru_pipeline.revision import code_revision
+from booru_pipeline.stages import Stage
+from booru_pipeline.training.job import TrainingJob
+from booru_pipeline.training.options import TrainingOptions
+
+
+@dg.asset(
+    **asset_settings(Stage.CHECKPOINT, "training", {"transformers", "pytorch"}),
+    pool="training",
+    description=(
+        "A T5 that was fine-tuned on the captions, in a process of its own: a plain transformers folder with "
+        "provenance and model card. `AutoModelForSeq2SeqLM.from_pretrained(path)` loads it, `booru suggest` asks it."
+    ),
+)
+def checkpoint(
+    context: dg.AssetExecutionContext,
+    folders: Folders,
+    base_model: BaseModelChoice,
+    training_options: TrainingResource,
+    pipes: dg.PipesSubprocessClient,
+) -> dg.MaterializeResult:
+    """Start the training payload, and publish what it wrote once it has ended well."""
+    key = context.partition_key
+    lake = folders.lake
+    path = lake.checkpoint(key)
+    dataset = lake.tokenized_dataset(key)
+    if failures := read_gate(dataset).failures:
+        raise BooruError(
+            f"the gate of {dataset} did not pass ({', '.join(failures)}), so nothing is trained on it. "
+            "The check no_label_is_lost names the labels; leave them out or mend the tokenizer."
+        )
+    base = base_model.resolve()
+    record = record_for(Stage.CHECKPOINT, folders, key, training_options)
+    shards = shards_so_far(folders, key)
+    with staged(path, lake.staging) as draft:
+        job = TrainingJob(
+            dataset=dataset,
+            vocabulary=lake.vocabulary(key),
+            output=draft,
+            base_name=base.name,
+            base_source=base.source,
+            options=TrainingOptions(**training_options.model_dump()),
+            provenance={
+                "release": key,
+                "releases": {name: read_manifest(folder).content_sha256 for name, folder in shards.items()},
+                "dataset": record.inputs[Stage.CHECKPOINT.upstream],
+                "code": code_revision(),
+                "dagster_run": context.run_id,
+            },
+            wandb_folder=lake.wandb,
+        )
+        command = [sys.executable, "-m", "booru_pipeline.training.payload", str(job.write(draft.parent / "job.json"))]
+        pipes.run(context=context, command=command).get_results()
+        record.write(draft)
+    return dg.MaterializeResult(data_version=dg.DataVersion(record.key), metadata=_metadata(path))
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    provenance = json.loads((path / "provenance.json").read_text(encoding="utf-8"))
+    log = json.loads((path / "training_log.json").read_text(encoding="utf-8"))
+    curves = {
+        name: [(entry["step"], entry[column]) for entry in log if column in entry]
+        for name, column in [("training", "loss"), ("validation", "eval_loss")]
+    }
+    figures = {name: value for name, value in provenance["metrics"].items() if isinstance(value, int | float)}
+    return {
+        "path": dg.MetadataValue.path(str(path)),
+        "loss": line_plot(curves, "step", "loss"),
+        "figures": table_of(["figure", "value"], list(figures.items())),
+        **figures,
+        "model card": dg.MetadataValue.md((path / "README.md").read_text(encoding="utf-8")),
+        "provenance": dg.MetadataValue.json(provenance),
+    }
+
+
+@dg.asset_check(
+    **check_settings(Stage.CHECKPOINT, blocking=True),
+    description="The folder loads as a transformers model, every weight is a finite number, nothing is pickled, and "
+    "the validation loss fell.",
+)
+def loads_and_has_learned(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
+    """Open the folder as a user would."""
+    from booru_pipeline.training.inspect import inspect_checkpoint
+
+    found = inspect_checkpoint(folders.lake.checkpoint(context.partition_key))
+    return dg.AssetCheckResult(
+        passed=found.passed,
+        metadata={
+            "weights": found.weights,
+            "weights that are not finite": found.not_finite,
+            "pickled files": ", ".join(found.pickled) or "none",
+            "first validation loss": found.first_loss,
+            "last validation loss": found.last_loss,
+        },
+    )

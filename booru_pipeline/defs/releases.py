@@ -1,0 +1,84 @@
+"""The partitions of the graph, the raw releases behind them, and the sensor that finds new ones."""
+
+import dagster as dg
+
+from booru_pipeline.artifact import read_record
+from booru_pipeline.defs.resources import Folders
+from booru_pipeline.release.find import Release, find_release, find_releases
+from booru_pipeline.release.fingerprint import release_fingerprint
+from booru_pipeline.release.header import read_header
+from booru_pipeline.stages import RAW_RELEASE
+from booru_pipeline.tag_table.load import FILES_COLUMNS, TAGS_COLUMNS
+
+RELEASES = dg.DynamicPartitionsDefinition(name="release")
+OWNERS = ["team:booru-pipeline"]
+
+
+@dg.observable_source_asset(
+    name=RAW_RELEASE,
+    partitions_def=RELEASES,
+    group_name="releases",
+    description=(
+        "A booru-chars release as it was downloaded: `V2021A_files.tsv` has a row a picture, `V2021A_tags.tsv` a row a "
+        "tag of a picture, plain or gzip. Found in the raw folder, never written. Observing it reads the files' "
+        "fingerprints again, so that the UI knows what is out of date."
+    ),
+    tags={"dagster/kind/tsv": ""},
+)
+def raw_release(context: dg.AssetExecutionContext, folders: Folders) -> dg.DataVersionsByPartition:
+    """Fingerprints of the raw files, for the releases that are partitions already."""
+    known = set(context.instance.get_dynamic_partitions("release"))
+    found = find_releases(folders.raw_folder)
+    for item in found.incomplete:
+        context.log.warning(item.problem)
+    return dg.DataVersionsByPartition(
+        {release.key: fingerprint_of(folders, release) for release in found.releases if release.key in known}
+    )
+
+
+@dg.asset_check(
+    asset=RAW_RELEASE,
+    partitions_def=RELEASES,
+    blocking=True,
+    description="Both files of the release are there and their headers name every column that the tables need.",
+)
+def release_is_whole(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
+    """Look at both headers."""
+    release = find_release(folders.raw_folder, context.partition_key)
+    headers = {
+        "files": read_header(release.files, FILES_COLUMNS),
+        "tags": read_header(release.tags, TAGS_COLUMNS),
+    }
+    return dg.AssetCheckResult(
+        passed=True,
+        metadata={
+            "files": dg.MetadataValue.path(str(release.files)),
+            "tags": dg.MetadataValue.path(str(release.tags)),
+            "bytes": release.files.stat().st_size + release.tags.stat().st_size,
+            **{f"{table} columns": ", ".join(columns) for table, columns in headers.items()},
+        },
+    )
+
+
+def fingerprint_of(folders: Folders, release: Release) -> str:
+    """The release's fingerprint; unchanged files are not read again."""
+    return release_fingerprint(release, folders.lake.raw_fingerprints)
+
+
+def observation(folders: Folders, release: Release) -> dg.AssetObservation:
+    """What the event log should know of a raw release before a run reads it."""
+    return dg.AssetObservation(
+        asset_key=RAW_RELEASE,
+        partition=release.key,
+        metadata={
+            "files": dg.MetadataValue.path(str(release.files)),
+            "tags": dg.MetadataValue.path(str(release.tags)),
+        },
+        tags={"dagster/data_version": fingerprint_of(folders, release)},
+    )
+
+
+def loaded_fingerprint(folders: Folders, key: str) -> str | None:
+    """The raw fingerprint that a release's tag table was made from, or None if there is no table."""
+    record = read_record(folders.lake.tag_table(key))
+    return record.inputs[RAW_RELEASE] if record else None

@@ -1,0 +1,88 @@
+"""Typed settings of the graph, shown and changeable in the UI's launchpad."""
+
+from pathlib import Path
+
+import dagster as dg
+from pydantic import Field
+
+from booru_pipeline.corpus.options import ShardOptions
+from booru_pipeline.evaluation.options import EvaluationOptions
+from booru_pipeline.labels.options import DatasetOptions, VocabularyOptions
+from booru_pipeline.lake import Lake
+from booru_pipeline.presets import TINY, BaseModel, resolve_base_model
+from booru_pipeline.settings import Settings
+from booru_pipeline.stages import Recipe, Stage
+from booru_pipeline.tag_table.options import TagTableOptions
+from booru_pipeline.training.options import TrainingOptions
+
+
+class Folders(dg.ConfigurableResource):
+    """Where raw releases are and where artifacts go."""
+
+    raw: str = Field(description="The folder of releases. Nothing is ever written there.")
+    home: str = Field(description="The folder of artifacts and of Dagster's history.")
+
+    @property
+    def raw_folder(self) -> Path:
+        return Path(self.raw)
+
+    @property
+    def lake(self) -> Lake:
+        return Lake(Path(self.home))
+
+
+class BaseModelChoice(dg.ConfigurableResource):
+    """What fine-tuning starts from."""
+
+    preset: str = Field(TINY, description=Recipe.model_fields["preset"].description)
+
+    def resolve(self) -> BaseModel:
+        """The base model, or a BooruError if there is none of that name."""
+        return resolve_base_model(self.preset)
+
+
+class TagTableResource(TagTableOptions, dg.ConfigurableResource):
+    """How a raw release becomes a tag table."""
+
+
+class ShardsResource(ShardOptions, dg.ConfigurableResource):
+    """How posts are split."""
+
+
+class VocabularyResource(VocabularyOptions, dg.ConfigurableResource):
+    """Which tags become labels."""
+
+
+class DatasetResource(DatasetOptions, dg.ConfigurableResource):
+    """Which posts become captions."""
+
+
+class TrainingResource(TrainingOptions, dg.ConfigurableResource):
+    """How the model is fine-tuned."""
+
+
+class EvaluationResource(EvaluationOptions, dg.ConfigurableResource):
+    """How the model is evaluated."""
+
+
+# Resource keys differ from asset names only where a reader would confuse the two.
+OPTION_RESOURCES: dict[Stage, tuple[str, type[dg.ConfigurableResource]]] = {
+    Stage.TAG_TABLE: ("tag_table_options", TagTableResource),
+    Stage.TRAINING_SHARDS: ("shard_options", ShardsResource),
+    Stage.VOCABULARY: ("vocabulary_options", VocabularyResource),
+    Stage.TOKENIZED_DATASET: ("dataset_options", DatasetResource),
+    Stage.CHECKPOINT: ("training_options", TrainingResource),
+    Stage.EVALUATION_REPORT: ("evaluation_options", EvaluationResource),
+}
+
+
+def resources_from(settings: Settings) -> dict[str, object]:
+    """The graph's resources with the values of the settings."""
+    resources: dict[str, object] = {
+        "folders": Folders(raw=str(settings.raw_folder), home=str(settings.lake.home)),
+        "base_model": BaseModelChoice(preset=settings.preset),
+        "pipes": dg.PipesSubprocessClient(),
+    }
+    for stage, (key, kind) in OPTION_RESOURCES.items():
+        resources[key] = kind(**settings.options_model(stage).model_dump())
+    return resources

@@ -1,0 +1,89 @@
+"""What the stages' assets have in common: how they are presented, and the record of what they are made from."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from pydantic import BaseModel
+
+from booru_pipeline.artifact import Record
+from booru_pipeline.corpus.history import earlier_releases
+from booru_pipeline.defs.releases import RELEASES
+from booru_pipeline.defs.resources import Folders
+from booru_pipeline.lake import Lake
+from booru_pipeline.release.find import find_releases
+from booru_pipeline.stages import CODE_VERSIONS, PATHS, Stage, stage_record, upstream_key
+
+OWNERS = ["team:booru-pipeline"]
+
+
+def asset_settings(stage: Stage, group: str, kinds: set[str]) -> dict[str, Any]:
+    """Arguments of `@dg.asset` that every stage gives the same way."""
+    return {
+        "name": stage.value,
+        "deps": [stage.upstream],
+        "partitions_def": RELEASES,
+        "group_name": group,
+        "kinds": kinds,
+        "owners": OWNERS,
+        "code_version": CODE_VERSIONS[stage],
+    }
+
+
+def check_settings(stage: Stage, *, blocking: bool) -> dict[str, Any]:
+    """Arguments of `@dg.asset_check` that every stage gives the same way."""
+    return {"asset": stage.value, "partitions_def": RELEASES, "blocking": blocking}
+
+
+def record_for(
+    stage: Stage,
+    folders: Folders,
+    release: str,
+    options: BaseModel,
+    also_read: Mapping[str, str] | None = None,
+    **extra: Any,
+) -> Record:
+    """The record of an artifact made from the stage above it."""
+    upstream = upstream_key(folders.lake, stage, release)
+    return stage_record(stage, release, upstream, {**extra, **options.model_dump(mode="json")}, also_read)
+
+
+def shards_so_far(folders: Folders, release: str) -> dict[str, Path]:
+    """Training shards of all earlier releases and this one, by release, in release order.
+
+    Raises:
+        BooruError: An earlier release has none.
+    """
+    lake = folders.lake
+    known = find_releases(folders.raw_folder).keys if folders.raw_folder.is_dir() else []
+    with_shards = releases_with(lake, Stage.TRAINING_SHARDS)
+    return {key: lake.training_shards(key) for key in [*earlier_releases(release, known, with_shards), release]}
+
+
+def releases_with(lake: Lake, stage: Stage) -> list[str]:
+    """Keys of the releases whose artifact of this stage is there."""
+    folder = PATHS[stage](lake, "any").parent
+    return sorted(path.stem for path in folder.iterdir()) if folder.is_dir() else []
+
+
+def earlier_keys(shards: Mapping[str, Path], release: str) -> dict[str, str]:
+    """Record keys of the earlier releases' shards, for `also_read`."""
+    from booru_pipeline.artifact import read_record
+
+    records = {key: read_record(path) for key, path in shards.items() if key != release}
+    return {key: record.key for key, record in records.items() if record}
+
+
+def table_of(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> dg.TableMetadataValue:
+    """Rows as a table in the UI."""
+    records = [dg.TableRecord({name: _plain(value) for name, value in zip(names, row, strict=True)}) for row in rows]
+    return (
+        dg.MetadataValue.table(records, schema=dg.TableSchema([dg.TableColumn(name) for name in names]))
+        if records
+        else dg.MetadataValue.text("none")
+    )
+
+
+def _plain(value: Any) -> str | int | float | bool | None:
+    return value if isinstance(value, str | int | float | bool) or value is None else str(value)

@@ -1,0 +1,76 @@
+"""The asset `training_shards` and its checks."""
+
+import dagster as dg
+
+from booru_pipeline.corpus.shards import build_shards, count_lost, count_straddling
+from booru_pipeline.defs.resources import Folders, ShardsResource
+from booru_pipeline.defs.stage import asset_settings, check_settings, record_for, shards_so_far, table_of
+from booru_pipeline.stages import Stage
+
+_COLUMNS = dg.TableSchema(
+    [
+        dg.TableColumn("booru", "string"),
+        dg.TableColumn("fid", "int64"),
+        dg.TableColumn("release", "string"),
+        dg.TableColumn("split", "string", "train, validation or test, by a hash of the picture"),
+        dg.TableColumn("group_md5", "string", "The picture: posts that share it are on one side"),
+        dg.TableColumn("tags", "list<string>"),
+        dg.TableColumn("categories", "list<int8>", "Parallel to tags"),
+    ]
+)
+
+
+@dg.asset(
+    **asset_settings(Stage.TRAINING_SHARDS, "corpus", {"parquet", "duckdb"}),
+    description=(
+        "One row a post with all its tags, as zstd Parquet, already shuffled. A post's side of the split is decided by "
+        "a hash of its picture: reposts and later releases never move one from train to test. Open it with any Parquet "
+        "reader; `manifest.json` has counts and a content hash."
+    ),
+)
+def training_shards(
+    context: dg.AssetExecutionContext, folders: Folders, shard_options: ShardsResource
+) -> dg.MaterializeResult:
+    """Write the tag table's posts."""
+    key = context.partition_key
+    path = folders.lake.training_shards(key)
+    record = record_for(Stage.TRAINING_SHARDS, folders, key, shard_options)
+    manifest = build_shards(folders.lake.tag_table(key), path, folders.lake.staging, shard_options, record)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(record.key),
+        metadata={
+            "dagster/row_count": manifest.posts,
+            "dagster/column_schema": _COLUMNS,
+            "tags": manifest.tags,
+            "path": dg.MetadataValue.path(str(path)),
+            "splits": table_of(
+                ["split", "posts", "pictures", "tags"],
+                [(name, split["posts"], split["pictures"], split["tags"]) for name, split in manifest.splits.items()],
+            ),
+            "content sha256": manifest.content_sha256,
+        },
+    )
+
+
+@dg.asset_check(
+    **check_settings(Stage.TRAINING_SHARDS, blocking=True),
+    description="The shards have as many posts and tags as the tag table: nothing was lost on the way.",
+)
+def nothing_is_lost(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
+    """Compare counts with the tag table."""
+    key = context.partition_key
+    lost = count_lost(folders.lake.training_shards(key), folders.lake.tag_table(key))
+    return dg.AssetCheckResult(passed=not any(lost.values()), metadata={f"{name} lost": n for name, n in lost.items()})
+
+
+@dg.asset_check(
+    **check_settings(Stage.TRAINING_SHARDS, blocking=True),
+    description="No picture of this and the earlier releases is on two sides of the split.",
+)
+def no_picture_on_two_sides(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
+    """Count pictures on more than one side."""
+    shards = shards_so_far(folders, context.partition_key)
+    pictures = count_straddling(*shards.values())
+    return dg.AssetCheckResult(
+        passed=pictures == 0, metadata={"pictures on two sides": pictures, "releases": ", ".join(shards)}
+    )

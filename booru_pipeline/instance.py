@@ -1,0 +1,78 @@
+"""The project's Dagster instance: history under BOORU_HOME, shared by the shell and the UI."""
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import dagster as dg
+import psutil
+
+from booru_pipeline.errors import BooruError
+from booru_pipeline.lake import Lake
+
+_PACKAGE: Final = Path(__file__).parent
+_INSTALLED: Final = _PACKAGE / "_dagster.yaml"  # where the wheel puts it; a checkout has it beside the package
+_TEMPLATE: Final = _INSTALLED if _INSTALLED.is_file() else _PACKAGE.parent / "dagster.yaml"
+_PROCESS_TAG: Final = "booru/process"
+
+
+def prepare_dagster_home(lake: Lake) -> Path:
+    """Make DAGSTER_HOME with our settings, if it has none yet, and put it into the environment.
+
+    Raises:
+        BooruError: The home cannot be written.
+    """
+    try:
+        lake.dagster_home.mkdir(parents=True, exist_ok=True)
+        config = lake.dagster_home / "dagster.yaml"
+        if not config.exists():
+            shutil.copyfile(_TEMPLATE, config)
+        probe = lake.dagster_home / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise BooruError(
+            f"cannot write to {lake.home}: {error.strerror}. "
+            "Make it writable, or choose another home with --home or BOORU_HOME."
+        ) from error
+    os.environ["DAGSTER_HOME"] = str(lake.dagster_home)
+    return lake.dagster_home
+
+
+@contextmanager
+def open_instance(lake: Lake) -> Iterator[dg.DagsterInstance]:
+    """The instance, after runs whose shell process died have been marked as failed."""
+    prepare_dagster_home(lake)
+    with dg.DagsterInstance.get() as instance:
+        _bury_dead_runs(instance)
+        yield instance
+
+
+def process_tag() -> dict[str, str]:
+    """A run tag that says which process executes the run."""
+    return {_PROCESS_TAG: _process_name(psutil.Process())}
+
+
+def _process_name(process: psutil.Process) -> str:
+    # The start time tells a process from a later one with the same number.
+    return f"{socket.gethostname()}:{process.pid}:{process.create_time():.0f}"
+
+
+def _bury_dead_runs(instance: dg.DagsterInstance) -> None:
+    unfinished = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
+    for run in instance.get_runs(dg.RunsFilter(statuses=unfinished)):
+        name = run.tags.get(_PROCESS_TAG, "")
+        host, _, _ = name.partition(":")
+        if host == socket.gethostname() and name not in _living(name):
+            instance.report_run_failed(run, "the process that executed this run is gone")
+
+
+def _living(name: str) -> set[str]:
+    try:
+        return {_process_name(psutil.Process(int(name.split(":")[1])))}
+    except (psutil.Error, ValueError):
+        return set()

@@ -1,0 +1,223 @@
+"""Materializing releases from the shell, on the instance that the UI shows."""
+
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+from dagster import DagsterEventType, EventLogEntry
+
+from booru_pipeline.definitions import build_defs
+from booru_pipeline.defs.automation import REFRESH_RELEASE
+from booru_pipeline.defs.releases import RELEASES, fingerprint_of, observation
+from booru_pipeline.defs.resources import OPTION_RESOURCES, Folders
+from booru_pipeline.errors import BooruError
+from booru_pipeline.instance import open_instance, process_tag
+from booru_pipeline.presets import resolve_base_model
+from booru_pipeline.release.find import Release, find_releases
+from booru_pipeline.release.key import check_key
+from booru_pipeline.settings import Settings
+from booru_pipeline.stages import Stage, Status, release_status
+
+# Stages that read one release only; the others read all earlier releases' shards too.
+_CUMULATIVE_FROM = Stage.VOCABULARY
+
+
+@dataclass(frozen=True)
+class ReleasePlan:
+    """What is to be made of one release.
+
+    Attributes:
+        release: The raw release.
+        due: Stages to make, in order; empty if all are fresh.
+        statuses: The state of each stage up to the one asked for.
+    """
+
+    release: Release
+    due: list[Stage]
+    statuses: list[Status]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be made.
+
+    Attributes:
+        releases: In release order.
+        problems: Releases that cannot be made, each with its remedy; whatever builds on them is not planned.
+    """
+
+    releases: list[ReleasePlan]
+    problems: list[str]
+
+
+class Progress:
+    """Told of things as they happen. This one keeps silent."""
+
+    def started(self, release: str, stage: Stage) -> None:
+        """A stage begins."""
+
+    def made(self, release: str, stage: Stage, seconds: float, metadata: dict[str, Any]) -> None:
+        """An artifact is there."""
+
+    def said(self, release: str, message: str, level: int) -> None:
+        """A line of the run's log, with Python's logging level."""
+
+    def checked(self, release: str, check: str, passed: bool) -> None:
+        """A check has been evaluated."""
+
+
+def make_plan(settings: Settings, keys: Sequence[str], last: Stage) -> Plan:
+    """Decide what has to be made.
+
+    A stage is made if it, or one before it, is missing or stale. Earlier releases are brought as far as their training
+    shards where a later one reads them.
+
+    Args:
+        settings: Where things are and how they are made.
+        keys: Releases that were asked for; all if empty.
+        last: The last stage that was asked for.
+
+    Raises:
+        BooruError: A release that was asked for is not there, there is none at all, or the preset is unknown.
+    """
+    resolve_base_model(settings.preset)
+    found = find_releases(settings.raw_folder)
+    releases = {release.key: release for release in found.releases}
+    broken = {item.key: item.problem for item in found.incomplete}
+    wanted = [check_key(key) for key in keys] or found.keys
+    for key in wanted:
+        if key not in releases and key not in broken:
+            raise BooruError(
+                f"release {key} is not in {settings.raw_folder} (found: {', '.join(releases) or 'none'}). "
+                "Put its folder there or name another release."
+            )
+    problems = [] if keys else [problem for key, problem in broken.items() if key not in found.keys]
+    if not wanted and not problems:
+        raise BooruError(
+            f"there is no release in {settings.raw_folder}: a release is a folder such as `Safebooru 2021a` with "
+            "V2021A_files.tsv and V2021A_tags.tsv. Make a sample with `booru sample`."
+        )
+    cumulative = list(Stage).index(last) >= list(Stage).index(_CUMULATIVE_FROM)
+    needed = found.keys[: found.keys.index(wanted[-1]) + 1] if wanted and cumulative else wanted
+    plans = []
+    for row, key in enumerate(needed):
+        if key in releases:
+            plans.append(_plan_release(settings, releases[key], last if key in wanted else Stage.TRAINING_SHARDS))
+            continue
+        later = [other for other in needed[row + 1 :] if other in wanted]
+        if cumulative and later:
+            problems.append(f"{broken[key]} Not run, since they build on it: {', '.join(later)}.")
+            break
+        problems.append(broken[key])
+    return Plan(plans, problems)
+
+
+def _plan_release(settings: Settings, release: Release, last: Stage) -> ReleasePlan:
+    folders = Folders(raw=str(settings.raw_folder), home=str(settings.lake.home))
+    stages = list(Stage)[: list(Stage).index(last) + 1]
+    statuses = release_status(settings.lake, release.key, fingerprint_of(folders, release), settings)[: len(stages)]
+    first = next((row for row, status in enumerate(statuses) if not status.is_fresh), len(stages))
+    return ReleasePlan(release, stages[first:], statuses)
+
+
+def run_plan(settings: Settings, plan: Plan, progress: Progress) -> None:
+    """Make what is due, release after release, each in one Dagster run.
+
+    Raises:
+        BooruError: A run failed, or the plan has problems; what comes before is done.
+    """
+    due = [item for item in plan.releases if item.due]
+    if due:
+        definitions = build_defs(settings)
+        with open_instance(settings.lake) as instance:
+            for item in due:
+                _materialize(definitions, instance, settings, item, progress)
+    if plan.problems:
+        raise BooruError("\n".join(plan.problems))
+
+
+def _materialize(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    settings: Settings,
+    item: ReleasePlan,
+    progress: Progress,
+) -> None:
+    release = item.release
+    folders = Folders(raw=str(settings.raw_folder), home=str(settings.lake.home))
+    instance.add_dynamic_partitions(str(RELEASES.name), [release.key])
+    instance.report_runless_asset_event(observation(folders, release))
+    run_id = str(uuid.uuid4())
+    listener = _Listener(release.key, progress)
+    instance.add_event_listener(run_id, listener)
+    result = definitions.resolve_job_def(REFRESH_RELEASE.name).execute_in_process(
+        run_id=run_id,
+        instance=instance,
+        partition_key=release.key,
+        asset_selection=[dg.AssetKey(stage.value) for stage in item.due],
+        run_config=_run_config(settings),
+        tags=process_tag(),
+        raise_on_error=False,
+    )
+    if not result.success:
+        raise BooruError(listener.failure or f"run {run_id} of release {release.key} failed; see it with `booru dev`.")
+
+
+def _run_config(settings: Settings) -> dict[str, Any]:
+    """The settings as run config, so that the UI shows with what a run was made."""
+    resources = {"base_model": {"config": {"preset": settings.preset}}}
+    for stage, (key, _) in OPTION_RESOURCES.items():
+        resources[key] = {"config": settings.options_model(stage).model_dump(mode="json", exclude_none=True)}
+    return {"resources": resources, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+class _Listener:
+    """Turns a run's events into progress, and keeps the first failure's message."""
+
+    def __init__(self, release: str, progress: Progress) -> None:
+        self._release = release
+        self._progress = progress
+        self._since: dict[str, float] = {}
+        self.failure: str | None = None
+
+    def __call__(self, entry: EventLogEntry) -> None:
+        event = entry.dagster_event
+        stages = {stage.value: stage for stage in Stage}
+        if event is None:
+            self._progress.said(self._release, entry.user_message, entry.level)
+            return
+        step = event.step_key or ""
+        if event.event_type == DagsterEventType.STEP_START and step in stages:
+            self._since[step] = time.monotonic()
+            self._progress.started(self._release, stages[step])
+        elif event.event_type == DagsterEventType.ASSET_MATERIALIZATION and step in stages:
+            metadata = {name: value.value for name, value in event.materialization.metadata.items()}
+            self._progress.made(self._release, stages[step], time.monotonic() - self._since[step], metadata)
+        elif event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
+            check = event.asset_check_evaluation_data
+            self._progress.checked(
+                self._release, f"{check.asset_key.to_user_string()}: {check.check_name}", check.passed
+            )
+            blocks = check.blocking and check.severity == dg.AssetCheckSeverity.ERROR
+            if not check.passed and blocks and self.failure is None:
+                self.failure = (
+                    f"release {self._release}: check {check.check_name} of {check.asset_key.to_user_string()} failed, "
+                    "so nothing after it was made; its table is in the UI (`booru dev`)."
+                )
+        elif event.event_type == DagsterEventType.STEP_FAILURE and self.failure is None:
+            self.failure = _message(self._release, step, event)
+
+
+def _message(release: str, step: str, event: dg.DagsterEvent) -> str:
+    error = event.step_failure_data.error
+    while error and error.cause:
+        error = error.cause
+    if error is None:
+        return f"{step} of release {release} failed; see the run with `booru dev`."
+    text = error.message.strip()
+    if error.cls_name == BooruError.__name__:
+        return text.removeprefix(f"{BooruError.__module__}.{BooruError.__name__}:").strip()
+    return f"{step} of release {release} failed: {text}\nThe whole log is in the UI: `booru dev`."

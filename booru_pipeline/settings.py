@@ -1,0 +1,77 @@
+"""The one settings object: flags, then environment, then the config file, then defaults."""
+
+import os
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from booru_pipeline.errors import BooruError
+from booru_pipeline.lake import Lake
+from booru_pipeline.stages import Recipe
+
+CONFIG_FILE: Final = "booru.toml"
+CONFIG_VARIABLE: Final = "BOORU_CONFIG"
+
+
+class Settings(Recipe, BaseSettings):
+    """Where things are and how they are made.
+
+    Each field can be set in the environment (`BOORU_RAW`, `BOORU_CHECKPOINT__TIME_LIMIT_S`) or in `booru.toml` of the
+    working directory (`[checkpoint]`, `time_limit_s = 600`); `BOORU_CONFIG` names another file.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="BOORU_", env_nested_delimiter="__", extra="forbid", nested_model_default_partial_update=True
+    )
+
+    raw: Path = Field(Path("booru_raw"), description="The folder of releases. Nothing is ever written there.")
+    home: Path = Field(Path("booru_home"), description="The folder of artifacts and of Dagster's history.")
+
+    @property
+    def lake(self) -> Lake:
+        """Where the artifacts lie, as absolute paths: Dagster's processes may run elsewhere."""
+        return Lake(self.home.expanduser().resolve())
+
+    @property
+    def raw_folder(self) -> Path:
+        """The folder of releases as an absolute path."""
+        return self.raw.expanduser().resolve()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags win over the environment, and that over the file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, config_file())
+
+
+def config_file() -> Path:
+    """The config file that is read, if it is there."""
+    return Path(os.environ.get(CONFIG_VARIABLE, CONFIG_FILE))
+
+
+def load_settings(**flags: Any) -> Settings:
+    """Read the settings; flags that are None count as not given.
+
+    Raises:
+        BooruError: The config file is not there though it was named, or a setting is unknown or has a bad value.
+    """
+    if CONFIG_VARIABLE in os.environ and not config_file().is_file():
+        raise BooruError(f"{CONFIG_VARIABLE} names {config_file()}, which is not there. Make it or unset the variable.")
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise BooruError(
+            f"setting {name}: {first['msg']}. Look at the flags, the BOORU_ variables and {config_file()}."
+        ) from error
+    except ValueError as error:  # TOML, JSON in a variable
+        raise BooruError(f"{config_file()} or a BOORU_ variable cannot be read: {error}. Correct it.") from error

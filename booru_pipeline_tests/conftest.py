@@ -1,0 +1,39 @@
+"""Shared by all tests: a small sample world, and the folder of larger real-format data where there is one."""
+
+import os
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from booru_pipeline.sample import generate
+
+hypothesis.settings.register_profile("no_clock", deadline=None)  # the machine is shared: no test depends on time
+hypothesis.settings.load_profile("no_clock")
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two sample releases of 400 posts. Do not write to it."""
+    folder = tmp_path_factory.mktemp("raw")
+    generate(folder, releases=["2021a", "2021b"], posts=400, seed=1)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of releases in the real format, and of T5's SentencePiece model."""
+    if not SHARED.is_dir():
+        pytest.skip(f"needs the data folder {SHARED.name}/ beside the checkout: releases and T5's SentencePiece model")
+    return SHARED
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests see neither the caller's settings nor a network."""
+    for name in list(os.environ):
+        if name.startswith(("BOORU_", "DAGSTER_", "WANDB_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")

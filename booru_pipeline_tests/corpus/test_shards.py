@@ -1,0 +1,125 @@
+import itertools
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+from booru_pipeline.artifact import Record
+from booru_pipeline.corpus.history import earlier_releases
+from booru_pipeline.corpus.options import ShardOptions
+from booru_pipeline.corpus.shards import build_shards, count_lost, count_straddling, read_manifest, shard_files
+from booru_pipeline.errors import BooruError
+from booru_pipeline.release.find import find_releases
+from booru_pipeline.tag_table.load import load_release
+from booru_pipeline.tag_table.options import TagTableOptions
+
+
+def record(stage, release):
+    return Record(stage, release, "key", {}, {})
+
+
+@pytest.fixture(scope="module")
+def tables(raw, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tables")
+    paths = {}
+    for release in find_releases(raw).releases:
+        paths[release.key] = folder / f"{release.key}.duckdb"
+        options = TagTableOptions()
+        load_release(release, paths[release.key], folder / ".staging", options, record("tag_table", release.key))
+    return paths
+
+
+@pytest.fixture
+def build(tables, tmp_path):
+    def make(release, options=ShardOptions(), name=None):  # noqa: B008  (frozen)
+        folder = tmp_path / (name or release)
+        build_shards(tables[release], folder, tmp_path / ".staging", options, record("training_shards", release))
+        return folder
+
+    return make
+
+
+def rows(*folders):
+    return [row for path in shard_files(*folders) for row in pq.read_table(path).to_pylist()]
+
+
+def test_posts_are_the_tag_tables_own(build, tables):
+    shards = build("2021a")
+    with duckdb.connect(str(tables["2021a"]), read_only=True) as connection:
+        tags = {}
+        for booru, fid, tag, category in connection.execute("SELECT booru, fid, tag, tag_cat FROM tags").fetchall():
+            tags.setdefault((booru, fid), {})[tag] = category
+        files = connection.execute("SELECT booru, fid, orig_md5 FROM files").fetchall()
+    posts = {(row["booru"], row["fid"]): row for row in rows(shards)}
+    assert len(posts) == len(rows(shards)) == len(files)
+    for booru, fid, md5 in files:
+        post = posts[booru, fid]
+        assert dict(zip(post["tags"], post["categories"], strict=True)) == tags.get((booru, fid), {})
+        assert post["group_md5"] == md5
+        assert post["release"] == "2021a"
+    assert count_lost(shards, tables["2021a"]) == {"posts": 0, "tags": 0}
+
+
+def test_the_manifest_counts_what_is_there(build):
+    shards = build("2021a")
+    manifest = read_manifest(shards)
+    content = rows(shards)
+    assert manifest.posts == len(content)
+    assert manifest.tags == sum(len(row["tags"]) for row in content)
+    assert {split: counts["posts"] for split, counts in manifest.splits.items()} == {
+        split: sum(row["split"] == split for row in content) for split in ("train", "validation", "test")
+    }
+
+
+def test_the_same_table_gives_the_same_bytes(build):
+    assert (
+        read_manifest(build("2021a", name="one")).content_sha256
+        == read_manifest(build("2021a", name="two")).content_sha256
+        != read_manifest(build("2021b")).content_sha256
+    )
+
+
+def test_a_picture_is_on_one_side_over_boorus_and_releases(build):
+    content = rows(build("2021a"), build("2021b"))
+    sides = {}
+    for row in content:
+        sides.setdefault(row["group_md5"], set()).add(row["split"])
+    assert all(len(side) == 1 for side in sides.values())
+    assert len(sides) < len(content), "the sample world has no picture on two boorus: this test cannot fail"
+    posts = {}
+    for row in content:
+        posts.setdefault((row["booru"], row["fid"]), set()).add(row["release"])
+    assert any(len(releases) == 2 for releases in posts.values()), "no post is listed again: this test cannot fail"
+
+
+def test_another_salt_moves_pictures_and_the_check_notices(build):
+    shards = build("2021a"), build("2021b", ShardOptions(salt="other"))
+    assert count_straddling(*shards) > 0
+    assert count_straddling(shards[0]) == 0
+
+
+def test_shares_are_about_what_was_asked_for(build):
+    posts = read_manifest(build("2021a", ShardOptions(validation_share=0.2, test_share=0.3))).splits
+    total = sum(split["posts"] for split in posts.values())
+    assert 0.1 < posts["validation"]["posts"] / total < 0.3
+    assert 0.2 < posts["test"]["posts"] / total < 0.4
+
+
+def test_reading_in_order_is_already_shuffled(build):
+    fids = [row["fid"] for row in rows(build("2021a"))]
+    rising = sum(first < second for first, second in itertools.pairwise(fids))
+    assert 0.4 < rising / len(fids) < 0.6
+
+
+def test_missing_artifacts_say_how_to_make_them(tmp_path):
+    with pytest.raises(BooruError, match="--to tag_table"):
+        build_shards(tmp_path / "x.duckdb", tmp_path / "x", tmp_path / "s", ShardOptions(), record("s", "2021a"))
+    assert not (tmp_path / "x").exists()
+    with pytest.raises(BooruError, match="--to training_shards"):
+        read_manifest(tmp_path / "nothing")
+
+
+def test_a_gap_in_the_history_is_an_error_that_names_it():
+    assert earlier_releases("2021c", ["2021a", "2021c"], {"2021b", "2021a", "2021d"}) == ["2021a", "2021b"]
+    with pytest.raises(BooruError, match="2021b, which comes earlier and has no training shards"):
+        earlier_releases("2021c", ["2021a", "2021b", "2021c"], {"2021a"})

@@ -1,0 +1,25 @@
+import pytest
+
+from booru_pipeline.artifact import Record
+from booru_pipeline.corpus.options import ShardOptions
+from booru_pipeline.corpus.shards import build_shards
+from booru_pipeline.release.find import find_releases
+from booru_pipeline.tag_table.load import load_release
+from booru_pipeline.tag_table.options import TagTableOptions
+
+
+def record(stage, release):
+    return Record(stage, release, "key", {}, {})
+
+
+@pytest.fixture(scope="session")
+def shards(raw, tmp_path_factory):
+    """Folders of training shards of the sample world, by release."""
+    folder = tmp_path_factory.mktemp("shards")
+    paths = {}
+    for release in find_releases(raw).releases:
+        key, table = release.key, folder / f"{release.key}.duckdb"
+        load_release(release, table, folder / ".staging", TagTableOptions(), record("tag_table", key))
+        build_shards(table, folder / key, folder / ".staging", ShardOptions(), record("training_shards", key))
+        paths[key] = folder / key
+    return paths

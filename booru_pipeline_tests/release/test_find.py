@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import pytest
+
+from booru_pipeline.errors import BooruError
+from booru_pipeline.release.find import find_release, find_releases
+
+
+def put(folder: Path, *names: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).write_text("x\n")
+    return folder
+
+
+def test_releases_are_found_at_any_depth_plain_and_gzip_in_release_order(tmp_path):
+    put(tmp_path / "deep" / "down" / "Safebooru 2022a", "V2022A_files.tsv.gz", "V2022A_tags.tsv.gz")
+    put(tmp_path / "Safebooru 2021b", "V2021B_files.tsv", "V2021B_tags.tsv")
+    put(tmp_path, "V2021A_files.tsv", "V2021A_tags.tsv", "readme.txt")
+    found = find_releases(tmp_path)
+    assert [release.key for release in found.releases] == ["2021a", "2021b", "2022a"]
+    assert found.incomplete == []
+    assert found.releases[2].shard == "Safebooru 2022a"
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (["V2021A_files.tsv"], "V2021A_tags.tsv"),
+        (["V2021A_tags.tsv.gz"], "V2021A_files.tsv"),
+        ([], "V2021A_files.tsv"),
+        (["V2021A_files.tsv", "V2021A_tags.tsv.part"], "still being downloaded"),
+        (["V2021A_files.tsv", "V2021A_tags.tsv", "V2021A_tags.tsv.!qB"], "still being downloaded"),
+        (["V2021A_files.tsv", "V2021A_tags.tsv", "V2021A_tags.tsv.gz"], "Remove one of the two"),
+    ],
+)
+def test_a_release_that_is_not_whole_is_named_with_the_remedy(tmp_path, names, says):
+    put(tmp_path / "Safebooru 2021a", *names)
+    (incomplete,) = find_releases(tmp_path).incomplete
+    assert incomplete.key == "2021a"
+    assert says in incomplete.problem
+    with pytest.raises(BooruError, match="2021a"):
+        find_release(tmp_path, "2021a")
+
+
+@pytest.mark.parametrize(
+    ("folder", "names"),
+    [("Safebooru spring", ["V2021A_files.tsv", "V2021A_tags.tsv"]), ("other", ["V20X1_files.tsv", "V20X1_tags.tsv"])],
+)
+def test_a_key_that_is_none_is_named(tmp_path, folder, names):
+    put(tmp_path / folder, *names)
+    found = find_releases(tmp_path)
+    assert found.releases == []
+    assert all("is not a release key" in item.problem for item in found.incomplete)
+    assert found.incomplete
+
+
+def test_no_folder_and_an_absent_release_say_what_to_do(tmp_path):
+    with pytest.raises(BooruError, match="booru sample"):
+        find_releases(tmp_path / "nowhere")
+    with pytest.raises(BooruError, match=r"found: none"):
+        find_release(tmp_path, "2021a")

@@ -1,0 +1,77 @@
+"""The tag table's rules in slow, obvious Python, to compare the SQL with."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+LIMITS = {"fid": 63, "file_size": 63, "tag_id": 63, "tag_cat": 7}
+
+
+@dataclass
+class Reference:
+    files: dict[tuple[str, int], dict[str, str | None]] = field(default_factory=dict)
+    tags: dict[tuple[str, int, str], dict[str, str | None]] = field(default_factory=dict)
+    rejects: Counter[tuple[str, str]] = field(default_factory=Counter)
+    accounting: dict[str, Counter[str]] = field(default_factory=lambda: {"files": Counter(), "tags": Counter()})
+
+
+def load(files: bytes, tags: bytes) -> Reference:
+    table = Reference()
+    _load(table, "files", files, table.files)
+    _load(table, "tags", tags, table.tags)
+    return table
+
+
+def _load(table, source, content, kept):
+    lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    if lines[-1] == b"":
+        lines.pop()
+    lines = [line.removesuffix(b"\r") for line in lines]
+    header = [name.strip().lower() for name in lines[0].decode().split("\t")]
+    count = table.accounting[source]
+    count.update(lines_read=len(lines), header=1)
+    first = {}
+    for raw in lines[1:]:
+        outcome, key, row = _line(source, raw, header, table)
+        if outcome == "kept" and key in first:
+            outcome = "duplicates" if first[key] == raw else "conflicting_duplicate"
+        if outcome in ("kept", "duplicates", "blank"):
+            count[outcome] += 1
+        else:
+            count["rejected"] += 1
+            table.rejects[source, outcome] += 1
+        if outcome == "kept":
+            first[key] = raw
+            kept[key] = row
+
+
+def _line(source, raw, header, table):
+    if not raw:
+        return "blank", None, None
+    try:
+        fields = raw.decode("utf-8").split("\t")
+    except UnicodeDecodeError:
+        return "not_utf8", None, None
+    if len(fields) < len(header) - 1:
+        return "short_line", None, None
+    if len(fields) > len(header):
+        return "long_line", None, None
+    row = dict(zip(header, fields, strict=False))
+    if not row["booru"]:
+        return "empty_booru", None, None
+    if source == "tags" and not row["tag"]:
+        return "empty_tag", None, None
+    if not _is_number(row["fid"], "fid"):
+        return "bad_number", None, None
+    for name in ("file_size", "tag_id", "tag_cat"):
+        if name in row and row[name].strip(" ") and not _is_number(row[name], name):
+            return "bad_number", None, None
+    key = (row["booru"], int(row["fid"]))
+    if source == "files":
+        return "kept", key, row
+    return ("kept", (*key, row["tag"]), row) if key in table.files else ("no_such_file", None, None)
+
+
+def _is_number(text, name):
+    text = text.strip(" ")
+    digits = text.removeprefix("-")
+    return digits.isascii() and digits.isdigit() and -(2 ** LIMITS[name]) <= int(text) < 2 ** LIMITS[name]
