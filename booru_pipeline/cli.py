@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from booru_pipeline.errors import BooruError
+from booru_pipeline.release.key import release_order
 
 if TYPE_CHECKING:
     import duckdb
@@ -48,11 +49,16 @@ def main() -> None:
     """Run the command; a `BooruError` becomes a message and exit status 1."""
     try:
         app()
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
     except BooruError as error:
-        message = str(error)
-    # Outside the handler the exception's frames are gone, and with them what they hold: DuckDB complains otherwise.
-    err.print(f"[bold red]booru:[/] {_escape(message)}", soft_wrap=True)
-    sys.exit(1)
+        err.print(f"[bold red]booru:[/] {_escape(str(error))}", soft_wrap=True)
+        status = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Not sys.exit: where other libraries keep DuckDB 2.0's module alive, its binding prints pages about leaked types
+    # when the interpreter shuts down. Everything of ours is closed by now.
+    os._exit(status)
 
 
 @app.command()
@@ -173,16 +179,17 @@ def suggest(
     Examples: `booru suggest usada_pekora`, `booru suggest hatsune_miku outdoors --top 20 --json`
     """
     settings = _settings(raw=raw, home=home)
-    from booru_pipeline.suggest.newest import newest_checkpoint, shards_up_to
-
-    key = newest_checkpoint(settings.lake, release)
-    from booru_pipeline.labels.aliases import load_aliases
+    lake = settings.lake
+    key = lake.newest(lake.checkpoint, release)
+    from booru_pipeline.labels.aliases import load_aliases  # what follows imports transformers
     from booru_pipeline.suggest.suggest import suggest as ask
+
+    with_shards = lake.releases_with(lake.training_shards)
 
     suggestions = ask(
         tags,
-        checkpoint=settings.lake.checkpoint(key),
-        shards=shards_up_to(settings.lake, key),
+        checkpoint=lake.checkpoint(key),
+        shards=[lake.training_shards(shard) for shard in with_shards if release_order(shard) <= release_order(key)],
         aliases=load_aliases(settings.raw_folder),
         top=top,
     )
@@ -196,6 +203,18 @@ def suggest(
         together = f"{item.together:,} of {item.given:,}"
         table.add_row(_escape(item.tag), f"{item.probability:.1%}", item.category, together)
     out.print(table)
+
+
+@app.command()
+def report(
+    release: Annotated[
+        str | None, typer.Option("--release", help="This release's report; the newest by default.")
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Print where the evaluation report is, for a browser to open: `open $(booru report)`."""
+    lake = _settings(home=home).lake
+    print(lake.evaluation_report(lake.newest(lake.evaluation_report, release)) / "report.html")
 
 
 @app.command("sql")

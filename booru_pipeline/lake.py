@@ -1,7 +1,11 @@
 """Where every artifact lies. No other module joins a path by hand."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from booru_pipeline.errors import BooruError
+from booru_pipeline.release.key import check_key, parse_key, release_order
 
 
 @dataclass(frozen=True)
@@ -56,3 +60,30 @@ class Lake:
     def evaluation_report(self, release: str) -> Path:
         """A folder: metrics.json, report.html, predictions.parquet."""
         return self.home / "reports" / release
+
+    def releases_with(self, artifact: Callable[[str], Path]) -> list[str]:
+        """Keys of the releases that have an artifact, in release order.
+
+        Args:
+            artifact: One of the methods above, such as `lake.checkpoint`.
+        """
+        folder = artifact("any").parent
+        keys = [path.stem for path in folder.iterdir()] if folder.is_dir() else []
+        return sorted((key for key in keys if parse_key(key)), key=release_order)
+
+    def newest(self, artifact: Callable[[str], Path], release: str | None = None) -> str:
+        """The release given, if it has the artifact, or the newest that has.
+
+        Raises:
+            BooruError: There is none.
+        """
+        keys = self.releases_with(artifact)
+        what = artifact.__name__.replace("_", " ")
+        if release is not None and check_key(release) not in keys:
+            raise BooruError(
+                f"there is no {what} of {release} in {self.home} (there: {', '.join(keys) or 'none'}). "
+                f"Make it with `booru run --release {release}`."
+            )
+        if not keys:
+            raise BooruError(f"there is no {what} in {self.home} yet. Make one with `booru run`.")
+        return check_key(release) if release else keys[-1]

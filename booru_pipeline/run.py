@@ -19,7 +19,7 @@ from booru_pipeline.presets import resolve_base_model
 from booru_pipeline.release.find import Release, find_releases
 from booru_pipeline.release.key import check_key
 from booru_pipeline.settings import Settings
-from booru_pipeline.stages import Stage, Status, release_status
+from booru_pipeline.stages import RAW_RELEASE, Stage, Status, release_status
 
 # Stages that read one release only; the others read all earlier releases' shards too.
 _CUMULATIVE_FROM = Stage.VOCABULARY
@@ -153,17 +153,25 @@ def _materialize(
     run_id = str(uuid.uuid4())
     listener = _Listener(release.key, progress)
     instance.add_event_listener(run_id, listener)
-    result = definitions.resolve_job_def(REFRESH_RELEASE.name).execute_in_process(
+    result = _job(definitions, item.due).execute_in_process(
         run_id=run_id,
         instance=instance,
         partition_key=release.key,
-        asset_selection=[dg.AssetKey(stage.value) for stage in item.due],
         run_config=_run_config(settings),
         tags=process_tag(),
         raise_on_error=False,
     )
     if not result.success:
         raise BooruError(listener.failure or f"run {run_id} of release {release.key} failed; see it with `booru dev`.")
+
+
+def _job(definitions: dg.Definitions, due: Sequence[Stage]) -> dg.JobDefinition:
+    """The refresh job cut down to some stages, each with its checks; loading brings the check of the raw files."""
+    assets = {dg.AssetKey(stage.value) for stage in due}
+    checked = assets | {dg.AssetKey(RAW_RELEASE)} if Stage.TAG_TABLE in due else assets
+    checks = {key for key in definitions.resolve_asset_graph().asset_check_keys if key.asset_key in checked}
+    job = definitions.resolve_job_def(REFRESH_RELEASE.name)
+    return job.get_subset(asset_selection=assets, asset_check_selection=checks)
 
 
 def _run_config(settings: Settings) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from pydantic import BaseModel, Field
 
 
-class ShardOptions(BaseModel, frozen=True):
+class ShardOptions(BaseModel, frozen=True, extra="forbid"):
     """How posts are split and stored. Changing the shares or the salt moves posts between sides, so do it once."""
 
     validation_share: float = Field(0.05, ge=0, lt=0.5, description="Share of pictures in the validation split.")

@@ -13,14 +13,12 @@ _ASSETS = dg.AssetSelection.assets(*[stage.value for stage in Stage])
 REFRESH_RELEASE = dg.define_asset_job(
     "refresh_release",
     selection=_ASSETS | dg.AssetSelection.all_asset_checks(),
-    partitions_def=RELEASES,
     description="Everything of one release: load it, cut shards, count labels, tokenize, fine-tune, evaluate.",
 )
 LOAD_ONLY = dg.define_asset_job(
     "load_only",
     selection=dg.AssetSelection.assets(Stage.TAG_TABLE.value, Stage.TRAINING_SHARDS.value)
     | dg.AssetSelection.checks_for_assets(Stage.TAG_TABLE.value, Stage.TRAINING_SHARDS.value),
-    partitions_def=RELEASES,
     description="Load one release and cut its shards: seconds, and all that `booru sql` and later releases need.",
 )
 JOBS = [REFRESH_RELEASE, LOAD_ONLY]

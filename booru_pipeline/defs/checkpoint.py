@@ -11,7 +11,7 @@ from booru_pipeline.artifact import staged
 from booru_pipeline.corpus.shards import read_manifest
 from booru_pipeline.defs.pictures import line_plot
 from booru_pipeline.defs.resources import BaseModelChoice, Folders, TrainingResource
-from booru_pipeline.defs.stage import asset_settings, check_settings, record_for, shards_so_far, table_of
+from booru_pipeline.defs.stage import asset_settings, check_settings, record_for, shards_so_far
 from booru_pipeline.errors import BooruError
 from booru_pipeline.labels.gate import read_gate
 from booru_pipeline.revision import code_revision
@@ -61,7 +61,7 @@ def checkpoint(
                 "releases": {name: read_manifest(folder).content_sha256 for name, folder in shards.items()},
                 "dataset": record.inputs[Stage.CHECKPOINT.upstream],
                 "code": code_revision(),
-                "dagster_run": context.run_id,
+                "dagster_run": context.run.run_id,
             },
             wandb_folder=lake.wandb,
         )
@@ -81,9 +81,8 @@ def _metadata(path: Path) -> dict[str, Any]:
     figures = {name: value for name, value in provenance["metrics"].items() if isinstance(value, int | float)}
     return {
         "path": dg.MetadataValue.path(str(path)),
-        "loss": line_plot(curves, "step", "loss"),
-        "figures": table_of(["figure", "value"], list(figures.items())),
-        **figures,
+        "loss curve": line_plot(curves, "step", "loss"),
+        **{f"validation {name}".replace("_", " "): value for name, value in figures.items()},
         "model card": dg.MetadataValue.md((path / "README.md").read_text(encoding="utf-8")),
         "provenance": dg.MetadataValue.json(provenance),
     }
@@ -96,9 +95,9 @@ def _metadata(path: Path) -> dict[str, Any]:
 )
 def loads_and_has_learned(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
     """Open the folder as a user would."""
-    from booru_pipeline.training.inspect import inspect_checkpoint
+    from booru_pipeline.training.soundness import look_at
 
-    found = inspect_checkpoint(folders.lake.checkpoint(context.partition_key))
+    found = look_at(folders.lake.checkpoint(context.partition_key))
     return dg.AssetCheckResult(
         passed=found.passed,
         metadata={

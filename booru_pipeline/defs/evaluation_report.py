@@ -44,7 +44,7 @@ def evaluation_report(
     return dg.MaterializeResult(
         data_version=dg.DataVersion(record.key),
         metadata={
-            "report": dg.MetadataValue.url((path / "report.html").as_uri()),
+            "report": dg.MetadataValue.path(str(path / "report.html")),
             "path": dg.MetadataValue.path(str(path)),
             "summary": dg.MetadataValue.md(summary.to_markdown()),
             "recall": line_plot(curves, "k (guesses)", "recall@k"),

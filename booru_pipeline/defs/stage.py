@@ -7,13 +7,12 @@ from typing import Any
 import dagster as dg
 from pydantic import BaseModel
 
-from booru_pipeline.artifact import Record
+from booru_pipeline.artifact import Record, read_record
 from booru_pipeline.corpus.history import earlier_releases
 from booru_pipeline.defs.releases import RELEASES
 from booru_pipeline.defs.resources import Folders
-from booru_pipeline.lake import Lake
 from booru_pipeline.release.find import find_releases
-from booru_pipeline.stages import CODE_VERSIONS, PATHS, Stage, stage_record, upstream_key
+from booru_pipeline.stages import CODE_VERSIONS, Stage, stage_record, upstream_key
 
 OWNERS = ["team:booru-pipeline"]
 
@@ -57,20 +56,12 @@ def shards_so_far(folders: Folders, release: str) -> dict[str, Path]:
     """
     lake = folders.lake
     known = find_releases(folders.raw_folder).keys if folders.raw_folder.is_dir() else []
-    with_shards = releases_with(lake, Stage.TRAINING_SHARDS)
+    with_shards = lake.releases_with(lake.training_shards)
     return {key: lake.training_shards(key) for key in [*earlier_releases(release, known, with_shards), release]}
-
-
-def releases_with(lake: Lake, stage: Stage) -> list[str]:
-    """Keys of the releases whose artifact of this stage is there."""
-    folder = PATHS[stage](lake, "any").parent
-    return sorted(path.stem for path in folder.iterdir()) if folder.is_dir() else []
 
 
 def earlier_keys(shards: Mapping[str, Path], release: str) -> dict[str, str]:
     """Record keys of the earlier releases' shards, for `also_read`."""
-    from booru_pipeline.artifact import read_record
-
     records = {key: read_record(path) for key, path in shards.items() if key != release}
     return {key: record.key for key, record in records.items() if record}
 

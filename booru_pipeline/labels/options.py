@@ -3,7 +3,7 @@
 from pydantic import BaseModel, Field
 
 
-class VocabularyOptions(BaseModel, frozen=True):
+class VocabularyOptions(BaseModel, frozen=True, extra="forbid"):
     """Which tags become labels."""
 
     min_general_posts: int = Field(
@@ -19,7 +19,7 @@ class VocabularyOptions(BaseModel, frozen=True):
     )
 
 
-class DatasetOptions(BaseModel, frozen=True):
+class DatasetOptions(BaseModel, frozen=True, extra="forbid"):
     """Which posts become captions."""
 
     min_labels: int = Field(

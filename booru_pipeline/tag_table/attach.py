@@ -5,7 +5,6 @@ import duckdb
 from booru_pipeline import sql
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake import Lake
-from booru_pipeline.release.key import parse_key, release_order
 
 
 def attach_all(connection: duckdb.DuckDBPyConnection, lake: Lake) -> list[str]:
@@ -17,8 +16,7 @@ def attach_all(connection: duckdb.DuckDBPyConnection, lake: Lake) -> list[str]:
     Raises:
         BooruError: No release is loaded.
     """
-    paths = lake.tag_table("any").parent.glob("*.duckdb")
-    keys = sorted((path.stem for path in paths if parse_key(path.stem)), key=release_order)
+    keys = lake.releases_with(lake.tag_table)
     if not keys:
         raise BooruError(f"no release is loaded in {lake.home} yet. Load them with `booru run --to tag_table`.")
     for key in keys:

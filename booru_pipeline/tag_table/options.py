@@ -3,7 +3,7 @@
 from pydantic import BaseModel, Field
 
 
-class TagTableOptions(BaseModel, frozen=True):
+class TagTableOptions(BaseModel, frozen=True, extra="forbid"):
     """How a raw release becomes a tag table."""
 
     max_reject_share: float = Field(

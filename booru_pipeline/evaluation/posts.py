@@ -1,0 +1,108 @@
+"""Posts of a tokenized dataset as arrays: keys, picture groups and label rows."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from datasets import Dataset, DatasetDict, DatasetInfo, load_from_disk
+from datasets.config import DATASETDICT_JSON_FILENAME
+from numpy.typing import NDArray
+from scipy import sparse
+
+from booru_pipeline.errors import BooruError
+
+
+@dataclass(frozen=True)
+class Posts:
+    """A split's posts.
+
+    Attributes:
+        booru: Site of each post.
+        fid: The post's id there, int64.
+        group: The picture that the post shows; posts of one picture share it.
+        labels: Each post's labels as vocabulary rows, ascending, none twice.
+    """
+
+    booru: list[str]
+    fid: NDArray[np.int64]
+    group: list[str]
+    labels: list[NDArray[np.int64]]
+
+    def __len__(self) -> int:
+        return len(self.booru)
+
+
+def open_splits(dataset: Path) -> DatasetDict:
+    """Open a dataset folder; a split without posts is an empty one.
+
+    Raises:
+        BooruError: There is none, or it lacks the train or the test split.
+    """
+    try:
+        listing = json.loads((dataset / DATASETDICT_JSON_FILENAME).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BooruError(
+            f"there is no dataset at {dataset}. Make it with `booru run --to tokenized_dataset`."
+        ) from error
+    missing = {"train", "test"} - set(listing["splits"])
+    if missing:
+        raise BooruError(
+            f"the dataset {dataset} has no {' or '.join(sorted(missing))} split. "
+            "Make it again with `booru run --to tokenized_dataset`."
+        )
+    return DatasetDict({split: _open_split(dataset / split) for split in listing["splits"]})
+
+
+def _open_split(folder: Path) -> Dataset:
+    # A split without rows is saved without a file, and load_from_disk then stumbles over the missing first one.
+    if not any(folder.glob("*.arrow")):
+        features = DatasetInfo.from_directory(str(folder)).features
+        return Dataset(features.arrow_schema.empty_table())
+    return load_from_disk(str(folder))
+
+
+def read_posts(splits: DatasetDict, split: str, *, first_token_id: int, labels: int) -> Posts:
+    """Read one split.
+
+    Args:
+        splits: The dataset.
+        split: Its name.
+        first_token_id: Token id of the vocabulary's row 0.
+        labels: Number of labels in the vocabulary.
+
+    Raises:
+        BooruError: A token is not a label's, so the dataset was made with another vocabulary.
+    """
+    table: pa.Table = splits[split].with_format("arrow")[:]
+    captions = table["input_ids"].combine_chunks()
+    offsets = captions.offsets.to_numpy()
+    rows = captions.values.to_numpy().astype(np.int64) - first_token_id
+    used = rows[offsets[0] : offsets[-1]]
+    if used.size and (used.min() < 0 or used.max() >= labels):
+        raise BooruError(
+            f"the {split} split holds a token that is not a label of this vocabulary. Make both again with `booru run`."
+        )
+    return Posts(
+        booru=table["booru"].to_pylist(),
+        fid=table["fid"].to_numpy(),
+        group=table["group_md5"].to_pylist(),
+        labels=[np.unique(rows[start:end]) for start, end in pairwise(offsets)],
+    )
+
+
+def incidence(posts: Sequence[Iterable[int]], labels: int) -> sparse.csr_array:
+    """Which post has which label: float32 [posts, labels], 1 where it has.
+
+    Args:
+        posts: Each post's label rows, none twice.
+        labels: Number of labels in the vocabulary.
+    """
+    rows = [np.asarray(list(post) if not isinstance(post, np.ndarray) else post, dtype=np.int64) for post in posts]
+    starts = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
+    columns = np.concatenate(rows) if rows else np.empty(0, dtype=np.int64)
+    ones = np.ones(len(columns), dtype=np.float32)
+    return sparse.csr_array((ones, columns, starts), shape=(len(rows), labels))

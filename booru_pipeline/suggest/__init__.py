@@ -1,0 +1,1 @@
+"""What some labels imply: the model's answer, beside what the releases count."""

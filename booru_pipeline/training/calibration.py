@@ -1,0 +1,110 @@
+"""From the model's distribution over labels to the probability that a post has a label."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit
+
+CALIBRATION_FILE: Final = "calibration.json"
+_NEWTON_STEPS: Final = 50
+_RIDGE: Final = 1e-3  # pulls the weights to the start when there is next to no data; else without effect
+# A label whose log-probability is far below all that was fitted must not underflow.
+_LOWEST: Final = -40.0
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Platt's logistic calibration (1999), its weights depending on how many labels are visible.
+
+    P(present) = 1 / (1 + exp(-(bias + slope s + size n + bend n^2 + turn s n))), where s = log p is the model's
+    log-probability and n the log of the number of visible labels. The model's distribution answers "which label is
+    next", so its probabilities sum to 1 while a post has many labels; how many are left depends on how many are seen.
+
+    Attributes:
+        bias: About the log of how many labels are hidden when one is visible.
+        slope: 1 if the model is neither too sure nor too unsure of itself when one label is visible.
+        size: How the bias changes with n.
+        bend: How the bias bends with n; without it, posts with a single visible label got 29.6 labels instead of 23.0.
+        turn: How the slope changes with n.
+    """
+
+    bias: float = 0.0
+    slope: float = 1.0
+    size: float = 0.0
+    bend: float = 0.0
+    turn: float = 0.0
+
+    def probabilities(self, scores: npt.NDArray[np.floating], visible: npt.NDArray[np.integer]) -> Floats:
+        """Probability that each label is present.
+
+        Args:
+            scores: [contexts, labels], log-probabilities, -inf for visible labels.
+            visible: [contexts], how many labels are visible.
+
+        Returns:
+            [contexts, labels] in [0, 1]; 0 where the score is -inf: the label is known, so not asked.
+        """
+        n = _log_count(visible)
+        bounded = np.maximum(scores, _LOWEST).astype(np.float64)
+        logit = (self.bias + self.size * n + self.bend * n**2) + (self.slope + self.turn * n) * bounded
+        return np.where(np.isneginf(scores), 0.0, expit(logit))
+
+    def write(self, folder: Path) -> None:
+        """Write `calibration.json`."""
+        (folder / CALIBRATION_FILE).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> "Calibration":
+        """Read `calibration.json`.
+
+        Raises:
+            FileNotFoundError: There is none.
+        """
+        return cls(**json.loads((folder / CALIBRATION_FILE).read_text(encoding="utf-8")))
+
+
+def fit(
+    scores: npt.NDArray[np.floating], visible: npt.NDArray[np.integer], present: npt.NDArray[np.bool_]
+) -> Calibration:
+    """Maximum likelihood by Newton's method; the likelihood is concave, and a step that lowers it is halved.
+
+    Args:
+        scores: [contexts, labels], log-probabilities, -inf for visible labels, which are left out.
+        visible: [contexts], how many labels are visible.
+        present: [contexts, labels], whether the label is among the hidden ones.
+    """
+    asked = ~np.isneginf(scores)
+    s = np.maximum(scores[asked], _LOWEST).astype(np.float64)
+    n = np.broadcast_to(_log_count(visible), scores.shape)[asked]
+    features = np.stack([np.ones_like(s), s, n, n**2, s * n], axis=1)  # in the order of Calibration's fields
+    target = present[asked].astype(np.float64)
+    start = np.array([0.0, 1.0, 0.0, 0.0, 0.0])
+    weights = start.copy()
+
+    def loss(at: Floats) -> float:
+        logit = features @ at
+        return float((np.logaddexp(0.0, logit) - target * logit).sum() + 0.5 * _RIDGE * ((at - start) ** 2).sum())
+
+    now = loss(weights)
+    for _ in range(_NEWTON_STEPS):
+        chance = expit(features @ weights)
+        gradient = features.T @ (chance - target) + _RIDGE * (weights - start)
+        curvature = (features * (chance * (1 - chance))[:, None]).T @ features + _RIDGE * np.eye(len(start))
+        step = np.linalg.solve(curvature, gradient)
+        while (after := loss(weights - step)) > now and np.abs(step).max() > 1e-9:
+            step /= 2
+        if not now - after > 1e-9 * abs(now):
+            break
+        weights, now = weights - step, after
+    return Calibration(*(float(weight) for weight in weights))
+
+
+def _log_count(visible: npt.NDArray[np.integer]) -> Floats:
+    """[contexts, 1]: the log of the number of visible labels; none counts as one."""
+    return np.log(np.maximum(visible, 1))[:, None]

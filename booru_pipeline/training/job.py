@@ -1,0 +1,45 @@
+"""One training job: everything that the payload needs, as a JSON file, so that it can run anywhere."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError
+
+from booru_pipeline.errors import BooruError
+from booru_pipeline.training.options import TrainingOptions
+
+
+class TrainingJob(BaseModel, frozen=True):
+    """What to train on, from what, how, and where the checkpoint goes."""
+
+    dataset: Path = Field(description="Folder of the tokenized dataset.")
+    vocabulary: Path = Field(description="Folder of the vocabulary.")
+    output: Path = Field(description="Folder to write the checkpoint to; made if it is not there.")
+    base_name: str = Field(description="The base model as the user named it.")
+    base_source: str | None = Field(None, description="What from_pretrained takes; None = random weights (tiny).")
+    options: TrainingOptions = TrainingOptions()
+    provenance: dict[str, Any] = Field(
+        default_factory=dict, description="Release, releases, fingerprints, git revision, parent: kept with the result."
+    )
+    wandb_folder: Path | None = Field(None, description="Where wandb keeps its run folders; None = no wandb.")
+
+    def write(self, path: Path) -> Path:
+        """Write the job as JSON and give back the path."""
+        path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        return path
+
+    @classmethod
+    def read(cls, path: Path) -> "TrainingJob":
+        """Read a job.
+
+        Raises:
+            BooruError: The file is not there or is not a job.
+        """
+        try:
+            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise BooruError(f"cannot read the training job {path}: {error.strerror}.") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise BooruError(f"{path} is not a training job: {where}: {first['msg']}. Correct that field.") from error

@@ -1,0 +1,114 @@
+"""What can be set about training, and what each base model trains with if nothing is set."""
+
+from dataclasses import dataclass, fields, replace
+from typing import Final
+
+from pydantic import BaseModel, Field, field_validator, model_validator
+
+PRECISIONS: Final = ("auto", "fp32", "bf16")
+
+
+class TrainingOptions(BaseModel, frozen=True, extra="forbid"):
+    """How long and how a T5 is fine-tuned. A field that is not set takes the base model's own default."""
+
+    time_limit_s: float | None = Field(
+        None, ge=0, description="Seconds of training, set-up and final evaluation not counted; 0 = no limit."
+    )
+    max_steps: int | None = Field(None, ge=0, description="Optimizer steps at most; 0 = no limit.")
+    epochs: float | None = Field(None, ge=0, description="Passes over the train split at most; 0 = no limit.")
+    batch_size: int | None = Field(None, ge=1, description="Posts per optimizer step and device.")
+    learning_rate: float | None = Field(None, gt=0, description="Highest learning rate (AdamW).")
+    embedding_learning_rate_factor: float | None = Field(
+        None, gt=0, description="Embedding rows and the output layer learn this many times as fast as the rest."
+    )
+    warmup_steps: int | None = Field(
+        None, ge=0, description="Steps over which the learning rate rises; then it falls linearly to 0 at the end."
+    )
+    dropout: float | None = Field(None, ge=0, lt=1, description="Dropout of the model while it trains.")
+    hidden_share_min: float = Field(0.1, ge=0, le=1, description="The least share of a post's labels that is hidden.")
+    hidden_share_max: float = Field(
+        1.0, ge=0, le=1, description="The largest share that is hidden; one label always stays visible."
+    )
+    seed: int = Field(0, ge=0, description="Of the random weights, of the order of posts, and of what is hidden.")
+    precision: str = Field(
+        "auto", description="auto (bf16 on a GPU that has it, else fp32), fp32 or bf16. fp16 overflows in T5."
+    )
+    threads: int = Field(0, ge=0, description="CPU threads; 0 = as many as there are idle cores at the start.")
+    evaluations: int = Field(4, ge=1, description="How often the validation loss is taken, the end included.")
+    log_interval_s: float = Field(5.0, gt=0, description="Seconds between two progress lines.")
+    wandb_project: str = Field(
+        "booru-pipeline", description="wandb project. Runs are kept offline unless WANDB_API_KEY is set; '' = no wandb."
+    )
+
+    @field_validator("precision")
+    @classmethod
+    def _known_precision(cls, value: str) -> str:
+        if value == "fp16":
+            raise ValueError(
+                "fp16 overflows in T5's feed-forward layers and the loss becomes NaN (transformers #5651): "
+                "use bf16 or fp32"
+            )
+        if value not in PRECISIONS:
+            raise ValueError(f"precision {value!r} is unknown: use one of {', '.join(PRECISIONS)}")
+        return value
+
+    @model_validator(mode="after")
+    def _range_in_order(self) -> "TrainingOptions":
+        if self.hidden_share_min > self.hidden_share_max:
+            raise ValueError(
+                f"hidden_share_min {self.hidden_share_min} is above hidden_share_max {self.hidden_share_max}: swap them"
+            )
+        return self
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The options that depend on the base model, all of them known; named and meant as in `TrainingOptions`."""
+
+    time_limit_s: float
+    max_steps: int
+    epochs: float
+    batch_size: int
+    learning_rate: float
+    embedding_learning_rate_factor: float
+    warmup_steps: int
+    dropout: float
+
+
+TINY_PLAN: Final = Plan(
+    time_limit_s=60,
+    max_steps=0,
+    epochs=0,
+    batch_size=64,
+    learning_rate=2e-3,
+    embedding_learning_rate_factor=8,
+    warmup_steps=50,
+    dropout=0.1,
+)
+
+PRETRAINED_PLAN: Final = Plan(
+    time_limit_s=0,
+    max_steps=0,
+    epochs=3,
+    batch_size=64,
+    learning_rate=5e-4,
+    embedding_learning_rate_factor=8,
+    warmup_steps=200,
+    dropout=0.1,
+)
+
+
+def resolve(options: TrainingOptions, *, pretrained: bool) -> Plan:
+    """Fill what is not set with the base model's defaults.
+
+    Raises:
+        ValueError: Training would never end: no limit of time, steps or epochs.
+    """
+    given = {field.name: getattr(options, field.name) for field in fields(Plan)}
+    plan = replace(
+        PRETRAINED_PLAN if pretrained else TINY_PLAN,
+        **{name: value for name, value in given.items() if value is not None},
+    )
+    if not (plan.time_limit_s or plan.max_steps or plan.epochs):
+        raise ValueError("training would never end: set time_limit_s, max_steps or epochs")
+    return plan

@@ -1,0 +1,98 @@
+"""Where a run's progress goes: the run's log in Dagster or standard error, and wandb if it is there."""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from dagster_pipes import PipesContext, PipesEnvVarParamsLoader, open_dagster_pipes
+
+LOGGER: Final = "booru_pipeline.training"
+
+
+def under_pipes() -> bool:
+    """Whether Dagster started this process."""
+    return PipesEnvVarParamsLoader().is_dagster_pipes_process()
+
+
+@contextmanager
+def run_log(*, main_process: bool) -> Iterator[logging.Logger]:
+    """The log that people read.
+
+    Under Dagster Pipes its lines go to the run's log, else to standard error. Only the main process of a distributed
+    run opens Pipes; the others write warnings to standard error.
+    """
+    if main_process and under_pipes():
+        with open_dagster_pipes() as context:
+            yield _pipes_logger(context)
+        return
+    logger = logging.getLogger(LOGGER)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    logger.handlers = [handler]
+    logger.propagate = False
+    logger.setLevel(logging.INFO if main_process else logging.WARNING)
+    yield logger
+
+
+def _pipes_logger(context: PipesContext) -> logging.Logger:
+    return context.log
+
+
+class Wandb:
+    """A wandb run that may fail to start without harm.
+
+    Offline, into `folder`, unless WANDB_API_KEY is set or WANDB_MODE says otherwise; `wandb sync` uploads it later.
+
+    Attributes:
+        folder: The run's own folder, or None if nothing is recorded.
+    """
+
+    def __init__(
+        self, log: logging.Logger, *, folder: Path | None, project: str, name: str, config: Mapping[str, Any]
+    ) -> None:
+        self._log = log
+        self._run: Any = None
+        self.folder: Path | None = None
+        if folder is None or not project:
+            return
+        mode = os.environ.get("WANDB_MODE") or ("online" if os.environ.get("WANDB_API_KEY") else "offline")
+        try:
+            import wandb
+
+            folder.mkdir(parents=True, exist_ok=True)
+            self._run = wandb.init(
+                project=project,
+                dir=str(folder),
+                name=name,
+                config=dict(config),
+                mode=mode,  # type: ignore[arg-type]
+                settings=wandb.Settings(silent=True, console="off"),
+            )
+            self.folder = Path(self._run.dir).parent
+        except Exception as error:  # never required: whatever is wrong with it, training goes on
+            self._give_up("start", error)
+
+    def record(self, step: int, values: Mapping[str, float]) -> None:
+        """Record figures of a step."""
+        if self._run is not None:
+            try:
+                self._run.log(dict(values), step=step)
+            except Exception as error:
+                self._give_up("record", error)
+
+    def finish(self, summary: Mapping[str, float]) -> None:
+        """Close the run."""
+        if self._run is not None:
+            try:
+                self._run.summary.update(dict(summary))
+                self._run.finish()
+            except Exception as error:
+                self._give_up("finish", error)
+
+    def _give_up(self, deed: str, error: Exception) -> None:
+        self._run = None
+        self._log.warning(f"wandb did not {deed} and is left out of this run: {str(error).strip() or repr(error)}")

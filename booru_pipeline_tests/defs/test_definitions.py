@@ -1,0 +1,78 @@
+import itertools
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from booru_pipeline.definitions import build_defs
+from booru_pipeline.settings import load_settings
+from booru_pipeline.stages import CODE_VERSIONS, Stage
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory):
+    return build_defs(load_settings(home=tmp_path_factory.mktemp("home"))).resolve_asset_graph()
+
+
+def test_the_graph_is_one_chain_from_the_raw_release_to_the_report(graph):
+    names = ["raw_release", *Stage]
+    assert {key.to_user_string() for key in graph.get_all_asset_keys()} == set(names)
+    for above, below in itertools.pairwise(names):
+        assert {key.to_user_string() for key in graph.get(dg.AssetKey(below)).parent_keys} == {above}
+    assert graph.external_asset_keys == {dg.AssetKey("raw_release")}
+
+
+@pytest.mark.parametrize("stage", list(Stage))
+def test_every_asset_says_what_it_is(graph, stage):
+    node = graph.get(dg.AssetKey(stage.value))
+    assert len(node.description) > 80
+    assert node.group_name
+    assert node.kinds
+    assert node.owners
+    assert node.code_version == CODE_VERSIONS[stage]
+    assert isinstance(node.partitions_def, dg.DynamicPartitionsDefinition)
+    assert node.partitions_def.name == "release"
+
+
+def test_every_stage_has_a_check_and_every_setting_a_description(graph, tmp_path):
+    assert {key.asset_key.to_user_string() for key in graph.asset_check_keys} == {"raw_release", *Stage}
+    resources = build_defs(load_settings(home=tmp_path)).resources
+    for name, resource in resources.items():
+        if isinstance(resource, dg.ConfigurableResource):
+            for field, info in type(resource).model_fields.items():
+                assert info.description, f"{name}.{field}"
+
+
+def test_loading_the_definitions_imports_nothing_heavy():
+    program = (
+        "import sys, booru_pipeline.definitions;"
+        "print([name for name in ('torch', 'transformers', 'datasets', 'matplotlib', 'wandb') if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert result.stdout.strip() == "[]"
+
+
+def test_all_three_ways_to_name_the_code_location_agree():
+    workspace = yaml.safe_load((ROOT / "workspace.yaml").read_text())
+    ((entry,),) = [list(item.values()) for item in workspace["load_from"]]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    named = {
+        (entry["module_name"], entry["location_name"]),
+        (project["dagster"]["module_name"], project["dagster"]["code_location_name"]),
+        (project["dg"]["project"]["code_location_target_module"], project["dg"]["project"]["code_location_name"]),
+    }
+    assert named == {("booru_pipeline.definitions", "booru_pipeline")}
+
+
+def test_resources_can_be_replaced():
+    class Other(dg.ConfigurableResource):
+        pass
+
+    other = Other()
+    assert build_defs(resources={"pipes": other}).resources["pipes"] is other

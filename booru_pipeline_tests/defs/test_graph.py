@@ -1,0 +1,193 @@
+"""The whole graph on a tiny sample, on a real instance, with real training in its own process."""
+
+import json
+import time
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from booru_pipeline.artifact import read_record
+from booru_pipeline.definitions import build_defs
+from booru_pipeline.instance import open_instance
+from booru_pipeline.lake import Lake
+from booru_pipeline.run import Progress, make_plan, run_plan
+from booru_pipeline.settings import load_settings
+from booru_pipeline.stages import PATHS, Stage
+
+QUICK = {"checkpoint": {"max_steps": 30, "wandb_project": ""}, "evaluation_report": {"bootstrap_samples": 50}}
+
+
+@pytest.fixture(scope="module")
+def settings(raw, tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    return load_settings(raw=raw, home=home, vocabulary={"min_general_posts": 5, "min_name_posts": 5}, **QUICK)
+
+
+class Heard(Progress):
+    def __init__(self):
+        self.stages, self.lines, self.checks = [], [], {}
+
+    def made(self, release, stage, seconds, metadata):
+        self.stages.append((release, stage))
+
+    def said(self, release, message, level):
+        self.lines.append(message)
+
+    def checked(self, release, check, passed):
+        self.checks[release, check] = passed
+
+
+@pytest.fixture(scope="module")
+def first_run(settings):
+    heard = Heard()
+    run_plan(settings, make_plan(settings, [], Stage.EVALUATION_REPORT), heard)
+    return heard
+
+
+@pytest.fixture
+def instance(settings):
+    with open_instance(settings.lake) as opened:
+        yield opened
+
+
+def artifacts(lake: Lake):
+    return {(key, stage): PATHS[stage](lake, key) for key in ("2021a", "2021b") for stage in Stage}
+
+
+def test_every_stage_of_every_release_is_made_in_order(first_run, settings):
+    assert first_run.stages == [(key, stage) for key in ("2021a", "2021b") for stage in Stage]
+    for (key, stage), path in artifacts(settings.lake).items():
+        record = read_record(path)
+        assert (record.release, record.stage) == (key, stage.value)
+        name = stage.upstream
+        above = read_record(PATHS[Stage(name)](settings.lake, key)).key if name in list(Stage) else None
+        assert above is None or record.inputs == {name: above}
+    assert not [path for path in settings.lake.staging.iterdir() if path.is_dir()]
+
+
+def test_every_check_ran_and_the_blocking_ones_passed(first_run, settings):
+    graph = build_defs(settings).resolve_asset_graph()
+    ran = {check for _, check in first_run.checks}
+    assert ran == {f"{key.asset_key.to_user_string()}: {key.name}" for key in graph.asset_check_keys}
+    warnings = {"evaluation_report: beats_the_baselines", "vocabulary: labels_occur_in_train"}
+    assert [check for (_, check), passed in first_run.checks.items() if not passed and check not in warnings] == []
+    assert {key.to_user_string() for key in {check.asset_key for check in graph.asset_check_keys}} == {
+        "raw_release",
+        *Stage,
+    }
+
+
+def test_training_streams_its_progress_into_the_runs_log(first_run):
+    assert any("step" in line and "loss" in line for line in first_run.lines)
+
+
+def test_the_ui_can_show_what_was_made(first_run, settings, instance):
+    for key in ("2021a", "2021b"):
+        for stage in Stage:
+            records = instance.fetch_materializations(
+                dg.AssetRecordsFilter(asset_key=dg.AssetKey(stage.value), asset_partitions=[key]), limit=5
+            ).records
+            (materialization,) = [record.asset_materialization for record in records]
+            assert materialization.tags["dagster/data_version"] == read_record(PATHS[stage](settings.lake, key)).key
+            assert Path(materialization.metadata["path"].path).exists()
+            if stage is Stage.EVALUATION_REPORT:
+                assert "recall@10" in materialization.metadata["summary"].md_str
+                assert materialization.metadata["recall"].md_str.startswith("![")
+            elif stage is Stage.CHECKPOINT:
+                assert "data:image/png;base64," in materialization.metadata["loss curve"].md_str
+            else:
+                assert materialization.metadata["dagster/row_count"].value > 0
+                assert materialization.metadata["dagster/column_schema"].schema.columns
+    runs = instance.get_runs()
+    assert {run.status for run in runs} == {dg.DagsterRunStatus.SUCCESS}
+    assert {run.tags["dagster/partition"] for run in runs} == {"2021a", "2021b"}
+
+
+def test_a_second_run_has_nothing_to_do(first_run, settings):
+    plan = make_plan(settings, [], Stage.EVALUATION_REPORT)
+    assert [item.due for item in plan.releases] == [[], []]
+
+
+def test_the_checkpoint_is_a_plain_transformers_folder_with_provenance(first_run, settings):
+    import transformers
+
+    folder = settings.lake.checkpoint("2021b")
+    model = transformers.AutoModelForSeq2SeqLM.from_pretrained(folder)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    assert model.get_input_embeddings().num_embeddings >= len(tokenizer)
+    provenance = json.loads((folder / "provenance.json").read_text())
+    assert list(provenance["releases"]) == ["2021a", "2021b"]
+    assert provenance["dataset"] == read_record(settings.lake.tokenized_dataset("2021b")).key
+    assert not [path for path in folder.rglob("*") if path.suffix in (".bin", ".pt", ".pkl")]
+
+
+def test_a_changed_byte_redoes_that_release_and_no_other(first_run, settings):
+    before = {place: path.stat().st_mtime_ns for place, path in artifacts(settings.lake).items()}
+    (tags,) = settings.raw.rglob("V2021B_tags.tsv")
+    original = tags.read_bytes()
+    content = bytearray(original)
+    content[original.index(b"\t0\t0\tGENERAL\n") + 1] = ord("7")  # a tag id
+    try:
+        tags.write_bytes(content)
+        plan = make_plan(settings, [], Stage.EVALUATION_REPORT)
+        assert {item.release.key: item.due for item in plan.releases} == {"2021a": [], "2021b": list(Stage)}
+        assert plan.releases[1].statuses[0].why == "the raw files changed"
+        time.sleep(0.01)
+        heard = Heard()
+        run_plan(settings, make_plan(settings, [], Stage.TOKENIZED_DATASET), heard)
+        assert heard.stages == [("2021b", stage) for stage in list(Stage)[:4]]
+        after = {place: path.stat().st_mtime_ns for place, path in artifacts(settings.lake).items()}
+        assert {place for place in before if before[place] != after[place]} == {
+            ("2021b", stage) for stage in list(Stage)[:4]
+        }
+    finally:
+        tags.write_bytes(original)
+        run_plan(settings, make_plan(settings, [], Stage.EVALUATION_REPORT), Progress())
+
+
+def test_another_option_or_a_deleted_artifact_redoes_from_there_and_says_why(first_run, settings):
+    changed = settings.model_copy(
+        update={"vocabulary": settings.vocabulary.model_copy(update={"min_general_posts": 6})}
+    )
+    (plan, _) = make_plan(changed, [], Stage.EVALUATION_REPORT).releases
+    assert plan.due == list(Stage)[2:]
+    assert plan.statuses[2].why == "min_general_posts was 5, is 6"
+    path = settings.lake.tokenized_dataset("2021a")
+    path.rename(path.with_name("away"))
+    try:
+        (plan, _) = make_plan(settings, [], Stage.EVALUATION_REPORT).releases
+        assert plan.due == list(Stage)[3:]
+        assert plan.statuses[3].state == "missing"
+    finally:
+        path.with_name("away").rename(path)
+
+
+def test_one_release_brings_earlier_ones_as_far_as_it_needs_them(raw, tmp_path):
+    settings = load_settings(raw=raw, home=tmp_path)
+    plan = make_plan(settings, ["2021b"], Stage.VOCABULARY)
+    assert [(item.release.key, item.due) for item in plan.releases] == [
+        ("2021a", list(Stage)[:2]),
+        ("2021b", list(Stage)[:3]),
+    ]
+    plan = make_plan(settings, ["2021b"], Stage.TRAINING_SHARDS)
+    assert [item.release.key for item in plan.releases] == ["2021b"]
+
+
+def test_a_later_release_alone_in_the_ui_fails_with_the_remedy(raw, tmp_path):
+    settings = load_settings(raw=raw, home=tmp_path)
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions("release", ["2021b"])
+        result = (
+            build_defs(settings)
+            .resolve_job_def("refresh_release")
+            .execute_in_process(
+                instance=instance,
+                partition_key="2021b",
+                asset_selection=[dg.AssetKey(stage.value) for stage in list(Stage)[:3]],
+                raise_on_error=False,
+            )
+        )
+    assert not result.success
+    errors = [event.step_failure_data.error.to_string() for event in result.all_events if event.is_step_failure]
+    assert any("booru run --release 2021a --to training_shards" in error for error in errors)

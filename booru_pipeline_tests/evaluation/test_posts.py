@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+from datasets import Dataset, DatasetDict, load_from_disk
+
+from booru_pipeline.errors import BooruError
+from booru_pipeline.evaluation.leakage import shared_groups
+from booru_pipeline.evaluation.posts import incidence, open_splits, read_posts
+from booru_pipeline.labels.vocabulary import Vocabulary
+
+
+def test_captions_come_back_as_rows_of_the_vocabulary(world):
+    vocabulary = Vocabulary.load(world.vocabulary)
+    posts = read_posts(
+        open_splits(world.dataset), "test", first_token_id=vocabulary.first_token_id, labels=len(vocabulary)
+    )
+    plain = load_from_disk(str(world.dataset))["test"].to_list()
+    assert len(posts) == len(plain) > 0
+    for row, post in enumerate(plain):
+        assert (posts.booru[row], posts.fid[row], posts.group[row]) == (post["booru"], post["fid"], post["group_md5"])
+        assert posts.labels[row].tolist() == sorted(token - vocabulary.first_token_id for token in post["input_ids"])
+
+
+def test_an_empty_split_is_no_posts(world, tmp_path):
+    splits = load_from_disk(str(world.dataset))
+    splits["test"] = splits["test"].select([])
+    splits.save_to_disk(tmp_path / "empty")
+    saved = open_splits(tmp_path / "empty")
+    assert len(read_posts(saved, "test", first_token_id=0, labels=10)) == 0
+    assert len(saved["train"]) == len(splits["train"])
+    assert shared_groups(tmp_path / "empty") == 0
+
+
+def test_a_token_of_another_vocabulary_is_refused(world):
+    splits = open_splits(world.dataset)
+    first = Vocabulary.load(world.vocabulary).first_token_id
+    with pytest.raises(BooruError, match="train split holds a token"):
+        read_posts(splits, "train", first_token_id=first, labels=3)
+    with pytest.raises(BooruError, match="train split holds a token"):
+        read_posts(splits, "train", first_token_id=first + 1, labels=1000)
+
+
+def test_a_folder_that_is_no_data_set_is_named(tmp_path):
+    Dataset.from_dict({"fid": [1]}).save_to_disk(tmp_path / "no_splits")
+    for folder in (tmp_path / "nothing", tmp_path / "no_splits"):
+        with pytest.raises(BooruError, match=f"no dataset at {folder}"):
+            open_splits(folder)
+    DatasetDict(train=Dataset.from_dict({"fid": [1]})).save_to_disk(tmp_path / "train")
+    with pytest.raises(BooruError, match="no test split"):
+        open_splits(tmp_path / "train")
+
+
+def test_incidence_is_1_where_a_post_has_the_label():
+    matrix = incidence([[2, 0], np.array([], dtype=np.int64), (1,)], 4).toarray()
+    assert matrix.tolist() == [[1, 0, 1, 0], [0, 0, 0, 0], [0, 1, 0, 0]]
+
+
+def test_a_sound_data_set_shares_no_picture(world):
+    assert shared_groups(world.dataset) == 0
+
+
+def test_planted_leaks_are_counted_once_a_picture(world, tmp_path):
+    splits = open_splits(world.dataset)
+    leaked = [splits["test"][row]["group_md5"] for row in (0, 1, 2)]
+    train = splits["train"].to_list()
+    for row in range(6):
+        train[row]["group_md5"] = leaked[row % 3]
+    validation = splits["validation"].to_list()
+    validation[0]["group_md5"] = leaked[0]
+    features = splits["train"].features
+    DatasetDict(
+        train=Dataset.from_list(train, features=features),
+        validation=Dataset.from_list(validation, features=features),
+        test=splits["test"],
+    ).save_to_disk(tmp_path / "leaky")
+    assert shared_groups(tmp_path / "leaky") == len(set(leaked))
