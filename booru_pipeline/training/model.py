@@ -12,7 +12,9 @@ from booru_pipeline.labels.vocabulary import Vocabulary
 from booru_pipeline.training.cooccurrence import label_vectors
 from booru_pipeline.training.posts import Posts
 
-# One encoder and one decoder layer of width 128: 1.4 M weights with 6,200 labels, 2,100 posts/s on one core.
+# One encoder and one decoder layer of width 128: 1.4 M weights with 6,200 labels, 2,100 posts/s on one core. On the
+# shared releases width 192 learned less from as many posts (validation loss 5.60, not 5.52), on the small ones width
+# 64 too (5.43, not 5.39).
 _TINY_SHAPE: dict[str, Any] = {
     "d_model": 128,
     "d_kv": 32,
@@ -21,7 +23,9 @@ _TINY_SHAPE: dict[str, Any] = {
     "num_decoder_layers": 1,
     "num_heads": 4,
 }
-_POPULARITY_SCALE = 0.7  # of the embedding's last number, in units of log posts; see tiny_model
+# Of the embedding's last number, per unit of log posts. On the sample world after 60,000 posts: validation loss 5.13
+# with it, 5.17 without. On 3,000 posts of the shared releases: 5.37 with it and co-occurrence, 5.51 with neither.
+_POPULARITY_SCALE = 0.7
 
 
 def tiny_model(
@@ -46,10 +50,10 @@ def tiny_model(
             dropout_rate=dropout,
             pad_token_id=tokenizer.pad_token_id,
             eos_token_id=tokenizer.eos_token_id,
-            decoder_start_token_id=tokenizer.pad_token_id,
             **_TINY_SHAPE,
         )
     )
+    model.config.decoder_start_token_id = model.generation_config.decoder_start_token_id = tokenizer.pad_token_id
     width = model.config.d_model - 1
     frequency = np.log(np.bincount(train.rows, minlength=len(vocabulary)) + 0.5)
     with torch.no_grad():

@@ -29,10 +29,9 @@ best = model(**seen, decoder_input_ids=start).logits[0, 0, {first}:{last}].topk(
 print(tokenizer.convert_ids_to_tokens(best.tolist()))
 ```
 
-`labels.parquet` lists the labels with category, counts and token id. `calibration.json` turns scores into probabilities:
-`P(present) = 1 / (1 + exp(-(bias + slope * s + size * n + bend * n**2 + turn * s * n)))`, where s is the log of the
-label's softmax share among all labels that are not visible, and n the log of the number of visible labels;
-`booru suggest` uses it.
+`labels.parquet` lists the labels with category, counts and token id. `calibration.json` makes scores probabilities:
+`P(present) = 1 / (1 + exp(-(bias + slope * log(p) + lift * sqrt(p) + size * n + bend * n**2)))`, where p is the label's
+softmax share among all labels that are not visible, and n the log of the number of visible labels.
 
 ## Training
 

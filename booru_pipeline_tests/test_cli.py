@@ -1,0 +1,231 @@
+"""The command as a user types it: a process of its own, real output, real exit status."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from booru_pipeline.artifact import read_record
+from booru_pipeline.lake import Lake
+from booru_pipeline.sample import generate
+from booru_pipeline.stages import PATHS, Stage
+
+BOORU = Path(sys.executable).with_name("booru")
+QUICK = {"BOORU_CHECKPOINT__MAX_STEPS": "60", "BOORU_CHECKPOINT__WANDB_PROJECT": ""}
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    """A folder with a sample and everything made of its one release."""
+    folder = tmp_path_factory.mktemp("workplace")
+    generate(folder / "booru_raw", releases=["2021a"], posts=500)
+    result = booru(folder, "run")
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+def environment():
+    return {**os.environ, **QUICK, "COLUMNS": "120"}
+
+
+def booru(folder, *arguments, **more):
+    return subprocess.run(
+        [BOORU, *arguments], cwd=folder, env={**environment(), **more}, capture_output=True, text=True, timeout=300
+    )
+
+
+def assert_refused(result, *says):
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr + result.stdout
+    assert len(result.stderr.strip().splitlines()) <= 2
+    for text in says:
+        assert text in result.stderr
+
+
+def test_help_teaches():
+    result = subprocess.run([BOORU, "--help"], capture_output=True, text=True, check=True)
+    for command in ("sample", "releases", "run", "suggest", "sql", "dev", "report"):
+        assert command in result.stdout
+    assert "First time" in result.stdout
+
+
+def test_sample_run_and_releases(workplace):
+    result = booru(workplace, "releases")
+    assert result.returncode == 0
+    (line,) = [line for line in result.stdout.splitlines() if "2021a" in line]
+    assert line.count("fresh") == 6
+
+
+def test_running_again_does_nothing_and_says_so(workplace):
+    places = [PATHS[stage](Lake(workplace / "booru_home"), "2021a") for stage in Stage]
+    before = [path.stat().st_mtime_ns for path in places]
+    result = booru(workplace, "run")
+    assert result.returncode == 0
+    assert "2021a  nothing to do" in result.stdout
+    assert [path.stat().st_mtime_ns for path in places] == before
+
+
+def test_a_dry_run_says_what_and_why_and_makes_nothing(workplace):
+    result = booru(workplace, "run", "--dry-run", BOORU_TOKENIZED_DATASET__MIN_LABELS="6")
+    assert "tokenized_dataset: stale min_labels was 4, is 6" in result.stdout
+    assert "vocabulary" not in result.stdout
+    assert "nothing to do" in booru(workplace, "run").stdout
+
+
+def test_sql_agrees_with_the_accounting(workplace):
+    count = booru(workplace, "sql", "select count(*) as n from tags")
+    kept = booru(workplace, "sql", "select kept as n from \"2021a\".accounting where source = 'tags'")
+    assert count.returncode == kept.returncode == 0
+    assert count.stdout == kept.stdout
+
+
+def test_sql_reads_a_query_from_a_pipe_and_refuses_to_write(workplace):
+    piped = subprocess.run(
+        [BOORU, "sql"], cwd=workplace, env=environment(), input="select 6 * 7 as n", capture_output=True, text=True
+    )
+    assert "42" in piped.stdout
+    assert_refused(booru(workplace, "sql", 'delete from "2021a".tags'), "read-only")
+    assert_refused(booru(workplace, "sql", "select nothing"), "the query failed")
+
+
+def test_suggest_gives_probability_category_and_counts(workplace):
+    result = booru(workplace, "suggest", "usada_pekora", "--top", "5", "--json")
+    assert result.returncode == 0, result.stderr
+    suggestions = json.loads(result.stdout)
+    assert len(suggestions) == 5
+    assert all(0 <= item["probability"] <= 1 and item["together"] <= item["given"] for item in suggestions)
+    assert sorted((item["probability"] for item in suggestions), reverse=True) == [
+        item["probability"] for item in suggestions
+    ]
+    assert booru(workplace, "suggest", "Bunny Ears", "--json").stdout == booru(
+        workplace, "suggest", "rabbit_ears", "--json"
+    ).stdout.replace("Bunny Ears", "rabbit_ears")
+    assert_refused(booru(workplace, "suggest", "usada_pekorra"), "usada_pekora")
+
+
+def test_report_prints_a_path_that_is_there(workplace):
+    result = booru(workplace, "report")
+    assert Path(result.stdout.strip()).is_file()
+
+
+@pytest.fixture
+def copy(workplace, tmp_path):
+    """A copy of the raw folder only, to break."""
+    shutil.copytree(workplace / "booru_raw", tmp_path / "booru_raw")
+    return tmp_path
+
+
+def raw_file(folder, table):
+    return folder / "booru_raw" / "Safebooru 2021a" / f"V2021A_{table}.tsv"
+
+
+def drop_column(path, column):
+    lines = path.read_text().splitlines()
+    row = lines[0].split("\t").index(column)
+    path.write_text("".join("\t".join(f for i, f in enumerate(line.split("\t")) if i != row) + "\n" for line in lines))
+
+
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        (lambda folder: raw_file(folder, "tags").unlink(), ["V2021A_tags.tsv", "missing", "Add the file"]),
+        (lambda folder: raw_file(folder, "files").write_text(""), ["V2021A_files.tsv is empty"]),
+        (lambda folder: drop_column(raw_file(folder, "tags"), "TAG_CAT"), ["line 1: column TAG_CAT is missing"]),
+        (lambda folder: shutil.rmtree(folder / "booru_raw"), ["booru sample"]),
+        (lambda folder: shutil.rmtree(folder / "booru_raw" / "Safebooru 2021a"), ["there is no release in"]),
+        (
+            lambda folder: (folder / "booru_raw" / "Safebooru 2021a").rename(folder / "booru_raw" / "Safebooru spring"),
+            ["'spring' is not a release key"],
+        ),
+        (lambda folder: (folder / "booru_home").write_text("a file"), ["BOORU_HOME"]),
+        (lambda folder: (folder / "booru.toml").write_text("prest = 1"), ["prest", "booru.toml"]),
+    ],
+    ids=[
+        "one file",
+        "empty file",
+        "missing column",
+        "no folder",
+        "no release",
+        "no key",
+        "unwritable home",
+        "bad config",
+    ],
+)
+def test_bad_input_is_named_with_the_remedy_and_leaves_no_artifact(copy, harm, says):
+    harm(copy)
+    assert_refused(booru(copy, "run"), *says)
+    assert not list((copy / "booru_home").glob("warehouse/*")) if (copy / "booru_home").is_dir() else True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--preset", "nope"], ["unknown preset 'nope'", "tiny"]),
+        (["--preset", "./nowhere"], ["./nowhere is not a model folder"]),
+        (["--release", "20x1"], ["'20x1' is not a release key", "2021a"]),
+        (["--release", "2029a"], ["2029a is not in", "found: 2021a"]),
+        (["--to", "nowhere"], ["'nowhere'", "tag_table"]),
+    ],
+)
+def test_bad_arguments_are_named_with_the_remedy(workplace, arguments, says):
+    assert_refused(booru(workplace, "run", *arguments), *says)
+
+
+def test_a_broken_release_does_not_keep_earlier_ones_from_being_made(copy):
+    generate(copy / "booru_raw", releases=["2021a", "2021b", "2021c"], posts=60)
+    (copy / "booru_raw" / "Safebooru 2021b" / "V2021B_tags.tsv").unlink()
+    result = booru(copy, "run", "--to", "vocabulary")
+    assert_refused(result, "V2021B_tags.tsv", "Not run, since they build on it: 2021c")
+    lake = Lake(copy / "booru_home")
+    assert read_record(lake.vocabulary("2021a"))
+    assert not lake.tag_table("2021c").exists()
+
+
+@pytest.mark.parametrize("after", ["tag_table …", "vocabulary …", "tokenized_dataset …", "checkpoint …", "step "])
+def test_a_kill_leaves_whole_artifacts_only_and_running_again_completes(copy, after):
+    lake = Lake(copy / "booru_home")
+    process = subprocess.Popen(
+        [BOORU, "run"],
+        cwd=copy,
+        env={
+            **environment(),
+            "BOORU_CHECKPOINT__MAX_STEPS": "400",
+            "BOORU_CHECKPOINT__LOG_INTERVAL_S": "0.5",
+            "PYTHONUNBUFFERED": "1",
+        },
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stdout:
+        if after in line:
+            break
+    else:
+        pytest.fail(f"the run ended before {after!r}")
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    payload_is_gone(lake)
+    for stage in Stage:
+        path = PATHS[stage](lake, "2021a")
+        assert not path.exists() or read_record(path), f"half an artifact at {path}"
+    again = booru(copy, "run")
+    assert again.returncode == 0, again.stderr
+    assert all(read_record(PATHS[stage](lake, "2021a")) for stage in Stage)
+    assert not [path for path in lake.staging.iterdir() if path.is_dir()]
+
+
+def payload_is_gone(lake):
+    """Wait until no training payload of this home is left: a killed run must not train on unseen."""
+    import psutil
+
+    for _ in range(100):
+        commands = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
+        if not any(str(lake.home) in command and "payload" in command for command in commands):
+            return
+        time.sleep(0.2)
+    pytest.fail("the training payload outlived the run that started it")

@@ -1,0 +1,35 @@
+"""Every statement under sql/ is valid DuckDB SQL against the tables that it is meant for."""
+
+import re
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from booru_pipeline import sql
+
+FILES = sorted(sql.SQL_FOLDER.rglob("*.sql"))
+PACKAGE = Path(sql.__file__).parent
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_it_parses_begins_with_a_comment_and_is_used(path):
+    text = sql.statement(path.parent.name, path.stem)
+    assert duckdb.extract_statements(text)
+    assert text.startswith("-- "), "a statement says what it is for"
+    sources = "\n".join(source.read_text() for source in PACKAGE.rglob("*.py"))
+    assert re.search(rf'"{path.stem}"', sources), "no module runs it"
+
+
+def test_no_sql_hides_in_python():
+    verbs = re.compile(
+        r"""["'](?:[^"'\n]*\b)?(SELECT|INSERT INTO|UPDATE|DELETE FROM|COPY)\b.*\b(FROM|VALUES|SET|TO)\b"""
+    )
+    found = [
+        f"{source.name}: {line.strip()}"
+        for source in PACKAGE.rglob("*.py")
+        for line in source.read_text().splitlines()
+        if verbs.search(line)
+    ]
+    # The record is one row that an artifact carries, its statement no more than a table's name.
+    assert [line for line in found if "content FROM record" not in line] == []
