@@ -195,7 +195,7 @@ class _Listener:
         event = entry.dagster_event
         stages = {stage.value: stage for stage in Stage}
         if event is None:
-            self._progress.said(self._release, entry.user_message, entry.level)
+            self._progress.said(self._release, entry.user_message, int(entry.level))
             return
         step = event.step_key or ""
         if event.event_type == DagsterEventType.STEP_START and step in stages:

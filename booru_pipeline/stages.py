@@ -47,6 +47,9 @@ RAW_RELEASE: Final = "raw_release"
 # Raise a stage's number when its code gives another artifact from the same input; what was made before is then stale.
 CODE_VERSIONS: Final[Mapping[Stage, str]] = dict.fromkeys(Stage, "1")
 
+# Options that decide how a stage is watched, and not what it gives: another choice makes nothing stale.
+_WATCHING: Final = {"threads", "evaluations", "log_interval_s", "wandb_project"}
+
 PATHS: Final[Mapping[Stage, Callable[[Lake, str], Path]]] = {
     Stage.TAG_TABLE: Lake.tag_table,
     Stage.TRAINING_SHARDS: Lake.training_shards,
@@ -97,12 +100,13 @@ def stage_record(
         also_read: Keys of earlier releases' artifacts that it reads too.
     """
     inputs = {stage.upstream: upstream}
+    options = {name: value for name, value in options.items() if name not in _WATCHING}
     return Record(
         stage=stage.value,
         release=release,
         key=fingerprint(stage.value, CODE_VERSIONS[stage], inputs, options),
         inputs=inputs,
-        options=dict(options),
+        options=options,
         also_read=dict(also_read or {}),
     )
 

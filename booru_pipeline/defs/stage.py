@@ -66,7 +66,7 @@ def earlier_keys(shards: Mapping[str, Path], release: str) -> dict[str, str]:
     return {key: record.key for key, record in records.items() if record}
 
 
-def table_of(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> dg.TableMetadataValue:
+def table_of(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> dg.MetadataValue[Any]:
     """Rows as a table in the UI."""
     records = [dg.TableRecord({name: _plain(value) for name, value in zip(names, row, strict=True)}) for row in rows]
     return (

@@ -1,5 +1,7 @@
 """The asset `tag_table` and its checks."""
 
+from typing import Any
+
 import dagster as dg
 
 from booru_pipeline.defs.releases import fingerprint_of
@@ -86,7 +88,7 @@ def keys_hold(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.As
     return dg.AssetCheckResult(passed=not any(violations.values()), metadata=dict(violations))
 
 
-def _accounting_table(accounting: list[Accounting]) -> dg.TableMetadataValue:
+def _accounting_table(accounting: list[Accounting]) -> dg.MetadataValue[Any]:
     names = ["file", "lines read", "header", "kept", "exact duplicates", "rejected", "blank"]
     rows = [
         (item.source, item.lines_read, item.header, item.kept, item.duplicates, item.rejected, item.blank)

@@ -21,7 +21,7 @@ _TINY_PIECES: Final = 2000
 _NEW_PIECE_PENALTY: Final = 10.0  # log-probability below the rarest piece: no text that T5 could cut changes
 
 
-def base_tokenizer(base_model: BaseModel, texts: Sequence[str]) -> transformers.PreTrainedTokenizerFast:
+def base_tokenizer(base_model: BaseModel, texts: Sequence[str]) -> transformers.PreTrainedTokenizerBase:
     """The base model's tokenizer, able to cut every one of the texts.
 
     T5's SentencePiece model has no `~`, `^`, `<`, backslash or backtick: of 136,632 Danbooru labels 102 contain one
@@ -49,7 +49,7 @@ def base_tokenizer(base_model: BaseModel, texts: Sequence[str]) -> transformers.
     return _with_pieces(tokenizer, missing, base_model.name) if missing else tokenizer
 
 
-def encode_pieces(tokenizer: transformers.PreTrainedTokenizerFast, texts: Sequence[str]) -> list[list[int]]:
+def encode_pieces(tokenizer: transformers.PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
     """Piece ids of each text, without an end of sequence."""
     return list(tokenizer(list(texts), add_special_tokens=False)["input_ids"])
 
@@ -59,7 +59,7 @@ def label_token(label: str) -> str:
     return f"<{label}>"
 
 
-def add_label_tokens(tokenizer: transformers.PreTrainedTokenizerFast, labels: Sequence[str]) -> int:
+def add_label_tokens(tokenizer: transformers.PreTrainedTokenizerBase, labels: Sequence[str]) -> int:
     """Add one token a label, in order.
 
     Returns:
@@ -75,7 +75,7 @@ def add_label_tokens(tokenizer: transformers.PreTrainedTokenizerFast, labels: Se
     return first
 
 
-def _train(texts: Sequence[str]) -> transformers.PreTrainedTokenizerFast:
+def _train(texts: Sequence[str]) -> transformers.PreTrainedTokenizerBase:
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(sorted(texts)),
@@ -97,7 +97,7 @@ def _train(texts: Sequence[str]) -> transformers.PreTrainedTokenizerFast:
     return transformers.T5Tokenizer(vocab=pieces, extra_ids=100)
 
 
-def _characters_without_piece(tokenizer: transformers.PreTrainedTokenizerFast, texts: Sequence[str]) -> list[str]:
+def _characters_without_piece(tokenizer: transformers.PreTrainedTokenizerBase, texts: Sequence[str]) -> list[str]:
     characters = sorted({character for text in texts for character in text if not character.isspace()})
     return [
         character
@@ -107,8 +107,8 @@ def _characters_without_piece(tokenizer: transformers.PreTrainedTokenizerFast, t
 
 
 def _with_pieces(
-    tokenizer: transformers.PreTrainedTokenizerFast, characters: Sequence[str], name: str
-) -> transformers.PreTrainedTokenizerFast:
+    tokenizer: transformers.PreTrainedTokenizerBase, characters: Sequence[str], name: str
+) -> transformers.PreTrainedTokenizerBase:
     with tempfile.TemporaryDirectory() as folder:
         tokenizer.save_pretrained(folder)
         path = Path(folder, "tokenizer.json")
