@@ -1,6 +1,9 @@
 """Shared by all tests: a small sample world, and the folder of larger real-format data where there is one."""
 
 import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's client is imported, so before everything else
+
 from pathlib import Path
 
 import hypothesis
@@ -32,8 +35,7 @@ def shared() -> Path:
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests see neither the caller's settings nor a network."""
+    """Tests do not see the caller's settings."""
     for name in list(os.environ):
         if name.startswith(("BOORU_", "DAGSTER_", "WANDB_")):
             monkeypatch.delenv(name)
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")

@@ -17,13 +17,14 @@ from booru_pipeline.evaluation.findings import CategoryResult, Example, Findings
 from booru_pipeline.evaluation.leakage import shared_groups
 from booru_pipeline.evaluation.metrics import hidden_ranks, paired_bootstrap, recall_at, reciprocal_rank
 from booru_pipeline.evaluation.options import EvaluationOptions
-from booru_pipeline.evaluation.posts import Posts, incidence, open_splits, read_posts
+from booru_pipeline.evaluation.posts import Posts, incidence, read_posts
 from booru_pipeline.evaluation.probes import probe_characters, probe_claims
 from booru_pipeline.evaluation.report import render
 from booru_pipeline.evaluation.summary import CO_OCCURRENCE, HEADLINE_K, MODEL, POPULARITY, EvaluationSummary
 from booru_pipeline.evaluation.task import RecoveryTask, recovery_task
 from booru_pipeline.evaluation.training_log import read_loss_curve
 from booru_pipeline.labels.category import Category
+from booru_pipeline.labels.splits import open_splits
 from booru_pipeline.labels.vocabulary import Vocabulary
 from booru_pipeline.training.calibration import Calibration
 from booru_pipeline.training.predictor import Predictor

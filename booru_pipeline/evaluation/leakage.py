@@ -3,7 +3,7 @@
 from itertools import combinations
 from pathlib import Path
 
-from booru_pipeline.evaluation.posts import open_splits
+from booru_pipeline.labels.splits import open_splits
 
 
 def shared_groups(dataset: Path) -> int:

@@ -1,15 +1,12 @@
 """Posts of a tokenized dataset as arrays: keys, picture groups and label rows."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from datasets import Dataset, DatasetDict, DatasetInfo, load_from_disk
-from datasets.config import DATASETDICT_JSON_FILENAME
+from datasets import DatasetDict
 from numpy.typing import NDArray
 from scipy import sparse
 
@@ -34,35 +31,6 @@ class Posts:
 
     def __len__(self) -> int:
         return len(self.booru)
-
-
-def open_splits(dataset: Path) -> DatasetDict:
-    """Open a dataset folder; a split without posts is an empty one.
-
-    Raises:
-        BooruError: There is none, or it lacks the train or the test split.
-    """
-    try:
-        listing = json.loads((dataset / DATASETDICT_JSON_FILENAME).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise BooruError(
-            f"there is no dataset at {dataset}. Make it with `booru run --to tokenized_dataset`."
-        ) from error
-    missing = {"train", "test"} - set(listing["splits"])
-    if missing:
-        raise BooruError(
-            f"the dataset {dataset} has no {' or '.join(sorted(missing))} split. "
-            "Make it again with `booru run --to tokenized_dataset`."
-        )
-    return DatasetDict({split: _open_split(dataset / split) for split in listing["splits"]})
-
-
-def _open_split(folder: Path) -> Dataset:
-    # A split without rows is saved without a file, and load_from_disk then stumbles over the missing first one.
-    if not any(folder.glob("*.arrow")):
-        features = DatasetInfo.from_directory(str(folder)).features
-        return Dataset(features.arrow_schema.empty_table())
-    return load_from_disk(str(folder))
 
 
 def read_posts(splits: DatasetDict, split: str, *, first_token_id: int, labels: int) -> Posts:

@@ -51,12 +51,12 @@ def load_posts(dataset: Path, split: str, first_token_id: int) -> Posts:
     Raises:
         BooruError: The folder is not such a dataset, or the split is not in it.
     """
-    from datasets import load_from_disk
+    from booru_pipeline.labels.splits import open_splits
 
-    try:
-        ids = load_from_disk(str(dataset))[split].data.column("input_ids").combine_chunks()
-    except (FileNotFoundError, KeyError) as error:
-        raise BooruError(f"{dataset} has no split {split!r}. Materialize tokenized_dataset first.") from error
+    splits = open_splits(dataset)
+    if split not in splits:
+        raise BooruError(f"{dataset} has no split {split!r}. Make it again with `booru run --to tokenized_dataset`.")
+    ids = splits[split].data.column("input_ids").combine_chunks()
     rows = ids.flatten().to_numpy(zero_copy_only=False).astype(np.int64) - first_token_id
     sizes = ids.value_lengths().to_numpy(zero_copy_only=False).astype(np.int64)
     posts = Posts(rows, np.concatenate([[0], np.cumsum(sizes)]))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from booru_pipeline.errors import BooruError
 from booru_pipeline.training.collator import SetBatches
@@ -157,6 +157,7 @@ class SetTrainer(Trainer):
 
     def __init__(self, *, sampler: LengthGroupedSampler, watch: Watch, **settings: Any) -> None:
         super().__init__(data_collator=_already_a_batch, callbacks=[watch], **settings)
+        self.remove_callback(PrinterCallback)  # the watch says it better
         self._sampler = sampler
         self._watch = watch
 

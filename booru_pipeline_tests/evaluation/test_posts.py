@@ -4,7 +4,8 @@ from datasets import Dataset, DatasetDict, load_from_disk
 
 from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation.leakage import shared_groups
-from booru_pipeline.evaluation.posts import incidence, open_splits, read_posts
+from booru_pipeline.evaluation.posts import incidence, read_posts
+from booru_pipeline.labels.splits import open_splits
 from booru_pipeline.labels.vocabulary import Vocabulary
 
 

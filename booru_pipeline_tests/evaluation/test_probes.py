@@ -3,8 +3,9 @@ import pytest
 from scipy.stats import rankdata
 
 from booru_pipeline.evaluation.baselines import CoOccurrence, Popularity
-from booru_pipeline.evaluation.posts import incidence, open_splits, read_posts
+from booru_pipeline.evaluation.posts import incidence, read_posts
 from booru_pipeline.evaluation.probes import Claim, probe_characters, probe_claims
+from booru_pipeline.labels.splits import open_splits
 from booru_pipeline.labels.vocabulary import Vocabulary
 
 

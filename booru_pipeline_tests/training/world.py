@@ -1,0 +1,86 @@
+"""A made-up dataset and vocabulary in the formats that training reads: themes whose labels go together."""
+
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from transformers import PreTrainedTokenizerFast
+
+from booru_pipeline.labels.text import label_text
+from booru_pipeline.labels.tokenizer import add_label_tokens, base_tokenizer, encode_pieces
+from booru_pipeline.labels.vocabulary import Vocabulary
+from booru_pipeline.presets import BaseModel
+
+THEMES = {
+    "usada_pekora": ["rabbit_ears", "carrot", "animal_ears", "hololive", "twin_braids", "white_hair"],
+    "hatsune_miku": ["twintails", "aqua_hair", "vocaloid", "detached_sleeves", "necktie", "spring_onion"],
+    "kirisame_marisa": ["witch_hat", "broom", "touhou", "blonde_hair", "apron", "star_(symbol)"],
+    "hakurei_reimu": ["hair_bow", "gohei", "touhou", "detached_sleeves", "ascot", "yin_yang"],
+}
+COMMON = ["1girl", "solo", "smile", ">_<"]
+
+
+def captions(posts: int, seed: int) -> list[list[str]]:
+    """Posts with a character, most of its traits, and some common labels."""
+    random = np.random.default_rng(seed)
+    made = []
+    for _ in range(posts):
+        name = list(THEMES)[random.integers(len(THEMES))]
+        traits = [label for label in THEMES[name] if random.random() < 0.8]
+        made.append([name, *traits, *(label for label in COMMON if random.random() < 0.5)])
+    return made
+
+
+def build(folder: Path, base: BaseModel, train: int = 600, held_out: int = 80) -> tuple[Path, Path]:
+    """Write a vocabulary and a dataset; gives their folders."""
+    splits = {"train": captions(train, 1), "validation": captions(held_out, 2), "test": captions(held_out, 3)}
+    counts: dict[str, int] = {}
+    for caption in splits["train"]:
+        for label in caption:
+            counts[label] = counts.get(label, 0) + 1
+    labels = sorted(counts, key=lambda label: (-counts[label], label))
+    texts = [label_text(label) for label in labels]
+    tokenizer = base_tokenizer(base, texts)
+    pieces = encode_pieces(tokenizer, texts)
+    first = add_label_tokens(tokenizer, labels)
+    vocabulary = folder / "vocabulary"
+    vocabulary.mkdir()
+    table = pa.table(
+        {
+            "label": labels,
+            "category": pa.array([4 if label in THEMES else 0 for label in labels], pa.int8()),
+            "posts": [counts[label] for label in labels],
+            "train_posts": [counts[label] for label in labels],
+            "text": texts,
+            "piece_ids": pa.array(pieces, pa.list_(pa.int32())),
+            "token_id": pa.array(range(first, first + len(labels)), pa.int32()),
+        }
+    )
+    pq.write_table(table, vocabulary / "labels.parquet")
+    tokenizer.save_pretrained(vocabulary / "tokenizer")
+    known = Vocabulary.load(vocabulary)
+    datasets.disable_progress_bars()
+    dataset = datasets.DatasetDict(
+        {
+            split: datasets.Dataset.from_dict(
+                {
+                    "booru": ["danbooru"] * len(posts),
+                    "fid": list(range(len(posts))),
+                    "release": ["2021a"] * len(posts),
+                    "group_md5": [f"{row:032x}" for row in range(len(posts))],
+                    "input_ids": [[first + known.index[label] for label in caption] for caption in posts],
+                },
+            )
+            for split, posts in splits.items()
+        }
+    )
+    dataset.save_to_disk(str(folder / "dataset"))
+    return vocabulary, folder / "dataset"
+
+
+def tokenizer_of(vocabulary: Path) -> PreTrainedTokenizerFast:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(vocabulary / "tokenizer")
