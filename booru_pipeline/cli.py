@@ -38,6 +38,8 @@ and plots, are in the web UI: `booru dev`.
 `BOORU_CHECKPOINT__TIME_LIMIT_S` …), then `booru.toml` in the working directory.
 """,
 )
+export_app = typer.Typer(no_args_is_help=True, help="Write the tag tables for other tools.")
+app.add_typer(export_app, name="export")
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
@@ -149,7 +151,7 @@ def run(
     plan = make_plan(settings, release or [], last)
     for item in plan.releases:
         if not item.due:
-            out.print(f"{item.release.key}  nothing to do: {last.value} and all before it are fresh")
+            out.print(f"{item.release.key}  nothing to do: {item.statuses[-1].stage.value} and all before it are fresh")
         elif dry_run:
             for status in item.statuses:
                 if status.stage in item.due:
@@ -222,26 +224,82 @@ def sql_command(
     query: Annotated[
         str | None, typer.Argument(help="A DuckDB query; read from the terminal if none is given.")
     ] = None,
+    file: Annotated[
+        str | None, typer.Option("--file", help="Run the query in this file, or the one of this name in the library.")
+    ] = None,
+    variables: Annotated[
+        list[str] | None, typer.Option("--set", help="A variable of the query as name=value; may be repeated.")
+    ] = None,
+    show_library: Annotated[bool, typer.Option("--list", help="Show the library of queries.")] = False,
     raw: Raw = None,
     home: Home = None,
 ) -> None:
-    """Query the tag tables of all releases, attached read-only, as `files` and `tags`.
+    """Query the tag tables of all releases, attached read-only.
 
-    Each release is also there by itself, as `"2021a".files`. Example:
-    `booru sql "select tag, count(*) from tags group by tag order by 2 desc limit 10"`
+    `files` and `tags` have a row a listing and say in `release` which release it is of; `files_latest` and
+    `tags_latest` have each post as it was listed last. `rejects` and `accounting` are there too, and each release by
+    itself, as `"2021a".files`. Examples:
+
+    `booru sql "select tag, count(*) from tags_latest group by tag order by 2 desc limit 10"`
+
+    `booru sql --file general_labels --set min_posts=100`
     """
     import duckdb as engine
 
+    from booru_pipeline.tag_table.analysis import (
+        Query,
+        check_variables,
+        find_query,
+        library,
+        parse_variables,
+        set_variables,
+    )
     from booru_pipeline.tag_table.attach import attach_all
 
+    if show_library:
+        table = Table("query", "what it shows", "variables")
+        for item in library():
+            table.add_row(item.name, _escape(item.summary), ", ".join(item.variables))
+        out.print(table)
+        return
+    if query is not None and file is not None:
+        raise BooruError("there is a query and a --file. Give one of the two.")
+    values = parse_variables(variables or [])
+    asked = find_query(file) if file is not None else None
+    if asked is None and (query is not None or not sys.stdin.isatty()):
+        asked = Query("the query", query if query is not None else sys.stdin.read())
+    if asked is not None:
+        check_variables(asked, values)
     lake = _settings(raw=raw, home=home).lake
     with engine.connect() as connection:
         keys = attach_all(connection, lake)
-        if query is not None or not sys.stdin.isatty():
-            _execute(connection, query if query is not None else sys.stdin.read())
+        set_variables(connection, values)
+        if asked is not None:
+            _execute(connection, asked.text)
             return
         out.print(f"files and tags of {', '.join(keys)}. End a query with ; and leave with Ctrl-D.")
         _prompt(lambda text: _execute(connection, text))
+
+
+@export_app.command("sqlite")
+def export_sqlite_command(
+    path: Annotated[Path, typer.Argument(help="The file to write, such as booru-chars.db.")],
+    release: Annotated[
+        list[str] | None, typer.Option("--release", help="Release to export; may be repeated. All by default.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    home: Home = None,
+) -> None:
+    """Write the tag tables as one SQLite file, with the tables, keys and indexes of the origin's booru-chars.db.
+
+    A post that is listed in several of the releases is there as the latest has it.
+
+    Example: `booru export sqlite booru-chars.db --release 2021a --release 2021b`
+    """
+    from booru_pipeline.tag_table.export import export_sqlite
+
+    rows = export_sqlite(_settings(home=home).lake, path, release or [], force=force)
+    out.print(f"{path}: {rows['files']:,} posts, {rows['tags']:,} tag rows", soft_wrap=True)
 
 
 @app.command()
@@ -325,7 +383,9 @@ def _execute(connection: "duckdb.DuckDBPyConnection", query: str) -> None:
         if relation is not None:
             relation.show(max_rows=200, max_width=max(out.width, 80))
     except duckdb.Error as error:
-        raise BooruError(f"the query failed: {error}") from error
+        first, *more = [line for line in str(error).splitlines() if line.strip()]
+        where = next((line for line in more if line.startswith("LINE ")), *more[:1] or [""])
+        raise BooruError(f"the query failed: {first}\n{where}".rstrip()) from error
 
 
 def _prompt(execute: Callable[[str], None]) -> None:

@@ -25,6 +25,7 @@ from booru_pipeline.defs import (  # noqa: E402  (the filter comes first: decora
 )
 from booru_pipeline.defs.resources import resources_from  # noqa: E402
 
+LOCATION = __name__  # the code location's name, as `dagster dev -m` gives it
 STAGE_MODULES = [releases, tag_table, training_shards, vocabulary, tokenized_dataset, checkpoint, evaluation_report]
 
 

@@ -17,7 +17,7 @@ from booru_pipeline.lake import Lake
 _PACKAGE: Final = Path(__file__).parent
 _INSTALLED: Final = _PACKAGE / "_dagster.yaml"  # where the wheel puts it; a checkout has it beside the package
 _TEMPLATE: Final = _INSTALLED if _INSTALLED.is_file() else _PACKAGE.parent / "dagster.yaml"
-_PROCESS_TAG: Final = "booru/process"
+_PROCESS_TAG: Final = ".dagster/booru_process"  # the prefix keeps it out of the UI's list of runs
 
 
 def prepare_dagster_home(lake: Lake) -> Path:

@@ -9,20 +9,23 @@ from typing import Any
 import dagster as dg
 from dagster import DagsterEventType, EventLogEntry
 
-from booru_pipeline.definitions import build_defs
+from booru_pipeline.definitions import LOCATION, build_defs
 from booru_pipeline.defs.automation import REFRESH_RELEASE
-from booru_pipeline.defs.releases import RELEASES, fingerprint_of, observation
+from booru_pipeline.defs.releases import RELEASES, arrival, fingerprint_of
 from booru_pipeline.defs.resources import OPTION_RESOURCES, Folders
 from booru_pipeline.errors import BooruError
 from booru_pipeline.instance import open_instance, process_tag
 from booru_pipeline.presets import resolve_base_model
 from booru_pipeline.release.find import Release, find_releases
-from booru_pipeline.release.key import check_key
+from booru_pipeline.release.key import check_key, is_hand_tagged, release_order
 from booru_pipeline.settings import Settings
 from booru_pipeline.stages import RAW_RELEASE, Stage, Status, release_status
 
 # Stages that read one release only; the others read all earlier releases' shards too.
 _CUMULATIVE_FROM = Stage.VOCABULARY
+
+# Dagster's own tag for runs of a code location's job: without it the UI's job pages do not list the shell's runs.
+_LOCATION_TAG = ".dagster/repository"
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def make_plan(settings: Settings, keys: Sequence[str], last: Stage) -> Plan:
     found = find_releases(settings.raw_folder)
     releases = {release.key: release for release in found.releases}
     broken = {item.key: item.problem for item in found.incomplete}
-    wanted = [check_key(key) for key in keys] or found.keys
+    wanted = sorted({check_key(key) for key in keys}, key=release_order) or found.keys
     for key in wanted:
         if key not in releases and key not in broken:
             raise BooruError(
@@ -100,12 +103,15 @@ def make_plan(settings: Settings, keys: Sequence[str], last: Stage) -> Plan:
             f"there is no release in {settings.raw_folder}: a release is a folder such as `Safebooru 2021a` with "
             "V2021A_files.tsv and V2021A_tags.tsv. Make a sample with `booru sample`."
         )
+    # A hand-tagged release is an addition to the dated ones: a model of it alone is made only if asked for.
+    whole = wanted if keys else [key for key in wanted if not is_hand_tagged(key)] or wanted
     cumulative = list(Stage).index(last) >= list(Stage).index(_CUMULATIVE_FROM)
     needed = found.keys[: found.keys.index(wanted[-1]) + 1] if wanted and cumulative else wanted
     plans = []
     for row, key in enumerate(needed):
         if key in releases:
-            plans.append(_plan_release(settings, releases[key], last if key in wanted else Stage.TRAINING_SHARDS))
+            goal = last if key in whole else min(last, Stage.TRAINING_SHARDS, key=list(Stage).index)
+            plans.append(_plan_release(settings, releases[key], goal))
             continue
         later = [other for other in needed[row + 1 :] if other in wanted]
         if cumulative and later:
@@ -149,7 +155,7 @@ def _materialize(
     release = item.release
     folders = Folders(raw=str(settings.raw_folder), home=str(settings.lake.home))
     instance.add_dynamic_partitions(str(RELEASES.name), [release.key])
-    instance.report_runless_asset_event(observation(folders, release))
+    instance.report_runless_asset_event(arrival(folders, release))
     run_id = str(uuid.uuid4())
     listener = _Listener(release.key, progress)
     instance.add_event_listener(run_id, listener)
@@ -158,7 +164,7 @@ def _materialize(
         instance=instance,
         partition_key=release.key,
         run_config=_run_config(settings),
-        tags=process_tag(),
+        tags={**process_tag(), _LOCATION_TAG: f"__repository__@{LOCATION}"},
         raise_on_error=False,
     )
     if not result.success:
@@ -211,7 +217,7 @@ class _Listener:
             )
             blocks = check.blocking and check.severity == dg.AssetCheckSeverity.ERROR
             if not check.passed and blocks and self.failure is None:
-                self.failure = (
+                self.failure = check.description or (
                     f"release {self._release}: check {check.check_name} of {check.asset_key.to_user_string()} failed, "
                     "so nothing after it was made; its table is in the UI (`booru dev`)."
                 )
@@ -221,7 +227,7 @@ class _Listener:
 
 def _message(release: str, step: str, event: dg.DagsterEvent) -> str:
     error = event.step_failure_data.error
-    while error and error.cause:
+    while error and error.cause and error.cls_name != BooruError.__name__:  # its own causes are not for the user
         error = error.cause
     if error is None:
         return f"{step} of release {release} failed; see the run with `booru dev`."

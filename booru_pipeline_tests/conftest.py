@@ -4,6 +4,7 @@ import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's client is imported, so before everything else
 
+import sys
 from pathlib import Path
 
 import hypothesis
@@ -39,3 +40,19 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("BOORU_", "DAGSTER_", "WANDB_")):
             monkeypatch.delenv(name)
+
+
+_STATUS = pytest.StashKey[int]()
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    session.config.stash[_STATUS] = int(exitstatus)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End without the interpreter's shutdown, at which DuckDB 2.0's binding prints pages; see `cli.main`."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if _STATUS in config.stash:
+        os._exit(config.stash[_STATUS])

@@ -1,14 +1,17 @@
 """The command as a user types it: a process of its own, real output, real exit status."""
 
+import contextlib
 import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from booru_pipeline.artifact import read_record
@@ -50,7 +53,7 @@ def assert_refused(result, *says):
 
 def test_help_teaches():
     result = subprocess.run([BOORU, "--help"], capture_output=True, text=True, check=True)
-    for command in ("sample", "releases", "run", "suggest", "sql", "dev", "report"):
+    for command in ("sample", "releases", "run", "suggest", "sql", "export", "dev", "report"):
         assert command in result.stdout
     assert "First time" in result.stdout
 
@@ -92,6 +95,59 @@ def test_sql_reads_a_query_from_a_pipe_and_refuses_to_write(workplace):
     assert "42" in piped.stdout
     assert_refused(booru(workplace, "sql", 'delete from "2021a".tags'), "read-only")
     assert_refused(booru(workplace, "sql", "select nothing"), "the query failed")
+
+
+def test_sql_lists_its_library_and_runs_a_query_of_it_with_variables(workplace):
+    listed = booru(workplace, "sql", "--list")
+    assert listed.returncode == 0
+    assert "general_labels" in listed.stdout
+    assert "min_posts" in listed.stdout
+    frequent = booru(workplace, "sql", "--file", "general_labels", "--set", "min_posts=200")
+    assert frequent.returncode == 0, frequent.stderr
+    assert "1girl" in frequent.stdout
+    assert len(frequent.stdout.splitlines()) < len(
+        booru(workplace, "sql", "--file", "general_labels", "--set", "min_posts=50").stdout.splitlines()
+    )
+
+
+def test_sql_runs_a_query_in_a_file(workplace, tmp_path):
+    path = tmp_path / "mine.sql"
+    path.write_text(
+        "-- mine\nselect getvariable('tag') as asked, count(*) as n from tags where tag = getvariable('tag')"
+    )
+    result = booru(workplace, "sql", "--file", str(path), "--set", "tag=no_such_tag")
+    assert "no_such_tag" in result.stdout
+    assert "0" in result.stdout
+    path.write_text("select\n\n  (1, from tags")
+    assert_refused(booru(workplace, "sql", "--file", str(path)), "the query failed", "LINE 3")
+    path.write_text("select\n\n  nothing from tags")
+    assert_refused(booru(workplace, "sql", "--file", str(path)), 'column "nothing" not found')
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--file", "nowhere.sql"], ["there is no file nowhere.sql", "general_labels"]),
+        (["--file", "general_labels", "--set", "min_posts"], ["write name=value"]),
+        (["--file", "general_labels", "--set", "min_post=3"], ["min_post", "it reads: min_posts"]),
+        (["--file", "general_labels", "--set", "min_posts=many"], ["the query failed", "many"]),
+        (["--file", "general_labels", "select 1"], ["Give one of the two"]),
+    ],
+)
+def test_sql_names_what_it_cannot_run(workplace, arguments, says):
+    assert_refused(booru(workplace, "sql", *arguments), *says)
+
+
+def test_export_writes_the_origins_database_and_refuses_to_overwrite_it(workplace, tmp_path):
+    path = tmp_path / "booru-chars.db"
+    result = booru(workplace, "export", "sqlite", str(path), "--release", "2021a")
+    assert result.returncode == 0, result.stderr
+    assert "500 posts" in result.stdout
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        assert database.execute("select count(*) from files where shard = 'Safebooru 2021a'").fetchall() == [(500,)]
+    assert_refused(booru(workplace, "export", "sqlite", str(path)), "--force")
+    assert booru(workplace, "export", "sqlite", str(path), "--force").returncode == 0
+    assert_refused(booru(workplace, "export", "sqlite", str(tmp_path / "x.db"), "--release", "2029a"), "2029a")
 
 
 def test_suggest_gives_probability_category_and_counts(workplace):
@@ -185,6 +241,44 @@ def test_a_broken_release_does_not_keep_earlier_ones_from_being_made(copy):
     lake = Lake(copy / "booru_home")
     assert read_record(lake.vocabulary("2021a"))
     assert not lake.tag_table("2021c").exists()
+
+
+WALFIE = """insert into files (BOORU, FID, FILE_NAME, ORIG_MD5, IMG_SIZE_TORR) values
+  ("nobooru", 1, "a.gif", "ab", "3x4"), ("nobooru", 2, "b.gif", "ac", "3x4");
+insert into tags (BOORU, FID, TAG, TAG_ID, TAG_CAT, DANB_FR) values
+  ("nobooru", 1, "usada_pekora", 0, 4, "hololive"), ("nobooru", 1, "1girl", 1, 0, "GENERAL"),
+  ("nobooru", 1, "solo", 2, 0, "GENERAL"), ("nobooru", 1, "smile", 3, 0, "GENERAL"),
+  ("nobooru", 2, "1girl", 1, 0, "GENERAL");
+"""
+
+
+def test_a_hand_tagged_release_comes_first_and_goes_into_what_later_ones_are_made_of(copy):
+    folder = copy / "booru_raw" / "manual walfie"
+    folder.mkdir()
+    (folder / "walfie.sql").write_text(WALFIE)
+    result = booru(copy, "run", "--release", "2021a", "--to", "vocabulary")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.index("manual_walfie  training_shards") < result.stdout.index("2021a  vocabulary")
+    lake = Lake(copy / "booru_home")
+    assert list(read_record(lake.vocabulary("2021a")).also_read) == ["manual_walfie"]
+    count = "select release, count(*) as n from files where booru = 'nobooru' group by release"
+    assert "manual_walfie" in booru(copy, "sql", count).stdout
+    with duckdb.connect() as connection:
+        shards = str(lake.training_shards("manual_walfie") / "*.parquet")
+        [(posts, tags)] = connection.execute(
+            "select count(*), sum(len(tags)) from read_parquet($shards) where release = 'manual_walfie'",
+            {"shards": shards},
+        ).fetchall()
+    assert (posts, tags) == (2, 5)
+    again = booru(copy, "run", "--release", "2021a", "--to", "vocabulary")
+    assert "nothing to do" in again.stdout
+
+
+def test_a_hostile_script_is_named_and_makes_nothing(copy):
+    (copy / "booru_raw" / "evil.sql").write_text("insert into tags (tag) values (load_extension('x'));")
+    result = booru(copy, "run", "--release", "evil", "--to", "tag_table")
+    assert_refused(result, "evil.sql, line 1", "load_extension", "correct or remove that statement")
+    assert not Lake(copy / "booru_home").tag_table("evil").exists()
 
 
 @pytest.mark.parametrize("after", ["tag_table …", "vocabulary …", "tokenized_dataset …", "checkpoint …", "step "])

@@ -2,11 +2,12 @@
 
 import dagster as dg
 
-from booru_pipeline.defs.releases import RELEASES, fingerprint_of, loaded_fingerprint, observation
+from booru_pipeline.defs.releases import RELEASES, arrival, fingerprint_of, loaded_fingerprint
 from booru_pipeline.defs.resources import Folders
 from booru_pipeline.release.find import Release, find_releases
-from booru_pipeline.stages import Stage
+from booru_pipeline.stages import RAW_RELEASE, Stage
 
+_LOADED = (Stage.TAG_TABLE, Stage.TRAINING_SHARDS)
 _ASSETS = dg.AssetSelection.assets(*[stage.value for stage in Stage])
 
 # One run for the whole chain: a blocking check stops only the run that it is in.
@@ -18,7 +19,7 @@ REFRESH_RELEASE = dg.define_asset_job(
 LOAD_ONLY = dg.define_asset_job(
     "load_only",
     selection=dg.AssetSelection.assets(Stage.TAG_TABLE.value, Stage.TRAINING_SHARDS.value)
-    | dg.AssetSelection.checks_for_assets(Stage.TAG_TABLE.value, Stage.TRAINING_SHARDS.value),
+    | dg.AssetSelection.checks_for_assets(RAW_RELEASE, Stage.TAG_TABLE.value, Stage.TRAINING_SHARDS.value),
     description="Load one release and cut its shards: seconds, and all that `booru sql` and later releases need.",
 )
 JOBS = [REFRESH_RELEASE, LOAD_ONLY]
@@ -67,9 +68,14 @@ def _catch_up(instance: dg.DagsterInstance, folders: Folders) -> dg.SensorResult
 
 
 def _request(instance: dg.DagsterInstance, folders: Folders, release: Release) -> dg.RunRequest:
-    instance.report_runless_asset_event(observation(folders, release))
+    instance.report_runless_asset_event(arrival(folders, release))
     # The fingerprint is in the key: a corrected file runs again, an unchanged one never does (dagster #7292).
-    return dg.RunRequest(run_key=f"{release.key}:{fingerprint_of(folders, release)}", partition_key=release.key)
+    return dg.RunRequest(
+        run_key=f"{release.key}:{fingerprint_of(folders, release)}",
+        partition_key=release.key,
+        # A hand-tagged release is an addition to the dated ones; nothing is trained on it alone.
+        asset_selection=[dg.AssetKey(stage.value) for stage in _LOADED] if release.hand_tagged else None,
+    )
 
 
 SENSORS = [new_releases]

@@ -6,13 +6,14 @@ import dagster as dg
 
 from booru_pipeline.artifact import staged
 from booru_pipeline.defs.pictures import line_plot
+from booru_pipeline.defs.releases import release_of
 from booru_pipeline.defs.resources import EvaluationResource, Folders
 from booru_pipeline.defs.stage import asset_settings, check_settings, record_for
 from booru_pipeline.stages import Stage
 
 
 @dg.asset(
-    **asset_settings(Stage.EVALUATION_REPORT, "evaluation", {"html", "parquet"}),
+    **asset_settings(Stage.EVALUATION_REPORT, "model", {"html", "parquet"}),
     description=(
         "Hidden labels of test posts, recovered by the model, by co-occurrence and by popularity: recall@k and mean "
         "reciprocal rank with intervals, and what the README claims, by name. `report.html` is self-contained, "
@@ -47,10 +48,10 @@ def evaluation_report(
             "report": dg.MetadataValue.path(str(path / "report.html")),
             "path": dg.MetadataValue.path(str(path)),
             "summary": dg.MetadataValue.md(summary.to_markdown()),
-            "recall": line_plot(curves, "k (guesses)", "recall@k"),
+            "recall": line_plot(curves, "k (guesses)", "recall@k: found / min(k, hidden)"),
             "test posts": summary.test_posts,
-            **{f"recall@10 {method}": summary.recall[method][10] for method in METHODS},
-            **{f"MRR {method}": summary.mrr[method] for method in METHODS},
+            **{f"recall@10 {method}": round(summary.recall[method][10], 4) for method in METHODS},
+            **{f"MRR {method}": round(summary.mrr[method], 4) for method in METHODS},
         },
     )
 
@@ -62,7 +63,7 @@ def evaluation_report(
 )
 def beats_the_baselines(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
     """Read the differences from metrics.json."""
-    report = folders.lake.evaluation_report(context.partition_key)
+    report = folders.lake.evaluation_report(release_of(context))
     metrics = json.loads((report / "metrics.json").read_text(encoding="utf-8"))
     differences = {baseline: less["recall@10"] for baseline, less in metrics["model_less"].items()}
     return dg.AssetCheckResult(

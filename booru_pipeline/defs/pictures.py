@@ -12,6 +12,7 @@ def line_plot(
 ) -> dg.MarkdownMetadataValue:
     """Lines of (x, y) points by name, as a picture."""
     from matplotlib.figure import Figure  # half a second that loading the definitions need not cost
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(6, 3), layout="constrained")
     axes = figure.subplots()
@@ -20,6 +21,7 @@ def line_plot(
             axes.plot(
                 [x for x, _ in points], [y for _, y in points], label=name, marker="." if len(points) < 30 else ""
             )
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     axes.grid(alpha=0.3)

@@ -4,11 +4,12 @@ from typing import Any
 
 import dagster as dg
 
-from booru_pipeline.defs.releases import fingerprint_of
+from booru_pipeline.defs.releases import fingerprint_of, release_of
 from booru_pipeline.defs.resources import Folders, TagTableResource
 from booru_pipeline.defs.stage import asset_settings, check_settings, table_of
 from booru_pipeline.release.find import find_release
 from booru_pipeline.stages import Stage, stage_record
+from booru_pipeline.tag_table.captions import load_captions
 from booru_pipeline.tag_table.load import Accounting, load_release, summarise
 
 _COLUMNS = dg.TableSchema(
@@ -24,7 +25,7 @@ _COLUMNS = dg.TableSchema(
 
 
 @dg.asset(
-    **asset_settings(Stage.TAG_TABLE, "ingest", {"duckdb", "tsv"}),
+    **asset_settings(Stage.TAG_TABLE, "data", {"duckdb", "tsv"}),
     description=(
         "One DuckDB file a release with the origin's tables `files` and `tags`, plus `rejects` (each unusable line "
         "with its number, bytes and reason) and `accounting` (what became of every line). Open it with "
@@ -34,14 +35,15 @@ _COLUMNS = dg.TableSchema(
 def tag_table(
     context: dg.AssetExecutionContext, folders: Folders, tag_table_options: TagTableResource
 ) -> dg.MaterializeResult:
-    """Load both TSV files of the release."""
+    """Load the release's two TSV files, or its script."""
     key = context.partition_key
     release = find_release(folders.raw_folder, key)
     path = folders.lake.tag_table(key)
     record = stage_record(
         Stage.TAG_TABLE, key, fingerprint_of(folders, release), tag_table_options.model_dump(mode="json")
     )
-    load_release(release, path, folders.lake.staging, tag_table_options, record)
+    load = load_captions if release.hand_tagged else load_release
+    load(release, path, folders.lake.staging, tag_table_options, record)
     summary = summarise(path)
     files, tags = summary.accounting
     names, rows = summary.sample
@@ -66,7 +68,7 @@ def tag_table(
 )
 def every_line_is_accounted_for(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
     """Add the accounting up."""
-    summary = summarise(folders.lake.tag_table(context.partition_key))
+    summary = summarise(folders.lake.tag_table(release_of(context)))
     return dg.AssetCheckResult(
         passed=all(accounting.holds for accounting in summary.accounting),
         metadata={
@@ -84,7 +86,7 @@ def every_line_is_accounted_for(context: dg.AssetCheckExecutionContext, folders:
 )
 def keys_hold(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
     """Count violations."""
-    violations = summarise(folders.lake.tag_table(context.partition_key)).key_violations
+    violations = summarise(folders.lake.tag_table(release_of(context))).key_violations
     return dg.AssetCheckResult(passed=not any(violations.values()), metadata=dict(violations))
 
 

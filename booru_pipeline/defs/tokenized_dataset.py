@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from booru_pipeline.defs.releases import release_of
 from booru_pipeline.defs.resources import DatasetResource, Folders
 from booru_pipeline.defs.stage import asset_settings, check_settings, earlier_keys, record_for, shards_so_far, table_of
 from booru_pipeline.labels.dataset import build_dataset
@@ -45,7 +46,7 @@ def tokenized_dataset(
             "path": dg.MetadataValue.path(str(path)),
             "captions": table_of(["split", "captions"], list(summary.posts.items())),
             "posts left out": summary.left_out,
-            "labels per caption": summary.labels_per_caption,
+            "labels per caption": round(summary.labels_per_caption, 2),
             "longest caption": summary.longest_caption,
             "coverage": table_of(
                 ["category", "tag occurrences", "kept", "share"],
@@ -67,7 +68,7 @@ def tokenized_dataset(
 )
 def no_label_is_lost(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
     """Show what the gate found when the dataset was written."""
-    report = read_gate(folders.lake.tokenized_dataset(context.partition_key))
+    report = read_gate(folders.lake.tokenized_dataset(release_of(context)))
     rows = [(reason, label) for reason, labels in report.failures.items() for label in labels[:20]]
     return dg.AssetCheckResult(
         passed=report.passed,

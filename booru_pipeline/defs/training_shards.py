@@ -3,6 +3,7 @@
 import dagster as dg
 
 from booru_pipeline.corpus.shards import build_shards, count_lost, count_straddling
+from booru_pipeline.defs.releases import release_of
 from booru_pipeline.defs.resources import Folders, ShardsResource
 from booru_pipeline.defs.stage import asset_settings, check_settings, record_for, shards_so_far, table_of
 from booru_pipeline.stages import Stage
@@ -14,14 +15,14 @@ _COLUMNS = dg.TableSchema(
         dg.TableColumn("release", "string"),
         dg.TableColumn("split", "string", "train, validation or test, by a hash of the picture"),
         dg.TableColumn("group_md5", "string", "The picture: posts that share it are on one side"),
-        dg.TableColumn("tags", "list<string>"),
+        dg.TableColumn("tags", "list<string>", "Alphabetical"),
         dg.TableColumn("categories", "list<int8>", "Parallel to tags"),
     ]
 )
 
 
 @dg.asset(
-    **asset_settings(Stage.TRAINING_SHARDS, "corpus", {"parquet", "duckdb"}),
+    **asset_settings(Stage.TRAINING_SHARDS, "data", {"parquet", "duckdb"}),
     description=(
         "One row a post with all its tags, as zstd Parquet, already shuffled. A post's side of the split is decided by "
         "a hash of its picture: reposts and later releases never move one from train to test. Open it with any Parquet "
@@ -58,7 +59,7 @@ def training_shards(
 )
 def nothing_is_lost(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
     """Compare counts with the tag table."""
-    key = context.partition_key
+    key = release_of(context)
     lost = count_lost(folders.lake.training_shards(key), folders.lake.tag_table(key))
     return dg.AssetCheckResult(passed=not any(lost.values()), metadata={f"{name} lost": n for name, n in lost.items()})
 
@@ -69,7 +70,7 @@ def nothing_is_lost(context: dg.AssetCheckExecutionContext, folders: Folders) ->
 )
 def no_picture_on_two_sides(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
     """Count pictures on more than one side."""
-    shards = shards_so_far(folders, context.partition_key)
+    shards = shards_so_far(folders, release_of(context))
     pictures = count_straddling(*shards.values())
     return dg.AssetCheckResult(
         passed=pictures == 0, metadata={"pictures on two sides": pictures, "releases": ", ".join(shards)}

@@ -4,6 +4,7 @@ from collections import Counter
 
 import dagster as dg
 
+from booru_pipeline.defs.releases import release_of
 from booru_pipeline.defs.resources import BaseModelChoice, Folders, VocabularyResource
 from booru_pipeline.defs.stage import asset_settings, check_settings, earlier_keys, record_for, shards_so_far, table_of
 from booru_pipeline.labels.category import Category
@@ -72,10 +73,10 @@ def vocabulary(
 )
 def labels_occur_in_train(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
     """Look for labels without a train post."""
-    built = Vocabulary.load(folders.lake.vocabulary(context.partition_key))
+    built = Vocabulary.load(folders.lake.vocabulary(release_of(context)))
     unseen = [label for label, posts in zip(built.labels, built.train_posts.tolist(), strict=True) if not posts]
     return dg.AssetCheckResult(
         passed=not unseen,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"labels": len(built), "without a train post": len(unseen), "first": ", ".join(unseen[:10])},
+        metadata={"labels": len(built), "without a train post": len(unseen), "first": ", ".join(unseen[:10]) or "none"},
     )

@@ -73,7 +73,8 @@ class EvaluationSummary:
         for method in METHODS:
             cells = [f"{self.recall[method][k]:.3f}" for k in ks] + [f"{self.mrr[method]:.3f}"]
             lines.append(f"| {method} | " + " | ".join(cells) + " |")
-        lines += ["", "| given | implies | answer | probability | rank |", "| :--- | :--- | :--- | ---: | ---: |"]
+        lines += ["", "#### Does it know what people know?", ""]
+        lines += ["| given | implies | answer | probability | rank |", "| :--- | :--- | :--- | ---: | ---: |"]
         for probe in self.probes:
             implied = _escape(probe.label or " or ".join(probe.implied))
             if probe.rank is None or probe.probability is None:

@@ -11,7 +11,7 @@ from booru_pipeline.release.find import Release
 
 
 def release_fingerprint(release: Release, cache: Path) -> str:
-    """A hash of both files' names and contents (16 hex digits).
+    """A hash of the files' names and contents (16 hex digits).
 
     Args:
         release: A complete release.
@@ -21,7 +21,7 @@ def release_fingerprint(release: Release, cache: Path) -> str:
     known = _read_cache(cache)
     hashes: dict[str, str] = {}
     fresh: dict[str, list[object]] = {}
-    for path in (release.files, release.tags):
+    for path in release.paths:
         stat = path.stat()
         marks = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
         entry = known.get(str(path.resolve()))

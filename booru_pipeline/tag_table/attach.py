@@ -1,32 +1,48 @@
 """All releases' tag tables in one connection."""
 
+from collections.abc import Sequence
+
 import duckdb
 
 from booru_pipeline import sql
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake import Lake
+from booru_pipeline.release.key import release_order
 
 
-def attach_all(connection: duckdb.DuckDBPyConnection, lake: Lake) -> list[str]:
-    """Attach every release read-only under its key, and make the views `files` and `tags` over all of them.
+def attach_all(connection: duckdb.DuckDBPyConnection, lake: Lake, only: Sequence[str] = ()) -> list[str]:
+    """Attach releases read-only, each under its key, and make views over all of them.
+
+    The views `files`, `tags`, `rejects` and `accounting` have the tables' columns and `release`, the key. In
+    `files_latest` and `tags_latest` a post that is listed again in a later one of these releases is there as it is
+    listed last, with the tags of that listing only. The table `releases` has the keys with their `position`.
+
+    Args:
+        connection: Where they are attached.
+        lake: Where the tag tables are.
+        only: Keys of the releases; all that are loaded by default.
 
     Returns:
         Keys of the releases, in release order.
 
     Raises:
-        BooruError: No release is loaded.
+        BooruError: No release is loaded, or one that was asked for is not, or a tag table is broken.
     """
-    keys = lake.releases_with(lake.tag_table)
-    if not keys:
+    loaded = lake.releases_with(lake.tag_table)
+    if not loaded:
         raise BooruError(f"no release is loaded in {lake.home} yet. Load them with `booru run --to tag_table`.")
+    keys = sorted({lake.newest(lake.tag_table, key) for key in only}, key=release_order) or loaded
+    connection.execute("SET enable_progress_bar = false")  # it goes to standard output, among the rows
     for key in keys:
         path = str(lake.tag_table(key)).replace("'", "''")  # ATTACH takes no parameter
-        connection.execute(f"ATTACH '{path}' AS \"{key}\" (READ_ONLY)")
-    sql.run(
-        connection,
-        "views",
-        "all_releases",
-        files=[f'"{key}".files' for key in keys],
-        tags=[f'"{key}".tags' for key in keys],
-    )
+        try:
+            connection.execute(f"ATTACH '{path}' AS \"{key}\" (READ_ONLY)")
+        except duckdb.Error as error:
+            raise BooruError(
+                f"{lake.tag_table(key)} cannot be opened: {str(error).splitlines()[0]} "
+                f"Remove it and make it again with `booru run --release {key} --to tag_table`."
+            ) from error
+    for (view,) in sql.run(connection, "views", "all_releases", keys=keys).fetchall():
+        connection.execute(view)
+    sql.run(connection, "views", "latest", keys=keys)
     return keys

@@ -18,23 +18,27 @@ class Soundness:
         weights: Numbers in the weight files.
         not_finite: How many of them are NaN or infinite.
         pickled: Files that would be unpickled.
-        first_loss: Validation loss when it was first taken, in nats a label.
-        last_loss: Validation loss at the end.
+        recall_at_10: Share of hidden labels found, on the validation split.
+        popularity_recall_at_10: The same for the most frequent labels, whatever is visible.
     """
 
     weights: int
     not_finite: int
     pickled: list[str]
-    first_loss: float
-    last_loss: float
+    recall_at_10: float
+    popularity_recall_at_10: float
 
     @property
-    def passed(self) -> bool:
-        return self.weights > 0 and not self.not_finite and not self.pickled and self.last_loss < self.first_loss
+    def is_sound(self) -> bool:
+        return self.weights > 0 and not self.not_finite and not self.pickled
+
+    @property
+    def has_learned(self) -> bool:
+        return self.recall_at_10 > self.popularity_recall_at_10
 
 
 def look_at(checkpoint: Path) -> Soundness:
-    """Read every weight and the training log of a checkpoint folder."""
+    """Read every weight and the provenance of a checkpoint folder."""
     weights = not_finite = 0
     for path in sorted(checkpoint.glob("*.safetensors")):
         with safe_open(path, framework="pt") as file:
@@ -42,12 +46,11 @@ def look_at(checkpoint: Path) -> Soundness:
                 tensor = file.get_tensor(name)
                 weights += tensor.numel()
                 not_finite += int((~tensor.isfinite()).sum())
-    log = json.loads((checkpoint / "training_log.json").read_text(encoding="utf-8"))
-    losses = [entry["eval_loss"] for entry in log if "eval_loss" in entry]
+    metrics = json.loads((checkpoint / "provenance.json").read_text(encoding="utf-8"))["metrics"]
     return Soundness(
         weights=weights,
         not_finite=not_finite,
         pickled=[path.name for path in checkpoint.rglob("*") if path.suffix in _PICKLES],
-        first_loss=losses[0],
-        last_loss=losses[-1],
+        recall_at_10=metrics["recall_at_10"],
+        popularity_recall_at_10=metrics["popularity_recall_at_10"],
     )

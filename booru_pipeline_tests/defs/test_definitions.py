@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 import yaml
 
-from booru_pipeline.definitions import build_defs
+from booru_pipeline.definitions import LOCATION, build_defs
 from booru_pipeline.settings import load_settings
 from booru_pipeline.stages import CODE_VERSIONS, Stage
 
@@ -67,7 +67,7 @@ def test_all_three_ways_to_name_the_code_location_agree():
         (project["dagster"]["module_name"], project["dagster"]["code_location_name"]),
         (project["dg"]["project"]["code_location_target_module"], project["dg"]["project"]["code_location_name"]),
     }
-    assert named == {("booru_pipeline.definitions", "booru_pipeline")}
+    assert named == {("booru_pipeline.definitions", LOCATION)}
 
 
 def test_resources_can_be_replaced():

@@ -60,3 +60,42 @@ def test_no_folder_and_an_absent_release_say_what_to_do(tmp_path):
         find_releases(tmp_path / "nowhere")
     with pytest.raises(BooruError, match=r"found: none"):
         find_release(tmp_path, "2021a")
+
+
+@pytest.mark.parametrize(
+    ("folder", "names", "key"),
+    [
+        ("manual walfie", ["walfie.sql"], "manual_walfie"),
+        ("deep/Manual Walfie", ["walfie.SQL", "mappings.txt", "old.sql.bak"], "manual_walfie"),
+        (".", ["Manual Walfie.sql"], "manual_walfie"),
+        ("Safebooru 2021b", ["V2021B_files.tsv", "V2021B_tags.tsv", "walfie.sql"], "walfie"),
+        ("2021b", ["walfie.sql"], "walfie"),
+    ],
+)
+def test_a_script_is_a_hand_tagged_release_and_comes_before_dated_ones(tmp_path, folder, names, key):
+    put(tmp_path / "Safebooru 2021a", "V2021A_files.tsv", "V2021A_tags.tsv")
+    put(tmp_path / folder, *names)
+    found = find_releases(tmp_path)
+    assert found.incomplete == []
+    assert found.keys[:1] == [key]
+    assert "2021a" in found.keys
+    release = find_release(tmp_path, key)
+    assert release.hand_tagged
+    assert release.shard == key
+    assert [path.suffix.lower() for path in release.paths] == [".sql"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "names", "says"),
+    [
+        ("manual walfie", ["files.sql", "tags.sql"], "Join them into one file"),
+        ("manual walfie", ["walfie.sql.part"], "still being downloaded"),
+        (".", ["2021a.sql"], "'2021a' cannot be a release key"),
+        (".", ["walfie's.sql"], "manual_walfie.sql"),
+        ("Safebooru 2021a", ["walfie.sql"], "V2021A_files.tsv (or .tsv.gz) is missing"),
+    ],
+)
+def test_a_script_that_is_no_release_is_named_with_the_remedy(tmp_path, folder, names, says):
+    put(tmp_path / folder, *names)
+    (incomplete,) = find_releases(tmp_path).incomplete
+    assert says in incomplete.problem

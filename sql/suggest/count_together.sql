@@ -7,7 +7,9 @@ WITH listings AS (
 -- A post that is listed again in a later release counts once, as it is there. Only posts that have the labels in some
 -- listing can matter, which spares grouping all the others.
 latest AS (
-    SELECT arg_max(tags, row(release[:4], length(release), release)) AS tags
+    SELECT arg_max(
+        tags, row(regexp_full_match(release, '\d{4}[a-z]*'), release[:4], length(release), release)  -- dated ones last
+    ) AS tags
     FROM listings
     SEMI JOIN (SELECT booru, fid FROM listings WHERE list_has_all(tags, getvariable('given'))) USING (booru, fid)
     GROUP BY booru, fid

@@ -1,0 +1,92 @@
+"""Tag tables as the origin's SQLite database."""
+
+import shutil
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+
+from booru_pipeline import sql
+from booru_pipeline.artifact import staged
+from booru_pipeline.errors import BooruError
+from booru_pipeline.lake import Lake
+from booru_pipeline.tag_table.attach import attach_all
+
+_BATCH_ROWS: Final = 20_000
+_DUCKDB: Final[dict[str, Any]] = {"memory_limit": "256MB", "threads": 2}  # it sorts on disk what does not fit
+
+
+def export_sqlite(lake: Lake, target: Path, only: Sequence[str] = (), *, force: bool = False) -> dict[str, int]:
+    """Write the tag tables of several releases as one SQLite file: the origin's `booru-chars.db`.
+
+    Tables, keys and indexes are the origin's, so that its queries run on it. A post that is listed in several of the
+    releases is there once, as the latest listing has it. Rows are streamed: memory does not grow with their number.
+
+    Args:
+        lake: Where the tag tables are.
+        target: The file to write. It is written beside its place and renamed, so that it is never half there.
+        only: Keys of the releases; all that are loaded by default.
+        force: Replace the file if it is there.
+
+    Returns:
+        Rows by table.
+
+    Raises:
+        BooruError: A release is not loaded, the file is there already, or its place cannot be written.
+    """
+    target = target.absolute()
+    if target.is_dir():
+        raise BooruError(f"{target} is a folder. Name a file, such as {target / 'booru-chars.db'}.")
+    if target.exists() and not force:
+        raise BooruError(f"{target} is there already. Replace it with --force, or name another file.")
+    with (
+        _staging_beside(target) as staging,
+        staged(target, staging) as draft,
+        duckdb.connect(config={**_DUCKDB, "temp_directory": str(draft.parent / "sort")}) as source,
+    ):
+        attach_all(source, lake, only)
+        return _write(source, draft)
+
+
+def _write(source: duckdb.DuckDBPyConnection, draft: Path) -> dict[str, int]:
+    try:
+        with closing(sqlite3.connect(draft)) as database, database:
+            database.executescript(sql.statement("export", "schema"))
+            rows = {
+                "files": _copy(source, "files", database, "insert_file"),
+                "tags": _copy(source, "tags", database, "insert_tag"),
+            }
+            database.executescript(sql.statement("export", "indexes"))
+    except (sqlite3.OperationalError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        place = draft.parents[2]
+        raise BooruError(
+            f"cannot write {draft.name} to {place}: {error}. Free some space or choose another."
+        ) from error
+    return rows
+
+
+def _copy(source: duckdb.DuckDBPyConnection, query: str, database: sqlite3.Connection, insert: str) -> int:
+    result = sql.run(source, "export", query)
+    count = 0
+    while rows := result.fetchmany(_BATCH_ROWS):
+        database.executemany(sql.statement("export", insert), rows)
+        count += len(rows)
+    return count
+
+
+@contextmanager
+def _staging_beside(target: Path) -> Iterator[Path]:
+    """A folder for this file's drafts only, on its file system; taken away again unless another export uses it."""
+    staging = target.parent / f".{target.name}.staging"
+    try:
+        staging.mkdir(exist_ok=True)
+    except OSError as error:
+        raise BooruError(f"cannot write to {target.parent}: {error.strerror}. Choose another place.") from error
+    try:
+        yield staging
+    finally:
+        if staging.is_dir() and not any(path.is_dir() for path in staging.iterdir()):
+            shutil.rmtree(staging, ignore_errors=True)

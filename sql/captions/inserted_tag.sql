@@ -1,0 +1,2 @@
+-- SQLite: the row that a statement has put into tags.
+SELECT * FROM tags;

@@ -1,0 +1,2 @@
+-- SQLite: a row of tags.
+INSERT INTO tags VALUES (?, ?, ?, ?, ?, ?);
