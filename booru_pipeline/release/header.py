@@ -4,14 +4,18 @@ import gzip
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from booru_pipeline.errors import BooruError
 
-_LONGEST_HEADER = 1 << 16
+_LONGEST_HEADER: Final = 1 << 16
+_ALSO_CALLED: Final = {"danb_fr": "danb_tag"}  # the BC_20xx layout
 
 
 def read_header(path: Path, required: Sequence[str]) -> list[str]:
     """Column names of a TSV file (plain or gzip) in lower case, in the file's order.
+
+    A column that some layouts call otherwise is given under the name asked for: `danb_tag` as `danb_fr`.
 
     Raises:
         BooruError: The file is empty, not gzip though it says so, or lacks one of the required columns.
@@ -25,6 +29,9 @@ def read_header(path: Path, required: Sequence[str]) -> list[str]:
         raise BooruError(f"{path} is empty: line 1 should name the columns. Download it again.")
     names = line.decode("utf-8-sig", errors="replace").rstrip("\r\n").split("\t")
     columns = [name.strip().lower() for name in names]
+    for name, other in _ALSO_CALLED.items():
+        if name in required and name not in columns and other in columns:
+            columns[columns.index(other)] = name
     missing = [name for name in required if name not in columns]
     if missing:
         raise BooruError(

@@ -21,11 +21,15 @@ def load(files: bytes, tags: bytes) -> Reference:
     return table
 
 
-def _load(table, source, content, kept):
+def lines_of(content: bytes) -> list[bytes]:
     lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     if lines[-1] == b"":
         lines.pop()
-    lines = [line.removesuffix(b"\r") for line in lines]
+    return [line.removesuffix(b"\r") for line in lines]
+
+
+def _load(table, source, content, kept):
+    lines = lines_of(content)
     header = [name.strip().lower() for name in lines[0].decode().split("\t")]
     count = table.accounting[source]
     count.update(lines_read=len(lines), header=1)
@@ -56,11 +60,11 @@ def _line(source, raw, header, table):
     if len(fields) > len(header):
         return "long_line", None, None
     row = dict(zip(header, fields, strict=False))
-    if not row["booru"]:
+    if not row.get("booru"):
         return "empty_booru", None, None
-    if source == "tags" and not row["tag"]:
+    if source == "tags" and not row.get("tag"):
         return "empty_tag", None, None
-    if not _is_number(row["fid"], "fid"):
+    if not _is_number(row.get("fid", ""), "fid"):
         return "bad_number", None, None
     for name in ("file_size", "tag_id", "tag_cat"):
         if name in row and row[name].strip(" ") and not _is_number(row[name], name):

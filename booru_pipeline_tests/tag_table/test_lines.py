@@ -17,9 +17,14 @@ def obvious(content: bytes) -> list[bytes]:
 
 
 def lines_of(path):
-    table = read_lines(path).read_all()
+    table = read_lines(path)
+    table.validate(full=True)
     assert table["line"].to_pylist() == list(range(1, table.num_rows + 1))
-    return table["raw"].to_pylist()
+    lines = []
+    for fields, raw in zip(table["fields"].to_pylist(), table["raw"].to_pylist(), strict=True):
+        assert (fields is None) != (raw is None)
+        lines.append(raw if fields is None else "\t".join(fields).encode())
+    return lines
 
 
 @pytest.fixture(scope="module")

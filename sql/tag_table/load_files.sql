@@ -1,41 +1,24 @@
--- parsed_files -> files, rejects, accounting. Of lines with one key the first is kept; a line equal to it is a
--- duplicate, and one that differs is rejected, since nothing says which of the two is right.
-
-CREATE OR REPLACE TEMP TABLE set_aside_files AS
-WITH repeated AS (
-    SELECT booru, fid, min(line) AS first_line
-    FROM parsed_files
-    WHERE reason IS NULL
-    GROUP BY booru, fid
-    HAVING count(*) > 1
-)
-SELECT later.line, if(later.raw = first.raw, 'duplicate', 'conflicting_duplicate') AS reason, later.raw
-FROM repeated
-JOIN parsed_files AS first ON first.line = repeated.first_line
-JOIN parsed_files AS later
-    ON later.booru = repeated.booru AND later.fid = repeated.fid
-    AND later.reason IS NULL AND later.line > repeated.first_line
-UNION ALL
-SELECT line, reason, raw FROM parsed_files WHERE reason IS NOT NULL;
+-- parsed_files -> files, rejects, accounting.
+-- Reads: relation `lines`, in which the lines to be kept are wanted; relation `set_aside` (line BIGINT, reason VARCHAR;
+-- fields, raw as in `lines`), all others but the header.
 
 INSERT INTO files
-SELECT * EXCLUDE (line, raw, reason)
-FROM parsed_files
-ANTI JOIN set_aside_files USING (line);
+SELECT * EXCLUDE (line, fields, reason)
+FROM parsed_files;
 
 INSERT INTO rejects
-SELECT 'files', line, reason, raw
-FROM set_aside_files
+SELECT 'files', line, reason, coalesce(raw, encode(array_to_string(fields, chr(9))))
+FROM set_aside
 WHERE reason NOT IN ('blank', 'duplicate')
 ORDER BY line;
 
 INSERT INTO accounting
 SELECT
     'files',
-    (SELECT count(*) + 1 FROM parsed_files),  -- the header was not parsed
+    (SELECT count(*) FROM lines),
     1,
     (SELECT count(*) FROM files),
     count(*) FILTER (reason = 'duplicate'),
     count(*) FILTER (reason NOT IN ('blank', 'duplicate')),
     count(*) FILTER (reason = 'blank')
-FROM set_aside_files;
+FROM set_aside;

@@ -1,47 +1,24 @@
--- parsed_tags -> tags, rejects, accounting, after files is loaded. A tag of a post that is not in files is rejected;
--- lines with one key are treated as in load_files.sql.
-
-CREATE OR REPLACE TEMP TABLE set_aside_tags AS
-WITH orphans AS (
-    SELECT line, raw FROM parsed_tags ANTI JOIN files USING (booru, fid) WHERE reason IS NULL
-), repeated AS (
-    SELECT booru, fid, tag, min(line) AS first_line
-    FROM parsed_tags
-    WHERE reason IS NULL
-    GROUP BY booru, fid, tag
-    HAVING count(*) > 1
-), later AS (
-    SELECT later.line, later.raw, later.raw = first.raw AS same
-    FROM repeated
-    JOIN parsed_tags AS first ON first.line = repeated.first_line
-    JOIN parsed_tags AS later
-        ON later.booru = repeated.booru AND later.fid = repeated.fid AND later.tag = repeated.tag
-        AND later.reason IS NULL AND later.line > repeated.first_line
-)
-SELECT line, if(same, 'duplicate', 'conflicting_duplicate') AS reason, raw FROM later ANTI JOIN orphans USING (line)
-UNION ALL
-SELECT line, 'no_such_file', raw FROM orphans
-UNION ALL
-SELECT line, reason, raw FROM parsed_tags WHERE reason IS NOT NULL;
+-- parsed_tags -> tags, rejects, accounting.
+-- Reads: relation `lines`, in which the lines to be kept are wanted; relation `set_aside` (line BIGINT, reason VARCHAR;
+-- fields, raw as in `lines`), all others but the header.
 
 INSERT INTO tags
-SELECT * EXCLUDE (line, raw, reason)
-FROM parsed_tags
-ANTI JOIN set_aside_tags USING (line);
+SELECT * EXCLUDE (line, fields, reason)
+FROM parsed_tags;
 
 INSERT INTO rejects
-SELECT 'tags', line, reason, raw
-FROM set_aside_tags
+SELECT 'tags', line, reason, coalesce(raw, encode(array_to_string(fields, chr(9))))
+FROM set_aside
 WHERE reason NOT IN ('blank', 'duplicate')
 ORDER BY line;
 
 INSERT INTO accounting
 SELECT
     'tags',
-    (SELECT count(*) + 1 FROM parsed_tags),
+    (SELECT count(*) FROM lines),
     1,
     (SELECT count(*) FROM tags),
     count(*) FILTER (reason = 'duplicate'),
     count(*) FILTER (reason NOT IN ('blank', 'duplicate')),
     count(*) FILTER (reason = 'blank')
-FROM set_aside_tags;
+FROM set_aside;
