@@ -14,7 +14,6 @@ from booru_pipeline.defs.resources import Folders
 from booru_pipeline.release.find import find_releases
 from booru_pipeline.stages import CODE_VERSIONS, Stage, stage_record, upstream_key
 
-
 OWNERS = ["team:booru-pipeline"]
 
 
