@@ -3,22 +3,12 @@
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import IntEnum
 from functools import cache
 from importlib import resources
 from itertools import chain
 from typing import Any
 
-
-class Category(IntEnum):
-    """A tag's category as the raw files number it."""
-
-    UNCATALOGUED = -1
-    GENERAL = 0
-    ARTIST = 1
-    COPYRIGHT = 3
-    CHARACTER = 4
-    META = 5
+from booru_pipeline.labels.category import Category
 
 
 @dataclass(frozen=True, slots=True)
