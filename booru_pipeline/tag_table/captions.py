@@ -11,7 +11,7 @@ from booru_pipeline import sql
 from booru_pipeline.artifact import Record, staged
 from booru_pipeline.errors import BooruError
 from booru_pipeline.release.find import Release
-from booru_pipeline.tag_table.load import Accounting, read_accounting
+from booru_pipeline.tag_table.load import Accounting, disk_errors_named, read_accounting
 from booru_pipeline.tag_table.options import TagTableOptions
 from booru_pipeline.tag_table.sandbox import Sandbox
 from booru_pipeline.tag_table.script import ScriptError, script_rows
@@ -47,13 +47,14 @@ def load_captions(release: Release, final: Path, staging: Path, options: TagTabl
     """
     path = release.files
     tables = read_script(path)
-    with staged(final, staging) as draft, duckdb.connect(str(draft)) as connection:
+    with staged(final, staging) as draft, disk_errors_named(final), duckdb.connect(str(draft)) as connection:
         sql.run(connection, "tag_table", "schema")
         _load(connection, "load_files", tables["files"], shard=release.shard)
         _load(connection, "load_tags", tables["tags"])
         for accounting in read_accounting(connection):
             _check(connection, accounting, path, options)
         record.write_table(connection)
+        connection.execute("CHECKPOINT")  # closing does it too, and keeps quiet when it fails
 
 
 def read_script(path: Path) -> dict[str, pa.Table]:

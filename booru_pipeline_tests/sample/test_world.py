@@ -5,8 +5,9 @@ from importlib import resources
 
 import pytest
 
+from booru_pipeline.labels.category import Category
 from booru_pipeline.sample import load_world
-from booru_pipeline.sample.world import Category, Character, World
+from booru_pipeline.sample.world import Character, World
 
 # Enough of the explicit vocabulary of the boorus that one such tag slipping in would be seen.
 EXPLICIT = re.compile(
