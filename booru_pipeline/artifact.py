@@ -120,8 +120,7 @@ def staged(final: Path, staging: Path) -> Iterator[Path]:
 
 def _open_workspace(staging: Path, prefix: str) -> tuple[Path, int]:
     """Make a folder and hold its lock, which the kernel drops with the process: an unheld one marks a dead writer's."""
-    with (staging / "gate").open("w") as gate:
-        fcntl.flock(gate, fcntl.LOCK_EX)
+    with _gate(staging):
         _sweep(staging)
         workspace = Path(tempfile.mkdtemp(prefix=prefix, dir=staging))
         lock = os.open(workspace / _LOCK, os.O_CREAT | os.O_RDWR)
@@ -145,11 +144,21 @@ def _sweep(staging: Path) -> None:
 def _publish(draft: Path, final: Path, workspace: Path) -> None:
     for path in [draft, *draft.rglob("*")] if draft.is_dir() else [draft]:
         _flush(path)
-    if final.is_dir():
-        # rename(2) does not replace a folder that has files in it, so the former one steps aside first.
-        os.replace(final, workspace / "former")
-    os.replace(draft, final)
+    # Two writers of one folder must not change it at once: each would find what the other has just moved.
+    with _gate(workspace.parent):
+        if final.is_dir():
+            # rename(2) does not replace a folder that has files in it, so the former one steps aside first.
+            os.replace(final, workspace / "former")
+        os.replace(draft, final)
     _flush(final.parent)
+
+
+@contextmanager
+def _gate(staging: Path) -> Iterator[None]:
+    """Hold a lock that all writers of a home share, for moments only."""
+    with (staging / "gate").open("w") as gate:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        yield
 
 
 def _flush(path: Path) -> None:
