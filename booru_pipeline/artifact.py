@@ -114,7 +114,8 @@ def staged(final: Path, staging: Path) -> Iterator[Path]:
             "the former artifact, if there was one, is untouched."
         ) from error
     finally:
-        shutil.rmtree(workspace, ignore_errors=True)
+        with _gate(staging):  # so that no sweep looks into a folder that is going away
+            shutil.rmtree(workspace, ignore_errors=True)
         os.close(lock)
 
 
