@@ -157,9 +157,12 @@ def _publish(draft: Path, final: Path, workspace: Path) -> None:
 @contextmanager
 def _gate(staging: Path) -> Iterator[None]:
     """Hold a lock that all writers of a home share, for moments only."""
-    with (staging / "gate").open("w") as gate:
+    gate = os.open(staging / "gate", os.O_RDONLY | os.O_CREAT)  # not for writing: the disk may be read-only by now
+    try:
         fcntl.flock(gate, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(gate)
 
 
 def _flush(path: Path) -> None:
