@@ -4,10 +4,10 @@ from collections import Counter
 
 import dagster as dg
 
+from booru_pipeline.category import Category
 from booru_pipeline.defs.releases import release_of
 from booru_pipeline.defs.resources import BaseModelChoice, Folders, VocabularyResource
 from booru_pipeline.defs.stage import asset_settings, check_settings, earlier_keys, record_for, shards_so_far, table_of
-from booru_pipeline.labels.category import Category
 from booru_pipeline.labels.vocabulary import Vocabulary, build_vocabulary
 from booru_pipeline.stages import Stage
 

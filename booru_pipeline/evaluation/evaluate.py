@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from booru_pipeline.category import Category
 from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation.baselines import CoOccurrence, Popularity, Scorer
 from booru_pipeline.evaluation.findings import CategoryResult, Example, Findings, Sizes
@@ -23,7 +24,6 @@ from booru_pipeline.evaluation.report import render
 from booru_pipeline.evaluation.summary import CO_OCCURRENCE, HEADLINE_K, MODEL, POPULARITY, EvaluationSummary
 from booru_pipeline.evaluation.task import RecoveryTask, recovery_task
 from booru_pipeline.evaluation.training_log import read_loss_curve
-from booru_pipeline.labels.category import Category
 from booru_pipeline.labels.splits import open_splits
 from booru_pipeline.labels.vocabulary import Vocabulary
 from booru_pipeline.training.calibration import Calibration

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
+from booru_pipeline.category import Category
 from booru_pipeline.evaluation.baselines import Contexts, Scorer
 from booru_pipeline.evaluation.posts import Posts
-from booru_pipeline.labels.category import Category
 from booru_pipeline.labels.vocabulary import Vocabulary
 
 YES_RANK: Final = 10

@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 
 from booru_pipeline import sql
 from booru_pipeline.artifact import Record, staged
+from booru_pipeline.category import Category
 from booru_pipeline.corpus.shards import read_manifest, shard_files
 from booru_pipeline.errors import BooruError
-from booru_pipeline.labels.category import Category
 from booru_pipeline.labels.gate import inspect
 from booru_pipeline.labels.options import DatasetOptions
 from booru_pipeline.labels.vocabulary import Vocabulary

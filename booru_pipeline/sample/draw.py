@@ -6,7 +6,7 @@ from itertools import accumulate
 from random import Random
 from typing import TypeVar
 
-from booru_pipeline.labels.category import Category
+from booru_pipeline.category import Category
 from booru_pipeline.sample.world import Bundle, Character, World
 
 _T = TypeVar("_T")

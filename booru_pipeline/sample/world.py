@@ -8,7 +8,7 @@ from importlib import resources
 from itertools import chain
 from typing import Any
 
-from booru_pipeline.labels.category import Category
+from booru_pipeline.category import Category
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
+from booru_pipeline.category import Category
 from booru_pipeline.corpus.shards import shard_files
 from booru_pipeline.errors import BooruError
-from booru_pipeline.labels.category import Category
 from booru_pipeline.labels.vocabulary import Vocabulary
 from booru_pipeline.sql import run
 from booru_pipeline.training.predictor import Predictor

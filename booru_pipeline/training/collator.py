@@ -7,8 +7,8 @@ import numpy.typing as npt
 import torch
 from torch.utils.data import Dataset
 
-from booru_pipeline.training.hiding import Hiding
-from booru_pipeline.training.posts import Posts
+from booru_pipeline.labels.hiding import Hiding
+from booru_pipeline.labels.posts import Posts
 
 PAD_ROW = -1
 

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from booru_pipeline.training.posts import Posts
+from booru_pipeline.labels.posts import Posts
 
 
 def label_vectors(posts: Posts, labels: int, width: int, seed: int = 0) -> npt.NDArray[np.float32]:

@@ -8,9 +8,9 @@ import transformers
 from transformers import AutoModelForSeq2SeqLM, PreTrainedTokenizerBase, T5Config, T5ForConditionalGeneration
 
 from booru_pipeline.errors import BooruError
+from booru_pipeline.labels.posts import Posts
 from booru_pipeline.labels.vocabulary import Vocabulary
 from booru_pipeline.training.cooccurrence import label_vectors
-from booru_pipeline.training.posts import Posts
 
 # One encoder and one decoder layer of width 128: 1.4 M weights with 6,200 labels, 2,100 posts/s on one core. On the
 # shared releases width 192 learned less from as many posts (validation loss 5.60, not 5.52), on the small ones width

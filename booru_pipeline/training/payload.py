@@ -22,15 +22,15 @@ import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from booru_pipeline.errors import BooruError
+from booru_pipeline.labels.hiding import Hiding
+from booru_pipeline.labels.posts import Posts, load_posts
 from booru_pipeline.labels.vocabulary import LABELS_FILE, Vocabulary
 from booru_pipeline.training.collator import SetBatches
-from booru_pipeline.training.hiding import Hiding
 from booru_pipeline.training.job import TrainingJob
 from booru_pipeline.training.model import pretrained_model, quiet_transformers, tiny_model
 from booru_pipeline.training.model_card import model_card
 from booru_pipeline.training.objective import SetObjective
 from booru_pipeline.training.options import Plan, resolve
-from booru_pipeline.training.posts import Posts, load_posts
 from booru_pipeline.training.tracking import Wandb, run_log, under_pipes
 from booru_pipeline.training.trainer import train, use_bf16
 from booru_pipeline.training.validation import Validation

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from booru_pipeline.labels.hiding import Hiding
+from booru_pipeline.labels.posts import Posts
 from booru_pipeline.training.calibration import Calibration, fit
 from booru_pipeline.training.collator import SetBatches
-from booru_pipeline.training.hiding import Hiding
 from booru_pipeline.training.objective import SetObjective
-from booru_pipeline.training.posts import Posts
 
 _BATCH = 256
 _POSTS_DURING_TRAINING = 1000

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from booru_pipeline.category import Category
 from booru_pipeline.errors import BooruError
-from booru_pipeline.labels.category import Category
 from booru_pipeline.sample import generate, load_world
 from booru_pipeline.sample.generate import ReleaseTruth
 

@@ -5,7 +5,7 @@ from importlib import resources
 
 import pytest
 
-from booru_pipeline.labels.category import Category
+from booru_pipeline.category import Category
 from booru_pipeline.sample import load_world
 from booru_pipeline.sample.world import Character, World
 

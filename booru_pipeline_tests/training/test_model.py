@@ -4,11 +4,11 @@ import torch
 from transformers import AutoModelForSeq2SeqLM, BertConfig, T5Config, T5ForConditionalGeneration
 
 from booru_pipeline.errors import BooruError
+from booru_pipeline.labels.posts import Posts, load_posts
 from booru_pipeline.labels.vocabulary import Vocabulary
 from booru_pipeline.presets import BaseModel
 from booru_pipeline.training.cooccurrence import label_vectors
 from booru_pipeline.training.model import pretrained_model, tiny_model
-from booru_pipeline.training.posts import Posts, load_posts
 
 from . import world
 

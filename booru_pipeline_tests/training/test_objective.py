@@ -3,10 +3,10 @@ import pytest
 import torch
 from transformers import T5Config, T5ForConditionalGeneration
 
+from booru_pipeline.labels.hiding import Hiding
+from booru_pipeline.labels.posts import Posts
 from booru_pipeline.training.collator import SetBatches
-from booru_pipeline.training.hiding import Hiding
 from booru_pipeline.training.objective import SetObjective
-from booru_pipeline.training.posts import Posts
 
 FIRST, LABELS = 10, 25
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from booru_pipeline.training.posts import IntArray, Posts
+from booru_pipeline.labels.posts import IntArray, Posts
 
 
 @dataclass(frozen=True)

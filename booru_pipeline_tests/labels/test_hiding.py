@@ -2,9 +2,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from booru_pipeline.labels.hiding import Hiding
+from booru_pipeline.labels.posts import Posts
 from booru_pipeline.training.collator import SetBatches
-from booru_pipeline.training.hiding import Hiding
-from booru_pipeline.training.posts import Posts
 from booru_pipeline.training.sampler import LengthGroupedSampler
 
 TOKENS = {"first_token_id": 100, "eos_token_id": 1, "pad_token_id": 0}
