@@ -44,6 +44,10 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 Raw = Annotated[Path | None, typer.Option("--raw", help="Folder of releases. [BOORU_RAW, ./booru_raw]")]
+RelationsFolder = Annotated[
+    Path | None,
+    typer.Option("--relations", help="Folder of tag_aliases.json and tag_implications.json. [BOORU_RELATIONS]"),
+]
 Home = Annotated[Path | None, typer.Option("--home", help="Folder of artifacts. [BOORU_HOME, ./booru_home]")]
 
 
@@ -86,20 +90,21 @@ def sample(
 
 
 @app.command()
-def releases(raw: Raw = None, home: Home = None) -> None:
+def releases(raw: Raw = None, home: Home = None, relations: RelationsFolder = None) -> None:
     """Show which releases are found, and what is made of each."""
     from booru_pipeline.release.find import find_releases
     from booru_pipeline.release.fingerprint import release_fingerprint
     from booru_pipeline.stages import Stage, release_status
 
-    settings = _settings(raw=raw, home=home)
+    settings = _settings(raw=raw, home=home, relations=relations)
     found = find_releases(settings.raw_folder)
+    aliases = settings.tag_relations.aliases_fingerprint
     marks = {"fresh": "[green]fresh[/]", "stale": "[yellow]stale[/]", "missing": "[dim]-[/]"}
     table = Table("release", *[stage.value.replace("_", "\n") for stage in Stage])
     notes = []
     for release in found.releases:
         fingerprint = release_fingerprint(release, settings.lake.raw_fingerprints)
-        statuses = release_status(settings.lake, release.key, fingerprint, settings)
+        statuses = release_status(settings.lake, release.key, fingerprint, settings, aliases)
         table.add_row(release.key, *[marks[status.state] for status in statuses])
         notes += [f"{release.key} {status.stage.value}: {status.why}" for status in statuses if status.why]
     out.print(table)
@@ -136,6 +141,7 @@ def run(
     ] = False,
     raw: Raw = None,
     home: Home = None,
+    relations: RelationsFolder = None,
 ) -> None:
     """Make what is missing or out of date, release after release.
 
@@ -145,7 +151,7 @@ def run(
 
     last = _stage(to) if to else list(Stage)[-1]
     training = {} if time_limit is None else {"time_limit_s": time_limit}
-    settings = _settings(raw=raw, home=home, preset=preset, checkpoint=training or None)
+    settings = _settings(raw=raw, home=home, relations=relations, preset=preset, checkpoint=training or None)
     from booru_pipeline.run import make_plan, run_plan  # imports Dagster
 
     plan = make_plan(settings, release or [], last)
@@ -175,24 +181,29 @@ def suggest(
     ] = None,
     raw: Raw = None,
     home: Home = None,
+    relations: RelationsFolder = None,
 ) -> None:
     """Say what these tags imply, with probability and how often they stand together.
 
     Examples: `booru suggest usada_pekora`, `booru suggest hatsune_miku outdoors --top 20 --json`
     """
-    settings = _settings(raw=raw, home=home)
+    settings = _settings(raw=raw, home=home, relations=relations)
     lake = settings.lake
     key = lake.newest(lake.checkpoint, release)
-    from booru_pipeline.labels.aliases import load_aliases  # what follows imports transformers
-    from booru_pipeline.suggest.suggest import suggest as ask
+    known = settings.tag_relations
+    from booru_pipeline.suggest.suggest import suggest as ask  # imports transformers
+    from booru_pipeline.suggest.suggest import typed_tags
 
+    for tag in typed_tags(tags):
+        if known.canonical(tag) != tag:
+            err.print(f"{_escape(tag)} is an alias: asking for {_escape(known.canonical(tag))}", soft_wrap=True)
     with_shards = lake.releases_with(lake.training_shards)
 
     suggestions = ask(
         tags,
         checkpoint=lake.checkpoint(key),
         shards=[lake.training_shards(shard) for shard in with_shards if release_order(shard) <= release_order(key)],
-        aliases=load_aliases(settings.raw_folder),
+        relations=known,
         top=top,
     )
     if as_json:
@@ -201,10 +212,68 @@ def suggest(
     table = Table("tag", "probability", "category", "seen together", title=f"{_escape(' '.join(tags))} ({key})")
     for column in (1, 3):
         table.columns[column].justify = "right"
+    show_implied = any(item.implied for item in suggestions)
+    if show_implied:
+        table.add_column("implied")
+        table.caption = "implied: Danbooru adds these by itself"
     for item in suggestions:
-        together = f"{item.together:,} of {item.given:,}"
-        table.add_row(_escape(item.tag), f"{item.probability:.1%}", item.category, together)
+        cells = [_escape(item.tag), f"{item.probability:.1%}", item.category, f"{item.together:,} of {item.given:,}"]
+        if show_implied:
+            cells.append("yes" if item.implied else "")
+        table.add_row(*cells)
     out.print(table)
+
+
+@app.command()
+def inspect(
+    post: Annotated[
+        list[str] | None,
+        typer.Argument(help="Id of the post, with its booru before it if several boorus have that id. [at random]"),
+    ] = None,
+    release: Annotated[
+        str | None, typer.Option("--release", help="Look in this release's dataset; the newest by default.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of what is hidden, and of the post that is taken if none is named.")] = 0,
+    raw: Raw = None,
+    home: Home = None,
+    relations: RelationsFolder = None,
+) -> None:
+    """Show what became of a post: its tags, the caption, what was dropped and why, and how the model sees it.
+
+    Examples: `booru inspect`, `booru inspect 4263151`, `booru inspect danbooru.donmai.us 4263151 --seed 7`
+    """
+    settings = _settings(raw=raw, home=home, relations=relations)
+    lake = settings.lake
+    key = lake.newest(lake.tokenized_dataset, release)
+    from booru_pipeline.labels.inspection import KEPT, Inspector
+    from booru_pipeline.labels.options import MaskingOptions
+    from booru_pipeline.labels.sides import Sides
+    from booru_pipeline.labels.vocabulary import Vocabulary
+
+    dataset = lake.tokenized_dataset(key)
+    keys = list(Sides.read(dataset).shards)
+    inspector = Inspector(
+        dataset=dataset,
+        vocabulary=Vocabulary.load(lake.vocabulary(key)),
+        shards={name: lake.training_shards(name) for name in keys},
+        tag_tables={name: lake.tag_table(name) for name in keys},
+        relations=settings.tag_relations,
+        thresholds=settings.vocabulary,
+        masking=MaskingOptions(**{name: getattr(settings.checkpoint, name) for name in MaskingOptions.model_fields}),
+    )
+    found = inspector.inspect(*(inspector.find(post) if post else inspector.sample(1, seed)[0]), seed)
+    side = f"left out: {found.left_out}" if found.left_out else f"in the {found.split} split"
+    table = Table("tag", "category", "", title=f"{_escape(found.booru)} {found.fid} ({found.release}), {_escape(side)}")
+    for item in found.tags:
+        table.add_row(_escape(item.tag), item.category, "" if item.fate == KEPT else f"[dim]{_escape(item.fate)}[/]")
+    out.print(table)
+    if found.implied:
+        out.print(f"Implied by its tags, and missing: {_escape(', '.join(found.implied))}", soft_wrap=True)
+    for example in found.examples:
+        out.print(
+            f"[bold]{example.kind}[/]\n  input   {_escape(example.source)}\n  target  {_escape(example.target)}",
+            soft_wrap=True,
+        )
 
 
 @app.command()
@@ -306,14 +375,17 @@ def export_sqlite_command(
 def dev(
     raw: Raw = None,
     home: Home = None,
+    relations: RelationsFolder = None,
     port: Annotated[int, typer.Option(help="Port of the web UI.")] = 3000,
     host: Annotated[str, typer.Option(help="Address that the web UI listens on.")] = "127.0.0.1",
 ) -> None:
     """Open the Dagster web UI on the project's history; the sensor looks for new releases meanwhile."""
     from booru_pipeline.instance import prepare_dagster_home
 
-    settings = _settings(raw=raw, home=home)
+    settings = _settings(raw=raw, home=home, relations=relations)
     prepare_dagster_home(settings.lake)
+    if settings.relations_folder is not None:
+        os.environ["BOORU_RELATIONS"] = str(settings.relations_folder)
     os.environ["BOORU_RAW"] = str(settings.raw_folder)
     os.environ["BOORU_HOME"] = str(settings.lake.home)
     dagster = Path(sys.executable).with_name("dagster")

@@ -57,6 +57,10 @@ class Lake:
         """A plain transformers model folder."""
         return self.home / "checkpoints" / release
 
+    def training_states(self, release: str) -> Path:
+        """A folder of what an interrupted training goes on from; empty or gone once its checkpoint is published."""
+        return self.home / "states" / release
+
     def evaluation_report(self, release: str) -> Path:
         """A folder: metrics.json, report.html, predictions.parquet."""
         return self.home / "reports" / release

@@ -12,7 +12,7 @@ from dagster import DagsterEventType, EventLogEntry
 from booru_pipeline.definitions import LOCATION, build_defs
 from booru_pipeline.defs.automation import REFRESH_RELEASE
 from booru_pipeline.defs.releases import RELEASES, arrival, fingerprint_of
-from booru_pipeline.defs.resources import OPTION_RESOURCES, Folders
+from booru_pipeline.defs.resources import OPTION_RESOURCES, folders_from
 from booru_pipeline.errors import BooruError
 from booru_pipeline.instance import open_instance, process_tag
 from booru_pipeline.presets import resolve_base_model
@@ -84,7 +84,8 @@ def make_plan(settings: Settings, keys: Sequence[str], last: Stage) -> Plan:
         last: The last stage that was asked for.
 
     Raises:
-        BooruError: A release that was asked for is not there, there is none at all, or the preset is unknown.
+        BooruError: A release that was asked for is not there, there is none at all, the preset is unknown, or the tag
+            aliases or implications are broken.
     """
     resolve_base_model(settings.preset)
     found = find_releases(settings.raw_folder)
@@ -107,11 +108,12 @@ def make_plan(settings: Settings, keys: Sequence[str], last: Stage) -> Plan:
     whole = wanted if keys else [key for key in wanted if not is_hand_tagged(key)] or wanted
     cumulative = list(Stage).index(last) >= list(Stage).index(_CUMULATIVE_FROM)
     needed = found.keys[: found.keys.index(wanted[-1]) + 1] if wanted and cumulative else wanted
+    aliases = settings.tag_relations.aliases_fingerprint
     plans = []
     for row, key in enumerate(needed):
         if key in releases:
             goal = last if key in whole else min(last, Stage.TRAINING_SHARDS, key=list(Stage).index)
-            plans.append(_plan_release(settings, releases[key], goal))
+            plans.append(_plan_release(settings, releases[key], goal, aliases))
             continue
         later = [other for other in needed[row + 1 :] if other in wanted]
         if cumulative and later:
@@ -121,10 +123,10 @@ def make_plan(settings: Settings, keys: Sequence[str], last: Stage) -> Plan:
     return Plan(plans, problems)
 
 
-def _plan_release(settings: Settings, release: Release, last: Stage) -> ReleasePlan:
-    folders = Folders(raw=str(settings.raw_folder), home=str(settings.lake.home))
+def _plan_release(settings: Settings, release: Release, last: Stage, aliases: str) -> ReleasePlan:
+    fingerprint = fingerprint_of(folders_from(settings), release)
     stages = list(Stage)[: list(Stage).index(last) + 1]
-    statuses = release_status(settings.lake, release.key, fingerprint_of(folders, release), settings)[: len(stages)]
+    statuses = release_status(settings.lake, release.key, fingerprint, settings, aliases)[: len(stages)]
     first = next((row for row, status in enumerate(statuses) if not status.is_fresh), len(stages))
     return ReleasePlan(release, stages[first:], statuses)
 
@@ -153,7 +155,7 @@ def _materialize(
     progress: Progress,
 ) -> None:
     release = item.release
-    folders = Folders(raw=str(settings.raw_folder), home=str(settings.lake.home))
+    folders = folders_from(settings)
     instance.add_dynamic_partitions(str(RELEASES.name), [release.key])
     instance.report_runless_asset_event(arrival(folders, release))
     run_id = str(uuid.uuid4())

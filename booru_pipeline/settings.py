@@ -7,6 +7,7 @@ from typing import Any, Final
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from booru_pipeline.corpus.relations import Relations, find_relations
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake import Lake
 from booru_pipeline.stages import Recipe
@@ -28,6 +29,14 @@ class Settings(Recipe, BaseSettings):
 
     raw: Path = Field(Path("booru_raw"), description="The folder of releases. Nothing is ever written there.")
     home: Path = Field(Path("booru_home"), description="The folder of artifacts and of Dagster's history.")
+    relations: Path | None = Field(
+        None,
+        description="A folder with Danbooru's tag_aliases.json, tag_implications.json or both. By default those of the "
+        "raw folder, if it has any, or else the sample world's own.",
+    )
+    skip_ambiguous_aliases: bool = Field(
+        False, description="Leave out aliases that stand for two tags or go in a circle, instead of refusing the file."
+    )
 
     @property
     def lake(self) -> Lake:
@@ -38,6 +47,20 @@ class Settings(Recipe, BaseSettings):
     def raw_folder(self) -> Path:
         """The folder of releases as an absolute path."""
         return self.raw.expanduser().resolve()
+
+    @property
+    def relations_folder(self) -> Path | None:
+        """The configured folder of aliases and implications as an absolute path."""
+        return self.relations.expanduser().resolve() if self.relations is not None else None
+
+    @property
+    def tag_relations(self) -> Relations:
+        """The tag aliases and implications; read anew each time.
+
+        Raises:
+            BooruError: They are not there or broken.
+        """
+        return find_relations(self.relations_folder, self.raw_folder, skip_ambiguous=self.skip_ambiguous_aliases)
 
     @classmethod
     def settings_customise_sources(

@@ -43,12 +43,23 @@ class Stage(StrEnum):
 
 
 RAW_RELEASE: Final = "raw_release"
+ALIASES: Final = "aliases"  # what the training shards are made from besides a tag table
 
 # Raise a stage's number when its code gives another artifact from the same input; what was made before is then stale.
-CODE_VERSIONS: Final[Mapping[Stage, str]] = dict.fromkeys(Stage, "1")
+CODE_VERSIONS: Final[Mapping[Stage, str]] = {**dict.fromkeys(Stage, "1"), Stage.TRAINING_SHARDS: "2"}
 
 # Options that decide how a stage is watched, and not what it gives: another choice makes nothing stale.
-_WATCHING: Final = {"threads", "evaluations", "log_interval_s", "wandb_project"}
+_WATCHING: Final = {
+    "threads",
+    "evaluations",
+    "log_interval_s",
+    "log_interval_steps",
+    "state_interval_s",
+    "state_interval_steps",
+    "states_kept",
+    "wandb_project",
+    "wandb_artifact",
+}
 
 PATHS: Final[Mapping[Stage, Callable[[Lake, str], Path]]] = {
     Stage.TAG_TABLE: Lake.tag_table,
@@ -88,7 +99,12 @@ class Recipe(BaseModel):
 
 
 def stage_record(
-    stage: Stage, release: str, upstream: str, options: Mapping[str, Any], also_read: Mapping[str, str] | None = None
+    stage: Stage,
+    release: str,
+    upstream: str,
+    options: Mapping[str, Any],
+    also_read: Mapping[str, str] | None = None,
+    aliases: str | None = None,
 ) -> Record:
     """The record of an artifact that is about to be made.
 
@@ -98,8 +114,11 @@ def stage_record(
         upstream: Key of the artifact that it is made from, or the raw files' fingerprint.
         options: The stage's options as JSON.
         also_read: Keys of earlier releases' artifacts that it reads too.
+        aliases: Fingerprint of the tag aliases, for the training shards; the other stages see canonical tags only.
     """
     inputs = {stage.upstream: upstream}
+    if aliases is not None:
+        inputs[ALIASES] = aliases
     options = {name: value for name, value in options.items() if name not in _WATCHING}
     return Record(
         stage=stage.value,
@@ -147,12 +166,21 @@ class Status:
         return self.state == "fresh"
 
 
-def release_status(lake: Lake, release: str, raw_fingerprint: str, recipe: Recipe) -> list[Status]:
-    """What of a release is fresh, stale or missing, stage by stage."""
+def release_status(lake: Lake, release: str, raw_fingerprint: str, recipe: Recipe, aliases: str) -> list[Status]:
+    """What of a release is fresh, stale or missing, stage by stage.
+
+    Args:
+        lake: Where the artifacts are.
+        release: The release's key.
+        raw_fingerprint: What its raw files are.
+        recipe: The options of all stages.
+        aliases: Fingerprint of the tag aliases.
+    """
     upstream = raw_fingerprint
     statuses: list[Status] = []
     for stage in Stage:
-        expected = stage_record(stage, release, upstream, recipe.options(stage))
+        applied = aliases if stage is Stage.TRAINING_SHARDS else None
+        expected = stage_record(stage, release, upstream, recipe.options(stage), aliases=applied)
         record = read_record(PATHS[stage](lake, release))
         if record is None:
             statuses.append(Status(stage, "missing"))
@@ -165,9 +193,10 @@ def release_status(lake: Lake, release: str, raw_fingerprint: str, recipe: Recip
 
 
 def _difference(record: Record, expected: Record) -> str:
-    if record.inputs != expected.inputs:
-        (name,) = expected.inputs
-        return "the raw files changed" if name == RAW_RELEASE else f"{name} changed"
+    words = {RAW_RELEASE: "the raw files", ALIASES: "the aliases"}
+    changed = [name for name, key in expected.inputs.items() if record.inputs.get(name, key) != key]
+    if changed:
+        return f"{' and '.join(words.get(name, name) for name in changed)} changed"
     names = [
         name
         for name in {**record.options, **expected.options}

@@ -75,8 +75,8 @@ def test_running_again_does_nothing_and_says_so(workplace):
 
 
 def test_a_dry_run_says_what_and_why_and_makes_nothing(workplace):
-    result = booru(workplace, "run", "--dry-run", BOORU_TOKENIZED_DATASET__MIN_LABELS="6")
-    assert "tokenized_dataset: stale min_labels was 4, is 6" in result.stdout
+    result = booru(workplace, "run", "--dry-run", BOORU_TOKENIZED_DATASET__MIN_TOKENS="6")
+    assert "tokenized_dataset: stale min_tokens was 4, is 6" in result.stdout
     assert "vocabulary" not in result.stdout
     assert "nothing to do" in booru(workplace, "run").stdout
 
@@ -159,10 +159,20 @@ def test_suggest_gives_probability_category_and_counts(workplace):
     assert sorted((item["probability"] for item in suggestions), reverse=True) == [
         item["probability"] for item in suggestions
     ]
-    assert booru(workplace, "suggest", "Bunny Ears", "--json").stdout == booru(
-        workplace, "suggest", "rabbit_ears", "--json"
-    ).stdout.replace("Bunny Ears", "rabbit_ears")
     assert_refused(booru(workplace, "suggest", "usada_pekorra"), "usada_pekora")
+
+
+def test_suggest_asks_for_what_an_alias_stands_for_and_marks_what_is_implied(workplace):
+    asked = booru(workplace, "suggest", "rabbit_ears", "--top", "400", "--json")
+    alias = booru(workplace, "suggest", "Bunny Ears", "--top", "400", "--json")
+    assert alias.stdout == asked.stdout
+    assert (asked.stderr, alias.stderr) == ("", "bunny_ears is an alias: asking for rabbit_ears\n")
+    assert [item["tag"] for item in json.loads(asked.stdout) if item["implied"]] == ["animal_ears"]
+    shown = booru(workplace, "suggest", "rabbit_ears", "--top", "400").stdout
+    (line,) = [line for line in shown.splitlines() if "│ animal_ears " in line]
+    assert "yes" in line
+    assert shown.count(" yes ") == 1
+    assert "implied: Danbooru adds these by itself" in shown
 
 
 def test_report_prints_a_path_that_is_there(workplace):
@@ -231,6 +241,53 @@ def test_bad_input_is_named_with_the_remedy_and_leaves_no_artifact(copy, harm, s
 )
 def test_bad_arguments_are_named_with_the_remedy(workplace, arguments, says):
     assert_refused(booru(workplace, "run", *arguments), *says)
+
+
+def write_relations(folder, aliases=(), implications=()):
+    folder.mkdir(exist_ok=True)
+    for name, pairs in (("tag_aliases.json", aliases), ("tag_implications.json", implications)):
+        lines = [json.dumps({"antecedent_name": one, "consequent_name": other}) for one, other in pairs]
+        (folder / name).write_text("".join(f"{line}\n" for line in lines))
+
+
+def test_aliases_of_a_configured_folder_are_in_the_shards_and_others_make_them_stale(copy):
+    run = ["run", "--to", "training_shards", "--relations", "relations"]
+    write_relations(copy / "relations", aliases=[("rabbit_ears", "long_ears"), ("no_such_tag", "long_ears")])
+    result = booru(copy, *run)
+    assert result.returncode == 0, result.stderr
+    shards = Lake(copy / "booru_home").training_shards("2021a")
+    manifest = json.loads((shards / "manifest.json").read_text())
+    assert f"aliases replaced {manifest['aliased']}, of them merged 0" in result.stdout
+    count = "select count(*) from read_parquet($shards) where list_contains(tags, $tag)"
+    with duckdb.connect() as connection:
+        posts = {
+            tag: connection.execute(count, {"shards": str(shards / "*.parquet"), "tag": tag}).fetchall()[0][0]
+            for tag in ("rabbit_ears", "long_ears")
+        }
+    assert posts == {"rabbit_ears": 0, "long_ears": manifest["aliased"]}
+    assert manifest["aliased"] > 0
+    write_relations(
+        copy / "relations",
+        aliases=[("rabbit_ears", "long_ears"), ("no_such_tag", "long_ears")],
+        implications=[("long_ears", "animal_ears")],
+    )
+    assert "nothing to do" in booru(copy, *run, "--dry-run").stdout
+    write_relations(copy / "relations", aliases=[("rabbit_ears", "lop_ears")])
+    assert "training_shards: stale the aliases changed" in booru(copy, *run, "--dry-run").stdout
+    listed = booru(copy, "releases", "--relations", "relations")
+    assert "stale 2021a training_shards: the aliases changed" in listed.stdout
+
+
+def test_broken_relations_stop_the_run_before_anything_is_made(copy):
+    write_relations(copy / "relations", implications=[("a", "b")])
+    with (copy / "relations" / "tag_implications.json").open("a") as file:
+        file.write('{"antecedent_name": "b"}\n')
+    for command in (["run"], ["releases"]):
+        result = booru(copy, *command, BOORU_RELATIONS="relations")
+        assert_refused(result, "tag_implications.json, line 2", "consequent_name is missing", "Correct the line")
+    assert not [path for path in (copy / "booru_home").rglob("*") if path.is_dir()]
+    write_relations(copy / "relations", aliases=[("a", "b"), ("b", "a")])
+    assert_refused(booru(copy, "run", BOORU_RELATIONS="relations"), "tag_aliases.json, lines 1, 2", "a -> b -> a")
 
 
 def test_a_broken_release_does_not_keep_earlier_ones_from_being_made(copy):

@@ -5,20 +5,23 @@ from booru_pipeline.lake import Lake
 from booru_pipeline.settings import Settings, load_settings
 from booru_pipeline.stages import PATHS, Recipe, Stage, release_status, stage_record, upstream_key
 
+ALIASES = "fingerprint of the aliases"
 
-def write_all(lake, recipe, fingerprint="raw"):
+
+def write_all(lake, recipe, fingerprint="raw", aliases=ALIASES):
     """Records of all stages but the first, whose artifact is a DuckDB file, in folders where the artifacts would be."""
     upstream = fingerprint
     for stage in Stage:
-        record = stage_record(stage, "2021a", upstream, recipe.options(stage))
+        applied = aliases if stage is Stage.TRAINING_SHARDS else None
+        record = stage_record(stage, "2021a", upstream, recipe.options(stage), aliases=applied)
         path = PATHS[stage](lake, "2021a")
         path.mkdir(parents=True)
         record.write(path)
         upstream = record.key
 
 
-def states(lake, recipe, fingerprint="raw"):
-    return [status.state for status in release_status(lake, "2021a", fingerprint, recipe)]
+def states(lake, recipe, fingerprint="raw", aliases=ALIASES):
+    return [status.state for status in release_status(lake, "2021a", fingerprint, recipe, aliases)]
 
 
 def test_nothing_then_all_fresh_then_all_stale_when_the_raw_bytes_change(tmp_path):
@@ -34,7 +37,7 @@ def test_nothing_then_all_fresh_then_all_stale_when_the_raw_bytes_change(tmp_pat
     [
         ({"preset": "t5-small"}, Stage.VOCABULARY),
         ({"training_shards": {"salt": "other"}}, Stage.TRAINING_SHARDS),
-        ({"tokenized_dataset": {"min_labels": 5}}, Stage.TOKENIZED_DATASET),
+        ({"tokenized_dataset": {"min_tokens": 5}}, Stage.TOKENIZED_DATASET),
         ({"checkpoint": {"seed": 3}}, Stage.CHECKPOINT),
         ({"evaluation_report": {"seed": 3}}, Stage.EVALUATION_REPORT),
     ],
@@ -44,9 +47,32 @@ def test_an_option_makes_its_stage_and_the_later_ones_stale(tmp_path, change, fi
     write_all(lake, Recipe())
     row = list(Stage).index(first_stale)
     assert states(lake, Recipe(**change)) == ["fresh"] * row + ["stale"] * (6 - row)
-    whys = [status.why for status in release_status(lake, "2021a", "raw", Recipe(**change)) if status.why]
+    whys = [status.why for status in release_status(lake, "2021a", "raw", Recipe(**change), ALIASES) if status.why]
     assert "was" in whys[0]
     assert all(why.endswith("changed") for why in whys[1:])
+
+
+@pytest.mark.parametrize(
+    ("inputs", "why"),
+    [
+        ({"aliases": "other"}, "the aliases changed"),
+        ({"tag_table": "other", "aliases": "other"}, "tag_table and the aliases changed"),
+    ],
+)
+def test_other_aliases_make_the_shards_stale_and_say_so(tmp_path, inputs, why):
+    lake = Lake(tmp_path)
+    write_all(lake, Recipe())
+    assert states(lake, Recipe(), aliases="other") == ["fresh"] + ["stale"] * 5
+    raw = inputs.get("tag_table", "raw")
+    statuses = release_status(lake, "2021a", raw, Recipe(), "other")
+    assert statuses[1].why == why
+
+
+def test_shards_from_before_aliases_are_stale_for_the_code_that_made_them(tmp_path):
+    lake = Lake(tmp_path)
+    write_all(lake, Recipe(), aliases=None)
+    statuses = release_status(lake, "2021a", "raw", Recipe(), ALIASES)
+    assert [statuses[1].state, statuses[1].why] == ["stale", "the code that makes it changed"]
 
 
 def test_the_stage_above_must_be_there(tmp_path):

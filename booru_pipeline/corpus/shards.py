@@ -2,11 +2,13 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import duckdb
+import pyarrow as pa
 
 from booru_pipeline import sql
 from booru_pipeline.artifact import Record, staged
@@ -14,6 +16,7 @@ from booru_pipeline.corpus.options import ShardOptions
 from booru_pipeline.errors import BooruError
 
 _MANIFEST: Final = "manifest.json"
+_POSTS: Final = "posts.parquet"
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,9 @@ class ShardManifest:
         splits: By split: posts, pictures and tags.
         files: Rows are in these, in reading order.
         content_sha256: Over the files' bytes in that order.
+        aliased: Rows of the tag table whose tag was an alias.
+        merged: Those of them that fell together with another row of their post.
+        frequent_aliases: The ten that most rows had, each with its `alias`, its `tag` and the `rows`.
     """
 
     release: str
@@ -35,13 +41,24 @@ class ShardManifest:
     splits: dict[str, dict[str, int]]
     files: list[str]
     content_sha256: str
+    aliased: int = 0
+    merged: int = 0
+    frequent_aliases: list[dict[str, Any]] = field(default_factory=list)
 
 
-def build_shards(tag_table: Path, final: Path, staging: Path, options: ShardOptions, record: Record) -> ShardManifest:
-    """Write a tag table's posts as Parquet.
+def build_shards(
+    tag_table: Path,
+    final: Path,
+    staging: Path,
+    options: ShardOptions,
+    record: Record,
+    aliases: Mapping[str, str] | None = None,
+) -> ShardManifest:
+    """Write a tag table's posts as Parquet, each with its canonical tags.
 
     Columns: booru, fid, release, split (train, validation, test), group_md5 (of the picture), tags (list of string,
-    alphabetical), categories (list of int8, parallel to tags; -1 is uncatalogued).
+    alphabetical), categories (list of int8, parallel to tags; -1 is uncatalogued). A tag that takes an alias's place
+    has the category that it has most often in the tag table, or the alias's, if it is nowhere in it.
 
     Args:
         tag_table: A release's DuckDB file.
@@ -49,17 +66,24 @@ def build_shards(tag_table: Path, final: Path, staging: Path, options: ShardOpti
         staging: Where it is written first.
         options: Shares of the split.
         record: What the shards are made from; its release is written into the rows.
+        aliases: Canonical tag by alias; no canonical tag is an alias.
 
     Raises:
         BooruError: There is no tag table.
     """
+    names = aliases or {}
     with staged(final, staging) as draft, duckdb.connect() as connection:
         attach(connection, tag_table)
+        columns = [pa.array(names.keys(), pa.string()), pa.array(names.values(), pa.string())]
+        connection.register("aliases", pa.table(columns, ["alias", "tag"]))
+        sql.run(connection, "training_shards", "apply_aliases")
+        [(aliased, merged)] = sql.run(connection, "training_shards", "aliases_applied").fetchall()
         sql.run(connection, "training_shards", "posts", release=record.release, **options.model_dump())
         rows = sql.run(connection, "training_shards", "splits").fetchall()
         splits = {split: {"posts": posts, "pictures": pictures, "tags": tags} for split, posts, pictures, tags in rows}
-        sql.run(connection, "training_shards", "write", folder=str(draft)).fetchall()
-        files = _in_order(draft)
+        draft.mkdir()
+        files = [draft / _POSTS]
+        sql.run(connection, "training_shards", "write", file=str(files[0])).fetchall()
         manifest = ShardManifest(
             release=record.release,
             posts=sum(split["posts"] for split in splits.values()),
@@ -67,6 +91,9 @@ def build_shards(tag_table: Path, final: Path, staging: Path, options: ShardOpti
             splits=splits,
             files=[file.name for file in files],
             content_sha256=_hash(files),
+            aliased=aliased,
+            merged=merged,
+            frequent_aliases=sql.table(connection, "training_shards", "frequent_aliases").to_pylist(),
         )
         (draft / _MANIFEST).write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
         record.write(draft)
@@ -106,10 +133,14 @@ def attach(connection: duckdb.DuckDBPyConnection, tag_table: Path) -> None:
 
 
 def count_lost(shards: Path, tag_table: Path) -> dict[str, int]:
-    """Posts and tags of the tag table that are not in the shards; both are 0 in good shards."""
+    """Posts and tags of the tag table that are not in the shards, merged tags aside; both are 0 in good shards."""
+    manifest = read_manifest(shards)
     with duckdb.connect() as connection:
         attach(connection, tag_table)
-        [(posts, tags)] = sql.run(connection, "training_shards", "lost_posts", shards=shard_files(shards)).fetchall()
+        counted = sql.run(
+            connection, "training_shards", "lost_posts", shards=shard_files(shards), merged=manifest.merged
+        )
+        [(posts, tags)] = counted.fetchall()
     return {"posts": posts, "tags": tags}
 
 
@@ -118,10 +149,6 @@ def count_straddling(*shards: Path) -> int:
     with duckdb.connect() as connection:
         [(pictures,)] = sql.run(connection, "training_shards", "straddling", shards=shard_files(*shards)).fetchall()
     return int(pictures)
-
-
-def _in_order(folder: Path) -> list[Path]:
-    return sorted(folder.glob("posts-*.parquet"), key=lambda file: int(file.stem.removeprefix("posts-")))
 
 
 def _hash(files: list[Path]) -> str:

@@ -1,7 +1,9 @@
 """The asset `checkpoint` and its check."""
 
 import json
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +54,9 @@ def checkpoint(
     base = base_model.resolve()
     record = record_for(Stage.CHECKPOINT, folders, key, training_options)
     shards = shards_so_far(folders, key)
-    with staged(path, lake.staging) as draft:
+    states = lake.training_states(key)
+    with tempfile.TemporaryDirectory() as scratch, staged(path, lake.staging) as draft:
+        problem = Path(scratch, "problem.txt")  # not in the home, whose disk may be what is full
         job = TrainingJob(
             dataset=dataset,
             vocabulary=lake.vocabulary(key),
@@ -68,28 +72,57 @@ def checkpoint(
                 "dagster_run": context.run.run_id,
             },
             wandb_folder=lake.wandb,
+            states=states,
+            key=record.key,
+            problem=problem,
         )
         command = [sys.executable, "-m", "booru_pipeline.training.payload", str(job.write(draft.parent / "job.json"))]
-        pipes.run(context=context, command=command).get_results()
+        try:
+            pipes.run(context=context, command=command).get_results()
+        except Exception as error:  # Dagster does not export the one it raises for an exit status
+            raise BooruError(_what_happened(problem, str(error), key)) from error
         record.write(draft)
+    shutil.rmtree(states, ignore_errors=True)
     return dg.MaterializeResult(data_version=dg.DataVersion(record.key), metadata=_metadata(path))
+
+
+def _what_happened(problem: Path, otherwise: str, release: str) -> str:
+    if problem.is_file():
+        return problem.read_text(encoding="utf-8")
+    return (
+        f"the training of {release} ended without a word ({otherwise.rstrip('.')}): it was killed, perhaps for want of "
+        "memory, or the step's standard error in the UI says why. The next materialization goes on from its last state."
+    )
 
 
 def _metadata(path: Path) -> dict[str, Any]:
     provenance = json.loads((path / "provenance.json").read_text(encoding="utf-8"))
     log = json.loads((path / "training_log.json").read_text(encoding="utf-8"))
-    curves = {
-        name: [(entry["step"], entry[column]) for entry in log if column in entry]
-        for name, column in [("training", "loss"), ("validation", "eval_loss")]
-    }
+
+    def curve(column: str) -> list[tuple[float, float]]:
+        return [(entry["step"], entry[column]) for entry in log if column in entry]
+
+    training = provenance["training"]
     figures = {name: value for name, value in provenance["metrics"].items() if isinstance(value, int | float)}
     return {
         "path": dg.MetadataValue.path(str(path)),
-        "loss curve": line_plot(curves, "step", "loss"),
+        "loss curve": line_plot({"training": curve("loss"), "validation": curve("eval_loss")}, "step", "loss"),
+        "learning rate": line_plot({"learning rate": curve("learning_rate")}, "step", "learning rate"),
+        "steps": training["steps"],
+        "seconds of training": round(training["seconds"], 1),
+        "posts per second": round(training["steps"] * training["posts_per_step"] / max(training["seconds"], 1e-9)),
+        "tokens per second": _mean(curve("tokens_per_s")),
+        "epochs": log[-1]["epoch"],
         **{f"validation {name}".replace("_", " "): round(value, 4) for name, value in figures.items()},
         "model card": dg.MetadataValue.md((path / "README.md").read_text(encoding="utf-8")),
         "provenance": dg.MetadataValue.json(provenance),
     }
+
+
+def _mean(points: list[tuple[float, float]]) -> int:
+    """Of rates that are each since the step of the one before."""
+    weights = [step - before for (step, _), (before, _) in zip(points, [(0.0, 0.0), *points], strict=False)]
+    return round(sum(w * value for w, (_, value) in zip(weights, points, strict=True)) / max(sum(weights), 1))
 
 
 @dg.asset_check(

@@ -6,6 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from booru_pipeline.corpus.options import ShardOptions
+from booru_pipeline.corpus.relations import Relations, find_relations
 from booru_pipeline.evaluation.options import EvaluationOptions
 from booru_pipeline.labels.options import DatasetOptions, VocabularyOptions
 from booru_pipeline.lake import Lake
@@ -21,6 +22,8 @@ class Folders(dg.ConfigurableResource):
 
     raw: str = Field(description="The folder of releases. Nothing is ever written there.")
     home: str = Field(description="The folder of artifacts and of Dagster's history.")
+    relations: str = Field("", description=Settings.model_fields["relations"].description)
+    skip_ambiguous_aliases: bool = Field(False, description=Settings.model_fields["skip_ambiguous_aliases"].description)
 
     @property
     def raw_folder(self) -> Path:
@@ -29,6 +32,12 @@ class Folders(dg.ConfigurableResource):
     @property
     def lake(self) -> Lake:
         return Lake(Path(self.home))
+
+    @property
+    def tag_relations(self) -> Relations:
+        """The tag aliases and implications, or a BooruError if they are not there or broken."""
+        configured = Path(self.relations) if self.relations else None
+        return find_relations(configured, self.raw_folder, skip_ambiguous=self.skip_ambiguous_aliases)
 
 
 class BaseModelChoice(dg.ConfigurableResource):
@@ -76,12 +85,23 @@ OPTION_RESOURCES: dict[Stage, tuple[str, type[dg.ConfigurableResource]]] = {
 }
 
 
+def folders_from(settings: Settings) -> Folders:
+    """The folders that the settings name."""
+    return Folders(
+        raw=str(settings.raw_folder),
+        home=str(settings.lake.home),
+        relations=str(settings.relations_folder or ""),
+        skip_ambiguous_aliases=settings.skip_ambiguous_aliases,
+    )
+
+
 def resources_from(settings: Settings) -> dict[str, object]:
     """The graph's resources with the values of the settings."""
     resources: dict[str, object] = {
-        "folders": Folders(raw=str(settings.raw_folder), home=str(settings.lake.home)),
+        "folders": folders_from(settings),
         "base_model": BaseModelChoice(preset=settings.preset),
-        "pipes": dg.PipesSubprocessClient(),
+        # Time for a training that is cancelled to write its state; dagster.yaml gives the run 120 s.
+        "pipes": dg.PipesSubprocessClient(termination_timeout_seconds=100),
     }
     for stage, (key, kind) in OPTION_RESOURCES.items():
         resources[key] = kind(**settings.options_model(stage).model_dump())

@@ -41,11 +41,12 @@ def record_for(
     release: str,
     options: BaseModel,
     also_read: Mapping[str, str] | None = None,
+    aliases: str | None = None,
     **extra: Any,
 ) -> Record:
     """The record of an artifact made from the stage above it."""
     upstream = upstream_key(folders.lake, stage, release)
-    return stage_record(stage, release, upstream, {**extra, **options.model_dump(mode="json")}, also_read)
+    return stage_record(stage, release, upstream, {**extra, **options.model_dump(mode="json")}, also_read, aliases)
 
 
 def shards_so_far(folders: Folders, release: str) -> dict[str, Path]:

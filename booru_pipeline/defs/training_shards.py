@@ -15,7 +15,7 @@ _COLUMNS = dg.TableSchema(
         dg.TableColumn("release", "string"),
         dg.TableColumn("split", "string", "train, validation or test, by a hash of the picture"),
         dg.TableColumn("group_md5", "string", "The picture: posts that share it are on one side"),
-        dg.TableColumn("tags", "list<string>", "Alphabetical"),
+        dg.TableColumn("tags", "list<string>", "Alphabetical; canonical, that is, no aliases"),
         dg.TableColumn("categories", "list<int8>", "Parallel to tags"),
     ]
 )
@@ -24,9 +24,9 @@ _COLUMNS = dg.TableSchema(
 @dg.asset(
     **asset_settings(Stage.TRAINING_SHARDS, "data", {"parquet", "duckdb"}),
     description=(
-        "One row a post with all its tags, as zstd Parquet, already shuffled. A post's side of the split is decided by "
-        "a hash of its picture: reposts and later releases never move one from train to test. Open it with any Parquet "
-        "reader; `manifest.json` has counts and a content hash."
+        "One row a post with all its tags, aliases replaced by what they stand for, as zstd Parquet, already shuffled. "
+        "A post's side of the split is decided by a hash of its picture: reposts and later releases never move one "
+        "from train to test. Open it with any Parquet reader; `manifest.json` has counts and a content hash."
     ),
 )
 def training_shards(
@@ -35,18 +35,28 @@ def training_shards(
     """Write the tag table's posts."""
     key = context.partition_key
     path = folders.lake.training_shards(key)
-    record = record_for(Stage.TRAINING_SHARDS, folders, key, shard_options)
-    manifest = build_shards(folders.lake.tag_table(key), path, folders.lake.staging, shard_options, record)
+    relations = folders.tag_relations
+    record = record_for(Stage.TRAINING_SHARDS, folders, key, shard_options, aliases=relations.aliases_fingerprint)
+    manifest = build_shards(
+        folders.lake.tag_table(key), path, folders.lake.staging, shard_options, record, relations.aliases
+    )
     return dg.MaterializeResult(
         data_version=dg.DataVersion(record.key),
         metadata={
             "dagster/row_count": manifest.posts,
             "dagster/column_schema": _COLUMNS,
             "tags": manifest.tags,
+            "aliases replaced": manifest.aliased,
+            "of them merged": manifest.merged,
             "path": dg.MetadataValue.path(str(path)),
             "splits": table_of(
                 ["split", "posts", "pictures", "tags"],
                 [(name, split["posts"], split["pictures"], split["tags"]) for name, split in manifest.splits.items()],
+            ),
+            "aliases from": relations.source,
+            "aliases left out": ", ".join(relations.left_out) or "none",
+            "most frequent aliases": table_of(
+                ["alias", "tag", "rows"], [tuple(row.values()) for row in manifest.frequent_aliases]
             ),
             "content sha256": manifest.content_sha256,
         },
@@ -55,7 +65,8 @@ def training_shards(
 
 @dg.asset_check(
     **check_settings(Stage.TRAINING_SHARDS, blocking=True),
-    description="The shards have as many posts and tags as the tag table: nothing was lost on the way.",
+    description="The shards have as many posts and tags as the tag table, less the aliases that stood beside the tag "
+    "they stand for: nothing was lost on the way.",
 )
 def nothing_is_lost(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
     """Compare counts with the tag table."""

@@ -73,8 +73,8 @@ def evaluate(
     """
     known = Vocabulary.load(vocabulary)
     splits = open_splits(dataset)
-    train = read_posts(splits, "train", first_token_id=known.first_token_id, labels=len(known))
-    test = read_posts(splits, "test", first_token_id=known.first_token_id, labels=len(known))
+    train = read_posts(splits, "train", labels=len(known))
+    test = read_posts(splits, "test", labels=len(known))
     task = _pose_task(dataset, test, known, options)
     predictor = Predictor.load(checkpoint)
     if list(predictor.vocabulary.labels) != list(known.labels):
@@ -150,7 +150,7 @@ def evaluate(
             for baseline in (CO_OCCURRENCE, POPULARITY)
         },
         categories=_by_category(task, ranks, known.categories, ks),
-        characters=probe_characters(methods, known, test, limit=options.probe_characters),
+        characters=probe_characters(methods, known, train, test, limit=options.probe_characters),
         loss=read_loss_curve(checkpoint),
         examples=_examples(task, ranks[MODEL], guesses, known.labels),
     )

@@ -33,26 +33,25 @@ class Posts:
         return len(self.booru)
 
 
-def read_posts(splits: DatasetDict, split: str, *, first_token_id: int, labels: int) -> Posts:
+def read_posts(splits: DatasetDict, split: str, *, labels: int) -> Posts:
     """Read one split.
 
     Args:
         splits: The dataset.
         split: Its name.
-        first_token_id: Token id of the vocabulary's row 0.
         labels: Number of labels in the vocabulary.
 
     Raises:
-        BooruError: A token is not a label's, so the dataset was made with another vocabulary.
+        BooruError: A row is not a label's, so the dataset was made with another vocabulary.
     """
     table: pa.Table = splits[split].with_format("arrow")[:]
-    captions = table["input_ids"].combine_chunks()
+    captions = table["label_rows"].combine_chunks()
     offsets = captions.offsets.to_numpy()
-    rows = captions.values.to_numpy().astype(np.int64) - first_token_id
+    rows = captions.values.to_numpy().astype(np.int64)
     used = rows[offsets[0] : offsets[-1]]
     if used.size and (used.min() < 0 or used.max() >= labels):
         raise BooruError(
-            f"the {split} split holds a token that is not a label of this vocabulary. Make both again with `booru run`."
+            f"the {split} split holds a row that is not a label of this vocabulary. Make both again with `booru run`."
         )
     return Posts(
         booru=table["booru"].to_pylist(),

@@ -132,13 +132,14 @@ def _probe_claim(model: Model, vocabulary: Vocabulary, test: Posts, claim: Claim
 
 
 def probe_characters(
-    methods: dict[str, Scorer], vocabulary: Vocabulary, test: Posts, *, limit: int
+    methods: dict[str, Scorer], vocabulary: Vocabulary, train: Posts, test: Posts, *, limit: int
 ) -> list[CharacterResult]:
     """Give each of the most frequent characters alone, and compare with the test posts that show it.
 
     Args:
         methods: Scorers by name; `predicted` is what the first one says.
         vocabulary: The labels.
+        train: The whole train split, to count in.
         test: The whole test split.
         limit: Characters at most; those on fewer than LEAST_TEST_POSTS test posts are left out.
     """
@@ -159,7 +160,7 @@ def probe_characters(
         results.append(
             CharacterResult(
                 character=vocabulary.labels[character],
-                train_posts=int(vocabulary.train_posts[character]),
+                train_posts=sum(character in own for own in train.labels),
                 test_posts=len(showing),
                 observed=[vocabulary.labels[row] for row in observed],
                 predicted=[vocabulary.labels[row] for row in next(iter(guesses.values()))],

@@ -1,40 +1,60 @@
 """The gate: no label is lost between the tag table and the model's tokens."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from booru_pipeline.errors import BooruError
-from booru_pipeline.labels.text import text_label
+from booru_pipeline.labels.encoding import Encoding
+from booru_pipeline.labels.faults import LabelFaults, read_faults
+from booru_pipeline.labels.options import EncodingName
 from booru_pipeline.labels.vocabulary import Vocabulary
 
 GATE_FILE: Final = "gate.json"
 
+_WORST: Final = 20
+
 
 @dataclass(frozen=True)
 class GateReport:
-    """What the gate found, over every label of the vocabulary.
+    """What the gate found.
 
     Attributes:
-        labels: How many were looked at.
-        unknown_piece: Labels whose text has a piece that the tokenizer does not know.
-        text_lost: Labels whose text does not come back from its pieces as the label.
-        token_lost: Labels whose own token does not come back as the label.
-        shared_pieces: Labels whose text has the same pieces as another's.
+        faults: Of single labels.
+        encoding: The encoding of the captions.
+        longest_caption: Tokens of the longest caption that the model gets, end of sequence included.
+        most_tokens: Tokens that the base model takes.
+        coverage: Share of tag occurrences that are labels, by category.
+        min_coverage: What it has to be for general tags.
+        worst: The labels that need most pieces, each with label, category, posts, and the pieces as text.
     """
 
-    labels: int
-    unknown_piece: list[str]
-    text_lost: list[str]
-    token_lost: list[str]
-    shared_pieces: list[str]
+    faults: LabelFaults
+    encoding: str
+    longest_caption: int
+    most_tokens: int
+    coverage: dict[str, float]
+    min_coverage: float
+    worst: list[dict[str, Any]]
 
     @property
-    def failures(self) -> dict[str, list[str]]:
-        """Labels that do not pass, by reason."""
-        lists = {name: value for name, value in asdict(self).items() if isinstance(value, list)}
-        return {name: labels for name, labels in lists.items() if labels}
+    def failures(self) -> dict[str, str]:
+        """What does not pass: the reason, and what of it."""
+        found = {reason: ", ".join(labels[:_WORST]) for reason, labels in self.faults.failures.items()}
+        if self.longest_caption > self.most_tokens:
+            found["caption_too_long"] = (
+                f"{self.longest_caption} tokens with the end of sequence, and the base model takes {self.most_tokens}: "
+                "lower max_tokens"
+            )
+        general = self.coverage.get("general", 1.0)
+        if general < self.min_coverage:
+            found["coverage_too_low"] = (
+                f"{general:.1%} of the occurrences of general tags are labels, less than min_coverage "
+                f"{self.min_coverage:.0%}: lower min_general_posts"
+            )
+        return found
 
     @property
     def passed(self) -> bool:
@@ -54,36 +74,47 @@ def read_gate(dataset: Path) -> GateReport:
     path = dataset / GATE_FILE
     if not path.is_file():
         raise BooruError(f"there is no dataset at {dataset}. Make it with `booru run --to tokenized_dataset`.")
-    return GateReport(**json.loads(path.read_text(encoding="utf-8")))
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return GateReport(**{**content, "faults": LabelFaults(**content["faults"])})
 
 
-def inspect(vocabulary: Vocabulary) -> GateReport:
-    """Send every label of a vocabulary through its tokenizer and back."""
-    import transformers
+def inspect(
+    vocabulary: Vocabulary,
+    encoding: Encoding,
+    *,
+    longest_caption: int,
+    coverage: Mapping[str, float],
+    min_coverage: float,
+) -> GateReport:
+    """Pass judgement on a vocabulary and the captions made with it.
 
-    from booru_pipeline.labels.tokenizer import encode_pieces, label_token
-
-    tokenizer = transformers.AutoTokenizer.from_pretrained(vocabulary.tokenizer_folder)
-    labels = vocabulary.labels
-    pieces = encode_pieces(tokenizer, vocabulary.table["text"].to_pylist())
-    texts = tokenizer.batch_decode(pieces, clean_up_tokenization_spaces=False)
-    tokens = tokenizer([label_token(label) for label in labels], add_special_tokens=False)["input_ids"]
-
-    first_with: dict[tuple[int, ...], str] = {}
-    shared = []
-    for label, ids in zip(labels, pieces, strict=True):
-        if first_with.setdefault(tuple(ids), label) != label:
-            shared.append(label)
+    Args:
+        vocabulary: What is wrong with its labels was found when it was made.
+        encoding: That of the captions.
+        longest_caption: In tokens, as the model gets it, without end of sequence.
+        coverage: Share of tag occurrences that are labels, by category's name.
+        min_coverage: What it has to be for general tags.
+    """
     return GateReport(
-        labels=len(labels),
-        unknown_piece=[
-            label for label, ids in zip(labels, pieces, strict=True) if not ids or tokenizer.unk_token_id in ids
-        ],
-        text_lost=[label for label, text in zip(labels, texts, strict=True) if text_label(text) != label],
-        token_lost=[
-            label
-            for row, (label, ids) in enumerate(zip(labels, tokens, strict=True))
-            if ids != [vocabulary.first_token_id + row]
-        ],
-        shared_pieces=shared,
+        faults=read_faults(vocabulary.folder),
+        encoding=encoding.name.value,
+        longest_caption=longest_caption + 1,
+        most_tokens=vocabulary.special_tokens.longest,
+        coverage=dict(coverage),
+        min_coverage=min_coverage,
+        worst=_worst(vocabulary),
     )
+
+
+def _worst(vocabulary: Vocabulary) -> list[dict[str, Any]]:
+    """Labels by how many pieces they fall into: the base model knows least of these."""
+    sizes = Encoding.of(vocabulary, EncodingName.PIECES).sizes
+    return [
+        {
+            "label": vocabulary.labels[row],
+            "category": int(vocabulary.categories[row]),
+            "posts": int(vocabulary.posts[row]),
+            "pieces": " ".join(vocabulary.pieces.id_to_piece(vocabulary.piece_ids[row])),
+        }
+        for row in (-sizes).argsort(kind="stable")[:_WORST].tolist()
+    ]

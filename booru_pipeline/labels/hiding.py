@@ -1,20 +1,16 @@
-"""Which labels of a post are hidden when it is seen: a pure function of (seed, epoch, post), so it can be repeated.
-
-A counter-based generator (SplitMix64, Steele, Lea and Flood 2014) gives each label its random number without a
-generator per post, and a batch's composition does not change what is hidden.
-"""
+"""Which labels of a post are hidden when it is seen: a pure function of (seed, epoch, post), so it can be repeated."""
 
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from booru_pipeline.labels.chance import Draw, uniform
 from booru_pipeline.labels.posts import IntArray, Posts
 
 
 @dataclass(frozen=True)
 class Hiding:
-    """How much of a post is hidden: a share drawn evenly from [`least`, `most`].
+    """How much of a post is hidden: a share drawn evenly from [`least`, `most`], `cap` labels at most (0 = no cap).
 
     At least one label is hidden and one stays visible whatever the share, so `most` = 1 makes posts of which a single
     label is seen: what a person asks when they type one tag.
@@ -23,49 +19,40 @@ class Hiding:
     seed: int
     least: float = 0.1
     most: float = 1.0
+    cap: int = 0
 
-    def visible_counts(self, sizes: IntArray, posts: IntArray, epoch: int) -> IntArray:
-        """How many labels of each post stay visible, int64 [posts], each in 1..size-1."""
-        share = self.least + (self.most - self.least) * _uniform(_mix(self.seed, epoch, posts))
-        return np.clip(np.rint((1 - share) * sizes), 1, sizes - 1).astype(np.int64)
+    def hidden_counts(self, sizes: IntArray, keys: IntArray, epoch: int) -> IntArray:
+        """How many of each post's items are hidden, int64 [posts], each in 1..size-1.
 
-    def split(self, posts: Posts, index: npt.ArrayLike, epoch: int) -> tuple[Posts, Posts]:
+        Args:
+            sizes: int64 [posts], items (labels, or tokens) of each post, at least 2.
+            keys: int64 [posts], the posts' keys.
+            epoch: Another epoch hides another share.
+        """
+        share = self.least + (self.most - self.least) * uniform(self.seed, Draw.SHARE, epoch, keys)
+        visible = np.clip(np.rint((1 - share) * sizes), 1, sizes - 1).astype(np.int64)
+        return np.minimum(sizes - visible, self.cap) if self.cap else sizes - visible
+
+    def split(self, posts: Posts, epoch: int) -> tuple[Posts, Posts]:
         """Split posts into what is seen and what is hidden.
 
         Args:
-            posts: All posts of the split.
-            index: The positions of the batch's posts in it.
+            posts: Those of a batch.
             epoch: Another epoch hides other labels.
 
         Returns:
-            Visible and hidden labels of the chosen posts, each in random order; together they are the post.
+            Visible and hidden labels, each in random order; together they are the posts.
         """
-        chosen = np.asarray(index, dtype=np.int64)
-        batch = posts.take(chosen)
-        sizes = batch.sizes
-        owner = np.repeat(np.arange(len(chosen)), sizes)
-        slot = np.arange(len(batch.rows)) - batch.offsets[owner]
-        order = np.lexsort((_uniform(_mix(self.seed, epoch, chosen[owner], slot + 1)), owner))
-        rows = batch.rows[order]
-        visible = self.visible_counts(sizes, chosen, epoch)
-        # `owner` is sorted, so after the sort by (owner, random) position i still belongs to owner[i].
-        seen = slot < visible[owner]
-        return (
-            Posts(rows[seen], np.concatenate([[0], np.cumsum(visible)])),
-            Posts(rows[~seen], np.concatenate([[0], np.cumsum(sizes - visible)])),
-        )
+        shuffled = shuffle(posts, self.seed, epoch)
+        hidden = self.hidden_counts(shuffled.sizes, shuffled.keys, epoch)
+        owner = shuffled.owner
+        slot = np.arange(len(owner)) - shuffled.offsets[owner]
+        seen = slot < (shuffled.sizes - hidden)[owner]
+        return shuffled.keep(seen), shuffled.keep(~seen)
 
 
-def _mix(*parts: int | IntArray) -> npt.NDArray[np.uint64]:
-    state = np.zeros((), dtype=np.uint64)
-    with np.errstate(over="ignore"):
-        for part in parts:
-            state = state + np.asarray(part).astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-            state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-            state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-            state = state ^ (state >> np.uint64(31))
-    return state
-
-
-def _uniform(bits: npt.NDArray[np.uint64]) -> npt.NDArray[np.float64]:
-    return np.asarray((bits >> np.uint64(11)) * 2.0**-53, dtype=np.float64)
+def shuffle(posts: Posts, seed: int, epoch: int) -> Posts:
+    """The same posts with their labels in random order."""
+    owner = posts.owner
+    chance = uniform(seed, Draw.ORDER, epoch, posts.keys[owner], posts.rows)
+    return Posts(posts.rows[np.lexsort((chance, owner))], posts.offsets, posts.keys)

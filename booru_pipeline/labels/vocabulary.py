@@ -1,6 +1,8 @@
 """The vocabulary: which tags are labels, how often they occur, and their tokens."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,15 +16,21 @@ from booru_pipeline import sql
 from booru_pipeline.artifact import Record, staged
 from booru_pipeline.corpus.shards import shard_files
 from booru_pipeline.errors import BooruError
+from booru_pipeline.labels.encoding import SpecialTokens
 from booru_pipeline.labels.options import VocabularyOptions
-from booru_pipeline.labels.text import label_text
+from booru_pipeline.labels.text import label_text, split_qualifiers
 from booru_pipeline.presets import BaseModel
 
 if TYPE_CHECKING:
+    import sentencepiece
+    import transformers
     from numpy.typing import NDArray
 
 LABELS_FILE: Final = "labels.parquet"
 TOKENIZER_FOLDER: Final = "tokenizer"
+SENTENCEPIECE_FILE: Final = "spiece.model"
+
+_SPECIAL_TOKENS: Final = b"booru_special_tokens"  # of labels.parquet's schema: JSON, see SpecialTokens
 
 
 @dataclass(frozen=True)
@@ -32,9 +40,9 @@ class Vocabulary:
     Attributes:
         folder: Where `labels.parquet` lies.
         table: One row a label, the most frequent first. Columns: label, category (int8), posts and train_posts (int64:
-            posts with the label up to this release, and those of them in the train split), text, piece_ids
-            (list of int32: the text in the base model's own pieces), token_id (int32: the label's own token;
-            contiguous, in row order).
+            posts with the label up to this release, and those of them in the train split), qualifiers (list of
+            string: `fate` of `saber_(fate)`), text, piece_ids (list of int32: the text in the base model's own pieces,
+            as SentencePiece cuts it), token_id (int32: the label's own token; contiguous, in row order).
     """
 
     folder: Path
@@ -85,6 +93,26 @@ class Vocabulary:
         """Row i has token id `first_token_id + i`."""
         return int(self.table["token_id"][0].as_py())
 
+    @cached_property
+    def special_tokens(self) -> SpecialTokens:
+        """Ids of padding, end of sequence, separator and sentinels.
+
+        Raises:
+            BooruError: An older version of this package wrote the vocabulary, and they are not in it.
+        """
+        content = (self.table.schema.metadata or {}).get(_SPECIAL_TOKENS)
+        if content is None:
+            raise BooruError(f"{self.folder / LABELS_FILE} is of an older version. Make it again with `booru run`.")
+        values = json.loads(content)
+        return SpecialTokens(**{**values, "sentinels": tuple(values["sentinels"])})
+
+    @cached_property
+    def pieces(self) -> "sentencepiece.SentencePieceProcessor":
+        """The SentencePiece model that cut the texts, whose ids are the tokenizer's."""
+        import sentencepiece
+
+        return sentencepiece.SentencePieceProcessor(model_file=str(self.tokenizer_folder / SENTENCEPIECE_FILE))
+
     @property
     def tokenizer_folder(self) -> Path:
         """A Hugging Face tokenizer: the base model's pieces, and a token `<label>` for each label."""
@@ -112,8 +140,6 @@ def build_vocabulary(
     Raises:
         BooruError: No tag reaches the thresholds, shards are missing, or the base model's tokenizer cannot be had.
     """
-    from booru_pipeline.labels import tokenizer as tokenizers  # imports transformers
-
     with duckdb.connect() as connection:
         counts = sql.table(
             connection,
@@ -129,19 +155,59 @@ def build_vocabulary(
             f"no tag of {', '.join(shards)} has the {options.min_general_posts} posts (general) or "
             f"{options.min_name_posts} posts (names) that a label needs. Lower min_general_posts and min_name_posts."
         )
-    texts = [label_text(label) for label in labels]
+    from booru_pipeline.labels.faults import find_faults  # builds on this module
 
     with staged(final, staging) as draft:
         draft.mkdir()
-        tokenizer = tokenizers.base_tokenizer(base_model, texts)
-        piece_ids = tokenizers.encode_pieces(tokenizer, texts)
-        first = tokenizers.add_label_tokens(tokenizer, labels)
-        table = (
-            counts.append_column("text", pa.array(texts))
-            .append_column("piece_ids", pa.array(piece_ids, pa.list_(pa.int32())))
-            .append_column("token_id", pa.array(range(first, first + len(labels)), pa.int32()))
-        )
-        pq.write_table(table, draft / LABELS_FILE, compression="zstd")
-        tokenizer.save_pretrained(draft / TOKENIZER_FOLDER)
+        table, tokenizer = tokenize_labels(counts, base_model)
+        write_vocabulary(draft, table, tokenizer)
+        find_faults(Vocabulary.load(draft)).write(draft)
         record.write(draft)
     return Vocabulary.load(final)
+
+
+def tokenize_labels(counts: pa.Table, base_model: BaseModel) -> tuple[pa.Table, "transformers.PreTrainedTokenizerBase"]:
+    """Give each label its text, pieces and token.
+
+    Args:
+        counts: One row a label, with at least a column `label`.
+        base_model: Whose tokenizer cuts the text.
+
+    Returns:
+        The table of `Vocabulary`, and the tokenizer with a token a label.
+
+    Raises:
+        BooruError: The base model's tokenizer cannot be had.
+    """
+    import sentencepiece
+
+    from booru_pipeline.labels import tokenizer as tokenizers  # imports transformers
+
+    labels = counts["label"].to_pylist()
+    texts = [label_text(label) for label in labels]
+    tokenizer, first_added = tokenizers.base_tokenizer(base_model, texts)
+    # SentencePiece itself, which the base model was trained with: transformers' port cuts a few labels differently.
+    pieces = sentencepiece.SentencePieceProcessor(model_proto=tokenizers.sentencepiece_model(tokenizer))
+    piece_ids = pieces.encode(texts)
+    first = tokenizers.add_label_tokens(tokenizer, labels)
+    table = (
+        counts.append_column("qualifiers", _strings([split_qualifiers(label)[1] for label in labels]))
+        .append_column("text", pa.array(texts, pa.string()))
+        .append_column("piece_ids", pa.array(piece_ids, pa.list_(pa.int32())))
+        .append_column("token_id", pa.array(range(first, first + len(labels)), pa.int32()))
+    )
+    special = json.dumps(asdict(tokenizers.special_tokens(tokenizer, first_added)))
+    return table.replace_schema_metadata({_SPECIAL_TOKENS: special.encode()}), tokenizer
+
+
+def write_vocabulary(folder: Path, table: pa.Table, tokenizer: "transformers.PreTrainedTokenizerBase") -> None:
+    """Write what `tokenize_labels` gave to a folder: labels.parquet, and tokenizer/ with its SentencePiece model."""
+    from booru_pipeline.labels import tokenizer as tokenizers
+
+    pq.write_table(table, folder / LABELS_FILE, compression="zstd")
+    tokenizer.save_pretrained(folder / TOKENIZER_FOLDER)
+    (folder / TOKENIZER_FOLDER / SENTENCEPIECE_FILE).write_bytes(tokenizers.sentencepiece_model(tokenizer))
+
+
+def _strings(lists: Sequence[Sequence[str]]) -> pa.Array:
+    return pa.array([list(item) for item in lists], pa.list_(pa.string()))

@@ -1,6 +1,6 @@
 """Ask a checkpoint what labels imply, and count in the shards how often that is so."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -9,6 +9,7 @@ import duckdb
 import numpy as np
 
 from booru_pipeline.category import Category
+from booru_pipeline.corpus.relations import Relations
 from booru_pipeline.corpus.shards import shard_files
 from booru_pipeline.errors import BooruError
 from booru_pipeline.labels.vocabulary import Vocabulary
@@ -27,6 +28,7 @@ class Suggestion:
         together: Posts that have all the given labels and this one.
         given: Posts that have all the given labels.
         share: together / given; 0 where no post has all the given labels.
+        implied: Whether an implication already says so: Danbooru adds such tags by itself.
     """
 
     tag: str
@@ -35,6 +37,7 @@ class Suggestion:
     together: int
     given: int
     share: float
+    implied: bool
 
 
 def suggest(
@@ -42,7 +45,7 @@ def suggest(
     *,
     checkpoint: Path,
     shards: Sequence[Path],
-    aliases: Mapping[str, str],
+    relations: Relations,
     top: int = 10,
 ) -> list[Suggestion]:
     """The labels that the given ones imply, most probable first.
@@ -51,7 +54,7 @@ def suggest(
         tags: What a person typed: labels or aliases, in any case, with spaces or underscores.
         checkpoint: The model's folder.
         shards: Folders of training shards to count in; of a post in several releases the latest listing counts.
-        aliases: Label by alias.
+        relations: Aliases and implications.
         top: Suggestions at most.
 
     Raises:
@@ -59,7 +62,7 @@ def suggest(
     """
     if top < 1:
         raise BooruError(f"cannot give {top} suggestions: --top must be at least 1.")
-    given = resolve_tags(tags, aliases)
+    given = list(dict.fromkeys(relations.canonical(tag) for tag in typed_tags(tags)))
     if not given:
         raise BooruError("no tag is given. Name at least one, such as usada_pekora.")
     files = shard_files(*shards)
@@ -75,6 +78,7 @@ def suggest(
         candidates = [vocabulary.labels[row] for row in best]
         counted = run(connection, "suggest", "count_together", shards=files, given=given, candidates=candidates)
         counts = {tag: (together, total) for tag, together, total in counted.fetchall()}
+    implied = relations.closure(given)
     suggestions = []
     for row, tag in zip(best, candidates, strict=True):
         together, total = counts[tag]
@@ -86,15 +90,16 @@ def suggest(
                 together=together,
                 given=total,
                 share=together / total if total else 0.0,
+                implied=tag in implied,
             )
         )
     return suggestions
 
 
-def resolve_tags(tags: Sequence[str], aliases: Mapping[str, str]) -> list[str]:
-    """What a person typed as labels: underscores for spaces, lower case, aliases followed, each once, order kept."""
+def typed_tags(tags: Sequence[str]) -> list[str]:
+    """What a person typed in the form of tags: underscores for spaces, lower case, each once, order kept."""
     typed = ("_".join(tag.lower().split()) for tag in tags)
-    return list(dict.fromkeys(aliases.get(tag, tag) for tag in typed if tag))
+    return list(dict.fromkeys(tag for tag in typed if tag))
 
 
 def _unknown(tag: str, vocabulary: Vocabulary, connection: duckdb.DuckDBPyConnection, files: list[str]) -> BooruError:

@@ -22,6 +22,11 @@ class TrainingJob(BaseModel, frozen=True):
         default_factory=dict, description="Release, releases, fingerprints, git revision, parent: kept with the result."
     )
     wandb_folder: Path | None = Field(None, description="Where wandb keeps its run folders; None = no wandb.")
+    states: Path | None = Field(
+        None, description="Folder of the release's training states, from which an interrupted job goes on; None = none."
+    )
+    key: str = Field("", description="What the job makes. A state made under another key is removed, never resumed.")
+    problem: Path | None = Field(None, description="File to write to why the job failed; None = only the log says it.")
 
     def write(self, path: Path) -> Path:
         """Write the job as JSON and give back the path."""

@@ -68,7 +68,8 @@ def pretrained_model(
 ) -> T5ForConditionalGeneration:
     """A pre-trained T5 with a row for each label: the mean of the rows of the pieces of the label's text.
 
-    The rows of the base's own pieces are left as they are, in the input embedding and in the output layer, whether the
+    The separator of captions starts as the comma, which separates where T5 comes from, and characters that the base
+    lacked as the mean of all its pieces. The rows of the base's own pieces are left as they are, in the input embedding and in the output layer, whether the
     two are one matrix (T5) or two (T5 v1.1, FLAN).
 
     Args:
@@ -97,9 +98,13 @@ def pretrained_model(
         model.config.tie_word_embeddings = False
     # T5's matrix is longer than its tokenizer (32,128 rows for 32,100 tokens), and may stay so.
     model.resize_token_embeddings(max(len(tokenizer), model.config.vocab_size), mean_resizing=False)
+    special = vocabulary.special_tokens
+    comma = tokenizer.convert_tokens_to_ids(",")
     with torch.no_grad():
         # A dict by identity: one matrix where the two are tied.
         for weight in {id(w): w for w in (model.shared.weight, model.lm_head.weight)}.values():
+            weight[special.first_added : special.separator] = weight[: special.first_added].mean(0)
+            weight[special.separator] = weight[comma]
             rows = label_rows(weight, vocabulary)
             for row, pieces in enumerate(vocabulary.piece_ids):
                 rows[row] = weight[pieces].mean(0)

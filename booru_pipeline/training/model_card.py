@@ -41,8 +41,8 @@ softmax share among all labels that are not visible, and n the log of the number
 | releases | {releases} |
 | posts | {posts:,} in the train split |
 | weights | {weights:,} |
-| length | {steps:,} steps of {batch_size} posts, {seconds:.0f} s on {device}, {precision} |
-| learning rate | {learning_rate:g}, embedding rows {factor:g} times that |
+| length | {steps:,} steps of {posts_per_step} posts, {seconds:.0f} s on {device}{shared_by}, {precision} |
+| optimizer | {optimizer}, learning rate {learning_rate:g} ({schedule}), embedding rows {factor:g} times that |
 | objective | a random share ({least:.0%} to {most:.0%}) of a post's labels is hidden; cross-entropy against the \
 uniform distribution over the hidden ones |
 
@@ -76,7 +76,7 @@ def model_card(
         job: What was asked for.
         plan: The options that depend on the base model.
         metrics: Validation figures.
-        facts: labels, first, example, posts, weights, steps, seconds, device, precision.
+        facts: labels, first, example, posts, weights, steps, posts_per_step, seconds, device, processes, precision.
     """
     release = job.provenance.get("release", job.output.name)
     releases = job.provenance.get("releases") or [release]
@@ -86,7 +86,9 @@ def model_card(
         base_line="" if job.base_source is None else f"base_model: {job.base_source}\n",
         releases=", ".join(map(str, releases)),
         last=facts["first"] + facts["labels"],
-        batch_size=plan.batch_size,
+        shared_by=f" in each of {facts['processes']} processes" if facts["processes"] > 1 else "",
+        optimizer=job.options.optimizer,
+        schedule=job.options.schedule,
         learning_rate=plan.learning_rate,
         factor=plan.embedding_learning_rate_factor,
         least=job.options.hidden_share_min,

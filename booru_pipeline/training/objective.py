@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from booru_pipeline.training.collator import PAD_ROW
+from booru_pipeline.labels.collator import PAD_ROW
 
 
 class SetObjective(nn.Module):

@@ -3,12 +3,16 @@
 from dataclasses import dataclass, fields, replace
 from typing import Final
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import Field, field_validator
+
+from booru_pipeline.labels.options import MaskingOptions
 
 PRECISIONS: Final = ("auto", "fp32", "bf16")
+OPTIMIZERS: Final = ("adamw", "adamw_rms", "adafactor")
+SCHEDULES: Final = ("linear", "cosine", "inverse_sqrt", "constant")
 
 
-class TrainingOptions(BaseModel, frozen=True, extra="forbid"):
+class TrainingOptions(MaskingOptions, frozen=True, extra="forbid"):
     """How long and how a T5 is fine-tuned. A field that is not set takes the base model's own default."""
 
     time_limit_s: float | None = Field(
@@ -16,29 +20,77 @@ class TrainingOptions(BaseModel, frozen=True, extra="forbid"):
     )
     max_steps: int | None = Field(None, ge=0, description="Optimizer steps at most; 0 = no limit.")
     epochs: float | None = Field(None, ge=0, description="Passes over the train split at most; 0 = no limit.")
-    batch_size: int | None = Field(None, ge=1, description="Posts per optimizer step and device.")
-    learning_rate: float | None = Field(None, gt=0, description="Highest learning rate (AdamW).")
+    batch_size: int | None = Field(
+        None,
+        ge=1,
+        description="Posts that one process takes at a time; an optimizer step is batch_size x processes x "
+        "gradient_accumulation posts.",
+    )
+    gradient_accumulation: int = Field(
+        1,
+        ge=1,
+        description="Batches whose gradients are added up for one optimizer step: larger steps in the same memory.",
+    )
+    processes: int = Field(
+        0, ge=0, description="Processes that share the training; 0 = one for each GPU, or one if there is none."
+    )
+    optimizer: str = Field(
+        "adamw",
+        description="adamw, adamw_rms (AdamW with steps in proportion to each weight's size) or adafactor (the same "
+        "with less memory).",
+    )
+    learning_rate: float | None = Field(
+        None, gt=0, description="Highest learning rate; of adamw_rms and adafactor in proportion to a weight's size."
+    )
+    schedule: str = Field(
+        "linear",
+        description="How the learning rate goes on after the warm-up: linear or cosine (to 0 at the end), inverse_sqrt "
+        "(with the square root of the steps) or constant.",
+    )
     embedding_learning_rate_factor: float | None = Field(
         None, gt=0, description="Embedding rows and the output layer learn this many times as fast as the rest."
     )
     warmup_steps: int | None = Field(
-        None, ge=0, description="Steps over which the learning rate rises; then it falls linearly to 0 at the end."
+        None, ge=0, description="Steps over which the learning rate rises; then it follows the schedule."
     )
     dropout: float | None = Field(None, ge=0, lt=1, description="Dropout of the model while it trains.")
-    hidden_share_min: float = Field(0.1, ge=0, le=1, description="The least share of a post's labels that is hidden.")
-    hidden_share_max: float = Field(
-        1.0, ge=0, le=1, description="The largest share that is hidden; one label always stays visible."
-    )
     seed: int = Field(0, ge=0, description="Of the random weights, of the order of posts, and of what is hidden.")
     precision: str = Field(
         "auto", description="auto (bf16 on a GPU that has it, else fp32), fp32 or bf16. fp16 overflows in T5."
     )
-    threads: int = Field(0, ge=0, description="CPU threads; 0 = as many as there are idle cores at the start.")
+    gradient_checkpointing: bool = Field(
+        False, description="Compute activations twice rather than keep them: about a third slower, far less memory."
+    )
+    compile: bool = Field(False, description="torch.compile: minutes at the start, then faster steps on a GPU.")
+    threads: int = Field(
+        0, ge=0, description="CPU threads of all processes; 0 = as many as there are idle cores at the start."
+    )
     evaluations: int = Field(4, ge=1, description="How often the validation loss is taken, the end included.")
     log_interval_s: float = Field(5.0, gt=0, description="Seconds between two progress lines.")
+    log_interval_steps: int = Field(0, ge=0, description="Steps between two progress lines; 0 = by seconds alone.")
+    state_interval_s: float = Field(
+        120.0, gt=0, description="Seconds between two training states, from which a training that was killed goes on."
+    )
+    state_interval_steps: int = Field(0, ge=0, description="Steps between two training states; 0 = by seconds alone.")
+    states_kept: int = Field(2, ge=0, description="How many training states are kept, the newest ones; 0 = none.")
     wandb_project: str = Field(
         "booru-pipeline", description="wandb project. Runs are kept offline unless WANDB_API_KEY is set; '' = no wandb."
     )
+    wandb_artifact: bool = Field(False, description="Whether wandb keeps the checkpoint too, as an artifact.")
+
+    @field_validator("optimizer")
+    @classmethod
+    def _known_optimizer(cls, value: str) -> str:
+        if value not in OPTIMIZERS:
+            raise ValueError(f"optimizer {value!r} is unknown: use one of {', '.join(OPTIMIZERS)}")
+        return value
+
+    @field_validator("schedule")
+    @classmethod
+    def _known_schedule(cls, value: str) -> str:
+        if value not in SCHEDULES:
+            raise ValueError(f"schedule {value!r} is unknown: use one of {', '.join(SCHEDULES)}")
+        return value
 
     @field_validator("precision")
     @classmethod
@@ -51,14 +103,6 @@ class TrainingOptions(BaseModel, frozen=True, extra="forbid"):
         if value not in PRECISIONS:
             raise ValueError(f"precision {value!r} is unknown: use one of {', '.join(PRECISIONS)}")
         return value
-
-    @model_validator(mode="after")
-    def _range_in_order(self) -> "TrainingOptions":
-        if self.hidden_share_min > self.hidden_share_max:
-            raise ValueError(
-                f"hidden_share_min {self.hidden_share_min} is above hidden_share_max {self.hidden_share_max}: swap them"
-            )
-        return self
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from booru_pipeline.errors import BooruError
 from booru_pipeline.labels.posts import Posts
 from booru_pipeline.labels.vocabulary import Vocabulary
 from booru_pipeline.training.calibration import Calibration
-from booru_pipeline.training.collator import encode
+from booru_pipeline.labels.collator import encode
 from booru_pipeline.training.model import quiet_transformers
 from booru_pipeline.training.objective import SetObjective
 

@@ -5,19 +5,19 @@ from collections.abc import Iterator
 import numpy as np
 from torch.utils.data import Sampler
 
-from booru_pipeline.training.collator import SetBatches
+from booru_pipeline.labels.collator import PostBatches
 
 _POOL = 8  # batches sorted together; halves the padding: 4,200 instead of 2,100 posts/s on 2 cores
 
 
 class LengthGroupedSampler(Sampler[int]):
-    """Positions of posts in the order of an epoch; every `batch_size` of them have about as many visible labels.
+    """Positions of posts in the order of an epoch; every `batch_size` of them have inputs of about the same length.
 
-    Posts are shuffled, then sorted by visible labels within pools of eight batches, then the batches are shuffled. How
-    many labels are visible is known beforehand, `Hiding` being a pure function.
+    Posts are shuffled, then sorted by length within pools of eight batches, then the batches are shuffled. The lengths
+    are known beforehand, what is hidden being a pure function of (seed, epoch, post).
     """
 
-    def __init__(self, batches: SetBatches, batch_size: int, seed: int) -> None:
+    def __init__(self, batches: PostBatches, batch_size: int, seed: int) -> None:
         self.batches = batches
         self.batch_size = batch_size
         self.seed = seed
@@ -29,7 +29,7 @@ class LengthGroupedSampler(Sampler[int]):
         epoch = self.batches.epoch
         random = np.random.default_rng([self.seed, epoch])
         order = random.permutation(len(self.batches))
-        length = self.batches.hiding.visible_counts(self.batches.posts.sizes[order], order, epoch)
+        length = self.batches.lengths(order)
         pool = np.arange(len(order)) // (self.batch_size * _POOL)
         order = order[np.lexsort((length, pool))]
         full = len(order) // self.batch_size * self.batch_size

@@ -30,12 +30,19 @@ def run_log(*, main_process: bool) -> Iterator[logging.Logger]:
             yield _pipes_logger(context)
         return
     logger = logging.getLogger(LOGGER)
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _StderrHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     logger.handlers = [handler]
     logger.propagate = False
     logger.setLevel(logging.INFO if main_process else logging.WARNING)
     yield logger
+
+
+class _StderrHandler(logging.Handler):
+    """Writes to what is standard error at the time: a progress bar puts itself in its place."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr, flush=True)
 
 
 def _pipes_logger(context: PipesContext) -> logging.Logger:
@@ -47,16 +54,33 @@ class Wandb:
 
     Offline, into `folder`, unless WANDB_API_KEY is set or WANDB_MODE says otherwise; `wandb sync` uploads it later.
 
+    Args:
+        log: Told if something is wrong.
+        folder: Where run folders go; None = no wandb.
+        project: The project; empty = no wandb.
+        name: Of the run.
+        config: Kept with the run.
+        run_id: Of the run that this one continues.
+
     Attributes:
         folder: The run's own folder, or None if nothing is recorded.
+        id: The run's id, or None.
     """
 
     def __init__(
-        self, log: logging.Logger, *, folder: Path | None, project: str, name: str, config: Mapping[str, Any]
+        self,
+        log: logging.Logger,
+        *,
+        folder: Path | None,
+        project: str,
+        name: str,
+        config: Mapping[str, Any],
+        run_id: str | None = None,
     ) -> None:
         self._log = log
         self._run: Any = None
         self.folder: Path | None = None
+        self.id = run_id
         if folder is None or not project:
             return
         mode = os.environ.get("WANDB_MODE") or ("online" if os.environ.get("WANDB_API_KEY") else "offline")
@@ -70,9 +94,12 @@ class Wandb:
                 name=name,
                 config=dict(config),
                 mode=mode,  # type: ignore[arg-type]
+                id=run_id,
+                resume="allow" if run_id and mode == "online" else None,
                 settings=wandb.Settings(silent=True, console="off"),
             )
             self.folder = Path(self._run.dir).parent
+            self.id = str(self._run.id)
         except Exception as error:  # never required: whatever is wrong with it, training goes on
             self._give_up("start", error)
 
@@ -84,12 +111,31 @@ class Wandb:
             except Exception as error:
                 self._give_up("record", error)
 
-    def finish(self, summary: Mapping[str, float]) -> None:
-        """Close the run."""
+    def finish(self, summary: Mapping[str, float], checkpoint: Path | None = None) -> None:
+        """Close the run.
+
+        Args:
+            summary: Figures of the whole run.
+            checkpoint: A folder to keep with the run, as an artifact; None = none.
+        """
         if self._run is not None:
             try:
+                import wandb
+
                 self._run.summary.update(dict(summary))
+                if checkpoint is not None:
+                    artifact = wandb.Artifact(f"checkpoint-{self._run.name}", type="model")
+                    artifact.add_dir(str(checkpoint))
+                    self._run.log_artifact(artifact)
                 self._run.finish()
+            except Exception as error:
+                self._give_up("finish", error)
+
+    def abandon(self) -> None:
+        """Close a run that did not come to its end."""
+        if self._run is not None:
+            try:
+                self._run.finish(exit_code=1)
             except Exception as error:
                 self._give_up("finish", error)
 

@@ -1,167 +1,105 @@
-"""The training loop: transformers' Trainer, told about our batches, our learning rates, and the clock."""
+"""The training loop: transformers' Trainer, told about our order of posts, our optimizer, our states, and the clock.
 
-import logging
-import math
+It knows no objective: a module that gives a loss, a dataset that gives whole batches, and a sampler are all it takes.
+"""
+
+import os
 import tempfile
-import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
 
 import torch
-from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from safetensors.torch import load_model, save_model
+from torch import nn
+from torch.utils.data import Sampler
+from transformers import PrinterCallback, Trainer, TrainingArguments
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.utils import SAFE_WEIGHTS_NAME
 
 from booru_pipeline.errors import BooruError
-from booru_pipeline.training.collator import SetBatches
-from booru_pipeline.training.objective import SetObjective
+from booru_pipeline.training.display import display
+from booru_pipeline.training.optimizers import optimizer_for, schedule_for
 from booru_pipeline.training.options import Plan, TrainingOptions
-from booru_pipeline.training.sampler import LengthGroupedSampler
-from booru_pipeline.training.tracking import Wandb
+from booru_pipeline.training.progress import Diverged, Guard, Progress
+from booru_pipeline.training.states import read_progress, step_of
+from booru_pipeline.training.watch import LogEntry, Surroundings, Watch
 
 _NO_LIMIT = 2**31
 
-LogEntry = dict[str, float]
+
+class Interrupted(BooruError):
+    """The training was asked to end before its end; raised by all processes alike."""
+
+    def __init__(self, step: int, state: Path | None) -> None:
+        if state is None:
+            after = "there is no state to go on from, so the next materialization begins anew"
+        elif step_of(state) == step:
+            after = "the next materialization goes on from there"
+        else:
+            after = f"the next materialization goes on from step {step_of(state)}"
+        super().__init__(f"interrupted after step {step}; {after}.")
 
 
-class Progress:
-    """How much of the training is done, by the limit that is nearest: of time, of steps, or of epochs (as steps)."""
+class Batches(Protocol):
+    """A map-style dataset whose `__getitems__` makes a whole batch, so that no collation is left to do.
 
-    def __init__(self, time_limit_s: float, steps: int) -> None:
-        self.time_limit_s = time_limit_s
-        self.steps = steps
-        self.fraction = 0.0
-        self.started = time.monotonic()
-
-    def start(self) -> None:
-        """Start the clock."""
-        self.started = time.monotonic()
-
-    @property
-    def seconds(self) -> float:
-        """Since the start."""
-        return time.monotonic() - self.started
-
-    def update(self, step: int) -> float:
-        """Look at the clock; of a distributed run the main process's counts, since all must stop together."""
-        by_time = self.seconds / self.time_limit_s if self.time_limit_s else 0.0
-        by_steps = step / self.steps if self.steps else 0.0
-        self.fraction = min(1.0, _from_main_process(max(by_time, by_steps)))
-        return self.fraction
-
-
-def _from_main_process(value: float) -> float:
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return value
-    device = torch.device("cuda") if torch.distributed.get_backend() == "nccl" else torch.device("cpu")
-    shared = torch.tensor(value, dtype=torch.float64, device=device)
-    torch.distributed.broadcast(shared, src=0)
-    return float(shared)
-
-
-def optimizer_for(objective: SetObjective, plan: Plan) -> torch.optim.Optimizer:
-    """AdamW without weight decay; embedding and output rows learn faster than the rest.
-
-    Of the rows only the labels' ever get a gradient: the base's own pieces are neither read nor written in the `set`
-    objective, and without decay they stay as they are.
+    `set_epoch` is called before each pass.
     """
-    model = objective.model
-    rows = {id(weight): weight for weight in (model.shared.weight, model.lm_head.weight)}
-    others = [weight for weight in model.parameters() if id(weight) not in rows]
-    groups = [
-        {"params": list(rows.values()), "lr": plan.learning_rate * plan.embedding_learning_rate_factor},
-        {"params": others, "lr": plan.learning_rate},
-    ]
-    return torch.optim.AdamW(groups, lr=plan.learning_rate, weight_decay=0.0, fused=True)
+
+    def __len__(self) -> int: ...
+    def __getitems__(self, index: list[int]) -> dict[str, torch.Tensor]: ...
+    def set_epoch(self, epoch: int) -> None: ...
 
 
-def schedule_for(optimizer: torch.optim.Optimizer, plan: Plan, progress: Progress) -> Any:
-    """Linear warm-up by steps, then linear decay to 0 by what is left of the training, be it time or steps."""
+@dataclass(frozen=True)
+class Trained:
+    """What came of a training.
 
-    def factor(step: int) -> float:
-        return min(1.0, (step + 1) / max(plan.warmup_steps, 1)) * (1.0 - progress.fraction)
+    Attributes:
+        entries: {step, seconds, epoch, loss, learning_rate, posts_per_s, tokens_per_s}, some with eval_loss.
+        steps: Optimizer steps.
+        seconds: Of training, all attempts together.
+    """
 
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-
-
-class Watch(TrainerCallback):
-    """Ends the training at its limit, and says how it goes every few seconds."""
-
-    def __init__(
-        self,
-        progress: Progress,
-        options: TrainingOptions,
-        log: logging.Logger,
-        wandb: Wandb,
-        validation_loss: Callable[[], float] | None,
-        posts_per_step: int,
-    ) -> None:
-        self.entries: list[LogEntry] = []
-        self._progress = progress
-        self._options = options
-        self._log = log
-        self._wandb = wandb
-        self._validation_loss = validation_loss
-        self._posts_per_step = posts_per_step
-        self._losses: list[torch.Tensor] = []
-        self._said = (0, 0.0)
-        self._evaluated = 0
-
-    def see(self, loss: torch.Tensor) -> None:
-        """Take note of a batch's loss."""
-        self._losses.append(loss)
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Start the clock."""
-        self._progress.start()
-
-    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Look at the clock."""
-        step = state.global_step
-        fraction = self._progress.update(step)
-        ended = fraction >= 1.0
-        control.should_training_stop = control.should_training_stop or ended
-        if not state.is_world_process_zero:
-            self._losses.clear()
-            return
-        due = int(fraction * self._options.evaluations)
-        if self._validation_loss is not None and (due > self._evaluated or ended):
-            self._evaluated = due
-            self._say(step, {"eval_loss": self._validation_loss()})
-        elif ended or self._progress.seconds - self._said[1] >= self._options.log_interval_s:
-            self._say(step, {})
-
-    def _say(self, step: int, figures: LogEntry) -> None:
-        seconds = self._progress.seconds
-        steps, since = step - self._said[0], seconds - self._said[1]
-        entry: LogEntry = {"step": step, "seconds": round(seconds, 2), **figures}
-        if self._losses:
-            entry["loss"] = float(torch.stack(self._losses).mean())
-            if not math.isfinite(entry["loss"]):
-                raise BooruError(f"the loss is not a number after step {step}: training diverged. Lower learning_rate.")
-            entry["posts_per_s"] = round(steps * self._posts_per_step / max(since, 1e-9), 1)
-        self._losses.clear()
-        self._said = (step, seconds)
-        self.entries.append(entry)
-        self._wandb.record(step, {name: value for name, value in entry.items() if name != "step"})
-        limit = f" of {self._progress.time_limit_s:.0f} s" if self._progress.time_limit_s else " s"
-        steps_limit = f" of {self._progress.steps}" if self._progress.steps else ""
-        line = f"step {step}{steps_limit}, {seconds:.0f}{limit}"
-        if "loss" in entry:
-            line += f", loss {entry['loss']:.3f}, {entry['posts_per_s']:.0f} posts/s"
-        if "eval_loss" in entry:
-            line += f", validation loss {entry['eval_loss']:.3f}"
-        self._log.info(line)
+    entries: list[LogEntry]
+    steps: int
+    seconds: float
 
 
-class SetTrainer(Trainer):
-    """Transformers' trainer for the `set` objective."""
+class WholeBatches(Sampler[int]):
+    """Another sampler's positions, without the rest that makes no whole batch.
 
-    def __init__(self, *, sampler: LengthGroupedSampler, watch: Watch, **settings: Any) -> None:
+    So every optimizer step sees the same posts and weighs them the same, however many processes share it. Fewer posts
+    than one batch are repeated to make one.
+    """
+
+    def __init__(self, sampler: Sampler[int], posts: int, batch_size: int) -> None:
+        self._sampler = sampler
+        self._posts = posts
+        self._batch_size = batch_size
+
+    def __len__(self) -> int:
+        return max(self._posts // self._batch_size, 1) * self._batch_size
+
+    def __iter__(self) -> Iterator[int]:
+        order = list(self._sampler)
+        yield from (order[row % len(order)] for row in range(len(self)))
+
+
+class StatefulTrainer(Trainer):
+    """Transformers' trainer with states that are written in one step, with weights as safetensors."""
+
+    def __init__(self, *, sampler: Sampler[int], watch: Watch, around: Surroundings, **settings: Any) -> None:
         super().__init__(data_collator=_already_a_batch, callbacks=[watch], **settings)
         self.remove_callback(PrinterCallback)  # the watch says it better
         self._sampler = sampler
         self._watch = watch
+        self._around = around
+        self._objective: nn.Module = settings["model"]
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedSampler:
+    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         return self._sampler
 
     def compute_loss(
@@ -169,12 +107,58 @@ class SetTrainer(Trainer):
     ) -> Any:
         """The objective's loss; the watch takes note of it."""
         outputs = model(**inputs)
-        self._watch.see(outputs["loss"].detach())
+        self._watch.see(outputs["loss"].detach(), inputs["attention_mask"].sum())
         return (outputs["loss"], outputs) if return_outputs else outputs["loss"]
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        states = self._around.states
+        if states is None:
+            return
+        step = self.state.global_step
+        if not all(bool(weight.isfinite().all()) for weight in self._objective.parameters()):
+            raise Diverged(f"a weight is not a number after step {step}: training diverged. Lower learning_rate.")
+        problem = states.write(step, self._write_parts, self._watch.state)
+        if problem and self._around.processes.is_main:
+            former = states.newest()
+            stays = f"the state after step {step_of(former)} stays" if former else "there is none yet"
+            self._around.log.warning(
+                f"the training state after step {step} could not be written to {states.folder}: {problem}. "
+                f"Training goes on; {stays}. Free some space."
+            )
+
+    def _write_parts(self, folder: Path) -> None:
+        if self._around.processes.is_main:
+            save_model(self._objective, str(folder / SAFE_WEIGHTS_NAME))
+            self._save_optimizer_and_scheduler(str(folder))
+            self.state.save_to_json(str(folder / TRAINER_STATE_NAME))
+        self._save_rng_state(str(folder))
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        load_model(self._objective, os.path.join(resume_from_checkpoint, SAFE_WEIGHTS_NAME))
 
 
 def _already_a_batch(batch: Any) -> Any:
     return batch
+
+
+def _check_fits(state: Path, kept: dict[str, Any], posts: int, processes: int) -> None:
+    if (kept["posts_per_step"], kept["processes"]) != (posts, processes):
+        raise BooruError(
+            f"{state} is of a training by {kept['processes']} processes with {kept['posts_per_step']} posts a step, "
+            f"this one has {processes} with {posts}. Set processes to {kept['processes']}, or remove that folder to "
+            "begin anew."
+        )
+
+
+def _eager(function: Callable[[], float] | None) -> Callable[[], float] | None:
+    """Not compiled, for what is done a few times and would be compiled anew for it."""
+
+    def run() -> float:
+        assert function is not None
+        with torch.compiler.set_stance("force_eager"):
+            return function()
+
+    return run if function else None
 
 
 def use_bf16(precision: str) -> bool:
@@ -184,36 +168,48 @@ def use_bf16(precision: str) -> bool:
     return precision == "bf16"
 
 
+def posts_per_step(plan: Plan, options: TrainingOptions, processes: int) -> int:
+    """How many posts one optimizer step sees, in all processes together."""
+    return plan.batch_size * options.gradient_accumulation * processes
+
+
 def train(
-    objective: SetObjective,
-    batches: SetBatches,
+    objective: nn.Module,
+    batches: Batches,
+    sampler: Sampler[int],
     plan: Plan,
     options: TrainingOptions,
-    log: logging.Logger,
-    wandb: Wandb,
+    around: Surroundings,
     validation_loss: Callable[[], float] | None,
-) -> tuple[list[LogEntry], int, float]:
-    """Train until the first limit.
+) -> Trained:
+    """Train until the first limit, from the newest state if there is one.
 
     Args:
-        objective: The model in its objective; trained in place, and on the device the trainer chose afterwards.
+        objective: Gives {"loss": mean over the posts of a batch}; trained in place, and on the device the trainer chose
+            afterwards.
         batches: The train split.
+        sampler: The order of an epoch's posts; the same in every process.
         plan: How long and how fast.
-        options: The rest: seed, precision, how often to report.
-        log: For progress lines.
-        wandb: For figures.
-        validation_loss: Called a few times while training; None = not at all.
+        options: The rest: optimizer, schedule, seed, precision, how often to report.
+        around: What it runs in.
+        validation_loss: Called a few times while training, in the main process only; None = not at all.
 
-    Returns:
-        The log entries ({step, seconds, loss, posts_per_s} or with eval_loss), the steps taken, and the seconds.
+    Raises:
+        Interrupted: It was asked to end, and has written a state.
+        Diverged: The loss is no number, or has gone up and stays there.
     """
+    state = around.states.newest() if around.states else None
+    kept = read_progress(state) if state else {}
     with tempfile.TemporaryDirectory() as scratch:  # the trainer wants a folder, but keeps nothing in it
         arguments = TrainingArguments(
             output_dir=scratch,
             per_device_train_batch_size=plan.batch_size,
+            gradient_accumulation_steps=options.gradient_accumulation,
             max_steps=_NO_LIMIT,
             seed=options.seed,
             bf16=use_bf16(options.precision),
+            # Left to itself, without a GPU it refuses bf16 and does not look for other processes.
+            use_cpu=not torch.cuda.is_available() and (use_bf16(options.precision) or around.processes.count > 1),
             max_grad_norm=1.0,
             remove_unused_columns=False,
             dataloader_pin_memory=torch.cuda.is_available(),
@@ -224,19 +220,45 @@ def train(
             report_to="none",
             disable_tqdm=True,
         )
-        posts_per_step = plan.batch_size * arguments.world_size
-        by_epochs = max(1, int(plan.epochs * len(batches) / posts_per_step)) if plan.epochs else 0
+        if arguments.world_size != around.processes.count:
+            raise RuntimeError(f"{arguments.world_size} of {around.processes.count} processes found each other")
+        objective.to(arguments.device)
+        arguments._n_gpu = min(arguments.n_gpu, 1)  # several GPUs are several processes, never DataParallel
+        posts = posts_per_step(plan, options, around.processes.count)
+        whole = WholeBatches(sampler, len(batches), posts)
+        by_epochs = max(1, int(plan.epochs * len(whole) / posts)) if plan.epochs else 0
         limits = [limit for limit in (plan.max_steps, by_epochs) if limit]
-        progress = Progress(plan.time_limit_s, min(limits, default=0))
-        optimizer = optimizer_for(objective.to(arguments.device), plan)
-        watch = Watch(progress, options, log, wandb, validation_loss, posts_per_step)
-        trainer = SetTrainer(
-            model=objective,
-            args=arguments,
-            train_dataset=batches,
-            optimizers=(optimizer, schedule_for(optimizer, plan, progress)),
-            sampler=LengthGroupedSampler(batches, plan.batch_size, options.seed),
-            watch=watch,
+        progress = Progress(
+            plan.time_limit_s,
+            min(limits, default=0),
+            seconds=kept.get("seconds", 0.0),
+            fraction=kept.get("fraction", 0.0),
         )
-        result = trainer.train()
-    return watch.entries, int(result.global_step), progress.seconds
+        with display(around.log, is_main=around.processes.is_main) as shown:
+            watch = Watch(progress, Guard(plan.warmup_steps), options, around, shown, _eager(validation_loss), posts)
+            if state:
+                _check_fits(state, kept, posts, around.processes.count)
+                watch.go_on(step_of(state), kept)
+                around.log.info(f"going on from step {step_of(state)}, after {kept['seconds']:.0f} s of training")
+                if progress.fraction >= 1:
+                    load_model(objective, str(state / SAFE_WEIGHTS_NAME))
+                    return Trained(watch.entries, step_of(state), kept["seconds"])
+            if options.compile:
+                objective.compile(dynamic=True)  # what differs in length from batch to batch is compiled once
+            optimizer = optimizer_for(objective, options, plan)
+            trainer = StatefulTrainer(
+                model=objective,
+                args=arguments,
+                train_dataset=batches,
+                optimizers=(optimizer, schedule_for(optimizer, options, plan, lambda: progress.fraction)),
+                sampler=whole,
+                watch=watch,
+                around=around,
+            )
+            with around.interruption.only_noted():
+                result = trainer.train(resume_from_checkpoint=str(state) if state else None)
+            torch.compiler.set_stance("force_eager")  # what comes now is done once
+        seconds = progress.seconds
+    if around.interruption.requested or not watch.ended:
+        raise Interrupted(int(result.global_step), around.states.newest() if around.states else None)
+    return Trained(watch.entries, int(result.global_step), seconds)

@@ -11,7 +11,7 @@ import torch
 from booru_pipeline.labels.hiding import Hiding
 from booru_pipeline.labels.posts import Posts
 from booru_pipeline.training.calibration import Calibration, fit
-from booru_pipeline.training.collator import SetBatches
+from booru_pipeline.labels.collator import SetBatches
 from booru_pipeline.training.objective import SetObjective
 
 _BATCH = 256
@@ -98,7 +98,7 @@ class Validation:
 
     def _batches(self, hiding: Hiding, most: int) -> SetBatches:
         posts = self._posts.take(np.arange(min(most, len(self._posts))))
-        return SetBatches(posts, hiding, **self._tokens)
+        return SetBatches(posts, hiding, choice=None, **self._tokens)
 
 
 @contextmanager

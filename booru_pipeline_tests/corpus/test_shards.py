@@ -1,9 +1,13 @@
 import itertools
+from collections import Counter
 
 import duckdb
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from booru_pipeline import sql
 from booru_pipeline.artifact import Record
 from booru_pipeline.corpus.history import earlier_releases
 from booru_pipeline.corpus.options import ShardOptions
@@ -31,9 +35,10 @@ def tables(raw, tmp_path_factory):
 
 @pytest.fixture
 def build(tables, tmp_path):
-    def make(release, options=ShardOptions(), name=None):  # noqa: B008  (frozen)
+    def make(release, options=ShardOptions(), name=None, aliases=None):  # noqa: B008  (frozen)
         folder = tmp_path / (name or release)
-        build_shards(tables[release], folder, tmp_path / ".staging", options, record("training_shards", release))
+        made = record("training_shards", release)
+        build_shards(tables[release], folder, tmp_path / ".staging", options, made, aliases)
         return folder
 
     return make
@@ -69,6 +74,104 @@ def test_the_manifest_counts_what_is_there(build):
     assert {split: counts["posts"] for split, counts in manifest.splits.items()} == {
         split: sum(row["split"] == split for row in content) for split in ("train", "validation", "test")
     }
+
+
+def write_table(path, posts):
+    """A tag table with these posts: of each its tags, and their categories (None is what an empty field becomes)."""
+    with duckdb.connect(str(path)) as connection:
+        sql.run(connection, "tag_table", "schema")
+        for fid, tags in enumerate(posts):
+            connection.execute("INSERT INTO files (booru, fid, shard, file_name) VALUES ('b', ?, 's', 'f')", [fid])
+            for tag, category in tags.items():
+                connection.execute(
+                    "INSERT INTO tags (booru, fid, tag, tag_cat) VALUES ('b', ?, ?, ?)", [fid, tag, category]
+                )
+    return path
+
+
+def posts_with_aliases(folder, posts, aliases):
+    """The posts in the shards, by fid, and the manifest."""
+    table = write_table(folder / "table.duckdb", posts)
+    shards = folder / "shards"
+    manifest = build_shards(
+        table, shards, folder / ".staging", ShardOptions(), record("training_shards", "2021a"), aliases
+    )
+    assert read_manifest(shards) == manifest
+    assert count_lost(shards, table) == {"posts": 0, "tags": 0}
+    content = {row["fid"]: dict(zip(row["tags"], row["categories"], strict=True)) for row in rows(shards)}
+    assert [row["tags"] for row in rows(shards)] == [sorted(row["tags"]) for row in rows(shards)]
+    return [content[fid] for fid in range(len(posts))], manifest
+
+
+def test_aliases_become_their_tag_once_a_post(tmp_path):
+    posts = [
+        {"bunny_ears": 0, "rabbit_ears": 4, "hat": 0},  # both: the tag's own row counts
+        {"bunny_ears": 3, "usagimimi": 3},  # two aliases of a tag: the tag's usual category
+        {"rabbit_ears": 0},
+        {"rabbit_ears": 0},
+        {"inu": 4, "doggo": None},  # a tag that is nowhere in the table: the first alias's category
+        {"inu": 4},
+        {},
+    ]
+    aliases = {"bunny_ears": "rabbit_ears", "usagimimi": "rabbit_ears", "inu": "dog", "doggo": "dog", "x": "hat"}
+    content, manifest = posts_with_aliases(tmp_path, posts, aliases)
+    assert content == [
+        {"rabbit_ears": 4, "hat": 0},
+        {"rabbit_ears": 0},
+        {"rabbit_ears": 0},
+        {"rabbit_ears": 0},
+        {"dog": -1},
+        {"dog": 4},
+        {},
+    ]
+    assert (manifest.tags, manifest.aliased, manifest.merged) == (7, 6, 3)
+    assert manifest.frequent_aliases == [
+        {"alias": "bunny_ears", "tag": "rabbit_ears", "rows": 2},
+        {"alias": "inu", "tag": "dog", "rows": 2},
+        {"alias": "doggo", "tag": "dog", "rows": 1},
+        {"alias": "usagimimi", "tag": "rabbit_ears", "rows": 1},
+    ]
+
+
+NAMES = ["a", "b", "c", "d", "e", "f"]
+CATEGORIES = st.sampled_from([None, -1, 0, 3, 4])
+
+
+@settings(max_examples=40)
+@given(
+    posts=st.lists(st.dictionaries(st.sampled_from(NAMES), CATEGORIES), min_size=1, max_size=8),
+    aliases=st.dictionaries(st.sampled_from(NAMES[:4]), st.sampled_from(NAMES[4:])),
+)
+def test_aliases_equal_plain_python(tmp_path_factory, posts, aliases):
+    content, manifest = posts_with_aliases(tmp_path_factory.mktemp("aliases"), posts, aliases)
+    posts = [{tag: -1 if category is None else category for tag, category in post.items()} for post in posts]
+    usual = {}
+    for tag in NAMES:
+        counts = Counter(post[tag] for post in posts if tag in post)
+        usual[tag] = min(counts, key=lambda category: (-counts[category], category), default=None)
+    for post, got in zip(posts, content, strict=True):
+        wanted = {tag: category for tag, category in post.items() if tag not in aliases}
+        for alias in sorted(set(post) & set(aliases)):
+            tag = aliases[alias]
+            if tag not in wanted:
+                wanted[tag] = post[alias] if usual[tag] is None else usual[tag]
+        assert got == wanted
+    assert manifest.aliased == sum(tag in aliases for post in posts for tag in post)
+    assert manifest.merged == sum(map(len, posts)) - sum(map(len, content))
+
+
+def test_a_tag_that_got_lost_is_not_taken_for_a_merged_one(tmp_path):
+    posts_with_aliases(tmp_path, [{"a": 0, "b": 0, "c": 0}], {"a": "b"})
+    with duckdb.connect(str(tmp_path / "table.duckdb")) as connection:
+        connection.execute("INSERT INTO tags (booru, fid, tag) VALUES ('b', 0, 'd'), ('b', 0, 'e')")
+    assert count_lost(tmp_path / "shards", tmp_path / "table.duckdb") == {"posts": 0, "tags": 2}
+
+
+def test_aliases_that_no_post_has_change_nothing(build):
+    unused = {f"unused {number}": "rabbit_ears" for number in range(100)}
+    plain, same = read_manifest(build("2021a", name="plain")), read_manifest(build("2021a", aliases=unused))
+    assert plain == same
+    assert (same.aliased, same.merged, same.frequent_aliases) == (0, 0, [])
 
 
 def test_the_same_table_gives_the_same_bytes(build):

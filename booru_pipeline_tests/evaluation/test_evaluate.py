@@ -50,11 +50,11 @@ def test_popularity_is_counted_on_the_train_split_alone(report, world):
     output, summary = report
     posts = pq.read_table(output / "predictions.parquet").to_pylist()
     known = Vocabulary.load(world.vocabulary)
-    train = load_from_disk(str(world.dataset))["train"]["input_ids"]
+    train = load_from_disk(str(world.dataset))["train"]["label_rows"]
     counts = dict.fromkeys(known.labels, 0)
     for caption in train:
         for token in caption:
-            counts[known.labels[token - known.first_token_id]] += 1
+            counts[known.labels[token]] += 1
     guesses = []
     for post in posts:
         order = {label: (-counts[label], label in post["hidden"]) for label in known.labels}

@@ -11,14 +11,12 @@ from booru_pipeline.labels.vocabulary import Vocabulary
 
 def test_captions_come_back_as_rows_of_the_vocabulary(world):
     vocabulary = Vocabulary.load(world.vocabulary)
-    posts = read_posts(
-        open_splits(world.dataset), "test", first_token_id=vocabulary.first_token_id, labels=len(vocabulary)
-    )
+    posts = read_posts(open_splits(world.dataset), "test", labels=len(vocabulary))
     plain = load_from_disk(str(world.dataset))["test"].to_list()
     assert len(posts) == len(plain) > 0
     for row, post in enumerate(plain):
         assert (posts.booru[row], posts.fid[row], posts.group[row]) == (post["booru"], post["fid"], post["group_md5"])
-        assert posts.labels[row].tolist() == sorted(token - vocabulary.first_token_id for token in post["input_ids"])
+        assert posts.labels[row].tolist() == sorted(post["label_rows"])
 
 
 def test_an_empty_split_is_no_posts(world, tmp_path):
@@ -26,18 +24,14 @@ def test_an_empty_split_is_no_posts(world, tmp_path):
     splits["test"] = splits["test"].select([])
     splits.save_to_disk(tmp_path / "empty")
     saved = open_splits(tmp_path / "empty")
-    assert len(read_posts(saved, "test", first_token_id=0, labels=10)) == 0
+    assert len(read_posts(saved, "test", labels=10)) == 0
     assert len(saved["train"]) == len(splits["train"])
     assert shared_groups(tmp_path / "empty") == 0
 
 
-def test_a_token_of_another_vocabulary_is_refused(world):
-    splits = open_splits(world.dataset)
-    first = Vocabulary.load(world.vocabulary).first_token_id
-    with pytest.raises(BooruError, match="train split holds a token"):
-        read_posts(splits, "train", first_token_id=first, labels=3)
-    with pytest.raises(BooruError, match="train split holds a token"):
-        read_posts(splits, "train", first_token_id=first + 1, labels=1000)
+def test_a_row_of_another_vocabulary_is_refused(world):
+    with pytest.raises(BooruError, match="train split holds a row"):
+        read_posts(open_splits(world.dataset), "train", labels=3)
 
 
 def test_a_folder_that_is_no_data_set_is_named(tmp_path):

@@ -24,10 +24,7 @@ def known(world):
 @pytest.fixture(scope="module")
 def read(world, known):
     splits = open_splits(world.dataset)
-    return {
-        split: read_posts(splits, split, first_token_id=known.first_token_id, labels=len(known))
-        for split in ("train", "test")
-    }
+    return {split: read_posts(splits, split, labels=len(known)) for split in ("train", "test")}
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +65,7 @@ def test_a_claim_of_unknown_labels_says_so(counted, known, read):
 
 def test_characters_are_compared_with_the_test_posts_that_show_them(counted, known, read):
     popularity = Popularity(incidence(read["train"].labels, len(known)))
-    results = probe_characters({"counted": counted, "popular": popularity}, known, read["test"], limit=5)
+    results = probe_characters({"counted": counted, "popular": popularity}, known, read["train"], read["test"], limit=5)
     assert {result.character for result in results} == {"usada_pekora", "hatsune_miku"}
     for result in results:
         row = known.index[result.character]
@@ -88,5 +85,5 @@ def test_characters_are_compared_with_the_test_posts_that_show_them(counted, kno
 
 
 def test_no_more_characters_than_asked_for(counted, known, read):
-    assert len(probe_characters({"counted": counted}, known, read["test"], limit=1)) == 1
-    assert probe_characters({"counted": counted}, known, read["test"], limit=0) == []
+    assert len(probe_characters({"counted": counted}, known, read["train"], read["test"], limit=1)) == 1
+    assert probe_characters({"counted": counted}, known, read["train"], read["test"], limit=0) == []

@@ -125,6 +125,6 @@ def make_world(folder: Path) -> World:
         VocabularyOptions(min_general_posts=10, min_name_posts=10),
         record,
     )
-    build_dataset(shards, vocabulary, folder / "dataset", staging, DatasetOptions(min_labels=2), record)
+    build_dataset(shards, vocabulary, folder / "dataset", staging, DatasetOptions(min_tokens=2), record)
     checkpoint = write_checkpoint(folder / "checkpoint", vocabulary)
     return World(shards, folder / "vocabulary", folder / "dataset", checkpoint)

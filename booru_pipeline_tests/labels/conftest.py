@@ -6,6 +6,7 @@ from booru_pipeline.corpus.shards import build_shards
 from booru_pipeline.release.find import find_releases
 from booru_pipeline.tag_table.load import load_release
 from booru_pipeline.tag_table.options import TagTableOptions
+from booru_pipeline_tests.labels.world import make_vocabulary
 
 
 def record(stage, release):
@@ -23,3 +24,9 @@ def shards(raw, tmp_path_factory):
         build_shards(table, folder / key, folder / ".staging", ShardOptions(), record("training_shards", key))
         paths[key] = folder / key
     return paths
+
+
+@pytest.fixture(scope="session")
+def vocabulary(tmp_path_factory):
+    """A vocabulary of a few labels, kaomoji and qualified names among them."""
+    return make_vocabulary(tmp_path_factory.mktemp("vocabulary"))

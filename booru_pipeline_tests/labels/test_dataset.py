@@ -1,80 +1,142 @@
 import datasets
+import numpy as np
 import pytest
 
 from booru_pipeline.artifact import Record
+from booru_pipeline.category import Category
 from booru_pipeline.errors import BooruError
 from booru_pipeline.labels.dataset import build_dataset, read_summary
-from booru_pipeline.labels.gate import inspect, read_gate
-from booru_pipeline.labels.options import DatasetOptions, VocabularyOptions
-from booru_pipeline.labels.vocabulary import Vocabulary, build_vocabulary
-from booru_pipeline.presets import BaseModel
+from booru_pipeline.labels.encoding import Encoding
+from booru_pipeline.labels.gate import read_gate
+from booru_pipeline.labels.options import DatasetOptions, EncodingName, VocabularyOptions
+from booru_pipeline.labels.posts import Posts, load_posts
+from booru_pipeline.labels.sides import Sides
+from booru_pipeline.labels.vocabulary import build_vocabulary
 from booru_pipeline_tests.labels.test_vocabulary import latest_posts
+from booru_pipeline_tests.labels.world import TINY, sets
 
 RECORD = Record("tokenized_dataset", "2021b", "key", {}, {})
 
 
 @pytest.fixture(scope="module")
-def vocabulary(shards, tmp_path_factory):
+def counted(shards, tmp_path_factory):
     folder = tmp_path_factory.mktemp("vocabulary")
-    tiny = BaseModel("tiny", None)
-    return build_vocabulary(shards, tiny, folder / "v", folder / "s", VocabularyOptions(), RECORD)
+    return build_vocabulary(shards, TINY, folder / "v", folder / "s", VocabularyOptions(), RECORD)
 
 
-def test_captions_are_the_posts_own_labels_each_post_once_on_its_side(shards, vocabulary, tmp_path):
-    options = DatasetOptions(min_labels=6)
-    summary = build_dataset(shards, vocabulary, tmp_path / "d", tmp_path / "s", options, RECORD)
-    loaded = datasets.load_from_disk(str(tmp_path / "d"))
+@pytest.fixture(scope="module")
+def built(shards, counted, tmp_path_factory):
+    """The dataset of the sample world, its summary, and its splits as `load_from_disk` gives them."""
+    folder = tmp_path_factory.mktemp("dataset")
+    summary = build_dataset(shards, counted, folder / "d", folder / "s", DatasetOptions(), RECORD)
+    return folder / "d", summary, datasets.load_from_disk(str(folder / "d"))
+
+
+def test_captions_are_the_posts_own_labels_each_post_once_on_its_side(shards, counted, built):
+    folder, _, loaded = built
     found = {
-        (row["booru"], row["fid"]): (split, row["release"], row["group_md5"], set(row["input_ids"]))
+        (row["booru"], row["fid"]): (split, row["release"], row["group_md5"], sorted(row["label_rows"]))
         for split, dataset in loaded.items()
         for row in dataset
     }
+    sides = {(row["booru"], row["fid"]): row for row in Sides.read(folder).table.to_pylist()}
     expected = {}
     for row in latest_posts(shards):
-        ids = {vocabulary.first_token_id + vocabulary.index[tag] for tag in row["tags"] if tag in vocabulary.index}
-        if len(ids) >= 6:
-            expected[row["booru"], row["fid"]] = (row["split"], row["release"], row["group_md5"], ids)
+        rows = sorted(counted.index[tag] for tag in row["tags"] if tag in counted.index)
+        side = sides[row["booru"], row["fid"]]
+        if len(rows) >= 4 and side["left_out"] is None:
+            expected[row["booru"], row["fid"]] = (side["split"], row["release"], side["group_md5"], rows)
     assert found == expected
+    assert len(found) > 700
+
+
+def test_the_figures_are_those_of_the_posts(shards, counted, built):
+    folder, summary, loaded = built
+    assert read_summary(folder) == summary
     assert summary.posts == {split: len(dataset) for split, dataset in loaded.items()}
-    assert read_summary(tmp_path / "d") == summary
+    every = [rows for dataset in loaded.values() for rows in dataset["label_rows"]]
+    assert summary.labels_per_caption == pytest.approx(np.mean([len(rows) for rows in every]))
+    for name in EncodingName:
+        encoding = Encoding.of(counted, name)
+        lengths = [len(encoding.encode(rows)) for rows in every]
+        assert summary.tokens_per_caption[name.value] == pytest.approx(np.mean(lengths))
+    assert summary.longest_caption == max(map(len, every))
+    occurrences = [
+        (tag in counted.index, Category.name_of(category))
+        for row in latest_posts(shards)
+        for tag, category in zip(row["tags"], row["categories"], strict=True)
+    ]
+    for name, item in summary.coverage.items():
+        assert item["occurrences"] == sum(category == name for _, category in occurrences)
+        assert item["kept"] == sum(kept for kept, category in occurrences if category == name)
+    assert sum(summary.posts.values()) + sum(summary.left_out.values()) == 2 * 400
+    assert summary.left_out["listed again in a later release"] > 0
 
 
-def test_no_caption_repeats_a_label(shards, vocabulary, tmp_path):
-    build_dataset(shards, vocabulary, tmp_path / "d", tmp_path / "s", DatasetOptions(), RECORD)
-    for dataset in datasets.load_from_disk(str(tmp_path / "d")).values():
-        assert all(len(set(row["input_ids"])) == len(row["input_ids"]) >= 4 for row in dataset)
+def test_columns_say_what_they_are_and_posts_come_back_as_arrays(built):
+    folder, _, loaded = built
+    for split, dataset in loaded.items():
+        assert "label_rows: its labels as rows" in dataset.info.description
+        assert dataset["length"] == [len(rows) for rows in dataset["label_rows"]]
+        assert all(len(set(rows)) == len(rows) for rows in dataset["label_rows"])
+        posts = load_posts(folder, split)
+        assert isinstance(posts, Posts)
+        assert sets(posts) == list(dataset["label_rows"])
+        assert posts.keys.tolist() == list(dataset["post_key"])
+        assert list(dataset["post_key"]) == sorted(dataset["post_key"])  # a hash: random order
+    keys = [key for dataset in loaded.values() for key in dataset["post_key"]]
+    assert len(set(keys)) == len(keys)
 
 
-def test_the_gate_passes_on_the_sample_world(shards, vocabulary, tmp_path):
-    build_dataset(shards, vocabulary, tmp_path / "d", tmp_path / "s", DatasetOptions(), RECORD)
-    report = read_gate(tmp_path / "d")
+def test_the_dataset_is_memory_mapped(built):
+    """Reading it costs no memory of the process: the rows stay in the file."""
+    folder, _, loaded = built
+    for split, dataset in loaded.items():
+        assert [file["filename"] for file in dataset.cache_files] == [
+            str(path) for path in sorted((folder / split).glob("*.arrow"))
+        ]
+
+
+def test_train_is_the_largest_side(built):
+    """The origin trained on 5 % and validated on 95 %."""
+    _, summary, _ = built
+    assert summary.posts["train"] > 0.8 * sum(summary.posts.values())
+
+
+def test_tokens_decide_which_posts_are_too_short(shards, counted, tmp_path):
+    options = DatasetOptions(encoding="pieces", min_tokens=40)
+    summary = build_dataset(shards, counted, tmp_path / "d", tmp_path / "s", options, RECORD)
+    pieces = Encoding.of(counted, EncodingName.PIECES)
+    lengths = [
+        len(pieces.encode(rows))
+        for dataset in datasets.load_from_disk(str(tmp_path / "d")).values()
+        for rows in dataset["label_rows"]
+    ]
+    assert min(lengths) >= 40
+    assert summary.left_out["too few labels"] > 0
+    assert summary.captions.encoding == "pieces"
+    assert summary.longest_caption == max(lengths)
+
+
+def test_earlier_sides_spare_work_and_change_nothing(shards, counted, built, tmp_path):
+    folder, _, _ = built
+    build_dataset({"2021a": shards["2021a"]}, counted, tmp_path / "a", tmp_path / "s", DatasetOptions(), RECORD)
+    earlier = Sides.read(tmp_path / "a")
+    build_dataset(shards, counted, tmp_path / "d", tmp_path / "s", DatasetOptions(), RECORD, earlier)
+    assert Sides.read(tmp_path / "d") == Sides.read(folder)
+
+
+def test_the_gate_passes_on_the_sample_world(counted, built):
+    report = read_gate(built[0])
     assert report.passed
-    assert report.labels == len(vocabulary)
+    assert report.faults.labels == len(counted)
+    assert report.coverage["general"] > 0.8
 
 
-@pytest.mark.parametrize(
-    ("column", "value", "reason"),
-    [
-        ("text", "rabbit  ears", "text_lost"),
-        ("text", "☃", "unknown_piece"),
-        ("text", "short hair", "shared_pieces"),
-        ("label", "not_a_token", "token_lost"),
-    ],
-)
-def test_the_gate_names_a_label_that_is_lost(vocabulary, column, value, reason):
-    row = vocabulary.index["long_hair"]
-    values = vocabulary.table[column].to_pylist()
-    values[row] = value
-    position = vocabulary.table.column_names.index(column)
-    broken = Vocabulary(vocabulary.folder, vocabulary.table.set_column(position, column, [values]))
-    report = inspect(broken)
-    assert not report.passed
-    assert broken.labels[row] in report.failures[reason] or "short_hair" in report.failures[reason]
-
-
-def test_a_dataset_without_a_caption_is_refused_and_does_not_appear(shards, vocabulary, tmp_path):
-    with pytest.raises(BooruError, match="min_labels = 500"):
-        build_dataset(shards, vocabulary, tmp_path / "d", tmp_path / "s", DatasetOptions(min_labels=500), RECORD)
+def test_a_dataset_without_a_caption_is_refused_and_does_not_appear(shards, counted, tmp_path):
+    with pytest.raises(BooruError, match="min_tokens = 500"):
+        build_dataset(shards, counted, tmp_path / "d", tmp_path / "s", DatasetOptions(min_tokens=500), RECORD)
     assert not (tmp_path / "d").exists()
-    with pytest.raises(BooruError, match="--to tokenized_dataset"):
-        read_gate(tmp_path / "d")
+    for reader in (read_gate, read_summary):
+        with pytest.raises(BooruError, match="--to tokenized_dataset"):
+            reader(tmp_path / "d")

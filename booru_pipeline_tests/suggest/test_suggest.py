@@ -1,16 +1,21 @@
 import pytest
 
+from booru_pipeline.corpus.relations import Relations
 from booru_pipeline.errors import BooruError
 from booru_pipeline.labels.vocabulary import Vocabulary
-from booru_pipeline.suggest.suggest import resolve_tags, suggest
+from booru_pipeline.suggest.suggest import suggest, typed_tags
 from booru_pipeline_tests.evaluation.world import RARE, make_posts
 
-ALIASES = {"bunny_ears": "rabbit_ears", "pekora": "usada_pekora"}
+RELATIONS = Relations(
+    aliases={"bunny_ears": "rabbit_ears", "pekora": "usada_pekora"},
+    implications={"usada_pekora": frozenset({"rabbit_ears"}), "rabbit_ears": frozenset({"1girl", "unknown_tag"})},
+    source="a test",
+)
 
 
 def ask(world, *tags, **options):
-    options = {"aliases": ALIASES, **options}
-    return suggest(tags, checkpoint=world.checkpoint, shards=list(world.shards.values()), **options)
+    shards = list(world.shards.values())
+    return suggest(tags, checkpoint=world.checkpoint, shards=shards, relations=RELATIONS, **options)
 
 
 def latest_posts():
@@ -50,8 +55,15 @@ def test_labels_never_seen_together_count_0(world):
 
 
 def test_aliases_case_and_spaces_are_understood(world):
-    assert resolve_tags(["Bunny Ears", " rabbit_ears ", "HAT", ""], ALIASES) == ["rabbit_ears", "hat"]
+    assert typed_tags(["Bunny Ears", " rabbit_ears ", "HAT", "", "hat"]) == ["bunny_ears", "rabbit_ears", "hat"]
     assert ask(world, "Pekora", "BUNNY ears") == ask(world, "usada_pekora", "rabbit_ears")
+    assert ask(world, "bunny_ears", "rabbit_ears") == ask(world, "rabbit_ears")
+
+
+def test_what_the_given_tags_imply_is_marked_however_indirectly(world):
+    for tag in ("pekora", "usada_pekora"):
+        assert {one.tag for one in ask(world, tag, top=1000) if one.implied} == {"rabbit_ears", "1girl"}
+    assert {one.tag for one in ask(world, "smile", top=1000) if one.implied} == set()
 
 
 def test_an_unknown_tag_comes_with_close_ones(world):
@@ -73,4 +85,4 @@ def test_bad_questions_are_refused(world, tmp_path):
     with pytest.raises(BooruError, match="no tag is given"):
         ask(world, " ")
     with pytest.raises(BooruError, match="no training shards"):
-        suggest(["smile"], checkpoint=world.checkpoint, shards=[tmp_path], aliases={})
+        suggest(["smile"], checkpoint=world.checkpoint, shards=[tmp_path], relations=RELATIONS)

@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from booru_pipeline.training.job import TrainingJob
 from booru_pipeline.training.options import TrainingOptions
 
 from . import world
-from .process import run_payload
+from .process import Forks, run_payload
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,13 @@ class Trained:
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Folders of a vocabulary with a tokenizer of its own, and of a dataset."""
     return world.build(tmp_path_factory.mktemp("world"), BaseModel("tiny", None))
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    server = Forks()
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")

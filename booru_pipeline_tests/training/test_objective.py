@@ -3,9 +3,9 @@ import pytest
 import torch
 from transformers import T5Config, T5ForConditionalGeneration
 
+from booru_pipeline.labels.collator import SetBatches
 from booru_pipeline.labels.hiding import Hiding
 from booru_pipeline.labels.posts import Posts
-from booru_pipeline.training.collator import SetBatches
 from booru_pipeline.training.objective import SetObjective
 
 FIRST, LABELS = 10, 25

@@ -91,7 +91,7 @@ def test_the_loss_falls_and_is_logged(trained):
     assert entries[-1]["step"] == 150
     assert [entry["seconds"] for entry in entries] == sorted(entry["seconds"] for entry in entries)
     assert "step 150 of 150" in trained.stderr
-    assert "posts/s, validation loss" in trained.stderr
+    assert "tokens/s, validation loss" in trained.stderr
 
 
 def test_provenance_says_from_what_and_how(trained):

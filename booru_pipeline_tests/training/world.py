@@ -5,12 +5,9 @@ from pathlib import Path
 import datasets
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from transformers import PreTrainedTokenizerFast
 
-from booru_pipeline.labels.text import label_text
-from booru_pipeline.labels.tokenizer import add_label_tokens, base_tokenizer, encode_pieces
-from booru_pipeline.labels.vocabulary import Vocabulary
+from booru_pipeline.labels.vocabulary import Vocabulary, tokenize_labels, write_vocabulary
 from booru_pipeline.presets import BaseModel
 
 THEMES = {
@@ -41,10 +38,6 @@ def build(folder: Path, base: BaseModel, train: int = 600, held_out: int = 80) -
         for label in caption:
             counts[label] = counts.get(label, 0) + 1
     labels = sorted(counts, key=lambda label: (-counts[label], label))
-    texts = [label_text(label) for label in labels]
-    tokenizer = base_tokenizer(base, texts)
-    pieces = encode_pieces(tokenizer, texts)
-    first = add_label_tokens(tokenizer, labels)
     vocabulary = folder / "vocabulary"
     vocabulary.mkdir()
     table = pa.table(
@@ -53,13 +46,9 @@ def build(folder: Path, base: BaseModel, train: int = 600, held_out: int = 80) -
             "category": pa.array([4 if label in THEMES else 0 for label in labels], pa.int8()),
             "posts": [counts[label] for label in labels],
             "train_posts": [counts[label] for label in labels],
-            "text": texts,
-            "piece_ids": pa.array(pieces, pa.list_(pa.int32())),
-            "token_id": pa.array(range(first, first + len(labels)), pa.int32()),
         }
     )
-    pq.write_table(table, vocabulary / "labels.parquet")
-    tokenizer.save_pretrained(vocabulary / "tokenizer")
+    write_vocabulary(vocabulary, *tokenize_labels(table, base))
     known = Vocabulary.load(vocabulary)
     datasets.disable_progress_bars()
     dataset = datasets.DatasetDict(
@@ -70,7 +59,9 @@ def build(folder: Path, base: BaseModel, train: int = 600, held_out: int = 80) -
                     "fid": list(range(len(posts))),
                     "release": ["2021a"] * len(posts),
                     "group_md5": [f"{row:032x}" for row in range(len(posts))],
-                    "input_ids": [[first + known.index[label] for label in caption] for caption in posts],
+                    "post_key": list(range(len(posts))),
+                    "label_rows": [[known.index[label] for label in caption] for caption in posts],
+                    "length": [len(caption) for caption in posts],
                 },
             )
             for split, posts in splits.items()

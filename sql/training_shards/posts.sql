@@ -1,5 +1,5 @@
 -- The tag table (attached as `source`) as one row a post, on its side of the split.
--- Reads: variables release, salt, validation_share, test_share.
+-- Reads: variables release, salt, validation_share, test_share; relation aliases (alias, tag); table canonical.
 -- The side is decided by a hash of the picture, not of the post: a picture posted on three boorus, or listed again in a
 -- later release, is always on the same one. md5 and not hash(), because hash() changes between DuckDB's versions.
 
@@ -18,8 +18,14 @@ WITH grouped AS (
     SELECT
         booru, fid,
         list(tag ORDER BY tag) AS tags,
-        list(coalesce(tag_cat, -1) ORDER BY tag) AS categories
-    FROM source.tags
+        list(category ORDER BY tag) AS categories
+    FROM (
+        SELECT booru, fid, tag, coalesce(tag_cat, -1) AS category
+        FROM source.tags
+        ANTI JOIN aliases ON source.tags.tag = aliases.alias
+        UNION ALL
+        SELECT booru, fid, tag, category FROM canonical
+    )
     GROUP BY booru, fid
 )
 SELECT

@@ -1,7 +1,6 @@
--- posts -> Parquet files in the folder that variable folder names.
--- Ordered by a hash of the post, so that reading in order is already shuffled.
+-- posts -> the Parquet file that variable file names.
+-- Ordered by a hash of the post, so that reading in order is already shuffled. One file: writing several, DuckDB deals
+-- row groups out as its threads come by, and the same posts would not give the same bytes.
 COPY (
     SELECT * FROM posts ORDER BY md5(booru || ' ' || fid), booru, fid
-) TO (getvariable('folder')) (
-    FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 8192, ROW_GROUPS_PER_FILE 8, FILENAME_PATTERN 'posts-{i}'
-);
+) TO (getvariable('file')) (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 8192, PRESERVE_ORDER true);

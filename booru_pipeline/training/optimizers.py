@@ -1,0 +1,88 @@
+"""Optimizers and learning rate schedules."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from booru_pipeline.training.options import Plan, TrainingOptions
+
+_LEAST_RMS = 1e-3  # so that weights which start at zero can leave it; Adafactor's value
+
+
+class AdamWRms(torch.optim.AdamW):
+    """AdamW whose steps are in proportion to the root mean square of the weight matrix they change.
+
+    nanoT5's `AdamWScale` (Nawrot 2023, "nanoT5: A PyTorch framework for pre-training and fine-tuning T5-style models
+    with limited resources"): Adafactor's relative steps with Adam's moments, since T5's weights lie orders of
+    magnitude apart.
+    """
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        """One step; each weight is a group of its own, whose learning rate is scaled for the time of the step."""
+        rates = [group["lr"] for group in self.param_groups]
+        for group in self.param_groups:
+            (weight,) = group["params"]
+            rms = torch.linalg.vector_norm(weight) / math.sqrt(weight.numel())
+            group["lr"] = group["lr"] * rms.clamp(min=_LEAST_RMS)  # a tensor: a GPU need not be waited for
+        try:
+            return super().step(closure)
+        finally:
+            for group, rate in zip(self.param_groups, rates, strict=True):
+                group["lr"] = rate
+
+
+def optimizer_for(objective: nn.Module, options: TrainingOptions, plan: Plan) -> torch.optim.Optimizer:
+    """The optimizer, without weight decay; embedding and output rows learn faster than the rest.
+
+    Of the rows only the labels' ever get a gradient in the `set` objective: the base's own pieces are neither read nor
+    written, and without decay they stay as they are.
+    """
+    rows = {id(weight) for weight in _embedding_rows(objective)}
+    groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
+    for weight in objective.parameters():
+        groups[id(weight) in rows].append(weight)
+    rates = {True: plan.learning_rate * plan.embedding_learning_rate_factor, False: plan.learning_rate}
+    if options.optimizer == "adamw_rms":
+        single = [{"params": [weight], "lr": rates[kind]} for kind, weights in groups.items() for weight in weights]
+        return AdamWRms(single, lr=plan.learning_rate, weight_decay=0.0, fused=True)
+    settings = [{"params": weights, "lr": rates[kind]} for kind, weights in groups.items() if weights]
+    if options.optimizer == "adafactor":
+        return torch.optim.Adafactor(settings, lr=plan.learning_rate, weight_decay=0.0)
+    return torch.optim.AdamW(settings, lr=plan.learning_rate, weight_decay=0.0, fused=True)
+
+
+def _embedding_rows(objective: nn.Module) -> list[torch.Tensor]:
+    models = [part for part in objective.modules() if isinstance(part, PreTrainedModel)]
+    layers = [layer for model in models for layer in (model.get_input_embeddings(), model.get_output_embeddings())]
+    return [layer.weight for layer in layers if isinstance(layer, nn.Embedding | nn.Linear)]
+
+
+def schedule_for(
+    optimizer: torch.optim.Optimizer, options: TrainingOptions, plan: Plan, done: Callable[[], float]
+) -> torch.optim.lr_scheduler.LRScheduler:
+    """Linear warm-up by steps, then the schedule, by what is done of the training, be it time or steps.
+
+    Args:
+        optimizer: Whose learning rates are set.
+        options: Name the schedule.
+        plan: Has the warm-up.
+        done: Gives the share of the training that is done, in [0, 1].
+    """
+
+    def factor(step: int) -> float:
+        return min(1.0, (step + 1) / max(plan.warmup_steps, 1)) * _SCHEDULES[options.schedule](done(), step, plan)
+
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+
+
+_SCHEDULES: dict[str, Callable[[float, int, Plan], float]] = {
+    "linear": lambda done, step, plan: 1.0 - done,
+    "cosine": lambda done, step, plan: 0.5 * (1.0 + math.cos(math.pi * done)),
+    "inverse_sqrt": lambda done, step, plan: min(1.0, math.sqrt(max(plan.warmup_steps, 1) / (step + 1))),
+    "constant": lambda done, step, plan: 1.0,
+}

@@ -1,0 +1,169 @@
+"""States of a training under way, from which the next attempt goes on as if there had been no break.
+
+`<folder>/<key>/step-000000123/` has what transformers' Trainer resumes from (model, optimizer, schedule, random
+numbers, position in the data) and `progress.json`, what is ours. It is written under another name, flushed and renamed.
+"""
+
+import fcntl
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from safetensors import SafetensorError
+
+from booru_pipeline.errors import BooruError
+from booru_pipeline.training.processes import Processes
+
+PROGRESS_FILE: Final = "progress.json"
+_STATE: Final = re.compile(r"step-(\d{9})")
+_LOCK: Final = "lock"
+
+
+class States:
+    """The states of one release's training.
+
+    Args:
+        folder: For the release, made if it is not there.
+        key: What is being trained. States of another key are removed: other data or options made them.
+        kept: How many are kept, the newest ones.
+        processes: The main one writes the files; all take part.
+
+    Raises:
+        BooruError: Another process is training into the folder, or it cannot be written.
+    """
+
+    def __init__(self, folder: Path, key: str, kept: int, processes: Processes) -> None:
+        self.folder = _of(folder, key)
+        self._release = folder
+        self._key = key
+        self._kept = kept
+        self._processes = processes
+        if processes.is_main:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self._lock = _lock(folder)
+                _remove(path for path in folder.iterdir() if path not in (self.folder, folder / _LOCK))
+                _remove(path for path in self.folder.iterdir() if not _STATE.fullmatch(path.name))
+            except OSError as error:
+                raise BooruError(
+                    f"cannot keep training states in {folder}: {error.strerror}. "
+                    "Make it writable, or set states_kept to 0 to do without."
+                ) from error
+
+    def newest(self) -> Path | None:
+        """The newest state that is whole."""
+        return newest_state(self._release, self._key)
+
+    def write(self, step: int, parts: Callable[[Path], None], progress: Callable[[], dict[str, Any]]) -> str | None:
+        """Write a state, then remove all but the newest. All processes must call it.
+
+        Args:
+            step: Optimizer steps so far.
+            parts: Writes a process's files into a folder.
+            progress: What goes into `progress.json`.
+
+        Returns:
+            None, or what went wrong in one of the processes; the former states are then untouched.
+        """
+        draft = self.folder / f".{_name(step)}"
+        problem = None
+        try:
+            draft.mkdir(parents=True, exist_ok=True)
+            parts(draft)
+        except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors wrap the disk's errors
+            problem = _first_line(error)
+        (failed,) = self._processes.total([float(problem is not None)])
+        if not self._processes.is_main:
+            return problem
+        if failed:
+            problem = problem or "another process could not write its part"
+        else:
+            try:
+                self._publish(draft, step, progress())
+            except OSError as error:
+                problem = _first_line(error)
+        _remove([draft])
+        return problem
+
+    def _publish(self, draft: Path, step: int, progress: dict[str, Any]) -> None:
+        # The sizes show a later reader whether a file was cut short.
+        progress["files"] = {path.name: path.stat().st_size for path in draft.iterdir()}
+        (draft / PROGRESS_FILE).write_text(json.dumps(progress, indent=1) + "\n", encoding="utf-8")
+        for path in [*draft.iterdir(), draft]:
+            _flush(path)
+        final = self.folder / _name(step)
+        _remove([final])  # of an earlier attempt that was not whole
+        os.replace(draft, final)
+        _flush(self.folder)
+        _remove(sorted(path for path in self.folder.iterdir() if _STATE.fullmatch(path.name))[: -self._kept])
+
+
+def newest_state(folder: Path, key: str) -> Path | None:
+    """The newest state of a key that is whole, in the folder of a release."""
+    own = _of(folder, key)
+    states = sorted(own.iterdir(), reverse=True) if own.is_dir() else []
+    return next((path for path in states if _STATE.fullmatch(path.name) and _is_whole(path)), None)
+
+
+def step_of(state: Path) -> int:
+    """Optimizer steps that were done when the state was written."""
+    match = _STATE.fullmatch(state.name)
+    if match is None:
+        raise ValueError(f"{state} is not a training state")
+    return int(match[1])
+
+
+def read_progress(state: Path) -> dict[str, Any]:
+    """`progress.json` of a state."""
+    content: dict[str, Any] = json.loads((state / PROGRESS_FILE).read_text(encoding="utf-8"))
+    return content
+
+
+def _of(folder: Path, key: str) -> Path:
+    return folder / (key or "any")
+
+
+def _name(step: int) -> str:
+    return f"step-{step:09d}"
+
+
+def _is_whole(state: Path) -> bool:
+    try:
+        files = read_progress(state)["files"]
+        return all((state / name).stat().st_size == size for name, size in files.items())
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _lock(folder: Path) -> int:
+    """Hold the folder's lock, which the kernel drops with the process."""
+    lock = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise BooruError(
+            f"another process is training this release now (it holds {folder / _LOCK}). Wait for it or end it."
+        ) from None
+    return lock
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in list(paths):
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,202 @@
+"""What looks on while a training runs: ends it at its limit, says how it goes, asks for states, notices divergence."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from transformers import TrainerCallback, TrainerControl, TrainerState
+
+from booru_pipeline.training.display import Display
+from booru_pipeline.training.interruption import Interruption
+from booru_pipeline.training.options import TrainingOptions
+from booru_pipeline.training.processes import Processes
+from booru_pipeline.training.progress import JUDGED_STEPS, Guard, Progress, Tally
+from booru_pipeline.training.states import States
+from booru_pipeline.training.tracking import Wandb
+
+LogEntry = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a training runs in.
+
+    Attributes:
+        processes: Those that share it.
+        log: For what people read.
+        wandb: For figures.
+        states: Where its states go; None = nowhere.
+        interruption: Says when it is to end.
+    """
+
+    processes: Processes
+    log: logging.Logger
+    wandb: Wandb
+    states: States | None
+    interruption: Interruption
+
+
+class Watch(TrainerCallback):
+    """Looks on after each step.
+
+    The main process decides what is due, since clocks differ, and all do it together.
+
+    Args:
+        progress: How far it is.
+        guard: Against divergence.
+        options: How often what is due.
+        around: What the training runs in.
+        display: Shows figures.
+        validation_loss: Called a few times while training; None = not at all.
+        posts_per_step: Of all processes, with gradient accumulation.
+    """
+
+    def __init__(
+        self,
+        progress: Progress,
+        guard: Guard,
+        options: TrainingOptions,
+        around: Surroundings,
+        display: Display,
+        validation_loss: Callable[[], float] | None,
+        posts_per_step: int,
+    ) -> None:
+        self.entries: list[LogEntry] = []
+        self.ended = False
+        self._progress = progress
+        self._guard = guard
+        self._options = options
+        self._around = around
+        self._display = display
+        self._validation_loss = validation_loss
+        self._posts_per_step = posts_per_step
+        self._pending: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._loss = Tally()
+        self._tokens = 0.0
+        self._said = (0, 0.0)
+        self._saved = (0, 0.0)
+        self._evaluated = 0
+
+    def see(self, loss: torch.Tensor, tokens: torch.Tensor) -> None:
+        """Take note of a batch's loss and of its number of tokens."""
+        self._pending.append((loss, tokens))
+
+    def state(self) -> dict[str, Any]:
+        """For a training state."""
+        return {
+            "seconds": self._progress.seconds,
+            "fraction": self._progress.fraction,
+            "posts_per_step": self._posts_per_step,
+            "processes": self._around.processes.count,
+            "entries": self.entries,
+            "loss": asdict(self._loss),
+            "tokens": self._tokens,
+            "said": self._said,
+            "evaluated": self._evaluated,
+            "guard": self._guard.state(),
+            "wandb": self._around.wandb.id,
+        }
+
+    def go_on(self, step: int, state: dict[str, Any]) -> None:
+        """From a training state."""
+        self.entries = state["entries"]
+        self._loss = Tally(**state["loss"])
+        self._tokens = state["tokens"]
+        self._said = (state["said"][0], state["said"][1])
+        self._saved = (step, state["seconds"])
+        self._evaluated = state["evaluated"]
+        self._guard.go_on(state["guard"])
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Start the clock."""
+        self._progress.start()
+
+    def on_step_end(
+        self, args: Any, state: TrainerState, control: TrainerControl, optimizer: Any = None, **_: Any
+    ) -> None:
+        """Do what is due."""
+        step = state.global_step
+        done, stop, say, evaluate, save = self._around.processes.of_main(self._due(step))
+        self._progress.fraction = done
+        self._display.step(done)
+        self.ended = done >= 1.0
+        if say or save or step % JUDGED_STEPS == 0:
+            self._count(step)
+        if say:
+            figures: LogEntry = {"epoch": round(float(state.epoch or 0), 3)}
+            figures["learning_rate"] = float(optimizer.param_groups[-1]["lr"])
+            self._say(step, figures, evaluate=bool(evaluate) and self._around.processes.is_main)
+        if save and not self._guard.is_uneasy:
+            control.should_save = True
+            self._saved = (step, self._progress.seconds)
+        control.should_training_stop = control.should_training_stop or bool(stop) or self.ended
+
+    def _due(self, step: int) -> list[float]:
+        """Share done, then as numbers: stop, say, evaluate, save."""
+        seconds = self._progress.seconds
+        to_say = (self._options.log_interval_steps, self._options.log_interval_s)
+        to_save = (self._options.state_interval_steps, self._options.state_interval_s)
+        done = self._progress.measure(step)
+        ended = done >= 1.0
+        stop = self._around.interruption.requested
+        due = int(done * self._options.evaluations)
+        evaluate = self._validation_loss is not None and (due > self._evaluated or ended)
+        if evaluate:
+            self._evaluated = due
+        say = ended or evaluate or _passed(self._said, step, seconds, to_say)
+        save = ended or stop or _passed(self._saved, step, seconds, to_save)
+        return [done, stop, say, evaluate, save and self._around.states is not None]
+
+    def _count(self, step: int) -> None:
+        """Bring what was seen together, over all processes; until now it waited on the GPU."""
+        loss = tokens = 0.0
+        if self._pending:
+            losses, sizes = zip(*self._pending, strict=True)
+            loss = float(torch.stack(losses).sum(dtype=torch.float64))
+            tokens = float(torch.stack(sizes).sum())
+        loss, count, tokens = self._around.processes.total([loss, len(self._pending), tokens])
+        self._pending.clear()
+        self._loss.add(loss, count)
+        self._tokens += tokens
+        self._guard.judge(step, loss, count)
+
+    def _say(self, step: int, figures: LogEntry, *, evaluate: bool) -> None:
+        seconds = self._progress.seconds
+        steps, since = step - self._said[0], max(seconds - self._said[1], 1e-9)
+        entry: LogEntry = {"step": step, "seconds": round(seconds, 2), **figures}
+        entry["loss"] = self._loss.take()
+        entry["posts_per_s"] = round(steps * self._posts_per_step / since, 1)
+        entry["tokens_per_s"] = round(self._tokens / since, 1)
+        self._tokens = 0.0
+        self._said = (step, seconds)
+        if not self._around.processes.is_main:
+            return
+        if evaluate and self._validation_loss is not None:
+            entry["eval_loss"] = self._validation_loss()
+        self.entries.append(entry)
+        self._around.wandb.record(step, {name: value for name, value in entry.items() if name != "step"})
+        self._display.say(self._line(entry), keep="eval_loss" in entry)
+
+    def _line(self, entry: LogEntry) -> str:
+        limit = f" of {self._progress.time_limit_s:.0f} s" if self._progress.time_limit_s else " s"
+        steps_limit = f" of {self._progress.steps}" if self._progress.steps else ""
+        line = (
+            f"step {entry['step']}{steps_limit}, {entry['seconds']:.0f}{limit}, epoch {entry['epoch']:.1f}, "
+            f"loss {entry['loss']:.3f}, learning rate {entry['learning_rate']:.1e}, "
+            f"{entry['posts_per_s']:.0f} posts/s, {entry['tokens_per_s']:.0f} tokens/s"
+        )
+        if "eval_loss" in entry:
+            line += f", validation loss {entry['eval_loss']:.3f}"
+        return line if self.ended else f"{line}, {_duration(self._progress.seconds_left)} left"
+
+
+def _passed(last: tuple[int, float], step: int, seconds: float, apart: tuple[int, float]) -> bool:
+    return bool(apart[0] and step - last[0] >= apart[0]) or seconds - last[1] >= apart[1]
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,61 @@
+-- Near-duplicates on two sides, without MinHash: every pair of posts in use is found.
+-- Reads: Arrow table sides (one row a post), variables shards (Parquet files), sides, jaccard, min_tags, largest_block.
+CREATE OR REPLACE TABLE posts AS
+WITH listed AS (
+    SELECT
+        booru, fid, release,
+        list_sort(list_filter(tags, lambda tag, i: categories[i] = 1)) AS artists,
+        list_sort(list_filter(tags, lambda tag, i: categories[i] = 4)) AS characters,
+        list_transform(list_filter(tags, lambda tag, i: categories[i] NOT IN (1, 5)), lambda tag: hash(tag)) AS tokens
+    FROM read_parquet(getvariable('shards'))
+), used AS (
+    SELECT
+        booru, fid, tokens,
+        list_position(getvariable('sides'), split) AS side,
+        hash(artists, characters) AS block
+    FROM listed
+    JOIN sides USING (booru, fid, release)
+    WHERE left_out IS NULL AND len(tokens) >= getvariable('min_tags')
+)
+SELECT row_number() OVER () AS post, * FROM used;
+
+CREATE OR REPLACE TABLE blocks AS
+SELECT block, count(*) AS posts, count(*) > getvariable('largest_block') AS is_skipped
+FROM posts
+GROUP BY block
+HAVING count(DISTINCT side) > 1;
+
+-- A near-duplicate has nearly all tags of the other, so it has one of any few more than it may lack: the rarest ones.
+-- Taken from the post on the stricter side, of which there are fewer.
+CREATE OR REPLACE TABLE rarest AS
+WITH strict AS (
+    SELECT post, block, side, len(tokens) AS size, unnest(tokens) AS token
+    FROM posts
+    JOIN blocks USING (block)
+    WHERE side > 1 AND NOT is_skipped
+), counted AS (
+    SELECT *, count(*) OVER (PARTITION BY block, token) AS posts FROM strict
+)
+SELECT post, block, side, token
+FROM counted
+QUALIFY row_number() OVER (PARTITION BY post ORDER BY posts, token)
+    <= size - ceil(getvariable('jaccard') * size - 1e-9) + 1;
+
+WITH tokens AS (
+    SELECT post, block, side, unnest(tokens) AS token
+    FROM posts
+    WHERE block IN (SELECT block FROM rarest)
+), candidates AS (
+    SELECT DISTINCT rarest.post AS one, tokens.post AS other
+    FROM rarest
+    JOIN tokens ON tokens.block = rarest.block AND tokens.token = rarest.token AND tokens.side < rarest.side
+), compared AS (
+    SELECT
+        one.booru || ' ' || one.fid AS one, other.booru || ' ' || other.fid AS other,
+        len(list_intersect(one.tokens, other.tokens)) AS common,
+        len(one.tokens) + len(other.tokens) AS total
+    FROM candidates
+    JOIN posts AS one ON one.post = candidates.one
+    JOIN posts AS other ON other.post = candidates.other
+)
+SELECT one, other FROM compared WHERE common / (total - common) >= getvariable('jaccard') ORDER BY one, other;
