@@ -28,6 +28,31 @@ MIB: Final = 1 << 20
 KEY: Final = "2021z"
 _OUTCOME: Final = "outcome.json"
 
+# Copies of the posts under other ids, by other artists, and without some tags, so that few are like another.
+COPIES: Final = """
+WITH copies AS (
+    SELECT
+        * EXCLUDE (tags, categories),
+        list_zip(tags, categories) AS pairs,
+        unnest(generate_series(0, $copies - 1)) AS copy
+    FROM read_parquet(getvariable('shards'))
+), thinned AS (
+    SELECT *, list_filter(pairs, lambda pair: hash(pair[1], fid, copy) % 100 >= 5) AS kept
+    FROM copies
+)
+SELECT
+    booru,
+    fid * 1000 + copy * 10 + list_position($releases, release) AS fid,
+    $key AS release,
+    split,
+    md5(group_md5 || copy || release) AS group_md5,
+    list_transform(kept, lambda pair: if(pair[2] = 1, pair[1] || copy, pair[1])) AS tags,
+    list_transform(kept, lambda pair: pair[2]) AS categories
+FROM thinned
+ORDER BY md5(booru || fid || copy)
+LIMIT $posts
+"""
+
 
 # --- The data --------------------------------------------------------------------------------------------------------
 
@@ -60,32 +85,10 @@ def prepare(world: Path, posts: int) -> None:
         build_shards(table, world / release.key, staging, ShardOptions(), record)
         folders.append(world / release.key)
 
-    # Copies of the posts under other ids, by other artists, and without some tags, so that few are like another.
     with duckdb.connect() as connection:
         connection.execute("SET VARIABLE shards = $files", {"files": shard_files(*folders)})
-        rows = (
-            connection.execute(
-                """
-            WITH copies AS (
-                SELECT * EXCLUDE (tags, categories),
-                    list_zip(tags, categories) AS pairs,
-                    unnest(generate_series(0, $copies - 1)) AS copy
-                FROM read_parquet(getvariable('shards'))
-            ), thinned AS (
-                SELECT *, list_filter(pairs, lambda pair: hash(pair[1], fid, copy) % 100 >= 15) AS kept
-                FROM copies
-            )
-            SELECT booru, fid * 1000 + copy * 10 + list_position($releases, release) AS fid, $key AS release, split,
-                md5(group_md5 || copy || release) AS group_md5,
-                list_transform(kept, lambda pair: if(pair[2] = 1, pair[1] || copy, pair[1])) AS tags,
-                list_transform(kept, lambda pair: pair[2]) AS categories
-            FROM thinned ORDER BY md5(booru || fid || copy) LIMIT $posts
-            """,
-                {"copies": 1 + posts // 20_000, "posts": posts, "key": KEY, "releases": [f.name for f in folders]},
-            )
-            .fetch_record_batch()
-            .read_all()
-        )
+        given = {"copies": 1 + posts // 20_000, "posts": posts, "key": KEY, "releases": [f.name for f in folders]}
+        rows = connection.sql(COPIES, params=given).to_arrow_table()
     _write_shards(world / "shards", rows)
     record = Record("made for a benchmark", KEY, "", {}, {})
     shards = {KEY: world / "shards"}

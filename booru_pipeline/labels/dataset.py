@@ -226,10 +226,15 @@ def _read(release: str, folder: Path, sides: pa.Table, vocabulary: Vocabulary) -
     categories = shard["categories"].combine_chunks().values.to_numpy()
     present = np.zeros(len(shard), dtype=bool)
     present[about["row"].to_numpy()] = True
-    owner = np.repeat(np.arange(len(shard)), sizes)
-    latest = present[owner]
-    is_label = latest & (tags_as_rows >= 0)
-    kept = np.bincount(owner[is_label], minlength=len(shard))[present]
+    is_label = tags_as_rows >= 0
+    if not present.all():
+        latest = np.repeat(present, sizes)
+        is_label &= latest
+        occurrences = _count(categories[latest])
+    else:
+        occurrences = _count(categories)
+    ends = np.concatenate([[0], np.cumsum(is_label)])[np.concatenate([[0], np.cumsum(sizes)])]
+    kept = np.diff(ends)[present]
     boorus = about["booru"].to_numpy(zero_copy_only=False)
     return _Listings(
         Posts(
@@ -238,14 +243,14 @@ def _read(release: str, folder: Path, sides: pa.Table, vocabulary: Vocabulary) -
             post_keys(boorus, about["fid"].to_numpy()),
         ),
         about.select(["booru", "fid", "release", "group_md5", "split", "left_out"]),
-        _count(categories[latest]),
+        occurrences,
         _count(categories[is_label]),
     )
 
 
 def _count(categories: npt.NDArray[np.int8]) -> Counter[int]:
-    values, counts = np.unique(categories, return_counts=True)
-    return Counter(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+    counts = np.bincount(categories.view(np.uint8), minlength=256)  # much faster than unique
+    return Counter({int(np.uint8(value).view(np.int8)): int(counts[value]) for value in np.flatnonzero(counts)})
 
 
 def _groups(about: pa.Table) -> dict[str, int]:

@@ -12,7 +12,7 @@ two, with or without AVX, and whatever the order of posts and tags.
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -173,9 +173,8 @@ def _links(sets: TagSets, new: BoolArray, jaccard: float) -> IntArray:
     if jaccard == 1:
         return links[0]
     bands, rows = banding(jaccard)
-    tokens = _mix(sets.tokens + np.repeat(sets.blocks, sets.sizes))  # so that posts of two blocks have none in common
     index = RMinHashLSH(jaccard, bands * rows, bands)
-    shares_band = np.array(index.query_duplicate_flags_matrix_one_shot(_digests(tokens, sets.offsets, bands * rows)))
+    shares_band = index.query_duplicate_flags_matrix_one_shot(_digests(sets, bands * rows))
     candidates = np.flatnonzero(shares_band)
     if not len(candidates):
         return links[0]
@@ -247,20 +246,20 @@ class _Comparison:
         return alike
 
 
-def _digests(tokens: HashArray, offsets: IntArray, width: int) -> object:
-    return RMinHash.digest_matrix_from_flat_token_hashes(tokens, offsets.astype(np.uint64), width, _SEED)
+def _digests(sets: TagSets, width: int) -> Any:
+    """rensa's matrix of MinHash digests, one row a post."""
+    tokens = _mix(sets.tokens + np.repeat(sets.blocks, sets.sizes))  # so that posts of two blocks have none in common
+    return RMinHash.digest_matrix_from_flat_token_hashes(tokens, sets.offsets.astype(np.uint64), width, _SEED)
 
 
 def _band_keys(sets: TagSets, bands: int, rows: int) -> HashArray:
     """uint64 [bands, posts]: equal where a band's rows of the digest are."""
-    tokens = _mix(sets.tokens + np.repeat(sets.blocks, sets.sizes))
     weights = _mix(np.arange(1, rows + 1, dtype=np.uint64))
     keys = np.empty((bands, len(sets)), np.uint64)
     for start in range(0, len(sets), _DIGEST_ROWS):
-        offsets = sets.offsets[start : start + _DIGEST_ROWS + 1]
-        matrix = _digests(tokens[offsets[0] : offsets[-1]], offsets - offsets[0], bands * rows)
-        digests = np.array(matrix.to_rows(), np.uint64).reshape(-1, bands, rows)  # type: ignore[attr-defined]
-        keys[:, start : start + _DIGEST_ROWS] = (digests * weights).sum(axis=2).T
+        posts = np.arange(start, min(start + _DIGEST_ROWS, len(sets)))
+        digests = np.array(_digests(sets.take(posts), bands * rows).to_rows(), np.uint64)
+        keys[:, posts] = (digests.reshape(-1, bands, rows) * weights).sum(axis=2).T
     return keys
 
 
@@ -290,7 +289,7 @@ def _sums(values: HashArray, offsets: IntArray) -> HashArray:
 
 def _before(chosen: BoolArray) -> IntArray:
     """int64 [values + 1]: how many of the values before each are chosen."""
-    return _offsets(chosen)
+    return _offsets(chosen.astype(np.int64))
 
 
 def _offsets(sizes: IntArray) -> IntArray:

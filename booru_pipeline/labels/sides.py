@@ -1,10 +1,10 @@
 """Sides of the split, decided release by release: a group of posts is on one side, and none ever changes it.
 
-Posts of one picture, near-duplicates (`labels.duplicates`) and listings of one post belong together, directly or through
-others. A group takes the side of the picture that names it, as the shards have it, and keeps it: each release is decided
-after the earlier ones, and only what it lists is placed. What would join two groups on different sides joins neither: it
-is left out, and whatever is later linked to it, too. Of two posts on different sides that turn out alike, the one on the
-milder side is left out: train gives way to validation, and both to test.
+Posts of one picture, near-duplicates (`labels.duplicates`) and listings of one post belong together, directly or
+through others. A group takes the side of the picture that names it, as the shards have it, and keeps it: each release
+is decided after the earlier ones, and only what it lists is placed. A new post that belongs to groups on different
+sides joins neither: it is left out, and so is who is later like it. A settled post that is listed again with another
+picture or other tags, and now is like a group on another side, is left out too: it keeps its side, and is used no more.
 """
 
 import json
@@ -53,9 +53,9 @@ class Sides:
     """Which side each post is on.
 
     Attributes:
-        table: One row a post, by booru and fid. Columns: booru, fid, release (the latest that lists it), picture (its md5
-            there), group_md5 (the md5 of the picture that names its group), split (the side), left_out (null, or why the
-            post is on no side after all).
+        table: One row a post, by booru and fid. Columns: booru, fid, release (the latest that lists it), picture (its
+            md5 there), group_md5 (the md5 of the picture that names its group), split (the side), left_out (null, or
+            why the post is not used).
         shards: The releases that it was decided from, in order, with the `content_sha256` of their manifests.
         options: What it was decided with.
     """
@@ -200,6 +200,9 @@ def count_near_duplicates_across(shards: Mapping[str, Path], sides: Sides, large
         shards: The folders of training shards that the sides were decided from.
         sides: The sides; their options say what a near-duplicate is.
         largest_block: Blocks of more posts are skipped.
+
+    Raises:
+        BooruError: The shards are not those that the sides were decided from.
     """
     if not sides.options.near_duplicate_jaccard:
         return Across(0, 0, 0, [])
@@ -215,7 +218,13 @@ def count_near_duplicates_across(shards: Mapping[str, Path], sides: Sides, large
             min_tags=sides.options.near_duplicate_min_tags,
             largest_block=largest_block,
         )
-        [(blocks, posts)] = sql.run(connection, "sides", "skipped").fetchall()
+        [(held, blocks, posts)] = sql.run(connection, "sides", "gone_through").fetchall()
+    used = sides.table["left_out"].null_count
+    if held != used:
+        raise BooruError(
+            f"the sides have {used:,} posts in use, and the shards hold {held:,} of them as they were listed last. "
+            "Make the dataset again with `booru run --to tokenized_dataset`."
+        )
     examples = [f"{pair['one']} and {pair['other']}" for pair in pairs.slice(0, _EXAMPLES).to_pylist()]
     return Across(len(pairs), blocks, posts, examples)
 

@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import version
@@ -14,23 +15,30 @@ from typing import Any, Final
 import numpy as np
 import psutil
 import torch
+from torch import nn
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from booru_pipeline.errors import BooruError
-from booru_pipeline.labels.collator import SetBatches
+from booru_pipeline.labels.captions import CaptionChoice
+from booru_pipeline.labels.collator import PostBatches, SequenceBatches, SetBatches
+from booru_pipeline.labels.dataset import read_summary
 from booru_pipeline.labels.hiding import Hiding
+from booru_pipeline.labels.masking import Kind, Masking
+from booru_pipeline.labels.options import CaptionOptions, MaskingOptions
 from booru_pipeline.labels.posts import Posts, load_posts
 from booru_pipeline.labels.vocabulary import LABELS_FILE, Vocabulary
+from booru_pipeline.training.base import check_base
 from booru_pipeline.training.interruption import Interruption
 from booru_pipeline.training.job import TrainingJob
 from booru_pipeline.training.launch import end_with_parent
 from booru_pipeline.training.limits import disk_named, memory_named
 from booru_pipeline.training.model import pretrained_model, quiet_transformers, tiny_model
 from booru_pipeline.training.model_card import model_card
-from booru_pipeline.training.objective import SetObjective
-from booru_pipeline.training.options import Plan, resolve
+from booru_pipeline.training.objective import ObjectiveName, SequenceObjective, SetObjective, objective_name
+from booru_pipeline.training.options import Plan, TrainingOptions, resolve
 from booru_pipeline.training.processes import Processes
 from booru_pipeline.training.progress import Diverged
+from booru_pipeline.training.ranking import ranker_for
 from booru_pipeline.training.sampler import LengthGroupedSampler
 from booru_pipeline.training.states import States, newest_state, read_progress, step_of
 from booru_pipeline.training.tracking import Wandb, run_log, under_pipes
@@ -97,19 +105,22 @@ def run(job: TrainingJob, log: logging.Logger, processes: Processes, interruptio
     if job.options.gradient_checkpointing:
         # Not the reentrant kind: under DDP a weight would be ready twice.
         model.activation_checkpointing_enable({"use_reentrant": False})
-    objective = SetObjective(model, vocabulary.first_token_id, len(vocabulary))
-    tokens = {
-        "first_token_id": vocabulary.first_token_id,
-        "eos_token_id": model.config.eos_token_id,
-        "pad_token_id": model.config.pad_token_id,
-    }
-    share = (job.options.hidden_share_min, job.options.hidden_share_max)
-    batches = SetBatches(posts, Hiding(job.options.seed, *share), **tokens)
-    validation = Validation(held_out, tokens, Hiding(_VALIDATION_SEED, *share))
+    captions = read_summary(job.dataset).captions
+    name = objective_name(job.options.objective, captions.encoding_name)
+    objective = _objective(name, model, vocabulary)
+    batches_of = _batches(name, job.options, captions, vocabulary)
+    batches = batches_of(posts, job.options.seed)
+    validation = Validation(
+        held_out,
+        _hiding(job.options, _VALIDATION_SEED),
+        ranker_for(model, vocabulary, captions.encoding_name, name),
+        lambda some: batches_of(some, _VALIDATION_SEED),
+    )
     weights = sum(weight.numel() for weight in model.parameters())
     shared_by = f"{processes.count} processes of " if processes.count > 1 else ""
     log.info(
-        f"{job.base_name}: {weights:,} weights, {len(vocabulary):,} labels, {len(posts):,} posts to learn from, "
+        f"{job.base_name}: {weights:,} weights, {len(vocabulary):,} labels, {len(posts):,} posts to learn from "
+        f"({name.value}, {captions.encoding}), "
         f"{shared_by}{torch.get_num_threads()} threads; ready after {time.monotonic() - begun:.0f} s"
     )
     state = states.newest() if states else None
@@ -136,7 +147,7 @@ def run(job: TrainingJob, log: logging.Logger, processes: Processes, interruptio
             if not processes.is_main:
                 return
             metrics = validation.metrics(objective, np.bincount(posts.rows, minlength=len(vocabulary)))
-            calibration = validation.calibrate(objective)
+            calibration = validation.calibrate(objective, len(vocabulary))
     except BaseException:
         wandb.abandon()
         raise
@@ -162,6 +173,8 @@ def run(job: TrainingJob, log: logging.Logger, processes: Processes, interruptio
     provenance = {
         **job.provenance,
         "base_model": {"name": job.base_name, "source": job.base_source},
+        "encoding": captions.encoding,
+        "objective": name.value,
         "options": job.options.model_dump(),
         "plan": asdict(plan),
         "training": facts,
@@ -219,7 +232,42 @@ def _start(
     if job.base_source is None:
         return tiny_model(tokenizer, vocabulary, posts, dropout=plan.dropout, seed=job.options.seed)
     torch.manual_seed(job.options.seed)
+    check_base(job.base_source, vocabulary.special_tokens)
     return pretrained_model(job.base_source, tokenizer, vocabulary, dropout=plan.dropout)
+
+
+def _objective(name: ObjectiveName, model: Any, vocabulary: Vocabulary) -> nn.Module:
+    if name is ObjectiveName.SET:
+        return SetObjective(model, vocabulary.first_token_id, len(vocabulary))
+    return SequenceObjective(model)
+
+
+def _hiding(options: TrainingOptions, seed: int) -> Hiding:
+    return Hiding(seed, options.hidden_share_min, options.hidden_share_max, options.max_hidden_tokens)
+
+
+def _batches(
+    name: ObjectiveName, options: TrainingOptions, captions: CaptionOptions, vocabulary: Vocabulary
+) -> Callable[[Posts, int], PostBatches]:
+    """What makes the objective's batches of posts, given a seed."""
+    special = vocabulary.special_tokens
+
+    def make(posts: Posts, seed: int) -> PostBatches:
+        choice = CaptionChoice.of(vocabulary, captions, seed)
+        if name is ObjectiveName.SET:
+            return SetBatches(
+                posts,
+                _hiding(options, seed),
+                first_token_id=vocabulary.first_token_id,
+                eos_token_id=special.eos,
+                pad_token_id=special.pad,
+                choice=choice,
+            )
+        masking = MaskingOptions(**{field: getattr(options, field) for field in MaskingOptions.model_fields})
+        kind = Kind.SPAN_CORRUPTION if name is ObjectiveName.SPAN else None
+        return SequenceBatches(posts, Masking(choice, masking, special, seed), kind)
+
+    return make
 
 
 def _example(vocabulary: Vocabulary) -> str:

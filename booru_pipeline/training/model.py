@@ -82,7 +82,9 @@ def pretrained_model(
         BooruError: The model is not on this machine and cannot be downloaded, or is no T5.
     """
     try:
-        model = AutoModelForSeq2SeqLM.from_pretrained(source, dtype=torch.float32, dropout_rate=dropout)
+        model = AutoModelForSeq2SeqLM.from_pretrained(
+            source, dtype=torch.float32, dropout_rate=dropout, use_safetensors=True, trust_remote_code=False
+        )
     except (OSError, ValueError, ConnectionError) as error:
         raise BooruError(
             f"cannot load the base model {source}: {str(error).splitlines()[0]} "

@@ -1,12 +1,47 @@
-"""The `set` objective: from the visible labels, the first decoder step gives a distribution over the hidden ones."""
+"""What a T5 is trained to say of a caption with something hidden.
 
+- `set`: the first decoder step gives a distribution over all hidden labels at once, which is what the first step of
+  `sequence` learns in expectation over random orders. Needs one token a label.
+- `sequence`: the hidden labels one after another, in random order, with an end of sequence: T5's own way to answer.
+- `span`: T5's own pre-training: what each sentinel stands for.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from booru_pipeline.labels.collator import PAD_ROW
+from booru_pipeline.errors import BooruError
+from booru_pipeline.labels.collator import IGNORED, PAD_ROW
+from booru_pipeline.labels.options import EncodingName
+
+
+class ObjectiveName(StrEnum):
+    """What is learned."""
+
+    SET = "set"
+    SEQUENCE = "sequence"
+    SPAN = "span"
+
+
+def objective_name(wanted: str, encoding: EncodingName) -> ObjectiveName:
+    """The objective that was asked for; `auto` is the one that did best with the encoding.
+
+    Raises:
+        BooruError: The encoding cannot be trained with it.
+    """
+    if wanted == "auto":
+        return ObjectiveName.SET if encoding is EncodingName.LABELS else ObjectiveName.SEQUENCE
+    name = ObjectiveName(wanted)
+    if name is ObjectiveName.SET and encoding is not EncodingName.LABELS:
+        raise BooruError(
+            f"the set objective needs one token a label, and the dataset's captions are {encoding.value}. Choose "
+            "objective = sequence, or make the dataset with encoding = labels."
+        )
+    return name
 
 
 class SetObjective(nn.Module):
@@ -15,11 +50,20 @@ class SetObjective(nn.Module):
     Only label rows take part in the softmax, and the visible labels are left out of it: what is known is not asked.
     """
 
-    def __init__(self, model: Any, first_token_id: int, labels: int) -> None:
+    def __init__(self, model: Any, first_token_id: int, labels: int, answer_start: Sequence[int] = ()) -> None:
+        """Make the objective.
+
+        Args:
+            model: The T5.
+            first_token_id: Token of the vocabulary's first label.
+            labels: How many there are.
+            answer_start: What the decoder has before the first label; the model's own start if empty.
+        """
         super().__init__()
         self.model = model
         self.first_token_id = first_token_id
         self.labels = labels
+        self._answer_start = list(answer_start) or [model.config.decoder_start_token_id]
 
     def log_probabilities(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Log-probability of each label at the first decoder step, float32 [posts, labels]; visible ones have -inf.
@@ -29,10 +73,10 @@ class SetObjective(nn.Module):
         """
         model = self.model
         memory = model.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        start = torch.full_like(input_ids[:, :1], model.config.decoder_start_token_id)
+        start = torch.tensor([self._answer_start], device=input_ids.device).expand(len(input_ids), -1)
         state = model.decoder(
             input_ids=start, encoder_hidden_states=memory, encoder_attention_mask=attention_mask, use_cache=False
-        ).last_hidden_state[:, 0]
+        ).last_hidden_state[:, -1]
         if model.config.scale_decoder_outputs:
             state = state * model.model_dim**-0.5
         logits = functional.linear(state, model.lm_head.weight.narrow(0, self.first_token_id, self.labels)).float()
@@ -57,3 +101,37 @@ class SetObjective(nn.Module):
         is_hidden = hidden != PAD_ROW
         chosen = scores.gather(1, hidden.clamp(min=0)).masked_fill(~is_hidden, 0.0)
         return {"loss": -(chosen.sum(1) / is_hidden.sum(1)).mean()}
+
+
+class SequenceObjective(nn.Module):
+    """A T5 with the loss of the `sequence` and `span` objectives: the target, token by token."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """Cross-entropy in nats, mean over each post's target tokens, then over posts.
+
+        Not over all tokens of the batch, which would weigh posts by their length, and differently for each way to
+        share a batch among processes.
+
+        Args:
+            input_ids: int64 [posts, tokens].
+            attention_mask: int64 [posts, tokens].
+            labels: int64 [posts, target tokens], filled up with -100.
+        """
+        # T5 shifts the target itself; its own loss would be the mean over all tokens.
+        logits = self.model(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            decoder_input_ids=self.model.prepare_decoder_input_ids_from_labels(labels),
+            use_cache=False,
+        ).logits
+        losses = functional.cross_entropy(
+            logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED, reduction="none"
+        ).view(labels.shape)
+        used = (labels != IGNORED).sum(1)
+        return {"loss": (losses.sum(1) / used).mean()}

@@ -1,7 +1,7 @@
 """What can be set about training, and what each base model trains with if nothing is set."""
 
 from dataclasses import dataclass, fields, replace
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import Field, field_validator
 
@@ -15,6 +15,12 @@ SCHEDULES: Final = ("linear", "cosine", "inverse_sqrt", "constant")
 class TrainingOptions(MaskingOptions, frozen=True, extra="forbid"):
     """How long and how a T5 is fine-tuned. A field that is not set takes the base model's own default."""
 
+    objective: Literal["auto", "set", "sequence", "span"] = Field(
+        "auto",
+        description="set: the first decoder step is trained on all hidden labels at once (captions of one token a "
+        "label only). sequence: hidden labels one after another, in random order. span: T5's sentinels. auto: set for "
+        "labels, sequence for pieces.",
+    )
     time_limit_s: float | None = Field(
         None, ge=0, description="Seconds of training, set-up and final evaluation not counted; 0 = no limit."
     )

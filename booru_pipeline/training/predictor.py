@@ -1,8 +1,8 @@
 """A checkpoint answering: given these labels, which others does the post have?"""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,23 +10,22 @@ import torch
 from transformers import AutoModelForSeq2SeqLM
 
 from booru_pipeline.errors import BooruError
+from booru_pipeline.labels.options import EncodingName
 from booru_pipeline.labels.posts import Posts
 from booru_pipeline.labels.vocabulary import Vocabulary
 from booru_pipeline.training.calibration import Calibration
-from booru_pipeline.labels.collator import encode
 from booru_pipeline.training.model import quiet_transformers
-from booru_pipeline.training.objective import SetObjective
+from booru_pipeline.training.objective import ObjectiveName
+from booru_pipeline.training.ranking import Ranker, ranker_for
 
 
 class Predictor:
     """Scores and probabilities of all labels for sets of visible ones; labels are rows of the vocabulary throughout."""
 
-    def __init__(self, model: Any, vocabulary: Vocabulary, calibration: Calibration) -> None:
+    def __init__(self, ranker: Ranker, vocabulary: Vocabulary, calibration: Calibration) -> None:
         self.vocabulary = vocabulary
         self.calibration = calibration
-        self._objective = SetObjective(model, vocabulary.first_token_id, len(vocabulary))
-        self._objective.eval()
-        self._device = next(model.parameters()).device
+        self._ranker = ranker
 
     @classmethod
     def load(cls, folder: Path, device: str | None = None) -> "Predictor":
@@ -43,17 +42,18 @@ class Predictor:
         try:
             vocabulary = Vocabulary.load(folder)
             calibration = Calibration.read(folder)
-            model = AutoModelForSeq2SeqLM.from_pretrained(folder, local_files_only=True)
+            encoding, objective = read_recipe(folder)
+            model = AutoModelForSeq2SeqLM.from_pretrained(folder, local_files_only=True, use_safetensors=True)
         except (OSError, ValueError, BooruError) as error:
             raise BooruError(
                 f"{folder} is not a complete checkpoint: {str(error).splitlines()[0]} "
                 "Make it with `booru run --to checkpoint`."
             ) from error
-        return cls(model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")), vocabulary, calibration)
+        model = model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
+        return cls(ranker_for(model, vocabulary, encoding, objective), vocabulary, calibration)
 
-    @torch.inference_mode()
     def scores(self, contexts: Sequence[Sequence[int]], batch_size: int = 256) -> npt.NDArray[np.float32]:
-        """Log-probability of each label at the first decoder step.
+        """Log-probability of each label as the first answer.
 
         Args:
             contexts: Vocabulary rows of the visible labels, one sequence a context; their order hardly matters.
@@ -65,19 +65,11 @@ class Predictor:
         sizes = np.array([len(context) for context in contexts], dtype=np.int64)
         rows = np.array([row for context in contexts for row in context], dtype=np.int64)
         posts = Posts(rows, np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64))
-        config = self._objective.model.config
         scores = np.empty((len(sizes), len(self.vocabulary)), dtype=np.float32)
         order = np.argsort(sizes, kind="stable")  # batches of like length have little padding
         for start in range(0, len(order), batch_size):
             chosen = order[start : start + batch_size]
-            batch = encode(
-                posts.take(chosen),
-                first_token_id=self.vocabulary.first_token_id,
-                eos_token_id=config.eos_token_id,
-                pad_token_id=config.pad_token_id,
-            )
-            found = self._objective.log_probabilities(**{name: part.to(self._device) for name, part in batch.items()})
-            scores[chosen] = found.cpu().numpy()
+            scores[chosen] = self._ranker.log_probabilities(posts.take(chosen))
         return scores
 
     def probabilities(self, contexts: Sequence[Sequence[int]]) -> npt.NDArray[np.float64]:
@@ -88,3 +80,9 @@ class Predictor:
         """
         visible = np.array([len(context) for context in contexts], dtype=np.int64)
         return self.calibration.probabilities(self.scores(contexts), visible)
+
+
+def read_recipe(checkpoint: Path) -> tuple[EncodingName, ObjectiveName]:
+    """The encoding and the objective that a checkpoint was trained with."""
+    provenance = json.loads((checkpoint / "provenance.json").read_text(encoding="utf-8"))
+    return EncodingName(provenance.get("encoding", "labels")), ObjectiveName(provenance.get("objective", "set"))

@@ -226,7 +226,7 @@ def train(
         arguments._n_gpu = min(arguments.n_gpu, 1)  # several GPUs are several processes, never DataParallel
         posts = posts_per_step(plan, options, around.processes.count)
         whole = WholeBatches(sampler, len(batches), posts)
-        by_epochs = max(1, int(plan.epochs * len(whole) / posts)) if plan.epochs else 0
+        by_epochs = max(1, int(plan.epochs * len(batches) / posts)) if plan.epochs else 0
         limits = [limit for limit in (plan.max_steps, by_epochs) if limit]
         progress = Progress(
             plan.time_limit_s,
@@ -256,7 +256,12 @@ def train(
                 around=around,
             )
             with around.interruption.only_noted():
-                result = trainer.train(resume_from_checkpoint=str(state) if state else None)
+                try:
+                    result = trainer.train(resume_from_checkpoint=str(state) if state else None)
+                except Diverged as error:
+                    good = around.states.newest() if around.states else None
+                    stays = f" The state after step {step_of(good)} is kept." if good else ""
+                    raise Diverged(f"{error}{stays}") from None
             torch.compiler.set_stance("force_eager")  # what comes now is done once
         seconds = progress.seconds
     if around.interruption.requested or not watch.ended:

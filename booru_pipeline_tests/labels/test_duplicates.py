@@ -71,7 +71,10 @@ def random_posts(random, number):
     for _ in range(number):
         post = list(bases[random.integers(len(bases))])
         for _ in range(random.integers(4)):
-            post[random.integers(len(post))] = (f"other {random.integers(3)}", random.choice([GENERAL, UNCATALOGUED, META]))
+            post[random.integers(len(post))] = (
+                f"other {random.integers(3)}",
+                random.choice([GENERAL, UNCATALOGUED, META]),
+            )
         posts.append([post[i] for i in random.permutation(len(post))])
     return [list({tag: (tag, category) for tag, category in post}.values()) for post in posts]
 
@@ -92,7 +95,9 @@ def test_links_are_true_and_connect_what_brute_force_connects(seed, jaccard):
     assert len(pairs) > 20, "no pair is alike: this test cannot fail"
     links = find(posts, new, jaccard, 8, pictures)
     assert set(links) <= set(pairs)
-    same_picture = [pair for pair in itertools.combinations(range(len(posts)), 2) if len({pictures[i] for i in pair}) == 1]
+    same_picture = [
+        pair for pair in itertools.combinations(range(len(posts)), 2) if len({pictures[i] for i in pair}) == 1
+    ]
     wanted = [pair for pair in pairs if new[list(pair)].any()]
     assert components(links + same_picture, len(posts)) == components(wanted + same_picture, len(posts))
 

@@ -46,9 +46,10 @@ class Forks:
         self._server.stdin.flush()
         return int(self._server.stdout.readline())
 
-    def start(self, job: Path) -> "Fork":
-        log = job.with_suffix(f".{time.monotonic_ns()}.err")
-        return Fork(self, self.ask([str(job), str(log)]), log)
+    def start(self, job: Path, log: str | None = None) -> "Fork":
+        """Standard error goes to the log, a new file unless one is named."""
+        log = log or str(job.with_suffix(f".{time.monotonic_ns()}.err"))
+        return Fork(self, self.ask([str(job), log]), Path(log))
 
     def run(self, job: Path) -> "Fork":
         """To its end."""

@@ -1,9 +1,9 @@
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
-import time
 import zipfile
 
 import numpy as np
@@ -21,7 +21,7 @@ from booru_pipeline.training.options import TrainingOptions
 from booru_pipeline.training.predictor import Predictor
 
 from . import world
-from .process import REPOSITORY, command, run_payload
+from .process import REPOSITORY, command, job_in, run_payload, wait_until
 
 
 def pipes_env(folder) -> dict[str, str]:
@@ -231,34 +231,36 @@ def test_the_payload_ends_when_its_parent_is_killed(made, tmp_path):
     assert not job.output.exists()
 
 
-def test_training_that_diverges_is_said(made, tmp_path):
-    job = TrainingJob(
-        vocabulary=made[0],
-        dataset=made[1],
-        output=tmp_path / "out",
-        base_name="tiny",
-        options=TrainingOptions(time_limit_s=0, max_steps=40, learning_rate=1e30, warmup_steps=0, threads=1),
-    )
-    done = run_payload(job.write(tmp_path / "job.json"))
-    assert done.returncode == 1
-    assert "the loss is not a number" in done.stderr
+def test_training_that_diverges_is_said(made, forks, tmp_path):
+    job = job_in(tmp_path, made, {"max_steps": 40, "learning_rate": 1e30, "warmup_steps": 0})
+    done = forks.run(job.write(tmp_path / "job.json"))
+    assert done.status == 1
+    assert "is not a number" in done.said
     assert not job.output.exists()
 
 
-def test_the_same_seed_gives_the_same_model(trained, made, tmp_path):
+def test_want_of_memory_is_named_with_a_smaller_setting(made, tmp_path):
+    job = job_in(tmp_path, made, {"max_steps": 3, "batch_size": 1_000_000})
+    done = subprocess.run(
+        command(job.write(tmp_path / "job.json")),
+        cwd=REPOSITORY,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (2 << 30, 2 << 30)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    said = "out of memory with batch_size 1000000. Set batch_size to 500000 and gradient_accumulation to 2"
+    assert said in done.stderr.splitlines()[-1]
+
+
+def test_the_same_seed_gives_the_same_model(trained, forks, tmp_path):
     job = trained.job.model_copy(update={"output": tmp_path / "again", "wandb_folder": None})
-    done = run_payload(job.write(tmp_path / "job.json"))
-    assert done.returncode == 0, done.stderr
+    done = forks.run(job.write(tmp_path / "job.json"))
+    assert done.status == 0, done.said
     first = AutoModelForSeq2SeqLM.from_pretrained(trained.job.output).state_dict()
     again = AutoModelForSeq2SeqLM.from_pretrained(job.output).state_dict()
     assert all(torch.equal(first[name], again[name]) for name in first)
-
-
-def wait_until(condition, seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.1)
 
 
 def running(pid: int) -> bool:

@@ -7,6 +7,8 @@ import numpy as np
 import pyarrow as pa
 from transformers import PreTrainedTokenizerFast
 
+from booru_pipeline.labels.dataset import DatasetSummary
+from booru_pipeline.labels.options import CaptionOptions
 from booru_pipeline.labels.vocabulary import Vocabulary, tokenize_labels, write_vocabulary
 from booru_pipeline.presets import BaseModel
 
@@ -30,7 +32,9 @@ def captions(posts: int, seed: int) -> list[list[str]]:
     return made
 
 
-def build(folder: Path, base: BaseModel, train: int = 600, held_out: int = 80) -> tuple[Path, Path]:
+def build(
+    folder: Path, base: BaseModel, train: int = 600, held_out: int = 80, options: CaptionOptions | None = None
+) -> tuple[Path, Path]:
     """Write a vocabulary and a dataset; gives their folders."""
     splits = {"train": captions(train, 1), "validation": captions(held_out, 2), "test": captions(held_out, 3)}
     counts: dict[str, int] = {}
@@ -68,6 +72,8 @@ def build(folder: Path, base: BaseModel, train: int = 600, held_out: int = 80) -
         }
     )
     dataset.save_to_disk(str(folder / "dataset"))
+    sizes = {split: len(posts) for split, posts in splits.items()}
+    DatasetSummary(sizes, {}, 0.0, {}, 0, {}, {}, options or CaptionOptions()).write(folder / "dataset")
     return vocabulary, folder / "dataset"
 
 

@@ -15,13 +15,14 @@ WITH listed AS (
         hash(artists, characters) AS block
     FROM listed
     JOIN sides USING (booru, fid, release)
-    WHERE left_out IS NULL AND len(tokens) >= getvariable('min_tags')
+    WHERE left_out IS NULL
 )
 SELECT row_number() OVER () AS post, * FROM used;
 
 CREATE OR REPLACE TABLE blocks AS
 SELECT block, count(*) AS posts, count(*) > getvariable('largest_block') AS is_skipped
 FROM posts
+WHERE len(tokens) >= getvariable('min_tags')
 GROUP BY block
 HAVING count(DISTINCT side) > 1;
 
@@ -32,7 +33,7 @@ WITH strict AS (
     SELECT post, block, side, len(tokens) AS size, unnest(tokens) AS token
     FROM posts
     JOIN blocks USING (block)
-    WHERE side > 1 AND NOT is_skipped
+    WHERE side > 1 AND NOT is_skipped AND len(tokens) >= getvariable('min_tags')
 ), counted AS (
     SELECT *, count(*) OVER (PARTITION BY block, token) AS posts FROM strict
 )
@@ -44,7 +45,7 @@ QUALIFY row_number() OVER (PARTITION BY post ORDER BY posts, token)
 WITH tokens AS (
     SELECT post, block, side, unnest(tokens) AS token
     FROM posts
-    WHERE block IN (SELECT block FROM rarest)
+    WHERE block IN (SELECT block FROM rarest) AND len(tokens) >= getvariable('min_tags')
 ), candidates AS (
     SELECT DISTINCT rarest.post AS one, tokens.post AS other
     FROM rarest

@@ -1,32 +1,24 @@
 -- A side for each new post, and who is left out from now on.
 -- Reads: Arrow table components (row, component), tables listing, links, listed, settled, groups, variable sides.
 
--- Components with a settled post. Open ones take new posts in: one side, and nobody linked to who is left out.
+-- Components with a settled post. Open ones take posts in: one side, and nobody linked to who is left out.
 CREATE OR REPLACE TABLE facts AS
-WITH ends AS (
-    SELECT
-        component, side, group_md5,
-        left_out IS NULL AS is_used,
-        post IN (SELECT post FROM listing) AS is_listed
-    FROM links
-    JOIN components USING (row)
-    JOIN settled USING (post)
-    JOIN groups USING (grp)
-)
 SELECT
     component,
-    bool_and(is_used) AND count(DISTINCT side) = 1 AS is_open,
+    bool_and(left_out IS NULL) AND count(DISTINCT side) = 1 AS is_open,
     min(group_md5) AS group_md5,
     count(DISTINCT group_md5) AS groups,
-    max(side) FILTER (is_used) AS strictest,
-    min(side) FILTER (is_used AND NOT is_listed) AS mildest_elsewhere,
+    max(side) FILTER (left_out IS NULL) AS strictest,
     CASE
-        WHEN count(DISTINCT side) FILTER (is_used) > 1 THEN 'between ' || array_to_string(list_transform(
-            list_sort(list(DISTINCT side) FILTER (is_used)), lambda side: getvariable('sides')[side]
+        WHEN count(DISTINCT side) FILTER (left_out IS NULL) > 1 THEN 'between ' || array_to_string(list_transform(
+            list_sort(list(DISTINCT side) FILTER (left_out IS NULL)), lambda side: getvariable('sides')[side]
         ), ' and ')
         ELSE 'like a post that is left out'
     END AS reason
-FROM ends
+FROM links
+JOIN components USING (row)
+JOIN settled USING (post)
+JOIN groups USING (grp)
 GROUP BY component;
 
 -- Groups of an open component become one, the one with the smallest name.
@@ -74,8 +66,8 @@ LEFT JOIN fresh USING (component)
 LEFT JOIN owners ON owners.picture = listing.picture
 WHERE is_new;
 
--- A post that is listed again gives way to a stricter side. On the strictest side it gives way only if it was the one to
--- change, and to a post that is not listed here and so cannot.
+-- A post that is listed again and changed is taken in no more than a new one. One that did not change joins nothing: what
+-- it is like was judged when that or itself was first listed so.
 UPDATE settled
 SET left_out = verdicts.reason
 FROM (
@@ -86,21 +78,16 @@ FROM (
             ELSE reason
         END AS reason
     FROM listing
+    JOIN listed AS former USING (post)
     JOIN settled USING (post)
     JOIN groups USING (grp)
-    JOIN components USING (row)
+    JOIN components ON components.row = listing.row
     JOIN facts USING (component)
-    JOIN listed AS former USING (post)
     WHERE
-        former.is_last
+        NOT is_open
         AND left_out IS NULL
-        AND (
-            groups.side < strictest
-            OR (
-                mildest_elsewhere < groups.side
-                AND (listing.picture, listing.signature) <> (former.picture, former.signature)
-            )
-        )
+        AND former.is_last
+        AND (listing.picture, listing.signature) <> (former.picture, former.signature)
 ) AS verdicts
 WHERE settled.post = verdicts.post;
 

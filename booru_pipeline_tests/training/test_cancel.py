@@ -1,0 +1,96 @@
+"""A Dagster run that is asked to end while it trains, and the next one."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import psutil
+
+from booru_pipeline.artifact import read_record
+from booru_pipeline.instance import open_instance
+from booru_pipeline.lake import Lake
+from booru_pipeline.run import Progress, make_plan, run_plan
+from booru_pipeline.settings import load_settings
+from booru_pipeline.stages import Stage
+from booru_pipeline.training.states import newest_state, step_of
+
+from .process import REPOSITORY, wait_until
+
+BOORU = Path(sys.executable).with_name("booru")
+TRAINING = {
+    "BOORU_CHECKPOINT__MAX_STEPS": "300",
+    "BOORU_CHECKPOINT__LOG_INTERVAL_STEPS": "1",
+    "BOORU_CHECKPOINT__STATE_INTERVAL_STEPS": "20",
+    "BOORU_CHECKPOINT__WANDB_PROJECT": "",
+    "BOORU_CHECKPOINT__THREADS": "1",
+}
+
+
+def run(raw: Path, home: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [BOORU, "run", "--release", "2021a", "--to", "checkpoint"],
+        cwd=REPOSITORY,
+        env={**os.environ, **TRAINING, "BOORU_RAW": str(raw), "BOORU_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def payload_of(process: "subprocess.Popen[str]") -> psutil.Process:
+    (child,) = [
+        child
+        for child in psutil.Process(process.pid).children(recursive=True)
+        if "training.payload" in str(child.cmdline())
+    ]
+    return child
+
+
+def test_the_next_materialization_goes_on(raw, tmp_path):
+    lake = Lake(tmp_path)
+    settings = load_settings(raw=raw, home=tmp_path)
+    run_plan(settings, make_plan(settings, ["2021a"], Stage.TOKENIZED_DATASET), Progress())
+    states = lake.training_states("2021a")
+
+    def step() -> int:
+        found = [state for key in states.glob("*/") if (state := newest_state(states, key.name))]
+        return step_of(found[0]) if found else 0
+
+    # The payload alone is asked to end: the run fails with its words.
+    first = run(raw, tmp_path)
+    wait_until(step)
+    payload_of(first).send_signal(signal.SIGTERM)
+    said, _ = first.communicate()
+    ended = step()
+    message = f"interrupted after step {ended}; the next materialization goes on from there."
+    assert first.returncode == 1
+    assert said.splitlines()[-1].endswith(message)
+
+    # The run is asked to end, by Ctrl-C here and in the same way by a cancelled run in the UI: it tells the payload.
+    second = run(raw, tmp_path)
+    wait_until(lambda: step() > ended)
+    second.send_signal(signal.SIGINT)
+    said, _ = second.communicate()
+    assert second.returncode != 0
+    assert f"going on from step {ended}, after" in said
+    ended = step()
+    assert not lake.checkpoint("2021a").exists()
+
+    third = run(raw, tmp_path)
+    said, _ = third.communicate()
+    assert third.returncode == 0, said
+    assert f"going on from step {ended}, after" in said
+    assert read_record(lake.checkpoint("2021a"))
+    assert not states.exists()
+    entries = json.loads((lake.checkpoint("2021a") / "training_log.json").read_text())
+    assert [entry["step"] for entry in entries] == list(range(1, len(entries) + 1))
+    with open_instance(lake) as instance:
+        done, cancelled, failed = instance.get_runs()[:3]
+        assert (failed.status, done.status) == (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS)
+        logged = [entry.user_message for entry in instance.all_logs(cancelled.run_id)]
+    assert any(f"interrupted after step {ended}; the next" in line for line in logged)

@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+import torch
+from transformers import T5Config, T5ForConditionalGeneration
+
+from booru_pipeline.errors import BooruError
+from booru_pipeline.labels.options import EncodingName
+from booru_pipeline.labels.posts import Posts
+from booru_pipeline.training.objective import ObjectiveName, SequenceObjective, objective_name
+from booru_pipeline.training.ranking import Question, ranker_for
+from booru_pipeline_tests.labels.world import LABELS, make_vocabulary, posts_of, random_posts
+
+CASES = [
+    (EncodingName.LABELS, ObjectiveName.SET),
+    (EncodingName.LABELS, ObjectiveName.SPAN),
+    (EncodingName.PIECES, ObjectiveName.SEQUENCE),
+    (EncodingName.PIECES, ObjectiveName.SPAN),
+]
+
+
+@pytest.fixture(scope="module")
+def vocabulary(tmp_path_factory):
+    return make_vocabulary(tmp_path_factory.mktemp("vocabulary"))
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["tied", "untied"])
+def model(request, vocabulary):
+    torch.manual_seed(0)
+    size = vocabulary.first_token_id + len(vocabulary)
+    made = T5ForConditionalGeneration(
+        T5Config(
+            vocab_size=size,
+            d_model=16,
+            d_kv=8,
+            d_ff=32,
+            num_layers=1,
+            num_heads=2,
+            decoder_start_token_id=vocabulary.special_tokens.pad,
+        )
+    )
+    if not request.param:
+        made.lm_head.weight = torch.nn.Parameter(torch.randn(size, 16))
+        made.config.tie_word_embeddings = made.config.scale_decoder_outputs = False
+    return made.eval()
+
+
+def slowly(model, question, ends, rows, first, label_token):
+    """Log-probability of one label as the first answer, by the model's own forward pass over the whole answer."""
+    source = torch.from_numpy(question.source(np.array(rows)))[None]
+    answer = torch.tensor([[*question.answer_start, *label_token]])
+    logits = model(input_ids=source, decoder_input_ids=answer).logits[0].double().log_softmax(-1)
+    start = len(question.answer_start) - 1
+    total = sum(logits[start + place, token] for place, token in enumerate(label_token))
+    if ends:
+        total += logits[start + len(label_token), ends].logsumexp(-1)
+    return float(total)
+
+
+@pytest.mark.parametrize(("encoding", "objective"), CASES)
+def test_every_label_has_the_probability_that_the_whole_model_gives_it(vocabulary, model, encoding, objective):
+    question = Question.of(vocabulary, encoding, objective)
+    special = vocabulary.special_tokens
+    ends = [special.separator, special.eos] if encoding is EncodingName.PIECES else []
+    contexts = [[0, 3, 9], [5], list(range(8, 20))]
+    found = ranker_for(model, vocabulary, encoding, objective).log_probabilities(posts_of(*contexts))
+    for context, scores in zip(contexts, found, strict=True):
+        others = [row for row in range(len(LABELS)) if row not in context]
+        slow = np.array(
+            [
+                slowly(model, question, ends, context, vocabulary.first_token_id, question.encoding.encode([row]))
+                for row in others
+            ]
+        )
+        slow -= np.logaddexp.reduce(slow)
+        np.testing.assert_allclose(scores[others], slow, rtol=1e-4, atol=1e-4)
+        assert np.isneginf(scores[context]).all()
+        assert np.exp(scores).sum() == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize(("encoding", "objective"), CASES)
+def test_a_batch_changes_nothing(vocabulary, model, encoding, objective):
+    ranker = ranker_for(model, vocabulary, encoding, objective)
+    posts = random_posts(6, len(LABELS), most=12)
+    together = ranker.log_probabilities(posts)
+    alone = np.concatenate([ranker.log_probabilities(posts.take([row])) for row in range(6)])
+    np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-4)
+
+
+def test_a_sequence_is_scored_post_by_post(vocabulary, model):
+    objective = SequenceObjective(model)
+    random = np.random.default_rng(0)
+    pad, eos = vocabulary.special_tokens.pad, vocabulary.special_tokens.eos
+    posts = []
+    for _ in range(5):
+        source = torch.tensor([*random.integers(5, 50, random.integers(2, 9)), eos])
+        target = torch.tensor([*random.integers(5, 50, random.integers(1, 9)), eos])
+        posts.append((source, target, model(input_ids=source[None], labels=target[None]).loss.item()))
+    ids = torch.nn.utils.rnn.pad_sequence([post[0] for post in posts], batch_first=True, padding_value=pad)
+    labels = torch.nn.utils.rnn.pad_sequence([post[1] for post in posts], batch_first=True, padding_value=-100)
+    loss = objective(ids, (ids != pad).long(), labels)["loss"]
+    assert loss.item() == pytest.approx(np.mean([post[2] for post in posts]), rel=1e-5)
+
+
+def test_set_needs_one_token_a_label():
+    assert objective_name("auto", EncodingName.LABELS) is ObjectiveName.SET
+    assert objective_name("auto", EncodingName.PIECES) is ObjectiveName.SEQUENCE
+    assert objective_name("span", EncodingName.LABELS) is ObjectiveName.SPAN
+    with pytest.raises(BooruError, match="encoding = labels"):
+        objective_name("set", EncodingName.PIECES)
+
+
+def test_nothing_visible_can_be_asked(vocabulary, model):
+    empty = Posts(np.empty(0, dtype=np.int64), np.zeros(2, dtype=np.int64))
+    for encoding, objective in CASES:
+        scores = ranker_for(model, vocabulary, encoding, objective).log_probabilities(empty)
+        assert scores.shape == (1, len(LABELS))
+        assert np.isfinite(scores).all()

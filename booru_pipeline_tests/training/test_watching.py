@@ -1,0 +1,120 @@
+"""What a person sees of a training: lines, a bar, wandb, and the end of one that goes wrong."""
+
+import json
+import os
+import pty
+import signal
+
+import pytest
+
+from booru_pipeline.training.progress import JUDGED_STEPS, Diverged, Guard
+from booru_pipeline.training.states import newest_state, read_progress, step_of
+
+from .process import job_in, wait_until
+
+
+def test_each_line_has_what_one_wants_to_know(made, forks, tmp_path):
+    job = job_in(tmp_path, made, {"max_steps": 20, "batch_size": 60, "log_interval_steps": 5, "warmup_steps": 10})
+    done = forks.run(job.write(tmp_path / "job.json"))
+    assert done.status == 0, done.said
+    entries = json.loads((job.output / "training_log.json").read_text())
+    assert [entry["step"] for entry in entries] == [5, 10, 15, 20]
+    assert [entry["epoch"] for entry in entries] == [0.5, 1.0, 1.5, 2.0]
+    assert all(entry["tokens_per_s"] > entry["posts_per_s"] > 0 for entry in entries)
+    highest = max(entry["learning_rate"] for entry in entries)
+    assert entries[0]["learning_rate"] < highest > entries[-1]["learning_rate"]
+    (line,) = [line for line in done.said.splitlines() if "step 5 of 20" in line]
+    for word in ("epoch 0.5", "loss ", "learning rate ", "posts/s", "tokens/s", " s left"):
+        assert word in line
+
+
+def test_in_a_terminal_it_is_a_bar(made, forks, tmp_path):
+    master, slave = pty.openpty()
+    job = job_in(tmp_path, made, {"max_steps": 60, "log_interval_steps": 1})
+    fork = forks.start(job.write(tmp_path / "job.json"), log=os.ttyname(slave))
+    shown = ""
+    while "checkpoint written" not in shown:
+        shown += os.read(master, 1 << 16).decode(errors="replace")
+    assert fork.status == 0
+    os.close(slave)
+    os.close(master)
+    assert "━" in shown
+    assert "%" in shown
+    assert "step 60 of 60" in shown.split("checkpoint written")[0]
+    # Lines that stay are those with a validation loss; the others are overwritten in place.
+    assert sum("validation loss" in line for line in shown.split("\n")) == 1
+
+
+def test_wandb_continues_the_run_it_had(made, forks, tmp_path):
+    options = {"max_steps": 120, "state_interval_steps": 7, "wandb_project": "p", "wandb_artifact": True}
+    job = job_in(tmp_path, made, options, wandb_folder=tmp_path / "wandb", provenance={"release": "2021a"})
+    path = job.write(tmp_path / "job.json")
+    with forks.start(path) as process:
+        state = wait_until(lambda: newest_state(job.states, job.key))
+        os.kill(process.pid, signal.SIGTERM)
+        assert process.status == 1
+    name = read_progress(state)["wandb"]
+    done = forks.run(path)
+    assert done.status == 0, done.said
+    assert "wandb did not" not in done.said
+    runs = list((tmp_path / "wandb" / "wandb").glob("offline-run-*"))
+    assert len(runs) == 2
+    assert {run.name.rpartition("-")[2] for run in runs} == {name}
+    recorded = (json.loads((job.output / "provenance.json").read_text())["wandb"]).encode()
+    assert recorded.decode() in {str(run) for run in runs}
+    assert any(b"checkpoint-2021a" in file.read_bytes() for run in runs for file in run.glob("*.wandb"))
+
+
+def test_a_loss_that_runs_away_ends_the_training_and_leaves_the_last_good_state(made, forks, tmp_path):
+    options = {"max_steps": 2000, "learning_rate": 3, "warmup_steps": 100, "batch_size": 8, "state_interval_steps": 10}
+    job = job_in(tmp_path, made, options)
+    done = forks.run(job.write(tmp_path / "job.json"))
+    assert done.status == 1
+    said = done.said.splitlines()[-1]
+    assert "training diverged: after step" in said
+    assert "Lower learning_rate, or raise warmup_steps. The state after step 90 is kept." in said
+    assert step_of(newest_state(job.states, job.key)) == 90
+    assert job.problem.read_text() in said
+    assert not job.output.exists()
+
+
+def after(guard, losses):
+    """The step after which the guard ends a training of 50 steps at each of these losses."""
+    for block, loss in enumerate(losses):
+        try:
+            guard.judge((block + 1) * JUDGED_STEPS, loss * JUDGED_STEPS, JUDGED_STEPS)
+        except Diverged:
+            return (block + 1) * JUDGED_STEPS
+    return None
+
+
+@pytest.mark.parametrize(
+    ("losses", "end"),
+    [
+        ([5, 4, 5.9, 5.9, 5.9, 5.9], None),
+        ([5, 4, 6.1, 6.1, 4, 6.1, 6.1, 5], None),
+        ([5, 4, 6.1, 6.1, 6.1], 250),
+        ([5, float("nan")], 100),
+        ([5, float("inf")], 100),
+        ([0.1, 0.01, 0.3, 0.3, 0.3, 0.3], None),
+    ],
+)
+def test_what_counts_as_divergence(losses, end):
+    assert after(Guard(warmup_steps=0), losses) == end
+
+
+def test_in_the_warm_up_nothing_but_a_number_is_asked_of_the_loss():
+    assert after(Guard(warmup_steps=300), [5, 9, 9, 9, 9, 9, 5]) is None
+    assert after(Guard(warmup_steps=300), [5, 9, 9, 9, 9, 9, 9]) == 350
+    assert after(Guard(warmup_steps=300), [5, float("nan")]) == 100
+
+
+def test_a_guard_goes_on_from_its_state():
+    whole = Guard(0)
+    assert after(whole, [5, 4, 6.1]) is None
+    assert whole.is_uneasy
+    state = json.loads(json.dumps(whole.state()))
+    other = Guard(0)
+    other.go_on(state)
+    assert other.is_uneasy
+    assert after(other, [6.1, 6.1]) == 100
