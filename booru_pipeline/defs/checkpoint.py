@@ -4,23 +4,27 @@ import json
 import shutil
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from booru_pipeline.artifact import staged
+from booru_pipeline.artifact import read_record, staged
 from booru_pipeline.corpus.shards import read_manifest
 from booru_pipeline.defs.pictures import line_plot
 from booru_pipeline.defs.releases import release_of
 from booru_pipeline.defs.resources import BaseModelChoice, Folders, TrainingResource
-from booru_pipeline.defs.stage import asset_settings, check_settings, record_for, shards_so_far
+from booru_pipeline.defs.stage import asset_settings, check_settings, record_for, shards_so_far, table_of
 from booru_pipeline.errors import BooruError
+from booru_pipeline.labels.dataset import read_summary
 from booru_pipeline.labels.gate import read_gate
+from booru_pipeline.release.key import release_order
 from booru_pipeline.revision import code_revision
 from booru_pipeline.stages import Stage
 from booru_pipeline.training.job import TrainingJob
 from booru_pipeline.training.options import TrainingOptions
+from booru_pipeline.training.provenance import read_provenance
 
 if TYPE_CHECKING:
     from booru_pipeline.training.soundness import Soundness
@@ -52,8 +56,11 @@ def checkpoint(
             "The check no_label_is_lost names the labels; leave them out or mend the tokenizer."
         )
     base = base_model.resolve()
-    record = record_for(Stage.CHECKPOINT, folders, key, training_options)
     shards = shards_so_far(folders, key)
+    options = TrainingOptions(**training_options.model_dump())
+    parent = find_parent(context, folders, key, base.name, options)
+    also_read = {f"checkpoint of {parent.release}": parent.key} if parent else {}
+    record = record_for(Stage.CHECKPOINT, folders, key, training_options, also_read)
     states = lake.training_states(key)
     with tempfile.TemporaryDirectory() as scratch, staged(path, lake.staging) as draft:
         problem = Path(scratch, "problem.txt")  # not in the home, whose disk may be what is full
@@ -63,9 +70,12 @@ def checkpoint(
             output=draft,
             base_name=base.name,
             base_source=base.source,
-            options=TrainingOptions(**training_options.model_dump()),
+            parent=parent.folder if parent else None,
+            options=options,
             provenance={
                 "release": key,
+                "parent": {"release": parent.release, "key": parent.key} if parent else None,
+                "lineage": [*parent.lineage, key] if parent else [key],
                 "releases": {name: read_manifest(folder).content_sha256 for name, folder in shards.items()},
                 "dataset": record.inputs[Stage.CHECKPOINT.upstream],
                 "code": code_revision(),
@@ -86,6 +96,51 @@ def checkpoint(
     return dg.MaterializeResult(data_version=dg.DataVersion(record.key), metadata=_metadata(path))
 
 
+@dataclass(frozen=True)
+class Parent:
+    """The checkpoint to go on from.
+
+    Attributes:
+        folder: Where it is.
+        release: Of which release.
+        key: Of its record.
+        lineage: The releases whose checkpoints led to it, the first one first, itself last.
+    """
+
+    folder: Path
+    release: str
+    key: str
+    lineage: list[str]
+
+
+def find_parent(
+    context: dg.AssetExecutionContext, folders: Folders, release: str, base: str, options: TrainingOptions
+) -> Parent | None:
+    """The newest earlier checkpoint, if the strategy is to go on from it and it was trained in the same way."""
+    if options.strategy != "continue":
+        return None
+    lake = folders.lake
+    earlier = [key for key in lake.releases_with(lake.checkpoint) if release_order(key) < release_order(release)]
+    if not earlier:
+        context.log.info(f"no release before {release} has a checkpoint: training starts from {base}")
+        return None
+    folder = lake.checkpoint(earlier[-1])
+    record, provenance = read_record(folder), read_provenance(folder)
+    captions = read_summary(lake.tokenized_dataset(release)).captions
+    ours = {"base model": base, "encoding": captions.encoding, "objective": options.objective}
+    theirs = {
+        "base model": provenance["base_model"]["name"],
+        "encoding": provenance.get("encoding"),
+        "objective": provenance["options"].get("objective"),
+    }
+    different = [f"{name} was {theirs[name]}, is {ours[name]}" for name in ours if ours[name] != theirs[name]]
+    if record is None or different:
+        why = "; ".join(different) or "it has no record"
+        context.log.warning(f"the checkpoint of {earlier[-1]} is no parent ({why}): training starts from {base}")
+        return None
+    return Parent(folder, earlier[-1], record.key, provenance.get("lineage", [earlier[-1]]))
+
+
 def _what_happened(problem: Path, otherwise: str, release: str) -> str:
     if problem.is_file():
         return problem.read_text(encoding="utf-8")
@@ -104,8 +159,18 @@ def _metadata(path: Path) -> dict[str, Any]:
 
     training = provenance["training"]
     figures = {name: value for name, value in provenance["metrics"].items() if isinstance(value, int | float)}
+    parent = provenance.get("parent")
+    posts = provenance["trained_on"]
     return {
         "path": dg.MetadataValue.path(str(path)),
+        "parent": f"the checkpoint of {parent['release']}"
+        if parent
+        else f"none, from {provenance['base_model']['name']}",
+        "lineage": " → ".join(provenance["lineage"]),
+        "trained on": table_of(
+            ["release", "posts", "share"],
+            [(name, number, f"{number / sum(posts.values()):.1%}") for name, number in posts.items()],
+        ),
         "loss curve": line_plot({"training": curve("loss"), "validation": curve("eval_loss")}, "step", "loss"),
         "learning rate": line_plot({"learning rate": curve("learning_rate")}, "step", "learning rate"),
         "steps": training["steps"],

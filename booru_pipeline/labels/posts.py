@@ -75,6 +75,14 @@ class Posts:
         )
 
 
+def releases_of(dataset: Path, split: str) -> npt.NDArray[np.str_]:
+    """The release of each post that `load_posts` gives: the latest that lists it."""
+    from booru_pipeline.labels.splits import open_splits
+
+    column = open_splits(dataset)[split].data.table["release"].combine_chunks()
+    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.str_)
+
+
 def load_posts(dataset: Path, split: str) -> Posts:
     """Read one split of a tokenized dataset.
 

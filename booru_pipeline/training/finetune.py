@@ -25,7 +25,7 @@ from booru_pipeline.labels.dataset import read_summary
 from booru_pipeline.labels.hiding import Hiding
 from booru_pipeline.labels.masking import Kind, Masking
 from booru_pipeline.labels.options import CaptionOptions, MaskingOptions
-from booru_pipeline.labels.posts import Posts, load_posts
+from booru_pipeline.labels.posts import Posts, load_posts, releases_of
 from booru_pipeline.labels.vocabulary import LABELS_FILE, Vocabulary
 from booru_pipeline.training.base import check_base
 from booru_pipeline.training.interruption import Interruption
@@ -38,15 +38,16 @@ from booru_pipeline.training.objective import ObjectiveName, SequenceObjective, 
 from booru_pipeline.training.options import Plan, TrainingOptions, resolve
 from booru_pipeline.training.processes import Processes
 from booru_pipeline.training.progress import Diverged
+from booru_pipeline.training.provenance import PROVENANCE_FILE, read_provenance
 from booru_pipeline.training.ranking import ranker_for
 from booru_pipeline.training.sampler import LengthGroupedSampler
 from booru_pipeline.training.states import States, newest_state, read_progress, step_of
 from booru_pipeline.training.tracking import Wandb, run_log, under_pipes
 from booru_pipeline.training.trainer import Interrupted, posts_per_step, train, use_bf16
 from booru_pipeline.training.validation import Validation
+from booru_pipeline.training.warm_start import carry_over, with_replay
 from booru_pipeline.training.watch import Surroundings
 
-PROVENANCE_FILE: Final = "provenance.json"
 LOG_FILE: Final = "training_log.json"
 CARD_FILE: Final = "README.md"
 _VALIDATION_SEED: Final = 20210101  # other labels are hidden than in any training run
@@ -102,6 +103,16 @@ def run(job: TrainingJob, log: logging.Logger, processes: Processes, interruptio
         held_out = posts
     tokenizer = AutoTokenizer.from_pretrained(vocabulary.tokenizer_folder)
     model = _start(job, plan, tokenizer, vocabulary, posts)
+    releases = releases_of(job.dataset, "train")
+    if job.parent is not None:
+        carried = carry_over(model, tokenizer, vocabulary, job.parent)
+        known = read_provenance(job.parent)["releases"]
+        chosen = with_replay(releases, posts.keys, known, job.options.replay_share, job.options.seed)
+        posts, releases = posts.take(chosen), releases[chosen]
+        log.info(
+            f"going on from {job.parent.name}: {carried.tokens:,} tokens carried over, {carried.new_labels:,} labels "
+            f"are new; {int((~np.isin(releases, list(known))).sum()):,} posts are new, the others replayed"
+        )
     if job.options.gradient_checkpointing:
         # Not the reentrant kind: under DDP a weight would be ready twice.
         model.activation_checkpointing_enable({"use_reentrant": False})
@@ -174,6 +185,9 @@ def run(job: TrainingJob, log: logging.Logger, processes: Processes, interruptio
         **job.provenance,
         "base_model": {"name": job.base_name, "source": job.base_source},
         "encoding": captions.encoding,
+        "trained_on": {
+            str(name): int(number) for name, number in zip(*np.unique(releases, return_counts=True), strict=True)
+        },
         "objective": name.value,
         "options": job.options.model_dump(),
         "plan": asdict(plan),

@@ -17,6 +17,7 @@ class TrainingJob(BaseModel, frozen=True):
     output: Path = Field(description="Folder to write the checkpoint to; made if it is not there.")
     base_name: str = Field(description="The base model as the user named it.")
     base_source: str | None = Field(None, description="What from_pretrained takes; None = random weights (tiny).")
+    parent: Path | None = Field(None, description="Checkpoint folder to go on from; None = start from the base model.")
     options: TrainingOptions = TrainingOptions()
     provenance: dict[str, Any] = Field(
         default_factory=dict, description="Release, releases, fingerprints, git revision, parent: kept with the result."

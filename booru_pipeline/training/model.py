@@ -69,8 +69,8 @@ def pretrained_model(
     """A pre-trained T5 with a row for each label: the mean of the rows of the pieces of the label's text.
 
     The separator of captions starts as the comma, which separates where T5 comes from, and characters that the base
-    lacked as the mean of all its pieces. The rows of the base's own pieces are left as they are, in the input embedding and in the output layer, whether the
-    two are one matrix (T5) or two (T5 v1.1, FLAN).
+    lacked as the mean of all its pieces. The rows of the base's own pieces are left as they are, in the input embedding
+    and in the output layer, whether the two are one matrix (T5) or two (T5 v1.1, FLAN).
 
     Args:
         source: A folder written by `save_pretrained`, or a hub name.

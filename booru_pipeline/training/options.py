@@ -21,6 +21,14 @@ class TrainingOptions(MaskingOptions, frozen=True, extra="forbid"):
         "label only). sequence: hidden labels one after another, in random order. span: T5's sentinels. auto: set for "
         "labels, sequence for pieces.",
     )
+    strategy: Literal["continue", "retrain"] = Field(
+        "retrain",
+        description="retrain: from the base model, on this and all earlier releases. continue: from the newest earlier "
+        "checkpoint of the same base model, encoding and objective, on what it has not seen, and some that it has.",
+    )
+    replay_share: float = Field(
+        0.5, ge=0, lt=1, description="continue: share of the posts that the earlier checkpoint was trained on already."
+    )
     time_limit_s: float | None = Field(
         None, ge=0, description="Seconds of training, set-up and final evaluation not counted; 0 = no limit."
     )

@@ -1,6 +1,5 @@
 """A checkpoint answering: given these labels, which others does the post have?"""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from booru_pipeline.labels.vocabulary import Vocabulary
 from booru_pipeline.training.calibration import Calibration
 from booru_pipeline.training.model import quiet_transformers
 from booru_pipeline.training.objective import ObjectiveName
+from booru_pipeline.training.provenance import read_provenance
 from booru_pipeline.training.ranking import Ranker, ranker_for
 
 
@@ -84,5 +84,5 @@ class Predictor:
 
 def read_recipe(checkpoint: Path) -> tuple[EncodingName, ObjectiveName]:
     """The encoding and the objective that a checkpoint was trained with."""
-    provenance = json.loads((checkpoint / "provenance.json").read_text(encoding="utf-8"))
+    provenance = read_provenance(checkpoint)
     return EncodingName(provenance.get("encoding", "labels")), ObjectiveName(provenance.get("objective", "set"))

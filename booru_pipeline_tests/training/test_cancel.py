@@ -23,7 +23,7 @@ from .process import REPOSITORY, wait_until
 BOORU = Path(sys.executable).with_name("booru")
 TRAINING = {
     "BOORU_CHECKPOINT__MAX_STEPS": "300",
-    "BOORU_CHECKPOINT__LOG_INTERVAL_STEPS": "1",
+    "BOORU_CHECKPOINT__LOG_INTERVAL_STEPS": "10",
     "BOORU_CHECKPOINT__STATE_INTERVAL_STEPS": "20",
     "BOORU_CHECKPOINT__WANDB_PROJECT": "",
     "BOORU_CHECKPOINT__THREADS": "1",
@@ -88,7 +88,9 @@ def test_the_next_materialization_goes_on(raw, tmp_path):
     assert read_record(lake.checkpoint("2021a"))
     assert not states.exists()
     entries = json.loads((lake.checkpoint("2021a") / "training_log.json").read_text())
-    assert [entry["step"] for entry in entries] == list(range(1, len(entries) + 1))
+    steps = [entry["step"] for entry in entries]
+    assert steps == sorted(set(steps))
+    assert steps[:5] == [10, 20, 30, 40, 50]
     with open_instance(lake) as instance:
         done, cancelled, failed = instance.get_runs()[:3]
         assert (failed.status, done.status) == (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS)
