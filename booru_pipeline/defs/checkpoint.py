@@ -83,7 +83,8 @@ def checkpoint(
             },
             wandb_folder=lake.wandb,
             states=states,
-            key=record.key,
+            # The parent is no part of the record's key, but of what a state is on the way to.
+            key=f"{record.key}-{parent.key}" if parent else record.key,
             problem=problem,
         )
         command = [sys.executable, "-m", "booru_pipeline.training.payload", str(job.write(draft.parent / "job.json"))]

@@ -139,6 +139,19 @@ class TestOneRelease:
         sides = decide([Post(1, "train 3", CAT_AND), Post(2, "test 2", CAT), Post(3, "train 1", CAT_LESS)])
         assert groups(sides) == {"test 2": {1, 2, 3}}
 
+    def test_a_chain_goes_over_likeness_and_over_pictures(self, decide):
+        sides = decide([Post(1, "train 2", CAT), Post(2, "train 2", DOG), Post(3, "test 1", DOG | {"more"})])
+        assert groups(sides) == {"test 1": {1, 2, 3}}
+
+    def test_posts_are_in_order(self, decide):
+        sides = decide([Post(3, "train 3"), Post(1, "train 1", booru="c"), Post(2, "test 2")], [Post(1, "train 4")])
+        assert [(row["booru"], row["fid"]) for row in sides.table.to_pylist()] == [
+            ("b", 1),
+            ("b", 2),
+            ("b", 3),
+            ("c", 1),
+        ]
+
     def test_another_artist_or_few_tags_make_no_near_duplicate(self, decide):
         few = frozenset(sorted(CAT)[:7])
         sides = decide(
@@ -173,6 +186,11 @@ class TestLaterReleases:
         assert posts_of(sides)["b", 1]["picture"] == "test 1"
         assert [posts_of(sides)["b", fid]["release"] for fid in (1, 2, 3)] == ["r1", "r2", "r2"]
 
+    def test_so_does_one_that_no_post_of_it_shows_any_more(self, decide):
+        first = [Post(1, "train 5", CAT), Post(2, "train 1", CAT_AND)]
+        sides = decide(first, [Post(1, "test 9", CAT)], [Post(3, "train 5", DOG)])
+        assert groups(sides) == {"train 1": {1, 2, 3}}
+
     def test_settled_groups_on_one_side_become_one(self, decide):
         sides = decide([Post(1, "train 2", CAT_AND), Post(2, "train 1", CAT_LESS)], [Post(3, "test 1", CAT)])
         assert groups(sides) == {"train 1": {1, 2, 3}}
@@ -187,6 +205,17 @@ class TestLaterReleases:
         first = [Post(1, "train 1", CAT_AND), Post(2, "test 1", CAT_LESS), Post(3, "validation 1", CAT | {"again"})]
         sides = decide(first, [Post(4, "train 2", CAT)])
         assert places(sides)[4] == "between train and validation and test"
+
+    def test_who_is_left_out_is_counted_to_the_group_of_its_picture(self, decide):
+        first = [Post(1, "train 1", CAT_AND), Post(2, "test 1", CAT_LESS)]
+        assert groups(decide(first, [Post(3, "test 1", CAT)])) == {"train 1": {1}, "test 1": {2, 3}}
+
+    def test_to_the_one_on_the_strictest_side_if_several_showed_it(self, decide):
+        sides = decide(
+            [Post(1, "train 1"), Post(2, "validation 1")], [Post(1, "validation 1")], [Post(3, "validation 1")]
+        )
+        assert places(sides)[3] == "like a post that is left out"
+        assert groups(sides) == {"train 1": {1}, "validation 1": {2, 3}}
 
     def test_left_out_is_for_ever_and_for_who_is_like_it(self, decide):
         first = [Post(1, "train 1", CAT_AND), Post(2, "test 1", CAT_LESS)]
@@ -223,6 +252,12 @@ class TestLaterReleases:
         first = [Post(1, "train 1", CAT_AND), Post(2, "test 1", CAT_LESS), Post(4, "test 4", DOG)]
         sides = decide(first, [*first[:2], Post(3, "train 2", CAT), Post(4, "test 4", CAT_AND)])
         assert places(sides) == {1: "train", 2: "test", 3: "between train and test", 4: "between train and test"}
+
+    def test_unchanged_means_since_it_was_listed_last(self, decide):
+        first = [Post(1, "train 1", CAT_AND), Post(2, "test 1", DOG)]
+        again = Post(2, "test 1", CAT_LESS)
+        sides = decide(first, [again], [again, Post(3, "train 2", CAT)])
+        assert places(sides) == {1: "train", 2: "test", 3: "between train and test"}
 
     def test_two_that_change_places_are_both_left_out(self, decide):
         sides = decide([Post(1, "train 1"), Post(2, "test 1")], [Post(1, "test 1"), Post(2, "train 1")])
@@ -335,6 +370,14 @@ class TestEarlier:
         sides = decide_sides(shards, OPTIONS, self.flipped(decide_sides(self.first(shards), OPTIONS)))
         assert places(sides) == {1: "validation", 2: "validation", 3: "validation"}
 
+    def test_it_keeps_who_is_left_out(self, lake):
+        first = [Post(1, "train 1", DOG), Post(2, "test 1", CAT)]
+        shards = lake(first, [Post(1, "train 1", CAT)], [Post(3, "train 3", CAT_AND)])
+        earlier = decide_sides({release: shards[release] for release in ("r0", "r1")}, OPTIONS)
+        sides = decide_sides(shards, OPTIONS, earlier)
+        assert places(sides) == {1: "joined a test group", 2: "test", 3: "like a post that is left out"}
+        assert sides == decide_sides(shards, OPTIONS)
+
     def test_it_is_the_result_if_it_has_all_releases(self, shards):
         sides = decide_sides(shards, OPTIONS)
         assert decide_sides(shards, OPTIONS, sides) is sides
@@ -436,6 +479,11 @@ class TestPlantedLeaks:
         found = count_moved(self.with_value(sides, 4, left_out="between train and test"), sides)
         assert (found.posts, found.pictures, found.returned) == (0, 0, 1)
         assert found.examples == ["returned b 4"]
+
+    def test_a_picture_that_was_left_out_may_be_shown_elsewhere(self, sides):
+        before = self.with_value(sides, 4, left_out="between train and test")
+        after = self.with_value(self.with_value(sides, 3, picture="test 1"), 4, left_out="between train and test")
+        assert count_moved(before, after).examples == []
 
     def test_near_duplicates_on_two_sides(self, shards, sides):
         assert count_near_duplicates_across(shards, sides).pairs == 0

@@ -240,7 +240,7 @@ def test_training_that_diverges_is_said(made, forks, tmp_path):
 
 
 def test_want_of_memory_is_named_with_a_smaller_setting(made, tmp_path):
-    job = job_in(tmp_path, made, {"max_steps": 3, "batch_size": 1_000_000})
+    job = job_in(tmp_path, made, {"max_steps": 3, "batch_size": 200_000})
     done = subprocess.run(
         command(job.write(tmp_path / "job.json")),
         cwd=REPOSITORY,
@@ -250,7 +250,7 @@ def test_want_of_memory_is_named_with_a_smaller_setting(made, tmp_path):
         check=False,
     )
     assert done.returncode == 1
-    said = "out of memory with batch_size 1000000. Set batch_size to 500000 and gradient_accumulation to 2"
+    said = "out of memory with batch_size 200000. Set batch_size to 100000 and gradient_accumulation to 2"
     assert said in done.stderr.splitlines()[-1]
 
 

@@ -118,9 +118,8 @@ def test_a_parent_of_another_shape_or_none_is_named(larger, tmp_path):
     model, ours = tiny_of(larger, 2)
     with pytest.raises(BooruError, match="strategy = retrain"):
         carry_over(model, ours, larger, tmp_path)
-    wide = T5ForConditionalGeneration(
-        T5Config(vocab_size=len(ours), d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2)
-    )
+    shape = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}
+    narrow = T5ForConditionalGeneration(T5Config(vocab_size=len(ours), **shape))
     with pytest.raises(BooruError, match=r"another shape \(d_model"):
         carry_over(model, ours, larger, saved(narrow, ours, tmp_path))
 
