@@ -17,7 +17,6 @@ from booru_pipeline.defs.releases import release_of
 from booru_pipeline.defs.resources import BaseModelChoice, Folders, TrainingResource
 from booru_pipeline.defs.stage import asset_settings, check_settings, record_for, shards_so_far, table_of
 from booru_pipeline.errors import BooruError
-from booru_pipeline.labels.dataset import read_summary
 from booru_pipeline.labels.gate import read_gate
 from booru_pipeline.release.key import release_order
 from booru_pipeline.revision import code_revision
@@ -120,6 +119,8 @@ def find_parent(
     """The newest earlier checkpoint, if the strategy is to go on from it and it was trained in the same way."""
     if options.strategy != "continue":
         return None
+    from booru_pipeline.labels.dataset import read_summary  # imports scipy
+
     lake = folders.lake
     earlier = [key for key in lake.releases_with(lake.checkpoint) if release_order(key) < release_order(release)]
     if not earlier:

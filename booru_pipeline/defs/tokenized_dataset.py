@@ -1,6 +1,6 @@
 """The asset `tokenized_dataset` and its checks."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -9,14 +9,16 @@ from booru_pipeline.defs.releases import release_of
 from booru_pipeline.defs.resources import DatasetResource, Folders, VocabularyResource
 from booru_pipeline.defs.stage import asset_settings, check_settings, earlier_keys, record_for, shards_so_far, table_of
 from booru_pipeline.errors import BooruError
-from booru_pipeline.labels.dataset import build_dataset
 from booru_pipeline.labels.gate import read_gate
-from booru_pipeline.labels.inspection import KEPT, Inspector
 from booru_pipeline.labels.options import VocabularyOptions
-from booru_pipeline.labels.sides import Sides, count_moved, count_near_duplicates_across, count_straddling
 from booru_pipeline.labels.vocabulary import Vocabulary
 from booru_pipeline.release.key import release_order
 from booru_pipeline.stages import Stage
+
+# What reads or makes a dataset imports scipy and rensa, half a second that loading the definitions need not cost.
+if TYPE_CHECKING:
+    from booru_pipeline.labels.inspection import Inspector
+    from booru_pipeline.labels.sides import Sides
 
 _COLUMNS = dg.TableSchema(
     [
@@ -47,6 +49,9 @@ def tokenized_dataset(
     vocabulary_options: VocabularyResource,
 ) -> dg.MaterializeResult:
     """Write each post's labels and side, and send every label through the tokenizer and back."""
+    from booru_pipeline.labels.dataset import build_dataset
+    from booru_pipeline.labels.inspection import Inspector
+
     key = context.partition_key
     path = folders.lake.tokenized_dataset(key)
     shards = shards_so_far(folders, key)
@@ -88,8 +93,10 @@ def tokenized_dataset(
     )
 
 
-def earlier_sides(folders: Folders, release: str) -> Sides | None:
+def earlier_sides(folders: Folders, release: str) -> "Sides | None":
     """The sides that the newest earlier dataset was made with; None if there is none to be read."""
+    from booru_pipeline.labels.sides import Sides
+
     lake = folders.lake
     order = release_order(release)
     for key in reversed(lake.releases_with(lake.tokenized_dataset)):
@@ -101,8 +108,10 @@ def earlier_sides(folders: Folders, release: str) -> Sides | None:
     return None
 
 
-def _examples(inspector: Inspector) -> dict[str, dg.MetadataValue[Any]]:
+def _examples(inspector: "Inspector") -> dict[str, dg.MetadataValue[Any]]:
     """Some posts: what became of their tags, and how the model sees them."""
+    from booru_pipeline.labels.inspection import KEPT
+
     posts = [inspector.inspect(booru, fid) for booru, fid in inspector.sample(_SHOWN_POSTS)]
     fates = [
         (
@@ -169,6 +178,8 @@ def no_label_is_lost(context: dg.AssetCheckExecutionContext, folders: Folders) -
 )
 def split_does_not_leak(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
     """Count groups on two sides, near-duplicates across sides, and posts that moved."""
+    from booru_pipeline.labels.sides import Sides, count_moved, count_near_duplicates_across, count_straddling
+
     key = release_of(context)
     sides = Sides.read(folders.lake.tokenized_dataset(key))
     earlier = earlier_sides(folders, key)

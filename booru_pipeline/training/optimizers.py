@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from booru_pipeline.training.options import Plan, TrainingOptions
+from booru_pipeline.training.options import Plan
 
 _LEAST_RMS = 1e-3  # so that weights which start at zero can leave it; Adafactor's value
 
@@ -36,7 +36,7 @@ class AdamWRms(torch.optim.AdamW):
                 group["lr"] = rate
 
 
-def optimizer_for(objective: nn.Module, options: TrainingOptions, plan: Plan) -> torch.optim.Optimizer:
+def optimizer_for(objective: nn.Module, plan: Plan) -> torch.optim.Optimizer:
     """The optimizer, without weight decay; embedding and output rows learn faster than the rest.
 
     Of the rows only the labels' ever get a gradient in the `set` objective: the base's own pieces are neither read nor
@@ -47,11 +47,11 @@ def optimizer_for(objective: nn.Module, options: TrainingOptions, plan: Plan) ->
     for weight in objective.parameters():
         groups[id(weight) in rows].append(weight)
     rates = {True: plan.learning_rate * plan.embedding_learning_rate_factor, False: plan.learning_rate}
-    if options.optimizer == "adamw_rms":
+    if plan.optimizer == "adamw_rms":
         single = [{"params": [weight], "lr": rates[kind]} for kind, weights in groups.items() for weight in weights]
         return AdamWRms(single, lr=plan.learning_rate, weight_decay=0.0, fused=True)
     settings = [{"params": weights, "lr": rates[kind]} for kind, weights in groups.items() if weights]
-    if options.optimizer == "adafactor":
+    if plan.optimizer == "adafactor":
         return torch.optim.Adafactor(settings, lr=plan.learning_rate, weight_decay=0.0)
     return torch.optim.AdamW(settings, lr=plan.learning_rate, weight_decay=0.0, fused=True)
 
@@ -63,19 +63,18 @@ def _embedding_rows(objective: nn.Module) -> list[torch.Tensor]:
 
 
 def schedule_for(
-    optimizer: torch.optim.Optimizer, options: TrainingOptions, plan: Plan, done: Callable[[], float]
+    optimizer: torch.optim.Optimizer, plan: Plan, done: Callable[[], float]
 ) -> torch.optim.lr_scheduler.LRScheduler:
     """Linear warm-up by steps, then the schedule, by what is done of the training, be it time or steps.
 
     Args:
         optimizer: Whose learning rates are set.
-        options: Name the schedule.
-        plan: Has the warm-up.
+        plan: Names the schedule, and has the warm-up.
         done: Gives the share of the training that is done, in [0, 1].
     """
 
     def factor(step: int) -> float:
-        return min(1.0, (step + 1) / max(plan.warmup_steps, 1)) * _SCHEDULES[options.schedule](done(), step, plan)
+        return min(1.0, (step + 1) / max(plan.warmup_steps, 1)) * _SCHEDULES[plan.schedule](done(), step, plan)
 
     return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
 

@@ -48,16 +48,16 @@ class TrainingOptions(MaskingOptions, frozen=True, extra="forbid"):
     processes: int = Field(
         0, ge=0, description="Processes that share the training; 0 = one for each GPU, or one if there is none."
     )
-    optimizer: str = Field(
-        "adamw",
+    optimizer: str | None = Field(
+        None,
         description="adamw, adamw_rms (AdamW with steps in proportion to each weight's size) or adafactor (the same "
         "with less memory).",
     )
     learning_rate: float | None = Field(
         None, gt=0, description="Highest learning rate; of adamw_rms and adafactor in proportion to a weight's size."
     )
-    schedule: str = Field(
-        "linear",
+    schedule: str | None = Field(
+        None,
         description="How the learning rate goes on after the warm-up: linear or cosine (to 0 at the end), inverse_sqrt "
         "(with the square root of the steps) or constant.",
     )
@@ -94,15 +94,15 @@ class TrainingOptions(MaskingOptions, frozen=True, extra="forbid"):
 
     @field_validator("optimizer")
     @classmethod
-    def _known_optimizer(cls, value: str) -> str:
-        if value not in OPTIMIZERS:
+    def _known_optimizer(cls, value: str | None) -> str | None:
+        if value not in (None, *OPTIMIZERS):
             raise ValueError(f"optimizer {value!r} is unknown: use one of {', '.join(OPTIMIZERS)}")
         return value
 
     @field_validator("schedule")
     @classmethod
-    def _known_schedule(cls, value: str) -> str:
-        if value not in SCHEDULES:
+    def _known_schedule(cls, value: str | None) -> str | None:
+        if value not in (None, *SCHEDULES):
             raise ValueError(f"schedule {value!r} is unknown: use one of {', '.join(SCHEDULES)}")
         return value
 
@@ -127,6 +127,8 @@ class Plan:
     max_steps: int
     epochs: float
     batch_size: int
+    optimizer: str
+    schedule: str
     learning_rate: float
     embedding_learning_rate_factor: float
     warmup_steps: int
@@ -146,6 +148,8 @@ TINY_PLAN: Final = Plan(
     epochs=40,
     # L: 5.52 / 0.395 after 150,000 posts, against 5.55 / 0.389 with 128. S: 32 takes twice the steps for 0.508 (0.493).
     batch_size=64,
+    optimizer="adamw",
+    schedule="linear",
     # S: 5.07 / 0.512 after 60,000 posts, against 5.13 / 0.493 with 1e-3. L: 5.50 / 0.402 after 150,000, against 0.395.
     # 4e-3 goes wrong: S 5.19 / 0.461 after 150,000.
     learning_rate=2e-3,
@@ -163,6 +167,8 @@ PRETRAINED_PLAN: Final = Plan(
     max_steps=0,
     epochs=3,
     batch_size=64,
+    optimizer="adamw",
+    schedule="linear",
     learning_rate=5e-4,
     embedding_learning_rate_factor=8,
     warmup_steps=200,

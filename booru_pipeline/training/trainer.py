@@ -245,12 +245,12 @@ def train(
                     return Trained(watch.entries, step_of(state), kept["seconds"])
             if options.compile:
                 objective.compile(dynamic=True)  # what differs in length from batch to batch is compiled once
-            optimizer = optimizer_for(objective, options, plan)
+            optimizer = optimizer_for(objective, plan)
             trainer = StatefulTrainer(
                 model=objective,
                 args=arguments,
                 train_dataset=batches,
-                optimizers=(optimizer, schedule_for(optimizer, options, plan, lambda: progress.fraction)),
+                optimizers=(optimizer, schedule_for(optimizer, plan, lambda: progress.fraction)),
                 sampler=whole,
                 watch=watch,
                 around=around,

@@ -207,8 +207,8 @@ class TestLaterReleases:
         assert places(sides)[4] == "between train and validation and test"
 
     def test_who_is_left_out_is_counted_to_the_group_of_its_picture(self, decide):
-        first = [Post(1, "train 1", CAT_AND), Post(2, "test 1", CAT_LESS)]
-        assert groups(decide(first, [Post(3, "test 1", CAT)])) == {"train 1": {1}, "test 1": {2, 3}}
+        first = [Post(1, "train 1", CAT_AND), Post(2, "test 1", CAT_LESS), Post(4, "test 5", CAT_LESS)]
+        assert groups(decide(first, [Post(3, "test 5", CAT)])) == {"train 1": {1}, "test 1": {2, 3, 4}}
 
     def test_to_the_one_on_the_strictest_side_if_several_showed_it(self, decide):
         sides = decide(
