@@ -53,7 +53,7 @@ def assert_refused(result, *says):
 
 def test_help_teaches():
     result = subprocess.run([BOORU, "--help"], capture_output=True, text=True, check=True)
-    for command in ("sample", "releases", "run", "suggest", "sql", "export", "dev", "report"):
+    for command in ("sample", "releases", "run", "suggest", "inspect", "sql", "export", "dev", "report"):
         assert command in result.stdout
     assert "First time" in result.stdout
 
@@ -63,6 +63,19 @@ def test_sample_run_and_releases(workplace):
     assert result.returncode == 0
     (line,) = [line for line in result.stdout.splitlines() if "2021a" in line]
     assert line.count("fresh") == 6
+
+
+def test_inspect_shows_what_became_of_a_post(workplace):
+    at_random = booru(workplace, "inspect", "--seed", "3")
+    assert at_random.returncode == 0, at_random.stderr
+    for words in ("artist tags are not learned", "caption completion", "label completion", "span corruption", "target"):
+        assert words in at_random.stdout
+    with duckdb.connect(str(Lake(workplace / "booru_home").tag_table("2021a")), read_only=True) as connection:
+        [(name, fid)] = connection.execute("SELECT booru, fid FROM files LIMIT 1").fetchall()
+    named = booru(workplace, "inspect", name, str(fid))
+    assert f"{name} {fid} (2021a)" in named.stdout
+    assert_refused(booru(workplace, "inspect", "1"), "no post 1 in 2021a")
+    assert_refused(booru(workplace, "inspect", "pekora"), "is not a post")
 
 
 def test_running_again_does_nothing_and_says_so(workplace):

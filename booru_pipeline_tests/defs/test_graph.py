@@ -109,6 +109,54 @@ def test_the_ui_can_show_what_was_made(first_run, settings, instance):
     assert {run.tags["dagster/partition"] for run in runs} == {"2021a", "2021b"}
 
 
+def test_the_ui_shows_posts_their_way_and_how_they_are_seen(first_run, settings, instance):
+    (record,) = instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=dg.AssetKey("tokenized_dataset"), asset_partitions=["2021b"]), limit=1
+    ).records
+    metadata = record.asset_materialization.metadata
+    posts = [row.data for row in metadata["sample posts"].records]
+    examples = [row.data for row in metadata["sample examples"].records]
+    assert len(posts) == 3
+    assert any("are not learned" in row["dropped, and why"] for row in posts)
+    assert {row["what is hidden"] for row in examples} == {
+        "caption completion",
+        "label completion",
+        "span corruption",
+    }
+    assert all(row["input"] and row["target"] for row in examples)
+    assert {row.data["encoding"] for row in metadata["tokens per caption"].records} == {"labels", "pieces"}
+
+
+def test_a_release_goes_on_from_the_checkpoint_before_it(first_run, settings, instance):
+    """And not from one that was trained in another way, which the run's log says."""
+    going_on = settings.model_copy(
+        update={"checkpoint": settings.checkpoint.model_copy(update={"strategy": "continue"})}
+    )
+    heard = Heard()
+    run_plan(going_on, make_plan(going_on, ["2021b"], Stage.CHECKPOINT), heard)
+    assert ("2021b", Stage.CHECKPOINT) in heard.stages
+    provenance = json.loads((settings.lake.checkpoint("2021b") / "provenance.json").read_text())
+    parent = read_record(settings.lake.checkpoint("2021a"))
+    assert provenance["parent"] == {"release": "2021a", "key": parent.key}
+    assert provenance["lineage"] == ["2021a", "2021b"]
+    assert 0 < provenance["trained_on"]["2021a"] <= provenance["trained_on"]["2021b"]
+    assert read_record(settings.lake.checkpoint("2021b")).also_read["checkpoint of 2021a"] == parent.key
+    (record,) = instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=dg.AssetKey("checkpoint"), asset_partitions=["2021b"]), limit=1
+    ).records
+    assert record.asset_materialization.metadata["lineage"].text == "2021a → 2021b"
+
+    otherwise = going_on.model_copy(
+        update={"checkpoint": going_on.checkpoint.model_copy(update={"objective": "sequence"})}
+    )
+    heard = Heard()
+    run_plan(otherwise, make_plan(otherwise, ["2021b"], Stage.CHECKPOINT), heard)
+    assert any("is no parent (objective was auto, is sequence)" in line for line in heard.lines)
+    provenance = json.loads((settings.lake.checkpoint("2021b") / "provenance.json").read_text())
+    assert provenance["parent"] is None
+    run_plan(settings, make_plan(settings, [], Stage.EVALUATION_REPORT), Heard())  # as the other tests expect it
+
+
 def test_the_shells_runs_are_listed_with_their_job_and_the_raw_release_as_there(first_run, settings, instance):
     assert {run.tags[".dagster/repository"] for run in instance.get_runs()} == {f"__repository__@{LOCATION}"}
     assert instance.get_materialized_partitions(dg.AssetKey("raw_release")) == {"2021a", "2021b"}
