@@ -283,8 +283,10 @@ def compare(world: Path, runs: int) -> None:
             f"| {NAMES[name]} | {done[0].posts:,} | {median:.1f} | {every} | {cpu:.1f} | {rates[name]:,.0f} "
             f"| {rates[name] / rates['map']:.1f} | {peak:,.0f} |"
         )
-    same = statistics.median(run.posts / (run.seconds - run.steps["decide_sides"]) for run in outcomes["ours"])
-    print(f"\nThe map decides no sides; without them (b) does {same:,.0f} posts a second, {same / rates['map']:.1f} times.")
+    alone = statistics.median(run.posts / (run.seconds - run.steps["decide_sides"]) for run in outcomes["ours"])
+    print(
+        f"\nThe map decides no sides. Without: (b) does {alone:,.0f} posts a second: {alone / rates['map']:.1f} times."
+    )
     tokens = outcomes["ours"][0].tokens or {}
     print(f"\nMean tokens a caption: {', '.join(f'{name} {mean:.1f}' for name, mean in tokens.items())}.\n")
     print("| step of build_dataset | seconds, median |\n|---|--:|")

@@ -933,7 +933,7 @@ def report_gpu(folder: Path, arguments: argparse.Namespace) -> None:
         "| with padding | step, ms | device waits for data | host waits for data | memory, GiB |"
     )
     print("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
-    found: list[tuple[str, dict[str, Any]]] = []
+    found: list[tuple[Load, dict[str, Any]]] = []
     for shape in shapes:
         for cell in arguments.cells:
             for size in sizes if cell != "full" else [4 if toy else 128]:
@@ -944,21 +944,21 @@ def report_gpu(folder: Path, arguments: argparse.Namespace) -> None:
                         arguments.peak_tflops, toy,
                     )  # fmt: skip
                     outcome = measure("utilise", load, {})
-                    found.append((shape, outcome))
+                    found.append((load, outcome))
                     print(_gpu_row(load, outcome), flush=True)
-    good = [(shape, outcome) for shape, outcome in found if "problem" not in outcome]
+    good = [(load, outcome) for load, outcome in found if "problem" not in outcome]
     if not good:
         return
     first = good[0][1]
     known = f"{first['peak']:,g} TFLOP/s" if first["peak"] else "not known: give it with --peak-tflops"
     checked = statistics.fmean(outcome["checked"] for _, outcome in good)
     print(f"\n{first['device']}, dense bf16 peak {known}; the formula gives {checked:.4f} times what torch counts.")
-    print("\n| goal | best | |\n|---|--:|---|")
+    print("\n| goal, with captions | best | |\n|---|--:|---|")
     for shape in shapes:
-        of_shape = [outcome for name, outcome in good if name == shape]
+        of_shape = [outcome for load, outcome in good if load.shape == shape and load.cell != "full"]
         if not of_shape:
             continue
-        best = max(of_shape, key=lambda outcome: outcome["tflops"])
+        best = max(of_shape, key=lambda outcome: float(outcome["tflops"]))
         mfu, waits = best["mfu"] or 0.0, best["device_waits"]
         judged = not toy and mfu > 0
         print(
