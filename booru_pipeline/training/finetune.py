@@ -24,7 +24,7 @@ from booru_pipeline.labels.collator import PostBatches, SequenceBatches, SetBatc
 from booru_pipeline.labels.dataset import read_summary
 from booru_pipeline.labels.hiding import Hiding
 from booru_pipeline.labels.masking import Kind, Masking
-from booru_pipeline.labels.options import CaptionOptions, MaskingOptions
+from booru_pipeline.labels.options import CaptionOptions, EncodingName, MaskingOptions
 from booru_pipeline.labels.posts import Posts, load_posts, releases_of
 from booru_pipeline.labels.vocabulary import LABELS_FILE, Vocabulary
 from booru_pipeline.training.base import check_base
@@ -34,7 +34,13 @@ from booru_pipeline.training.launch import end_with_parent
 from booru_pipeline.training.limits import disk_named, memory_named
 from booru_pipeline.training.model import pretrained_model, quiet_transformers, tiny_model
 from booru_pipeline.training.model_card import model_card
-from booru_pipeline.training.objective import ObjectiveName, SequenceObjective, SetObjective, objective_name
+from booru_pipeline.training.objective import (
+    ObjectiveName,
+    SequenceObjective,
+    SetObjective,
+    answer_tokens,
+    objective_name,
+)
 from booru_pipeline.training.options import Plan, TrainingOptions, resolve
 from booru_pipeline.training.processes import Processes
 from booru_pipeline.training.progress import Diverged
@@ -118,7 +124,7 @@ def run(job: TrainingJob, log: logging.Logger, processes: Processes, interruptio
         model.activation_checkpointing_enable({"use_reentrant": False})
     captions = read_summary(job.dataset).captions
     name = objective_name(job.options.objective, captions.encoding_name)
-    objective = _objective(name, model, vocabulary)
+    objective = _objective(name, captions.encoding_name, model, vocabulary)
     batches_of = _batches(name, job.options, captions, vocabulary)
     batches = batches_of(posts, job.options.seed)
     validation = Validation(
@@ -250,10 +256,11 @@ def _start(
     return pretrained_model(job.base_source, tokenizer, vocabulary, dropout=plan.dropout)
 
 
-def _objective(name: ObjectiveName, model: Any, vocabulary: Vocabulary) -> nn.Module:
+def _objective(name: ObjectiveName, encoding: EncodingName, model: Any, vocabulary: Vocabulary) -> nn.Module:
+    first, labels = vocabulary.first_token_id, len(vocabulary)
     if name is ObjectiveName.SET:
-        return SetObjective(model, vocabulary.first_token_id, len(vocabulary))
-    return SequenceObjective(model)
+        return SetObjective(model, first, labels)
+    return SequenceObjective(model, answer_tokens(encoding, first, labels, vocabulary.special_tokens))
 
 
 def _hiding(options: TrainingOptions, seed: int) -> Hiding:

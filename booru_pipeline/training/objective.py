@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from booru_pipeline.errors import BooruError
 from booru_pipeline.labels.collator import IGNORED, PAD_ROW
+from booru_pipeline.labels.encoding import SpecialTokens
 from booru_pipeline.labels.options import EncodingName
 
 
@@ -104,11 +105,34 @@ class SetObjective(nn.Module):
 
 
 class SequenceObjective(nn.Module):
-    """A T5 with the loss of the `sequence` and `span` objectives: the target, token by token."""
+    """A T5 with the loss of the `sequence` and `span` objectives: the target, token by token.
 
-    def __init__(self, model: Any) -> None:
+    Only tokens that an answer can hold take part in the softmax: pieces need no label rows and labels no piece rows,
+    and the output layer is most of the work of a small T5.
+    """
+
+    _rows: torch.Tensor
+    _place: torch.Tensor
+
+    def __init__(self, model: Any, answers: Sequence[int]) -> None:
+        """Make the objective.
+
+        Args:
+            model: The T5.
+            answers: Tokens that targets are made of.
+        """
         super().__init__()
         self.model = model
+        rows = torch.tensor(sorted(answers))
+        place = torch.full((int(rows.max()) + 1,), IGNORED)
+        place[rows] = torch.arange(len(rows))
+        self.register_buffer("_rows", rows, persistent=False)
+        self.register_buffer("_place", place, persistent=False)
+
+    @property
+    def answers(self) -> int:
+        """How many tokens take part in the softmax."""
+        return len(self._rows)
 
     def forward(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor
@@ -123,15 +147,33 @@ class SequenceObjective(nn.Module):
             attention_mask: int64 [posts, tokens].
             labels: int64 [posts, target tokens], filled up with -100.
         """
-        # T5 shifts the target itself; its own loss would be the mean over all tokens.
-        logits = self.model(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            decoder_input_ids=self.model.prepare_decoder_input_ids_from_labels(labels),
+        model = self.model
+        memory = model.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        state = model.decoder(
+            input_ids=model.prepare_decoder_input_ids_from_labels(labels),
+            encoder_hidden_states=memory,
+            encoder_attention_mask=attention_mask,
             use_cache=False,
-        ).logits
-        losses = functional.cross_entropy(
-            logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED, reduction="none"
-        ).view(labels.shape)
-        used = (labels != IGNORED).sum(1)
-        return {"loss": (losses.sum(1) / used).mean()}
+        ).last_hidden_state
+        used = labels != IGNORED
+        state = state[used]  # padding is not worth a row of the output layer
+        if model.config.scale_decoder_outputs:
+            state = state * model.model_dim**-0.5
+        logits = functional.linear(state, model.lm_head.weight.index_select(0, self._rows)).float()
+        losses = functional.cross_entropy(logits, self._place[labels[used]], reduction="none")
+        sums = torch.zeros(len(labels), device=losses.device).index_add(0, used.nonzero()[:, 0], losses)
+        return {"loss": (sums / used.sum(1)).mean()}
+
+
+def answer_tokens(encoding: EncodingName, first_token_id: int, labels: int, special: SpecialTokens) -> list[int]:
+    """Tokens that a target of an encoding is made of: its pieces or labels, end of sequence, separator, sentinels.
+
+    Args:
+        encoding: Of the captions.
+        first_token_id: Token of the vocabulary's first label; all before are the base model's, or added to it.
+        labels: How many labels there are.
+        special: Tokens that are no label's.
+    """
+    if encoding is EncodingName.PIECES:
+        return list(range(first_token_id))
+    return [special.eos, *special.sentinels, *range(first_token_id, first_token_id + labels)]

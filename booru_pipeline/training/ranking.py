@@ -127,6 +127,7 @@ class PieceRanker:
     def __init__(self, model: Any, vocabulary: Vocabulary, question: Question) -> None:
         self._model = model
         self._question = question
+        self._pieces = min(vocabulary.first_token_id, model.lm_head.out_features)
         self._ends = [question.encoding.separator, question.eos]
         self._by_size = np.argsort(question.encoding.sizes, kind="stable")  # little padding
 
@@ -174,7 +175,9 @@ class PieceRanker:
         """Log-probability of the labels, float32 [labels]."""
         if self._model.config.scale_decoder_outputs:
             state = state * self._model.model_dim**-0.5
-        logits = functional.linear(state, self._model.lm_head.weight).float().log_softmax(-1)
+        # As in training: labels' own tokens are no part of an answer in pieces.
+        weight = self._model.lm_head.weight.narrow(0, 0, self._pieces)
+        logits = functional.linear(state, weight).float().log_softmax(-1)
         piece = logits.gather(-1, targets.clamp(min=0)[..., None])[..., 0]
         end = logits[..., self._ends].logsumexp(-1)
         return torch.where(targets >= 0, piece, torch.where(targets == -1, end, 0.0)).sum(-1)

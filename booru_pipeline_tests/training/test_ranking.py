@@ -6,7 +6,7 @@ from transformers import T5Config, T5ForConditionalGeneration
 from booru_pipeline.errors import BooruError
 from booru_pipeline.labels.options import EncodingName
 from booru_pipeline.labels.posts import Posts
-from booru_pipeline.training.objective import ObjectiveName, SequenceObjective, objective_name
+from booru_pipeline.training.objective import ObjectiveName, SequenceObjective, answer_tokens, objective_name
 from booru_pipeline.training.ranking import Question, ranker_for
 from booru_pipeline_tests.labels.world import LABELS, make_vocabulary, posts_of, random_posts
 
@@ -48,7 +48,8 @@ def slowly(model, question, ends, rows, first, label_token):
     """Log-probability of one label as the first answer, by the model's own forward pass over the whole answer."""
     source = torch.from_numpy(question.source(np.array(rows)))[None]
     answer = torch.tensor([[*question.answer_start, *label_token]])
-    logits = model(input_ids=source, decoder_input_ids=answer).logits[0].double().log_softmax(-1)
+    logits = model(input_ids=source, decoder_input_ids=answer).logits[0].double()
+    logits = (logits[:, :first] if ends else logits).log_softmax(-1)  # pieces are answered in pieces
     start = len(question.answer_start) - 1
     total = sum(logits[start + place, token] for place, token in enumerate(label_token))
     if ends:
@@ -86,15 +87,21 @@ def test_a_batch_changes_nothing(vocabulary, model, encoding, objective):
     np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-4)
 
 
-def test_a_sequence_is_scored_post_by_post(vocabulary, model):
-    objective = SequenceObjective(model)
+@pytest.mark.parametrize("encoding", EncodingName)
+def test_a_sequence_is_scored_post_by_post_among_its_own_tokens(vocabulary, model, encoding):
+    special = vocabulary.special_tokens
+    tokens = answer_tokens(encoding, vocabulary.first_token_id, len(vocabulary), special)
+    objective = SequenceObjective(model, tokens)
     random = np.random.default_rng(0)
-    pad, eos = vocabulary.special_tokens.pad, vocabulary.special_tokens.eos
+    pad, eos = special.pad, special.eos
+    usable = np.array([token for token in tokens if token > 4])
     posts = []
     for _ in range(5):
         source = torch.tensor([*random.integers(5, 50, random.integers(2, 9)), eos])
-        target = torch.tensor([*random.integers(5, 50, random.integers(1, 9)), eos])
-        posts.append((source, target, model(input_ids=source[None], labels=target[None]).loss.item()))
+        target = torch.tensor([*random.choice(usable, random.integers(1, 9)), eos])
+        logits = model(input_ids=source[None], labels=target[None]).logits[0].double()
+        among = logits[:, tokens].logsumexp(-1)
+        posts.append((source, target, float((among - logits[torch.arange(len(target)), target]).mean())))
     ids = torch.nn.utils.rnn.pad_sequence([post[0] for post in posts], batch_first=True, padding_value=pad)
     labels = torch.nn.utils.rnn.pad_sequence([post[1] for post in posts], batch_first=True, padding_value=-100)
     loss = objective(ids, (ids != pad).long(), labels)["loss"]

@@ -66,7 +66,8 @@ def test_wandb_continues_the_run_it_had(made, forks, tmp_path):
 
 
 def test_a_loss_that_runs_away_ends_the_training_and_leaves_the_last_good_state(made, forks, tmp_path):
-    options = {"max_steps": 2000, "learning_rate": 3, "warmup_steps": 100, "batch_size": 8, "state_interval_steps": 10}
+    options = {"optimizer": "adamw", "learning_rate": 3, "embedding_learning_rate_factor": 8, "warmup_steps": 100}
+    options |= {"max_steps": 2000, "batch_size": 8, "state_interval_steps": 10}
     job = job_in(tmp_path, made, options)
     done = forks.run(job.write(tmp_path / "job.json"))
     assert done.status == 1
