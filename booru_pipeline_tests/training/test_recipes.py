@@ -23,7 +23,14 @@ def encoded(request, tmp_path_factory):
 @pytest.mark.parametrize("objective", ["sequence", "span"])
 def test_a_checkpoint_learns_and_answers(encoded, objective, forks, tmp_path):
     encoding, made = encoded
-    options = {"objective": objective, "max_steps": 250, "batch_size": 32, "evaluations": 5}
+    options = {
+        "objective": objective,
+        "max_steps": 300,
+        "batch_size": 32,
+        "evaluations": 5,
+        "optimizer": "adamw",
+        "learning_rate": 3e-3,
+    }
     job = job_in(tmp_path, made, {**options, "hidden_share_max": 0.6})
     done = forks.run(job.write(tmp_path / "job.json"))
     assert done.status == 0, done.said
