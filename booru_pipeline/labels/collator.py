@@ -4,6 +4,7 @@
 `…Batches` are datasets that make a whole batch at a time out of arrays. Imports torch; import this module lazily.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -128,7 +129,7 @@ class EpochOf(TrainerCallback):
         self._collator.set_epoch(round(state.epoch or 0))
 
 
-class PostBatches(Dataset[Batch]):
+class PostBatches(Dataset[Batch], ABC):
     """Posts of which labels are hidden anew each epoch; `__getitems__` makes a whole batch, no collation is left to do.
 
     A trainer's epoch reaches it through `set_epoch`, which accelerate calls on the dataset.
@@ -151,13 +152,13 @@ class PostBatches(Dataset[Batch]):
     def __getitems__(self, index: Sequence[int]) -> Batch:
         return self.batch(index)
 
+    @abstractmethod
     def batch(self, index: npt.ArrayLike) -> Batch:
         """The batch of the posts at these positions."""
-        raise NotImplementedError
 
+    @abstractmethod
     def lengths(self, index: npt.ArrayLike) -> IntArray:
         """About how long the encoder's input of each of these posts will be, int64 [posts]: what to sort batches by."""
-        raise NotImplementedError
 
     def in_order(self, size: int) -> Iterator[Batch]:
         """All posts in order, `size` at a time."""
