@@ -144,14 +144,14 @@ def _sweep(staging: Path) -> None:
 
 def _publish(draft: Path, final: Path, workspace: Path) -> None:
     for path in [draft, *draft.rglob("*")] if draft.is_dir() else [draft]:
-        _flush(path)
+        flush(path)
     # Two writers of one folder must not change it at once: each would find what the other has just moved.
     with _gate(workspace.parent):
         if final.is_dir():
             # rename(2) does not replace a folder that has files in it, so the former one steps aside first.
             os.replace(final, workspace / "former")
         os.replace(draft, final)
-    _flush(final.parent)
+    flush(final.parent)
 
 
 @contextmanager
@@ -165,7 +165,8 @@ def _gate(staging: Path) -> Iterator[None]:
         os.close(gate)
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Have a file, or the names in a folder, on the disk before going on."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from booru_pipeline.artifact import fingerprint
+from booru_pipeline.closure import closure
 from booru_pipeline.errors import BooruError
 
 ALIASES_FILE: Final = "tag_aliases.json"
@@ -41,14 +42,7 @@ class Relations:
 
     def closure(self, tags: Iterable[str]) -> set[str]:
         """Canonical tags and everything they imply, however indirectly."""
-        closed: set[str] = set()
-        todo = list(tags)
-        while todo:
-            tag = todo.pop()
-            if tag not in closed:
-                closed.add(tag)
-                todo.extend(self.implications.get(tag, ()))
-        return closed
+        return closure(tags, self.implications)
 
     @cached_property
     def aliases_fingerprint(self) -> str:

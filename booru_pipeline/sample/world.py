@@ -9,6 +9,7 @@ from itertools import chain
 from typing import Any
 
 from booru_pipeline.category import Category
+from booru_pipeline.closure import closure
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +75,7 @@ class World:
 
     def closure(self, tags: Iterable[str]) -> set[str]:
         """The tags and everything they imply, however indirectly."""
-        closed: set[str] = set()
-        todo = list(tags)
-        while todo:
-            tag = todo.pop()
-            if tag not in closed:
-                closed.add(tag)
-                todo.extend(self.implications.get(tag, ()))
-        return closed
+        return closure(tags, self.implications)
 
     def chances(self, character: Character) -> dict[str, float]:
         """How probable a tag is on a post of the character, from its traits and what they imply.

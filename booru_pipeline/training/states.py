@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from safetensors import SafetensorError
 
+from booru_pipeline.artifact import flush
 from booru_pipeline.errors import BooruError
 from booru_pipeline.training.processes import Processes
 
@@ -94,11 +95,11 @@ class States:
         progress["files"] = {path.name: path.stat().st_size for path in draft.iterdir()}
         (draft / PROGRESS_FILE).write_text(json.dumps(progress, indent=1) + "\n", encoding="utf-8")
         for path in [*draft.iterdir(), draft]:
-            _flush(path)
+            flush(path)
         final = self.folder / _name(step)
         _remove([final])  # of an earlier attempt that was not whole
         os.replace(draft, final)
-        _flush(self.folder)
+        flush(self.folder)
         _remove(sorted(path for path in self.folder.iterdir() if _STATE.fullmatch(path.name))[: -self._kept])
 
 
@@ -155,14 +156,6 @@ def _lock(folder: Path) -> int:
 def _remove(paths: Iterable[Path]) -> None:
     for path in list(paths):
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _first_line(error: Exception) -> str:
