@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import T5Config, T5ForConditionalGeneration
 
 from booru_pipeline.errors import BooruError
 from booru_pipeline.labels.options import EncodingName
 from booru_pipeline.labels.posts import Posts
 from booru_pipeline.training.objective import ObjectiveName, SequenceObjective, answer_tokens, objective_name
-from booru_pipeline.training.ranking import Question, ranker_for
+from booru_pipeline.training.ranking import PieceRanker, Question, ranker_for
 from booru_pipeline_tests.labels.world import LABELS, make_vocabulary, posts_of, random_posts
 
 CASES = [
@@ -54,7 +55,7 @@ def slowly(model, question, ends, rows, first, label_token):
     total = sum(logits[start + place, token] for place, token in enumerate(label_token))
     if ends:
         total += logits[start + len(label_token), ends].logsumexp(-1)
-    return float(total)
+    return total.item()
 
 
 @pytest.mark.parametrize(("encoding", "objective"), CASES)
@@ -85,6 +86,95 @@ def test_a_batch_changes_nothing(vocabulary, model, encoding, objective):
     together = ranker.log_probabilities(posts)
     alone = np.concatenate([ranker.log_probabilities(posts.take([row])) for row in range(6)])
     np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-4)
+
+
+def pieces_of(model, vocabulary, objective, **sizes):
+    return PieceRanker(model, vocabulary, Question.of(vocabulary, EncodingName.PIECES, objective), **sizes)
+
+
+@pytest.mark.parametrize("objective", [ObjectiveName.SEQUENCE, ObjectiveName.SPAN])
+def test_how_the_tree_is_cut_and_the_posts_are_shared_out_changes_nothing(vocabulary, model, objective):
+    posts = random_posts(7, len(LABELS), most=12)
+    whole = pieces_of(model, vocabulary, objective, nodes_at_once=10_000).log_probabilities(posts)
+    for nodes, memory in ((1, 1), (3, 1 << 20), (16, 1), (64, 1 << 30)):
+        found = pieces_of(model, vocabulary, objective, nodes_at_once=nodes, memory=memory).log_probabilities(posts)
+        np.testing.assert_allclose(found, whole, rtol=1e-4, atol=1e-4)
+
+
+class Largest(TorchDispatchMode):
+    """Watches what torch makes: bytes of the largest tensor that has storage of its own."""
+
+    bytes = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        for part in made if isinstance(made, tuple | list) else [made]:
+            if isinstance(part, torch.Tensor):
+                self.bytes = max(self.bytes, part.untyped_storage().nbytes())
+        return made
+
+
+def test_more_posts_take_no_more_memory_at_a_time(vocabulary, model):
+    weights = max(weight.untyped_storage().nbytes() for weight in model.parameters())
+    budget = 16 * weights
+    ranker = pieces_of(model, vocabulary, ObjectiveName.SEQUENCE, nodes_at_once=32, memory=budget)
+    peaks = []
+    for posts in (40, 400):
+        with Largest() as largest:
+            ranker.log_probabilities(random_posts(posts, len(LABELS), least=12, most=12))
+        peaks.append(largest.bytes)
+    assert weights < peaks[0] <= budget
+    assert peaks[1] <= 1.2 * peaks[0]  # the longest of more contexts is longer
+
+
+@pytest.mark.parametrize("labels", [["solo"], ["1girl", "1girl_1girl", "1girl_1girl_1girl", "girl"]])
+def test_one_label_and_labels_that_begin_others(labels, tmp_path):
+    known = make_vocabulary(tmp_path, labels)
+    torch.manual_seed(0)
+    size = known.first_token_id + len(known)
+    config = T5Config(
+        vocab_size=size, d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2, feed_forward_proj="gated-gelu"
+    )
+    config.decoder_start_token_id = known.special_tokens.pad
+    gated = T5ForConditionalGeneration(config).eval()
+    question = Question.of(known, EncodingName.PIECES, ObjectiveName.SEQUENCE)
+    ends = [known.special_tokens.separator, known.special_tokens.eos]
+    slow = np.array(
+        [
+            slowly(gated, question, ends, [], known.first_token_id, question.encoding.encode([row]))
+            for row in range(len(labels))
+        ]
+    )
+    found = PieceRanker(gated, known, question, nodes_at_once=2).log_probabilities(posts_of([]))[0]
+    np.testing.assert_allclose(found, slow - np.logaddexp.reduce(slow), rtol=1e-4, atol=1e-4)
+
+
+def test_attention_by_another_implementation_gives_the_same(vocabulary, model):
+    posts = random_posts(3, len(LABELS), most=12)
+    ranker = pieces_of(model, vocabulary, ObjectiveName.SEQUENCE)
+    before = model.config._attn_implementation
+    found = {}
+    for name in ("eager", "sdpa"):
+        model.set_attn_implementation(name)
+        found[name] = ranker.log_probabilities(posts)
+    model.set_attn_implementation(before)
+    np.testing.assert_allclose(found["eager"], found["sdpa"], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("encoding", "objective"), CASES)
+def test_a_shortlist_is_ranked_as_the_whole_is(vocabulary, model, encoding, objective):
+    ranker = ranker_for(model, vocabulary, encoding, objective)
+    visible = posts_of([0, 3], [5], [1, 2, 3], [4])
+    asked = posts_of([7, 1, 9, 3], [6], list(range(len(LABELS))), [])
+    whole = ranker.log_probabilities(visible)
+    found = ranker.log_probabilities(visible, asked)
+    expected = [[7, 1, 9], [6], [row for row in range(len(LABELS)) if row not in (1, 2, 3)], []]
+    for some, every, rows in zip(found, whole, expected, strict=True):
+        assert set(np.flatnonzero(np.isfinite(some))) == set(rows)
+        assert not np.isnan(some).any()
+        if rows:
+            among = every[rows] - np.logaddexp.reduce(every[rows])
+            np.testing.assert_allclose(some[rows], among, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("encoding", EncodingName)
