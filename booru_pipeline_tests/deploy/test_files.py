@@ -1,0 +1,92 @@
+"""The files in deploy/ that no engine reads here: by their schema or linter, and against what they must agree with."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from booru_pipeline.definitions import LOCATION
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+
+
+def tool(name, *arguments):
+    done = subprocess.run(
+        [Path(sys.executable).with_name(name), *arguments], cwd=DEPLOY, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def read(name):
+    return yaml.safe_load((DEPLOY / name).read_text())
+
+
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.gpu.yaml"])
+def test_compose_files_follow_the_schema_of_the_compose_specification(name):
+    tool("check-jsonschema", "--builtin-schema", "vendor.compose-spec", name)
+
+
+def test_the_schema_would_find_a_mistake(tmp_path):
+    content = read("compose.yaml")
+    content["services"]["code"]["healthcheck"]["every"] = "15s"
+    (tmp_path / "compose.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(AssertionError, match="every"):
+        tool("check-jsonschema", "--builtin-schema", "vendor.compose-spec", str(tmp_path / "compose.yaml"))
+
+
+def test_the_dockerfile_has_no_fault_that_hadolint_knows():
+    tool("hadolint", "Dockerfile")
+
+
+def test_what_the_dockerfile_copies_is_there_and_not_ignored():
+    ignored = (DEPLOY / "Dockerfile.dockerignore").read_text().split()
+    lines = (DEPLOY / "Dockerfile").read_text().splitlines()
+    copied = [line.split()[1:-1] for line in lines if line.startswith("COPY ") and "--from" not in line]
+    for name in [name for names in copied for name in names if not name.startswith("--")]:
+        assert (ROOT / name).exists(), name
+        assert f"!{name}" in ignored
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert any(".[postgres,kubernetes]" in line for line in lines)
+    assert {"postgres", "kubernetes"} <= set(extras)
+
+
+def test_only_the_storage_differs_from_the_laptops_settings():
+    ours = read("dagster.yaml")
+    assert list(ours.pop("storage")) == ["postgres"]
+    assert ours == yaml.safe_load((ROOT / "dagster.yaml").read_text())
+
+
+def test_every_process_finds_the_one_code_location():
+    (location,) = [entry["grpc_server"] for entry in read("workspace.yaml")["load_from"]]
+    services = read("compose.yaml")["services"]
+    code = services[location["host"]]["command"]
+    assert code[code.index("-p") + 1] == str(location["port"])
+    assert code[code.index("-m") + 1] == location["location_name"] == LOCATION
+    for name in ("webserver", "daemon"):
+        command = services[name]["command"]
+        assert any(volume.endswith(f"/{command[command.index('-w') + 1]}:ro") for volume in services[name]["volumes"])
+    connection = read("dagster.yaml")["storage"]["postgres"]["postgres_db"]
+    needed = {value["env"] for value in connection.values() if isinstance(value, dict)}
+    assert set(services["daemon"]["environment"]) == needed
+    for unit in (DEPLOY / "systemd").glob("*.service"):
+        assert f"-m {LOCATION}" in unit.read_text()
+
+
+def test_the_image_has_its_settings_where_dagster_and_the_shell_look(tmp_path):
+    """A code server in the container and `booru` beside it must use one history."""
+    from booru_pipeline.lake import Lake
+
+    text = (DEPLOY / "Dockerfile").read_text()
+    home = Lake(Path("/srv/booru/home")).dagster_home
+    assert f"DAGSTER_HOME={home}" in text
+    assert f"deploy/dagster.yaml {home}/dagster.yaml" in text
+    mounted = [volume.split(":") for volume in read("compose.yaml")["services"]["code"]["volumes"]]
+    assert ["./dagster.yaml", f"{home}/dagster.yaml", "ro"] in mounted
+    (tmp_path / "dagster.yaml").write_text((DEPLOY / "dagster.yaml").read_text())
+    with pytest.raises(Exception, match="DAGSTER_PG_HOST"):
+        dg.DagsterInstance.from_config(str(tmp_path))
