@@ -23,6 +23,7 @@ class Draw(IntEnum):
     KIND = 4
     TOKEN = 5
     SPANS = 6
+    SHARE_KIND = 7
 
 
 def mix(*parts: Part) -> npt.NDArray[np.uint64]:

@@ -5,12 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from booru_pipeline.labels.chance import Draw, uniform
+from booru_pipeline.labels.options import MaskingOptions
 from booru_pipeline.labels.posts import IntArray, Posts
 
 
 @dataclass(frozen=True)
 class Hiding:
     """How much of a post is hidden: a share drawn evenly from [`least`, `most`], `cap` labels at most (0 = no cap).
+
+    Every second post, by lot, takes one of `shares` instead, if there are any. It matters which: that five labels are
+    seen says that a post has fifty, where 90 % are always hidden, and that it has few, where shares are even.
 
     At least one label is hidden and one stays visible whatever the share, so `most` = 1 makes posts of which a single
     label is seen: what a person asks when they type one tag.
@@ -20,6 +24,18 @@ class Hiding:
     least: float = 0.1
     most: float = 1.0
     cap: int = 0
+    shares: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, options: MaskingOptions, seed: int) -> "Hiding":
+        """What the options say."""
+        return cls(
+            seed,
+            options.hidden_share_min,
+            options.hidden_share_max,
+            options.max_hidden_tokens,
+            tuple(options.hidden_shares),
+        )
 
     def hidden_counts(self, sizes: IntArray, keys: IntArray, epoch: int) -> IntArray:
         """How many of each post's items are hidden, int64 [posts], each in 1..size-1.
@@ -29,7 +45,11 @@ class Hiding:
             keys: int64 [posts], the posts' keys.
             epoch: Another epoch hides another share.
         """
-        share = self.least + (self.most - self.least) * uniform(self.seed, Draw.SHARE, epoch, keys)
+        chance = uniform(self.seed, Draw.SHARE, epoch, keys)
+        share = self.least + (self.most - self.least) * chance
+        if self.shares:
+            chosen = np.array(self.shares)[(chance * len(self.shares)).astype(np.int64)]
+            share = np.where(uniform(self.seed, Draw.SHARE_KIND, epoch, keys) < 0.5, chosen, share)
         visible = np.clip(np.rint((1 - share) * sizes), 1, sizes - 1).astype(np.int64)
         return np.minimum(sizes - visible, self.cap) if self.cap else sizes - visible
 

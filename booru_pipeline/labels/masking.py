@@ -12,7 +12,7 @@ Labels are in random order in both, fresh each epoch: a set has no order, and mo
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
@@ -114,7 +114,7 @@ class Masking:
 
     def _hidden_labels(self, posts: Posts, sizes: IntArray, epoch: int) -> np.ndarray:
         """bool [labels]: the last ones of each post, which is in random order."""
-        hiding = Hiding(self.seed, self.options.hidden_share_min, self.options.hidden_share_max)
+        hiding = replace(Hiding.of(self.options, self.seed), cap=0)  # of tokens, not of labels
         owner = posts.owner
         from_end = posts.offsets[1:][owner] - 1 - np.arange(len(owner))
         hidden = from_end < hiding.hidden_counts(posts.sizes, posts.keys, epoch)[owner]
@@ -127,7 +127,7 @@ class Masking:
     def _hidden_tokens(self, posts: Posts, post: IntArray, epoch: int) -> np.ndarray:
         """bool [tokens]: as many of each post as its share says, anywhere."""
         options = self.options
-        hiding = Hiding(self.seed, options.hidden_share_min, options.hidden_share_max, options.max_hidden_tokens)
+        hiding = Hiding.of(options, self.seed)
         sizes = np.bincount(post, minlength=len(posts))
         starts = np.cumsum(sizes) - sizes
         within = np.arange(len(post)) - starts[post]

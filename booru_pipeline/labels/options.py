@@ -1,7 +1,7 @@
 """What can be set about the vocabulary, the dataset's captions, and what of them is hidden."""
 
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -114,6 +114,11 @@ class MaskingOptions(BaseModel, frozen=True, extra="forbid"):
     hidden_share_min: float = Field(0.1, ge=0, le=1, description="The least share of a post's labels that is hidden.")
     hidden_share_max: float = Field(
         1.0, ge=0, le=1, description="The largest share that is hidden; one label always stays visible."
+    )
+    hidden_shares: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        default=[],
+        description="Shares of which every second post takes one, such as those that the evaluation hides; empty = all "
+        "posts take one between the least and the largest.",
     )
     max_hidden_tokens: int = Field(
         0, ge=0, description="No more tokens than this are hidden; 0 = the share decides. The origin's was 8."

@@ -1,9 +1,12 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from booru_pipeline.labels.collator import SetBatches
 from booru_pipeline.labels.hiding import Hiding
+from booru_pipeline.labels.options import MaskingOptions
 from booru_pipeline.training.sampler import LengthGroupedSampler
 from booru_pipeline_tests.labels.world import posts_of, sets
 
@@ -50,6 +53,24 @@ def test_shares_are_spread_and_a_single_visible_label_occurs():
     visible = sizes - Hiding(0, 0.1, 1.0).hidden_counts(sizes, np.arange(4000), 0)
     assert set(visible.tolist()) == set(range(1, 19))
     assert abs(visible.mean() - 9.0) < 0.3
+
+
+def test_every_second_post_takes_one_of_the_shares_that_are_named():
+    sizes = np.full(8000, 100)
+    even = Hiding(0, 0.0, 1.0).hidden_counts(sizes, np.arange(8000), 0)
+    hidden = Hiding.of(MaskingOptions(hidden_share_min=0, hidden_shares=[0.1, 0.9]), 0).hidden_counts(
+        sizes, np.arange(8000), 0
+    )
+    counts = np.bincount(hidden, minlength=100)
+    assert np.abs(counts[[10, 90]] / 8000 - 0.255).max() < 0.02
+    assert counts[11:90].sum() / 8000 == pytest.approx(0.395, abs=0.02)
+    assert 0.45 < np.mean(hidden == even) < 0.55
+
+
+@pytest.mark.parametrize("share", [0, 1, -0.1])
+def test_a_share_that_hides_nothing_or_all_is_refused(share):
+    with pytest.raises(ValidationError, match="hidden_shares"):
+        MaskingOptions(hidden_shares=[share])
 
 
 def test_every_label_is_as_likely_to_be_hidden_and_order_is_random():
