@@ -1,0 +1,91 @@
+"""What some labels are, by common knowledge, and how well a model that was never told can say it."""
+
+import tomllib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from booru_pipeline.hydration.auc import auc
+
+LEAST: Final = 3  # labels that are and labels that are not, below which a concept is not measured
+
+
+@dataclass(frozen=True)
+class Concepts:
+    """Concepts, and labels that are known to fall under them or not.
+
+    Attributes:
+        words: The word that names each concept.
+        holds: For each label, by concept, whether it holds; a concept that one could argue about is missing.
+    """
+
+    words: Mapping[str, str]
+    holds: Mapping[str, Mapping[str, bool]]
+
+    @property
+    def labels(self) -> list[str]:
+        return list(self.holds)
+
+    def known(self, labels: Collection[str]) -> list[str]:
+        """The listed labels that are among these, in the list's order."""
+        return [label for label in self.holds if label in labels]
+
+
+@dataclass(frozen=True)
+class ConceptResult:
+    """How well one concept is told.
+
+    Attributes:
+        auc: Probability that a label of which it holds gets a higher score than one of which it does not; None if
+            there are fewer than `LEAST` of either.
+        positives: Labels of which it holds.
+        controls: Labels of which it does not.
+    """
+
+    auc: float | None
+    positives: int
+    controls: int
+
+    def to_json(self) -> dict[str, Any]:
+        """For JSON."""
+        return dict(vars(self))
+
+
+@cache
+def load_concepts() -> Concepts:
+    """The list in `concepts.toml`, read once a process."""
+    text = resources.files("booru_pipeline.hydration").joinpath("concepts.toml").read_text(encoding="utf-8")
+    content = tomllib.loads(text)
+    words = content["words"]
+    holds: dict[str, dict[str, bool]] = {}
+    for group in content["groups"].values():
+        told = {concept: concept in group["is"] for concept in words if concept not in group.get("unsure", [])}
+        holds.update(dict.fromkeys(group["labels"], told))
+    return Concepts(words, holds)
+
+
+def tell_apart(concepts: Concepts, labels: list[str], scores: NDArray[np.floating]) -> dict[str, ConceptResult]:
+    """AUC of labels of which a concept holds against those of which it does not.
+
+    Args:
+        concepts: What is known.
+        labels: Labels that were asked, each alone.
+        scores: [labels, concepts], how likely each concept's word is, in the order of `concepts.words`.
+    """
+    results = {}
+    for column, concept in enumerate(concepts.words):
+        asked = [
+            (row, concepts.holds[label][concept])
+            for row, label in enumerate(labels)
+            if concept in concepts.holds[label]
+        ]
+        truth = np.array([held for _, held in asked], dtype=bool)
+        own = scores[[row for row, _ in asked], column]
+        enough = min(truth.sum(), (~truth).sum()) >= LEAST
+        results[concept] = ConceptResult(auc(own, truth) if enough else None, int(truth.sum()), int((~truth).sum()))
+    return results

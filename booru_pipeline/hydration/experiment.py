@@ -1,0 +1,353 @@
+"""The experiment: what is made for the arms, one arm after another, and the report.
+
+An arm that is finished is kept under a key of all that it was made from; a run that was ended goes on with the others.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from transformers import AutoConfig
+
+from booru_pipeline.artifact import Record, fingerprint, read_record, staged
+from booru_pipeline.corpus.relations import Relations
+from booru_pipeline.errors import BooruError
+from booru_pipeline.hydration.arms import Arm, permuted_base, random_base
+from booru_pipeline.hydration.concepts import ConceptResult, load_concepts
+from booru_pipeline.hydration.findings import Cell, Findings, Sizes, conclude
+from booru_pipeline.hydration.held_out import choose_held_out
+from booru_pipeline.hydration.measure import measure
+from booru_pipeline.hydration.measures import Measures
+from booru_pipeline.hydration.options import PROBLEM_FILE, HydrationOptions
+from booru_pipeline.hydration.questions import Questions, pose, ranking_posts
+from booru_pipeline.hydration.report import render
+from booru_pipeline.hydration.subsets import write_subset
+from booru_pipeline.hydration.words import Words, used_pieces, write_words
+from booru_pipeline.labels.dataset import SPLITS, read_summary
+from booru_pipeline.labels.options import CaptionOptions
+from booru_pipeline.labels.posts import IntArray, load_posts
+from booru_pipeline.labels.vocabulary import Vocabulary
+from booru_pipeline.lake import Lake
+from booru_pipeline.presets import TINY, BaseModel, resolve_base_model
+from booru_pipeline.training.finetune import LOG_FILE, idle_cores
+from booru_pipeline.training.job import TrainingJob
+from booru_pipeline.training.options import TrainingOptions
+from booru_pipeline.training.provenance import PROVENANCE_FILE
+
+NAME: Final = "hydration"
+FINDINGS_FILE: Final = "hydration.json"
+REPORT_FILE: Final = "hydration.html"
+
+_CODE_VERSION: Final = "1"  # raise it when an arm's measures would come out otherwise from the same inputs
+# What does not change an arm: which arms there are, how they are summed up, and how fast they are trained.
+_NOT_OF_AN_ARM: Final = {"base_model", "shares", "seeds", "bootstrap_samples", "threads", "keep_checkpoints"}
+_BASE_FILES: Final = ("config.json", "*.safetensors", "tokenizer.json", "spiece.model")
+
+Train = Callable[[Path], None]  # given the file of a job
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One release's experiment.
+
+    Attributes:
+        release: The release's key.
+        dataset: Its tokenized dataset.
+        vocabulary: Its vocabulary.
+        folder: Where results go: `arms/`, `hydration.json`, `hydration.html`.
+        staging: Where arms are written first.
+        options: The same for all arms.
+        relations: What Danbooru derives.
+    """
+
+    release: str
+    dataset: Path
+    vocabulary: Path
+    folder: Path
+    staging: Path
+    options: HydrationOptions
+    relations: Relations
+
+    @classmethod
+    def of(cls, lake: Lake, release: str, options: HydrationOptions, relations: Relations) -> "Experiment":
+        """The experiment on a release of a lake."""
+        return cls(
+            release=release,
+            dataset=lake.tokenized_dataset(release),
+            vocabulary=lake.vocabulary(release),
+            folder=lake.experiment(NAME, release),
+            staging=lake.staging,
+            options=options,
+            relations=relations,
+        )
+
+    @cached_property
+    def base(self) -> BaseModel:
+        """The pre-trained model.
+
+        Raises:
+            BooruError: There is none of that name, or it is not pre-trained.
+        """
+        base = resolve_base_model(self.options.base_model)
+        if base.source is None:
+            raise BooruError(
+                f"the preset {TINY} has no pre-trained weights, so there is no knowledge to look for. Give a "
+                "pre-trained T5 with --base-model (base_model in the launchpad): t5-small, a folder made by "
+                "save_pretrained, or a hub name."
+            )
+        return base
+
+    @property
+    def cells(self) -> list[Cell]:
+        """All trainings, the cheapest first."""
+        shares, seeds = self.options.shares, range(self.options.seeds)
+        return [Cell(arm, share, seed) for share in shares for seed in seeds for arm in Arm]
+
+    def prepare(self) -> list[Cell]:
+        """Check what can be checked before hours of training, and make the labels' texts; gives all trainings.
+
+        Raises:
+            BooruError: The base model, the dataset or the options do not allow the experiment.
+        """
+        for stale in self._work.parent.glob("*"):
+            if stale != self._work:
+                shutil.rmtree(stale, ignore_errors=True)
+        _ = self._questions  # raises if the base model cannot be had, or there is nothing to ask
+        for share in self.options.shares:
+            self._subset(share)
+        return self.cells
+
+    def is_finished(self, cell: Cell) -> bool:
+        """Whether a training need not be made again."""
+        record = read_record(self.arm(cell))
+        return record is not None and record.key == self._key(cell)
+
+    def run(self, cell: Cell, train: Train) -> Measures:
+        """Train and measure one arm, unless that is done.
+
+        Args:
+            cell: Which.
+            train: Runs the training program on the file of a job.
+
+        Raises:
+            BooruError: It could not be trained or measured.
+        """
+        final = self.arm(cell)
+        if self.is_finished(cell):
+            return Measures.read(final)
+        words, subset, source = self._words(cell.arm), self._subset(cell.share), self._start(cell)
+        with staged(final, self.staging) as draft:
+            checkpoint = (draft if self.options.keep_checkpoints else draft.parent) / "checkpoint"
+            job = TrainingJob(
+                dataset=subset,
+                vocabulary=words.training.folder,
+                output=checkpoint,
+                base_name=f"{self.base.name} ({cell.arm})",
+                base_source=source,
+                options=self._training(cell, read_summary(subset).posts["train"]),
+                provenance={"release": self.release, "experiment": NAME, "arm": cell.arm, "share": cell.share},
+                problem=draft.parent / PROBLEM_FILE,
+            )
+            train(job.write(draft.parent / "job.json"))
+            torch.set_num_threads(self.options.threads or idle_cores())
+            measures = measure(checkpoint, source, words, self._questions, load_concepts())
+            draft.mkdir(exist_ok=True)
+            measures.write(draft)
+            for name in (PROVENANCE_FILE, LOG_FILE):
+                shutil.copyfile(checkpoint / name, draft / name)
+            options = {**self.options.model_dump(mode="json"), "arm": cell.arm, "share": cell.share, "seed": cell.seed}
+            Record(NAME, self.release, self._key(cell), self._inputs, options).write(draft)
+        return measures
+
+    def conclude(self) -> Findings:
+        """Compare the arms and write the report; what was made for the arms is removed.
+
+        Raises:
+            BooruError: An arm is missing.
+        """
+        missing = [cell.name for cell in self.cells if not self.is_finished(cell)]
+        if missing:
+            raise BooruError(
+                f"these arms are not finished: {', '.join(missing)}. Run `booru experiment {NAME}` again: it makes "
+                "these and no other."
+            )
+        measured = {cell: Measures.read(self.arm(cell)) for cell in self.cells}
+        questions, words, concepts = self._questions, self._words(Arm.PRETRAINED), load_concepts()
+        learned = words.training.index
+        some = next(iter(measured.values()))
+        sizes = Sizes(
+            learned=words.learned,
+            held_out=words.held_out,
+            test_posts=len(questions.recovery),
+            groups=len(set(questions.groups)),
+            held_out_posts=len(questions.whole),
+            concept_labels=len(concepts.known(learned)),
+            concept_list=len(concepts.labels),
+            concepts={name: _counts(result) for name, result in some.concepts_after.items()},
+        )
+        found = conclude(self.release, self.base.name, self.options, sizes, questions.groups, measured)
+        content = json.dumps(found.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
+        _replace(self.folder / FINDINGS_FILE, content + "\n")
+        _replace(self.report, render(found))
+        shutil.rmtree(self._work.parent, ignore_errors=True)
+        return found
+
+    def arm(self, cell: Cell) -> Path:
+        """Where an arm's measures are."""
+        return self.folder / "arms" / cell.name
+
+    @property
+    def report(self) -> Path:
+        """Where the report is."""
+        return self.folder / REPORT_FILE
+
+    def _key(self, cell: Cell) -> str:
+        return fingerprint(self._common, cell.arm, cell.share, cell.seed)
+
+    @cached_property
+    def _common(self) -> str:
+        """What all arms are made from, but for what makes them arms."""
+        options = self.options.model_dump(mode="json", exclude=_NOT_OF_AN_ARM)
+        return fingerprint(_CODE_VERSION, self._inputs, options)
+
+    @cached_property
+    def _inputs(self) -> dict[str, str]:
+        concepts = load_concepts()
+        return {
+            "dataset": _content_of(self.dataset, Vocabulary.load(self.vocabulary)),
+            "base_model": _content_of_base(str(self.base.source)),
+            "implications": self.relations.implications_fingerprint,
+            "concepts": fingerprint(concepts.words, concepts.holds),
+        }
+
+    @property
+    def _work(self) -> Path:
+        return self.folder / "work" / self._common
+
+    def _made(self, name: str, make: Callable[[Path], object]) -> Path:
+        """A folder of what the arms need; made if it is not there, whole or not at all."""
+        path = self._work / name
+        if not path.is_dir():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft = Path(tempfile.mkdtemp(prefix=".new-", dir=path.parent))
+            make(draft)
+            os.replace(draft, path)
+        return path
+
+    @cached_property
+    def _source(self) -> tuple[IntArray, int]:
+        """Rows of the release's vocabulary, learned labels first, and how many these are."""
+        vocabulary = Vocabulary.load(self.vocabulary)
+        held_out = choose_held_out(
+            vocabulary,
+            ranking_posts(load_posts(self.dataset, "test"), self.options.test_posts),
+            share=self.options.held_out_share,
+            min_positives=self.options.min_positives,
+            keep=set(load_concepts().labels),
+            seed=self.options.seed,
+        )
+        learned = np.setdiff1d(np.arange(len(vocabulary)), held_out)
+        return np.concatenate([learned, np.asarray(held_out, dtype=np.int64)]), len(learned)
+
+    def _words(self, arm: Arm) -> Words:
+        source, learned = self._source
+        is_opaque = arm is Arm.OPAQUE
+
+        def make(folder: Path) -> None:
+            seed = self.options.seed if is_opaque else None
+            concepts = load_concepts().words
+            write_words(Vocabulary.load(self.vocabulary), source, learned, concepts, self.base, folder, seed)
+
+        return Words.read(self._made("vocabulary/opaque" if is_opaque else "vocabulary/text", make), source, learned)
+
+    def _subset(self, share: float) -> Path:
+        captions = CaptionOptions(encoding=self.options.encoding)
+        words = self._words(Arm.PRETRAINED)  # opaque ones have the same rows
+
+        def make(folder: Path) -> None:
+            write_subset(self.dataset, words, captions, share, folder, self.options.seed)
+
+        return self._made(f"datasets/{share:g}", make)
+
+    def _start(self, cell: Cell) -> str:
+        """The arm's base model: the pre-trained one, or a folder with other weights."""
+        source = str(self.base.source)
+        seed = self.options.seed + cell.seed
+        if cell.arm is Arm.RANDOM:
+            return str(self._made(f"starts/random_{seed}", lambda folder: random_base(source, folder, seed)))
+        if cell.arm is Arm.PERMUTED:
+            pieces = used_pieces(self._words(cell.arm))
+            return str(
+                self._made(f"starts/permuted_{seed}", lambda folder: permuted_base(source, folder, pieces, seed))
+            )
+        return source
+
+    @cached_property
+    def _questions(self) -> Questions:
+        words = self._words(Arm.PRETRAINED)
+        return pose(self.dataset, words, self.relations, limit=self.options.test_posts, seed=self.options.seed)
+
+    def _training(self, cell: Cell, posts: int) -> TrainingOptions:
+        options = self.options
+        return TrainingOptions(
+            max_steps=options.steps,
+            epochs=options.epochs,
+            time_limit_s=options.time_limit_s,
+            batch_size=min(options.batch_size, posts),
+            learning_rate=options.learning_rate,
+            warmup_steps=options.warmup_steps,
+            seed=options.seed + cell.seed,
+            threads=options.threads,
+            processes=1,
+            evaluations=1,
+            states_kept=0,
+            wandb_project="",
+        )
+
+
+def _counts(result: ConceptResult) -> tuple[int, int]:
+    return result.positives, result.controls
+
+
+def _replace(path: Path, text: str) -> None:
+    draft = path.with_name(f".{path.name}")
+    draft.write_text(text, encoding="utf-8")
+    os.replace(draft, path)
+
+
+def _content_of(dataset: Path, vocabulary: Vocabulary) -> str:
+    """A hash of the posts and labels themselves, so that it does not matter when or from what they were made."""
+    hashed = hashlib.sha256("\n".join(vocabulary.labels).encode())
+    for split in SPLITS:
+        posts = load_posts(dataset, split)
+        for array in (posts.rows, posts.offsets, posts.keys):
+            hashed.update(np.ascontiguousarray(array).tobytes())
+    return hashed.hexdigest()[:16]
+
+
+def _content_of_base(source: str) -> str:
+    """A hash of a model folder, or a hub name with the revision that is on this machine."""
+    folder = Path(source)
+    if not folder.is_dir():
+        try:
+            config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+        except (OSError, ValueError, ConnectionError) as error:
+            raise BooruError(
+                f"cannot load the base model {source}: {(str(error).splitlines() or [type(error).__name__])[0]} "
+                "Connect once so that it is downloaded, or give a local model folder with --base-model."
+            ) from error
+        return fingerprint(source, getattr(config, "_commit_hash", None))
+    hashed = hashlib.sha256()
+    for path in sorted(path for pattern in _BASE_FILES for path in folder.glob(pattern)):
+        with path.open("rb") as file:
+            hashed.update(f"{path.name}\t{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return hashed.hexdigest()[:16]

@@ -1,0 +1,115 @@
+"""Measuring an arm: hidden labels of test posts, labels it never saw, and what labels are."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+from booru_pipeline.errors import BooruError
+from booru_pipeline.evaluation.metrics import Ranks, hidden_ranks, recall_at
+from booru_pipeline.hydration.concepts import ConceptResult, Concepts, tell_apart
+from booru_pipeline.hydration.held_out import held_out_auc, without
+from booru_pipeline.hydration.measures import Measures
+from booru_pipeline.hydration.questions import Questions
+from booru_pipeline.hydration.text_rows import place_text_rows
+from booru_pipeline.hydration.words import Words
+from booru_pipeline.labels.options import EncodingName
+from booru_pipeline.labels.posts import Posts
+from booru_pipeline.training.calibration import Calibration
+from booru_pipeline.training.model import pretrained_model
+from booru_pipeline.training.predictor import Predictor, read_recipe
+from booru_pipeline.training.provenance import read_provenance
+from booru_pipeline.training.ranking import Ranker, ranker_for
+
+K: Final = 10
+_POSTS_AT_ONCE: Final = 512
+
+
+def measure(
+    checkpoint: Path, source: str, words: Words, questions: Questions, concepts: Concepts, batch_size: int = 256
+) -> Measures:
+    """Measure a trained arm, and the model that it started from.
+
+    Args:
+        checkpoint: What the training program wrote.
+        source: The arm's base model.
+        words: The labels with the arm's texts.
+        questions: What is asked.
+        concepts: What some labels are.
+        batch_size: Contexts at a time.
+    """
+    encoding, objective = read_recipe(checkpoint)
+    tokenizer = AutoTokenizer.from_pretrained(words.training.tokenizer_folder)
+    start = pretrained_model(source, tokenizer, words.everything, dropout=0.0).eval()
+    trained = AutoModelForSeq2SeqLM.from_pretrained(checkpoint, local_files_only=True, use_safetensors=True).eval()
+    place_text_rows(trained, start, words.everything, words.learned)
+
+    def ranker(model: Any) -> Ranker:
+        model = model.to("cuda" if torch.cuda.is_available() else "cpu")
+        return ranker_for(model, words.everything, encoding, objective)
+
+    ranker_before, ranker_after = ranker(start), ranker(trained)
+    after = Predictor(ranker_after, words.everything, Calibration())
+    before = Predictor(ranker_before, words.everything, Calibration())
+    asked = questions.recovery
+    ranks: list[NDArray[np.int64]] = []
+    for first in range(0, len(asked), _POSTS_AT_ONCE):
+        part = slice(first, first + _POSTS_AT_ONCE)
+        scores = after.scores(_contexts(asked.given[part]), batch_size)[:, : words.learned]
+        if np.isnan(scores).any():
+            raise BooruError(
+                f"the model of {checkpoint} gives scores that are not numbers: its training diverged. "
+                "Run the experiment again with a lower learning_rate."
+            )
+        ranks += hidden_ranks(scores, asked.asked[part])
+    training = read_provenance(checkpoint)["training"]
+    return Measures(
+        recall_at_10=recall_at(Ranks.of(asked.posts, asked.asked, ranks), K).tolist(),
+        held_out_auc=_held_out(ranker_after, words, questions.whole, batch_size),
+        concepts_before=_concepts(before, words, concepts, encoding),
+        concepts_after=_concepts(after, words, concepts, encoding),
+        posts=int(training["posts"]),
+        steps=int(training["steps"]),
+        seconds=float(training["seconds"]),
+    )
+
+
+def _held_out(ranker: Ranker, words: Words, posts: Posts, batch_size: int) -> dict[str, float]:
+    """AUC of each held-out label, given all of a post's labels that are learned.
+
+    A label's score is its log-probability less the held-out labels' mean: posts with many labels, or of which the model
+    is sure, have lower probabilities for whatever is not in sight, and would rank by that.
+    """
+    seen = without(posts, words.learned)
+    rows = np.arange(words.learned, words.first_concept)
+    scores = np.empty((len(posts), words.held_out))
+    order = np.argsort(seen.sizes, kind="stable")  # batches of like length have little padding
+    for first in range(0, len(order), batch_size):
+        chosen = order[first : first + batch_size]
+        asked = Posts(np.tile(rows, len(chosen)), np.arange(len(chosen) + 1) * len(rows))
+        found = ranker.log_probabilities(seen.take(chosen), asked)[:, rows].astype(np.float64)
+        scores[chosen] = found - found.mean(axis=1, keepdims=True)
+    labels = words.everything.labels[words.learned : words.first_concept]
+    return dict(zip(labels, held_out_auc(scores, posts, words.learned), strict=True))
+
+
+def _concepts(
+    predictor: Predictor, words: Words, concepts: Concepts, encoding: EncodingName
+) -> dict[str, ConceptResult]:
+    learned = words.everything.labels[: words.learned]
+    labels = concepts.known(set(learned))
+    index = words.everything.index
+    scores = predictor.scores([[index[label]] for label in labels])
+    # Over all learned labels that are asked for, so that no other word's row matters.
+    own = scores[:, words.concept_rows(encoding)].astype(np.float64)
+    told = own - logsumexp(scores[:, : words.learned].astype(np.float64), axis=1, keepdims=True)
+    return tell_apart(concepts, labels, told)
+
+
+def _contexts(posts: Sequence[NDArray[np.int64]]) -> list[list[int]]:
+    return [np.sort(own).tolist() for own in posts]

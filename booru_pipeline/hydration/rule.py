@@ -1,0 +1,120 @@
+"""What the numbers may say, written down before there were any.
+
+The rule asks for two things at once, because either alone can be had without knowledge: a better start may come from
+better-scaled weights, and a held-out label may be told by a word that it shares with others.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from booru_pipeline.evaluation.bootstrap import Interval
+from booru_pipeline.hydration.arms import CONTROLS, Arm
+
+SMALL: Final = 0.1  # the largest share of the train posts that the rule looks at
+RECALL: Final = "recall@10"
+HELD_OUT: Final = "held-out AUC"
+FIGURES: Final = (RECALL, HELD_OUT)
+
+RULE: Final = f"""C4 knowledge helps if, at one share of at most {SMALL:.0%} of the train posts, the pre-trained arm is
+above each of the arms {", ".join(CONTROLS)} in both figures by more than the 95 % interval, with every seed:
+recall@10 of labels that cannot be derived, half of a test post's labels being hidden (paired bootstrap by picture
+group); and the mean AUC with which labels that were held out of training are ranked on test posts (paired bootstrap by
+label). It harms if, at such a share, the pre-trained arm is below each of the three in both, in the same sense. If it
+helps at one share and harms at another the result is mixed. Anything else is no evidence."""
+
+
+class Outcome(StrEnum):
+    """What the numbers support."""
+
+    HELPS = "helps"
+    HARMS = "harms"
+    MIXED = "mixed"
+    NO_EVIDENCE = "no evidence"
+    UNDECIDED = "undecided"
+
+
+TEXTS: Final = {
+    Outcome.HELPS: "C4 knowledge helps: with {shares} of the train posts the pre-trained weights recover more hidden "
+    "labels and rank labels that they never saw better than all three controls do.",
+    Outcome.HARMS: "C4 knowledge harms: with {shares} of the train posts the pre-trained weights recover fewer hidden "
+    "labels and rank labels that they never saw worse than all three controls do.",
+    Outcome.MIXED: "Mixed: C4 knowledge helps with some shares of the train posts and harms with others ({shares}).",
+    Outcome.NO_EVIDENCE: "No evidence that C4 knowledge helps or harms: with no small share of the train posts does "
+    "the pre-trained arm differ from all three controls, in both figures and in one direction, by more than chance.",
+    Outcome.UNDECIDED: f"Undecided: the rule looks at shares of at most {SMALL:.0%} of the train posts, and no such "
+    "share was run with all four arms.",
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The pre-trained arm less a control, with one share.
+
+    Attributes:
+        share: Of the train posts.
+        control: The other arm.
+        figure: One of `FIGURES`.
+        interval: Of the difference, mean over seeds.
+        by_seed: The difference with each seed.
+    """
+
+    share: float
+    control: Arm
+    figure: str
+    interval: Interval
+    by_seed: tuple[float, ...]
+
+    @property
+    def sign(self) -> int:
+        """1 if the pre-trained arm is above by more than the interval and with every seed, -1 if below, else 0."""
+        if self.interval.low > 0 and min(self.by_seed) > 0:
+            return 1
+        if self.interval.high < 0 and max(self.by_seed) < 0:
+            return -1
+        return 0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the numbers support.
+
+    Attributes:
+        outcome: In a word.
+        shares: The shares that decide it.
+    """
+
+    outcome: Outcome
+    shares: tuple[float, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """In a sentence."""
+        return TEXTS[self.outcome].format(shares=" and ".join(f"{100 * share:g} %" for share in self.shares))
+
+
+def decide(comparisons: Sequence[Comparison]) -> Verdict:
+    """Apply the rule.
+
+    Args:
+        comparisons: Of every share, control and figure that there is.
+    """
+    by_share: dict[float, dict[tuple[Arm, str], int]] = {}
+    for item in comparisons:
+        if item.share <= SMALL:
+            by_share.setdefault(item.share, {})[item.control, item.figure] = item.sign
+    whole = {share: signs for share, signs in sorted(by_share.items()) if _is_whole(signs)}
+    if not whole:
+        return Verdict(Outcome.UNDECIDED)
+    above = tuple(share for share, signs in whole.items() if set(signs.values()) == {1})
+    below = tuple(share for share, signs in whole.items() if set(signs.values()) == {-1})
+    if above and below:
+        return Verdict(Outcome.MIXED, (*above, *below))
+    if above or below:
+        return Verdict(Outcome.HELPS if above else Outcome.HARMS, above or below)
+    return Verdict(Outcome.NO_EVIDENCE)
+
+
+def _is_whole(signs: Mapping[tuple[Arm, str], int]) -> bool:
+    return set(signs) == {(control, figure) for control in CONTROLS for figure in FIGURES}

@@ -1,0 +1,8 @@
+import pytest
+
+from .world import World, make_world
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory) -> World:
+    return make_world(tmp_path_factory.mktemp("hydration"))
