@@ -119,6 +119,55 @@ def staged(final: Path, staging: Path) -> Iterator[Path]:
         os.close(lock)
 
 
+def discard(final: Path, staging: Path) -> None:
+    """Remove an artifact. It leaves its name in one step, so that nobody reads half of it.
+
+    Args:
+        final: A file or a folder.
+        staging: A folder on the same file system.
+
+    Raises:
+        BooruError: It cannot be removed.
+    """
+    try:
+        staging.mkdir(parents=True, exist_ok=True)
+        workspace, lock = _open_workspace(staging, f"{final.parent.name}-{final.stem}-")
+        try:
+            with _gate(staging):
+                os.replace(final, workspace / "former")
+        finally:
+            with _gate(staging):
+                shutil.rmtree(workspace, ignore_errors=True)
+            os.close(lock)
+    except OSError as error:
+        raise BooruError(f"cannot remove {final}: {error.strerror}. Make its folder writable.") from error
+
+
+def leftovers(staging: Path) -> list[Path]:
+    """Folders that writers left which are gone."""
+    found = []
+    for workspace in (path for path in staging.iterdir() if path.is_dir()) if staging.is_dir() else ():
+        try:
+            lock = os.open(workspace / _LOCK, os.O_RDONLY)
+        except OSError:  # being made or removed just now, or no folder of ours
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            found.append(workspace)
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(lock)
+    return found
+
+
+def sweep(staging: Path) -> None:
+    """Remove what writers left which are gone."""
+    if staging.is_dir():
+        with _gate(staging):
+            _sweep(staging)
+
+
 def _open_workspace(staging: Path, prefix: str) -> tuple[Path, int]:
     """Make a folder and hold its lock, which the kernel drops with the process: an unheld one marks a dead writer's."""
     with _gate(staging):

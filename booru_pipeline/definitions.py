@@ -17,6 +17,7 @@ from booru_pipeline.defs import (  # noqa: E402  (the filter comes first: decora
     automation,
     checkpoint,
     evaluation_report,
+    hydration,
     releases,
     tag_table,
     tokenized_dataset,
@@ -36,13 +37,20 @@ def build_defs(settings: Settings | None = None, *, resources: Mapping[str, Any]
         settings: Where things are and how they are made; read from the environment and the config file by default.
         resources: Replacements by resource key, such as a Pipes client that starts the training somewhere else.
     """
+    checks = dg.load_asset_checks_from_modules(STAGE_MODULES)
+    check_keys = [key for definition in checks for key in definition.check_keys]
+
+    def read_settings() -> Settings:
+        # Read anew at each tick if nobody gave them, so that a changed setting is noticed.
+        return settings if settings is not None else load_settings()
+
     return dg.Definitions(
         assets=dg.load_assets_from_modules(STAGE_MODULES),
-        asset_checks=dg.load_asset_checks_from_modules(STAGE_MODULES),
-        jobs=automation.JOBS,
-        sensors=automation.SENSORS,
-        schedules=automation.SCHEDULES,
-        resources={**resources_from(settings or load_settings()), **(resources or {})},
+        asset_checks=checks,
+        jobs=[*automation.JOBS, hydration.hydration_experiment],
+        sensors=automation.sensors(read_settings, check_keys),
+        schedules=automation.schedules(read_settings, check_keys),
+        resources={**resources_from(read_settings()), **(resources or {})},
         # A release's stages run one after another anyway; in one process they share its imports.
         executor=dg.in_process_executor,
     )

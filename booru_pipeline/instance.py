@@ -48,7 +48,17 @@ def open_instance(lake: Lake) -> Iterator[dg.DagsterInstance]:
     """The instance, after runs whose shell process died have been marked as failed."""
     prepare_dagster_home(lake)
     with dg.DagsterInstance.get() as instance:
-        _bury_dead_runs(instance)
+        bury_dead_runs(instance)
+        yield instance
+
+
+@contextmanager
+def existing_instance(lake: Lake) -> Iterator[dg.DagsterInstance | None]:
+    """The instance for who only wants to look, or None if nothing ever ran."""
+    if not (lake.dagster_home / "dagster.yaml").is_file():
+        yield None
+        return
+    with dg.DagsterInstance.from_config(str(lake.dagster_home)) as instance:
         yield instance
 
 
@@ -57,18 +67,30 @@ def process_tag() -> dict[str, str]:
     return {_PROCESS_TAG: _process_name(psutil.Process())}
 
 
-def _process_name(process: psutil.Process) -> str:
-    # The start time tells a process from a later one with the same number.
-    return f"{socket.gethostname()}:{process.pid}:{process.create_time():.0f}"
+def tag_process(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Give a run the tag that says that this process executes it."""
+    instance.add_run_tags(run_id, process_tag())
 
 
-def _bury_dead_runs(instance: dg.DagsterInstance) -> None:
+def bury_dead_runs(instance: dg.DagsterInstance) -> list[str]:
+    """Mark runs as failed that a process of this machine executed which is gone, and give their ids.
+
+    Dagster finds out by itself only as long as the code server that started the process lives.
+    """
     unfinished = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
+    buried = []
     for run in instance.get_runs(dg.RunsFilter(statuses=unfinished)):
         name = run.tags.get(_PROCESS_TAG, "")
         host, _, _ = name.partition(":")
         if host == socket.gethostname() and name not in _living(name):
             instance.report_run_failed(run, "the process that executed this run is gone")
+            buried.append(run.run_id)
+    return buried
+
+
+def _process_name(process: psutil.Process) -> str:
+    # The start time tells a process from a later one with the same number.
+    return f"{socket.gethostname()}:{process.pid}:{process.create_time():.0f}"
 
 
 def _living(name: str) -> set[str]:

@@ -2,24 +2,27 @@
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 from dagster import DagsterEventType, EventLogEntry
 
+from booru_pipeline.corpus.relations import Relations
 from booru_pipeline.definitions import LOCATION, build_defs
 from booru_pipeline.defs.automation import REFRESH_RELEASE
+from booru_pipeline.defs.new_releases import checks_of
 from booru_pipeline.defs.releases import RELEASES, arrival, fingerprint_of
-from booru_pipeline.defs.resources import OPTION_RESOURCES, folders_from
+from booru_pipeline.defs.resources import folders_from, run_config
 from booru_pipeline.errors import BooruError
+from booru_pipeline.history import Failure, first_failure
 from booru_pipeline.instance import open_instance, process_tag
 from booru_pipeline.presets import resolve_base_model
 from booru_pipeline.release.find import Release, find_releases
 from booru_pipeline.release.key import check_key, is_hand_tagged, release_order
 from booru_pipeline.settings import Settings
-from booru_pipeline.stages import RAW_RELEASE, Stage, Status, release_status
+from booru_pipeline.stages import Stage, State, Status, release_status
 
 # Stages that read one release only; the others read all earlier releases' shards too.
 _CUMULATIVE_FROM = Stage.VOCABULARY
@@ -108,12 +111,14 @@ def make_plan(settings: Settings, keys: Sequence[str], last: Stage) -> Plan:
     whole = wanted if keys else [key for key in wanted if not is_hand_tagged(key)] or wanted
     cumulative = list(Stage).index(last) >= list(Stage).index(_CUMULATIVE_FROM)
     needed = found.keys[: found.keys.index(wanted[-1]) + 1] if wanted and cumulative else wanted
-    aliases = settings.tag_relations.aliases_fingerprint
+    relations = settings.tag_relations
     plans = []
     for row, key in enumerate(needed):
         if key in releases:
             goal = last if key in whole else min(last, Stage.TRAINING_SHARDS, key=list(Stage).index)
-            plans.append(_plan_release(settings, releases[key], goal, aliases))
+            # What retention removed is made again only for somebody who names the release.
+            anew = {State.RETIRED} if key in wanted and keys else set()
+            plans.append(_plan_release(settings, releases[key], goal, relations, anew))
             continue
         later = [other for other in needed[row + 1 :] if other in wanted]
         if cumulative and later:
@@ -123,11 +128,16 @@ def make_plan(settings: Settings, keys: Sequence[str], last: Stage) -> Plan:
     return Plan(plans, problems)
 
 
-def _plan_release(settings: Settings, release: Release, last: Stage, aliases: str) -> ReleasePlan:
+def _plan_release(
+    settings: Settings, release: Release, last: Stage, relations: Relations, anew: Collection[State]
+) -> ReleasePlan:
     fingerprint = fingerprint_of(folders_from(settings), release)
     stages = list(Stage)[: list(Stage).index(last) + 1]
-    statuses = release_status(settings.lake, release.key, fingerprint, settings, aliases)[: len(stages)]
-    first = next((row for row, status in enumerate(statuses) if not status.is_fresh), len(stages))
+    applied = relations.aliases_fingerprint, relations.implications_fingerprint
+    statuses = release_status(settings.lake, release.key, fingerprint, settings, *applied)[: len(stages)]
+    first = next(
+        (row for row, status in enumerate(statuses) if not status.is_fresh or status.state in anew), len(stages)
+    )
     return ReleasePlan(release, stages[first:], statuses)
 
 
@@ -176,18 +186,13 @@ def _materialize(
 def _job(definitions: dg.Definitions, due: Sequence[Stage]) -> dg.JobDefinition:
     """The refresh job cut down to some stages, each with its checks; loading brings the check of the raw files."""
     assets = {dg.AssetKey(stage.value) for stage in due}
-    checked = assets | {dg.AssetKey(RAW_RELEASE)} if Stage.TAG_TABLE in due else assets
-    checks = {key for key in definitions.resolve_asset_graph().asset_check_keys if key.asset_key in checked}
+    checks = set(checks_of(due, list(definitions.resolve_asset_graph().asset_check_keys)))
     job = definitions.resolve_job_def(REFRESH_RELEASE.name)
     return job.get_subset(asset_selection=assets, asset_check_selection=checks)
 
 
 def _run_config(settings: Settings) -> dict[str, Any]:
-    """The settings as run config, so that the UI shows with what a run was made."""
-    resources = {"base_model": {"config": {"preset": settings.preset}}}
-    for stage, (key, _) in OPTION_RESOURCES.items():
-        resources[key] = {"config": settings.options_model(stage).model_dump(mode="json", exclude_none=True)}
-    return {"resources": resources, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    return {**run_config(settings), "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 class _Listener:
@@ -217,23 +222,11 @@ class _Listener:
             self._progress.checked(
                 self._release, f"{check.asset_key.to_user_string()}: {check.check_name}", check.passed
             )
-            blocks = check.blocking and check.severity == dg.AssetCheckSeverity.ERROR
-            if not check.passed and blocks and self.failure is None:
-                self.failure = check.description or (
-                    f"release {self._release}: check {check.check_name} of {check.asset_key.to_user_string()} failed, "
-                    "so nothing after it was made; its table is in the UI (`booru dev`)."
-                )
-        elif event.event_type == DagsterEventType.STEP_FAILURE and self.failure is None:
-            self.failure = _message(self._release, step, event)
+        if self.failure is None and (failure := first_failure([event])):
+            self.failure = _message(self._release, failure)
 
 
-def _message(release: str, step: str, event: dg.DagsterEvent) -> str:
-    error = event.step_failure_data.error
-    while error and error.cause and error.cls_name != BooruError.__name__:  # its own causes are not for the user
-        error = error.cause
-    if error is None:
-        return f"{step} of release {release} failed; see the run with `booru dev`."
-    text = error.message.strip()
-    if error.cls_name == BooruError.__name__:
-        return text.removeprefix(f"{BooruError.__module__}.{BooruError.__name__}:").strip()
-    return f"{step} of release {release} failed: {text}\nThe whole log is in the UI: `booru dev`."
+def _message(release: str, failure: Failure) -> str:
+    if failure.mendable:
+        return failure.text if release in failure.text else f"release {release}: {failure.text}"
+    return f"{failure.step} of release {release} failed: {failure.text}\nThe whole log is in the UI: `booru dev`."

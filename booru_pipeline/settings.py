@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from booru_pipeline.corpus.relations import Relations, find_relations
@@ -14,6 +14,58 @@ from booru_pipeline.stages import Recipe
 
 CONFIG_FILE: Final = "booru.toml"
 CONFIG_VARIABLE: Final = "BOORU_CONFIG"
+
+
+class AutomationOptions(BaseModel, extra="forbid"):
+    """What is done unasked, and who is told."""
+
+    look_interval_s: int = Field(
+        15, ge=1, description="Seconds between two looks at the raw folder; a release is read after the second."
+    )
+    cron: str = Field(
+        "0 4 * * 1",
+        description="When everything is verified, caught up with and evaluated again, as cron has it: minute, hour, "
+        "day, month, weekday. Empty: never.",
+    )
+    run_timeout_s: int = Field(
+        172_800,
+        ge=0,
+        description="Seconds after which a run that was started unasked is ended; its training can go on later. "
+        "0 = no limit.",
+    )
+    attempts: int = Field(
+        5, ge=1, description="How often a release is tried whose run was killed. A run that failed is not tried again."
+    )
+    webhook: str = Field("", description="URL that is told of each failed run, as JSON. Empty: nobody.")
+
+    @field_validator("cron")
+    @classmethod
+    def _is_cron(cls, value: str) -> str:
+        if value and value != cls.model_fields["cron"].default:
+            from dagster._utils.schedules import is_valid_cron_schedule  # Dagster takes a second to import
+
+            if not is_valid_cron_schedule(value):
+                raise ValueError(f"{value!r} is no cron schedule such as '0 4 * * 1'")
+        return value
+
+    @field_validator("webhook")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError(f"{value!r} is no http or https URL")
+        return value
+
+
+class RetentionOptions(BaseModel, extra="forbid"):
+    """What `booru clean` keeps."""
+
+    checkpoints: int = Field(
+        3, ge=1, description="Newest checkpoints that are kept, with the promoted one and those they went on from."
+    )
+    reports: int = Field(20, ge=1, description="Newest reports that are kept; a kept checkpoint keeps its own.")
+    days: float = Field(
+        14, ge=0, description="Days for which training states and wandb folders are kept that no kept checkpoint needs."
+    )
 
 
 class Settings(Recipe, BaseSettings):
@@ -37,6 +89,9 @@ class Settings(Recipe, BaseSettings):
     skip_ambiguous_aliases: bool = Field(
         False, description="Leave out aliases that stand for two tags or go in a circle, instead of refusing the file."
     )
+
+    automation: AutomationOptions = AutomationOptions()
+    retention: RetentionOptions = RetentionOptions()
 
     @property
     def lake(self) -> Lake:

@@ -44,9 +44,14 @@ class Stage(StrEnum):
 
 RAW_RELEASE: Final = "raw_release"
 ALIASES: Final = "aliases"  # what the training shards are made from besides a tag table
+IMPLICATIONS: Final = "implications"  # what the report is made from besides a checkpoint
 
 # Raise a stage's number when its code gives another artifact from the same input; what was made before is then stale.
-CODE_VERSIONS: Final[Mapping[Stage, str]] = {**dict.fromkeys(Stage, "1"), Stage.TRAINING_SHARDS: "2"}
+CODE_VERSIONS: Final[Mapping[Stage, str]] = {
+    **dict.fromkeys(Stage, "1"),
+    Stage.TRAINING_SHARDS: "2",
+    Stage.EVALUATION_REPORT: "2",
+}
 
 # Options that decide how a stage is watched, and not what it gives: another choice makes nothing stale.
 _WATCHING: Final = {
@@ -105,6 +110,7 @@ def stage_record(
     options: Mapping[str, Any],
     also_read: Mapping[str, str] | None = None,
     aliases: str | None = None,
+    implications: str | None = None,
 ) -> Record:
     """The record of an artifact that is about to be made.
 
@@ -115,10 +121,10 @@ def stage_record(
         options: The stage's options as JSON.
         also_read: Keys of earlier releases' artifacts that it reads too.
         aliases: Fingerprint of the tag aliases, for the training shards; the other stages see canonical tags only.
+        implications: Fingerprint of the tag implications, for the report; the other stages do not read them.
     """
     inputs = {stage.upstream: upstream}
-    if aliases is not None:
-        inputs[ALIASES] = aliases
+    inputs |= {name: key for name, key in ((ALIASES, aliases), (IMPLICATIONS, implications)) if key is not None}
     options = {name: value for name, value in options.items() if name not in _WATCHING}
     return Record(
         stage=stage.value,
@@ -147,27 +153,44 @@ def upstream_key(lake: Lake, stage: Stage, release: str) -> str:
     return record.key
 
 
+class State(StrEnum):
+    """How an artifact stands to what the present inputs and options would give."""
+
+    FRESH = "fresh"
+    STALE = "stale"
+    MISSING = "missing"
+    RETIRED = "retired"
+
+
 @dataclass(frozen=True)
 class Status:
     """Whether a release's artifact is there and up to date.
 
     Attributes:
         stage: Which.
-        state: `fresh`, `stale` or `missing`.
+        state: `fresh`, `stale`, `missing`, or `retired`: it would be fresh, but retention removed it.
         why: What is different, if stale.
+        by_options: Whether other options are all that is different.
     """
 
     stage: Stage
-    state: str
+    state: State
     why: str = ""
+    by_options: bool = False
 
     @property
     def is_fresh(self) -> bool:
-        return self.state == "fresh"
+        """Whether nothing has to be made."""
+        return self.state in (State.FRESH, State.RETIRED)
 
 
-def release_status(lake: Lake, release: str, raw_fingerprint: str, recipe: Recipe, aliases: str) -> list[Status]:
+def release_status(
+    lake: Lake, release: str, raw_fingerprint: str, recipe: Recipe, aliases: str, implications: str
+) -> list[Status]:
     """What of a release is fresh, stale or missing, stage by stage.
+
+    A checkpoint that was trained anew from the base model is fresh where the recipe would have it go on from an earlier
+    one: `retrain` is what people do once in a while to make up for what such a chain forgets.
 
     Args:
         lake: Where the artifacts are.
@@ -175,25 +198,74 @@ def release_status(lake: Lake, release: str, raw_fingerprint: str, recipe: Recip
         raw_fingerprint: What its raw files are.
         recipe: The options of all stages.
         aliases: Fingerprint of the tag aliases.
+        implications: Fingerprint of the tag implications.
     """
     upstream = raw_fingerprint
     statuses: list[Status] = []
     for stage in Stage:
-        applied = aliases if stage is Stage.TRAINING_SHARDS else None
-        expected = stage_record(stage, release, upstream, recipe.options(stage), aliases=applied)
+        expected = _expected(stage, release, upstream, recipe.options(stage), aliases, implications)
         record = read_record(PATHS[stage](lake, release))
-        if record is None:
-            statuses.append(Status(stage, "missing"))
-        elif record.key == expected.key:
-            statuses.append(Status(stage, "fresh"))
-        else:
-            statuses.append(Status(stage, "stale", _difference(record, expected)))
         upstream = expected.key
+        fresh = (expected.key, _retrained(expected).key)
+        if record is not None and record.key in fresh:
+            statuses.append(Status(stage, State.FRESH))
+            upstream = record.key
+        elif statuses and statuses[-1].state is State.RETIRED:
+            statuses.append(Status(stage, State.RETIRED))  # it cannot be made of what is not there
+        elif record is None:
+            retired = read_retired(lake, stage, release) in fresh
+            statuses.append(Status(stage, State.RETIRED if retired else State.MISSING))
+        else:
+            by_options = record.inputs == expected.inputs and record.options != expected.options
+            statuses.append(Status(stage, State.STALE, _difference(record, expected), by_options))
     return statuses
 
 
+def target_keys(
+    release: str, raw_fingerprint: str, recipe: Recipe, aliases: str, implications: str
+) -> dict[Stage, str]:
+    """The keys that a release's artifacts would have if they were all made now: bytes, options, aliases, code."""
+    keys: dict[Stage, str] = {}
+    upstream = raw_fingerprint
+    for stage in Stage:
+        upstream = _expected(stage, release, upstream, recipe.options(stage), aliases, implications).key
+        keys[stage] = upstream
+    return keys
+
+
+def read_retired(lake: Lake, stage: Stage, release: str) -> str | None:
+    """The key of the artifact that retention removed last, or None."""
+    try:
+        return lake.retired(stage.value, release).read_text(encoding="utf-8").strip()
+    except OSError:
+        return None
+
+
+def _expected(
+    stage: Stage, release: str, upstream: str, options: Mapping[str, Any], aliases: str, implications: str
+) -> Record:
+    return stage_record(
+        stage,
+        release,
+        upstream,
+        options,
+        aliases=aliases if stage is Stage.TRAINING_SHARDS else None,
+        implications=implications if stage is Stage.EVALUATION_REPORT else None,
+    )
+
+
+def _retrained(expected: Record) -> Record:
+    """The record of the same checkpoint, trained from the base model."""
+    if expected.stage != Stage.CHECKPOINT:
+        return expected
+    stage = Stage(expected.stage)
+    return stage_record(
+        stage, expected.release, expected.inputs[stage.upstream], {**expected.options, "strategy": "retrain"}
+    )
+
+
 def _difference(record: Record, expected: Record) -> str:
-    words = {RAW_RELEASE: "the raw files", ALIASES: "the aliases"}
+    words = {RAW_RELEASE: "the raw files", ALIASES: "the aliases", IMPLICATIONS: "the implications"}
     changed = [name for name, key in expected.inputs.items() if record.inputs.get(name, key) != key]
     if changed:
         return f"{' and '.join(words.get(name, name) for name in changed)} changed"

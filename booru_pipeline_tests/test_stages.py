@@ -6,22 +6,26 @@ from booru_pipeline.settings import Settings, load_settings
 from booru_pipeline.stages import PATHS, Recipe, Stage, release_status, stage_record, upstream_key
 
 ALIASES = "fingerprint of the aliases"
+IMPLICATIONS = "fingerprint of the implications"
 
 
 def write_all(lake, recipe, fingerprint="raw", aliases=ALIASES):
     """Records of all stages but the first, whose artifact is a DuckDB file, in folders where the artifacts would be."""
     upstream = fingerprint
     for stage in Stage:
-        applied = aliases if stage is Stage.TRAINING_SHARDS else None
-        record = stage_record(stage, "2021a", upstream, recipe.options(stage), aliases=applied)
+        applied = {
+            Stage.TRAINING_SHARDS: {"aliases": aliases},
+            Stage.EVALUATION_REPORT: {"implications": IMPLICATIONS},
+        }.get(stage, {})
+        record = stage_record(stage, "2021a", upstream, recipe.options(stage), **applied)
         path = PATHS[stage](lake, "2021a")
         path.mkdir(parents=True)
         record.write(path)
         upstream = record.key
 
 
-def states(lake, recipe, fingerprint="raw", aliases=ALIASES):
-    return [status.state for status in release_status(lake, "2021a", fingerprint, recipe, aliases)]
+def states(lake, recipe, fingerprint="raw", aliases=ALIASES, implications=IMPLICATIONS):
+    return [status.state for status in release_status(lake, "2021a", fingerprint, recipe, aliases, implications)]
 
 
 def test_nothing_then_all_fresh_then_all_stale_when_the_raw_bytes_change(tmp_path):
@@ -47,7 +51,8 @@ def test_an_option_makes_its_stage_and_the_later_ones_stale(tmp_path, change, fi
     write_all(lake, Recipe())
     row = list(Stage).index(first_stale)
     assert states(lake, Recipe(**change)) == ["fresh"] * row + ["stale"] * (6 - row)
-    whys = [status.why for status in release_status(lake, "2021a", "raw", Recipe(**change), ALIASES) if status.why]
+    statuses = release_status(lake, "2021a", "raw", Recipe(**change), ALIASES, IMPLICATIONS)
+    whys = [status.why for status in statuses if status.why]
     assert "was" in whys[0]
     assert all(why.endswith("changed") for why in whys[1:])
 
@@ -64,14 +69,22 @@ def test_other_aliases_make_the_shards_stale_and_say_so(tmp_path, inputs, why):
     write_all(lake, Recipe())
     assert states(lake, Recipe(), aliases="other") == ["fresh"] + ["stale"] * 5
     raw = inputs.get("tag_table", "raw")
-    statuses = release_status(lake, "2021a", raw, Recipe(), "other")
+    statuses = release_status(lake, "2021a", raw, Recipe(), "other", IMPLICATIONS)
     assert statuses[1].why == why
+
+
+def test_other_implications_make_the_report_stale_and_nothing_else(tmp_path):
+    lake = Lake(tmp_path)
+    write_all(lake, Recipe())
+    assert states(lake, Recipe(), implications="other") == ["fresh"] * 5 + ["stale"]
+    statuses = release_status(lake, "2021a", "raw", Recipe(), ALIASES, "other")
+    assert statuses[-1].why == "the implications changed"
 
 
 def test_shards_from_before_aliases_are_stale_for_the_code_that_made_them(tmp_path):
     lake = Lake(tmp_path)
     write_all(lake, Recipe(), aliases=None)
-    statuses = release_status(lake, "2021a", "raw", Recipe(), ALIASES)
+    statuses = release_status(lake, "2021a", "raw", Recipe(), ALIASES, IMPLICATIONS)
     assert [statuses[1].state, statuses[1].why] == ["stale", "the code that makes it changed"]
 
 

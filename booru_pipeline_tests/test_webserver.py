@@ -16,6 +16,15 @@ from booru_pipeline.run import Progress, make_plan, run_plan
 from booru_pipeline.settings import load_settings
 from booru_pipeline.stages import Stage
 
+QUICK = """
+[checkpoint]
+max_steps = 20
+wandb_project = ""
+[evaluation_report]
+test_posts = 20
+[automation]
+look_interval_s = 2
+"""
 BOORU = Path(sys.executable).with_name("booru")
 GRAPH = """{ assetNodes {
   assetKey { path } groupName description kinds dependencyKeys { path }
@@ -35,10 +44,14 @@ TICKS = """{ workspaceOrError { ... on Workspace { locationEntries { locationOrL
 
 @pytest.fixture(scope="module")
 def ask(raw, tmp_path_factory):
-    """The server on a home where the shell has made both releases' shards."""
+    """The server on a home where the shell has made everything of both releases."""
     home = tmp_path_factory.mktemp("home")
-    settings = load_settings(raw=raw, home=home)
-    run_plan(settings, make_plan(settings, [], Stage.TRAINING_SHARDS), Progress())
+    config = home / "booru.toml"
+    config.write_text(QUICK)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BOORU_CONFIG", str(config))
+        settings = load_settings(raw=raw, home=home)
+    run_plan(settings, make_plan(settings, [], Stage.EVALUATION_REPORT), Progress())
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -46,7 +59,7 @@ def ask(raw, tmp_path_factory):
     server = subprocess.Popen(
         [BOORU, "dev", "--port", str(port)],
         cwd=home,
-        env={**os.environ, "BOORU_RAW": str(raw), "BOORU_HOME": str(home)},
+        env={**os.environ, "BOORU_RAW": str(raw), "BOORU_HOME": str(home), "BOORU_CONFIG": str(config)},
         stdout=log,
         stderr=subprocess.STDOUT,
         start_new_session=True,
@@ -109,13 +122,13 @@ def test_jobs_schedule_and_sensor_are_there_and_the_sensor_asks_for_nothing_twic
     def ticked():
         entries = ask(TICKS)["workspaceOrError"]["locationEntries"]
         (repository,) = entries[0]["locationOrLoadError"]["repositories"]
-        (sensor,) = repository["sensors"]
+        sensor = next(item for item in repository["sensors"] if item["name"] == "new_releases")
         ticks = [tick for tick in sensor["sensorState"]["ticks"] if tick["status"] != "STARTED"]
-        return (repository, sensor, ticks) if ticks else None
+        return (repository, sensor, ticks) if len(ticks) > 1 else None
 
     repository, sensor, ticks = eventually(ticked)
-    assert {"refresh_release", "load_only"} <= {job["name"] for job in repository["jobs"]}
+    assert {"refresh_release", "load_only", "retrain", "evaluate_only"} <= {job["name"] for job in repository["jobs"]}
     assert [schedule["name"] for schedule in repository["schedules"]] == ["weekly_catch_up"]
     assert sensor["sensorState"]["status"] == "RUNNING"
     assert all(tick["runIds"] == [] and tick["error"] is None for tick in ticks)
-    assert "nothing new among 2 releases" in ticks[-1]["skipReason"]
+    assert ticks[0]["skipReason"] == "2 of 2 releases are made and fresh"

@@ -77,6 +77,11 @@ def find_relations(configured: Path | None, raw: Path, *, skip_ambiguous: bool =
     return Relations(world.aliases, implications, "the sample world")
 
 
+def relations_files(configured: Path | None, raw: Path) -> list[Path]:
+    """The files that `find_relations` reads; none if it takes the sample world's own."""
+    return [path for name in (ALIASES_FILE, IMPLICATIONS_FILE) if (path := (configured or raw) / name).is_file()]
+
+
 def load_relations(folder: Path, *, skip_ambiguous: bool = False) -> Relations:
     """Read `tag_aliases.json` and `tag_implications.json`, one JSON object a line, as Danbooru exports them.
 

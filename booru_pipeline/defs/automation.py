@@ -1,82 +1,149 @@
-"""Jobs, the sensor that finds new releases, and the schedule that catches up."""
+"""Jobs by name, and what starts them unasked: the sensor, the schedule, and the sensor of failed runs."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
 
-from booru_pipeline.defs.releases import RELEASES, arrival, fingerprint_of, loaded_fingerprint
-from booru_pipeline.defs.resources import Folders
-from booru_pipeline.release.find import Release, find_releases
+from booru_pipeline.catch_up import decide
+from booru_pipeline.defs.failed_runs import failed_runs_sensor
+from booru_pipeline.defs.new_releases import automatic_tags, checks_of, new_releases_sensor, resting, run_request
+from booru_pipeline.defs.releases import BYTES_CHECK, RELEASES, arrival
+from booru_pipeline.defs.resources import folders_from, run_config
+from booru_pipeline.history import PRIORITY
+from booru_pipeline.instance import bury_dead_runs
+from booru_pipeline.release.find import Found, find_releases
+from booru_pipeline.retention import promoted_release
+from booru_pipeline.settings import Settings
 from booru_pipeline.stages import RAW_RELEASE, Stage
 
-_LOADED = (Stage.TAG_TABLE, Stage.TRAINING_SHARDS)
-_ASSETS = dg.AssetSelection.assets(*[stage.value for stage in Stage])
+_ASSETS: Final = dg.AssetSelection.assets(*[stage.value for stage in Stage])
+_BYTES: Final = dg.AssetCheckKey(dg.AssetKey(RAW_RELEASE), BYTES_CHECK)
+_CHECKS: Final = dg.AssetSelection.all_asset_checks() - dg.AssetSelection.checks(_BYTES)
+_SCHEDULE: Final = "weekly_catch_up"
+
+
+def _job(name: str, stages: Sequence[Stage], description: str, **more: object) -> AssetJob:
+    names = [stage.value for stage in stages]
+    return dg.define_asset_job(
+        name,
+        selection=dg.AssetSelection.assets(*names) | dg.AssetSelection.checks_for_assets(*names),
+        description=description,
+        **more,  # type: ignore[arg-type]
+    )
+
 
 # One run for the whole chain: a blocking check stops only the run that it is in.
 REFRESH_RELEASE = dg.define_asset_job(
     "refresh_release",
-    selection=_ASSETS | dg.AssetSelection.all_asset_checks(),
-    description="Everything of one release: load it, cut shards, count labels, tokenize, fine-tune, evaluate.",
+    selection=_ASSETS | _CHECKS,
+    description="Everything of one release: load it, cut shards, count labels, tokenize, fine-tune, evaluate. Choose "
+    "the release as the partition; the options are those of the settings unless you change them here.",
 )
 LOAD_ONLY = dg.define_asset_job(
     "load_only",
     selection=dg.AssetSelection.assets(Stage.TAG_TABLE.value, Stage.TRAINING_SHARDS.value)
-    | dg.AssetSelection.checks_for_assets(RAW_RELEASE, Stage.TAG_TABLE.value, Stage.TRAINING_SHARDS.value),
+    | (
+        dg.AssetSelection.checks_for_assets(RAW_RELEASE, Stage.TAG_TABLE.value, Stage.TRAINING_SHARDS.value)
+        - dg.AssetSelection.checks(_BYTES)
+    ),
     description="Load one release and cut its shards: seconds, and all that `booru sql` and later releases need.",
 )
-JOBS = [REFRESH_RELEASE, LOAD_ONLY]
-
-
-@dg.sensor(
-    job=REFRESH_RELEASE,
-    minimum_interval_seconds=30,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Looks through the raw folder, adds releases as partitions, and asks for a run of each whose bytes "
-    "are new.",
+RETRAIN = _job(
+    "retrain",
+    [Stage.CHECKPOINT, Stage.EVALUATION_REPORT],
+    "Train one release's model anew, from the base model on this and all earlier releases, and evaluate it, whatever "
+    "`strategy` is set: now and then this makes up for what a chain of checkpoints forgets. Choose the newest release; "
+    "its dataset must be there.",
+    config={"resources": {"training_options": {"config": {"strategy": "retrain"}}}},
 )
-def new_releases(context: dg.SensorEvaluationContext, folders: Folders) -> dg.SensorResult | dg.SkipReason:
-    """Find releases that were never loaded, or were loaded from other bytes."""
-    return _catch_up(context.instance, folders)
-
-
-@dg.schedule(
-    job=REFRESH_RELEASE,
-    cron_schedule="0 4 * * 1",
-    description="Weekly: the same look as the sensor's, for when that is off.",
+EVALUATE_ONLY = _job(
+    "evaluate_only",
+    [Stage.EVALUATION_REPORT],
+    "Evaluate one release's checkpoint again, with other options if you like: minutes, and nothing is trained.",
 )
-def weekly_catch_up(context: dg.ScheduleEvaluationContext, folders: Folders) -> list[dg.RunRequest] | dg.SkipReason:
-    """Ask for a run of each release whose bytes are new."""
-    result = _catch_up(context.instance, folders)
-    return list(result.run_requests or []) if isinstance(result, dg.SensorResult) else result
+CATCH_UP = dg.define_asset_job(
+    "catch_up",
+    selection=_ASSETS | dg.AssetSelection.all_asset_checks(),
+    description="What the weekly schedule asks for, release by release: read the raw files whole and compare them with "
+    "what was loaded, then make what is missing or stale, or evaluate the promoted checkpoint again. Started by hand "
+    "it does all of that to one release.",
+)
+JOBS = [REFRESH_RELEASE, LOAD_ONLY, RETRAIN, EVALUATE_ONLY, CATCH_UP]
 
 
-def _catch_up(instance: dg.DagsterInstance, folders: Folders) -> dg.SensorResult | dg.SkipReason:
-    if not folders.raw_folder.is_dir():
-        return dg.SkipReason(f"there is no folder {folders.raw_folder}")
-    found = find_releases(folders.raw_folder)
-    waiting = "; ".join(item.problem for item in found.incomplete)
-    known = set(instance.get_dynamic_partitions(str(RELEASES.name)))
-    new_keys = [release.key for release in found.releases if release.key not in known]
-    if new_keys:
-        instance.add_dynamic_partitions(str(RELEASES.name), new_keys)
-    due = [
-        release
-        for release in found.releases
-        if loaded_fingerprint(folders, release.key) != fingerprint_of(folders, release)
+def sensors(read_settings: Callable[[], Settings], checks: Sequence[dg.AssetCheckKey]) -> list[dg.SensorDefinition]:
+    """The sensor of new releases and the one of failed runs.
+
+    Args:
+        read_settings: Gives the settings as they are now.
+        checks: All checks of the graph.
+    """
+    interval_s = read_settings().automation.look_interval_s
+    return [
+        new_releases_sensor(read_settings, interval_s, REFRESH_RELEASE, LOAD_ONLY, checks),
+        failed_runs_sensor(read_settings),
     ]
-    if not due:
-        return dg.SkipReason(f"nothing new among {len(found.releases)} releases. {waiting}".strip())
-    return dg.SensorResult(run_requests=[_request(instance, folders, release) for release in due])
 
 
-def _request(instance: dg.DagsterInstance, folders: Folders, release: Release) -> dg.RunRequest:
-    instance.report_runless_asset_event(arrival(folders, release))
-    # The fingerprint is in the key: a corrected file runs again, an unchanged one never does (dagster #7292).
-    return dg.RunRequest(
-        run_key=f"{release.key}:{fingerprint_of(folders, release)}",
-        partition_key=release.key,
-        # A hand-tagged release is an addition to the dated ones; nothing is trained on it alone.
-        asset_selection=[dg.AssetKey(stage.value) for stage in _LOADED] if release.hand_tagged else None,
+def schedules(read_settings: Callable[[], Settings], checks: Sequence[dg.AssetCheckKey]) -> list[dg.ScheduleDefinition]:
+    """The weekly schedule, or none if the settings have no cron for it.
+
+    Args:
+        read_settings: Gives the settings as they are now.
+        checks: All checks of the graph.
+    """
+    cron = read_settings().automation.cron
+    if not cron:
+        return []
+
+    @dg.schedule(
+        name=_SCHEDULE,
+        job=CATCH_UP,
+        cron_schedule=cron,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Reads every raw file whole and compares it with what was loaded, asks once more for whatever is "
+        "missing, stale or failed, and evaluates the promoted checkpoint again. Releases whose chain must wait for an "
+        "earlier one are left to the sensor.",
     )
+    def weekly_catch_up(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+        settings = read_settings()
+        if not settings.raw_folder.is_dir():
+            return dg.SkipReason(f"there is no folder {settings.raw_folder}")
+        instance = context.instance
+        bury_dead_runs(instance)
+        found = find_releases(settings.raw_folder)
+        known = settings.tag_relations
+        relations = known.aliases_fingerprint, known.implications_fingerprint
+        decision = decide(settings, instance, found, resting(found), relations, again=True)
+        for line in decision.waiting:
+            context.log.info(line)
+        asked = {request.release.key: request for request in decision.requests}
+        evaluated = promoted_release(settings.lake)
+        requests = []
+        for key in [*decision.fresh, *asked]:
+            instance.add_dynamic_partitions(str(RELEASES.name), [key])
+            if key in asked:
+                instance.report_runless_asset_event(arrival(folders_from(settings), asked[key].release))
+                requests.append(run_request(asked[key], settings, found, checks, _SCHEDULE, None, more_checks=[_BYTES]))
+            else:
+                stages = [Stage.EVALUATION_REPORT] if key == evaluated else []
+                requests.append(_verification(key, stages, settings, found, checks))
+        return requests or dg.SkipReason(". ".join(decision.waiting) or f"there is no release in {settings.raw_folder}")
+
+    return [weekly_catch_up]
 
 
-SENSORS = [new_releases]
-SCHEDULES = [weekly_catch_up]
+def _verification(
+    key: str, stages: Sequence[Stage], settings: Settings, found: Found, checks: Sequence[dg.AssetCheckKey]
+) -> dg.RunRequest:
+    """A run that reads a fresh release's files again, and perhaps evaluates its checkpoint."""
+    return dg.RunRequest(
+        run_key=f"{key}:verify",
+        partition_key=key,
+        run_config=run_config(settings),
+        asset_selection=[dg.AssetKey(stage.value) for stage in stages],
+        asset_check_keys=[_BYTES, *checks_of(stages, checks)],
+        tags={**automatic_tags(settings, _SCHEDULE), PRIORITY: str(-found.keys.index(key))},
+    )

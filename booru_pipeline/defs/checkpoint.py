@@ -1,6 +1,7 @@
 """The asset `checkpoint` and its check."""
 
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -15,13 +16,15 @@ from booru_pipeline.corpus.shards import read_manifest
 from booru_pipeline.defs.pictures import line_plot
 from booru_pipeline.defs.releases import release_of
 from booru_pipeline.defs.resources import BaseModelChoice, Folders, TrainingResource
-from booru_pipeline.defs.stage import asset_settings, check_settings, record_for, shards_so_far, table_of
+from booru_pipeline.defs.retry import note_interruption
+from booru_pipeline.defs.stage import TRAINING_POOL, asset_settings, check_settings, record_for, shards_so_far, table_of
 from booru_pipeline.errors import BooruError
 from booru_pipeline.labels.gate import read_gate
 from booru_pipeline.release.key import release_order
 from booru_pipeline.revision import code_revision
 from booru_pipeline.stages import Stage
-from booru_pipeline.training.job import TrainingJob
+from booru_pipeline.training.job import INTERRUPTED_PROBLEM, LOCKED_PROBLEM, TrainingJob
+from booru_pipeline.training.launch import PARENT_VARIABLE
 from booru_pipeline.training.options import TrainingOptions
 from booru_pipeline.training.provenance import read_provenance
 
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
 
 @dg.asset(
     **asset_settings(Stage.CHECKPOINT, "model", {"transformers", "pytorch"}),
-    pool="training",
+    pool=TRAINING_POOL,
     description=(
         "A T5 that was fine-tuned on the captions, in a process of its own: a plain transformers folder with "
         "provenance and model card. `AutoModelForSeq2SeqLM.from_pretrained(path)` loads it, `booru suggest` asks it."
@@ -88,8 +91,11 @@ def checkpoint(
         )
         command = [sys.executable, "-m", "booru_pipeline.training.payload", str(job.write(draft.parent / "job.json"))]
         try:
-            pipes.run(context=context, command=command).get_results()
+            pipes.run(context=context, command=command, env={PARENT_VARIABLE: str(os.getpid())}).get_results()
         except Exception as error:  # Dagster does not export the one it raises for an exit status
+            known = problem.read_text(encoding="utf-8") if problem.is_file() else INTERRUPTED_PROBLEM
+            if known.startswith((INTERRUPTED_PROBLEM, LOCKED_PROBLEM)):
+                note_interruption(context, "the training")  # the next run goes on where this one was
             raise BooruError(_what_happened(problem, str(error), key)) from error
         record.write(draft)
     shutil.rmtree(states, ignore_errors=True)

@@ -11,6 +11,8 @@ from booru_pipeline.release.header import read_header
 from booru_pipeline.stages import RAW_RELEASE
 from booru_pipeline.tag_table.load import FILES_COLUMNS, TAGS_COLUMNS
 
+BYTES_CHECK = "bytes_are_what_was_loaded"
+
 RELEASES = dg.DynamicPartitionsDefinition(name="release")
 
 
@@ -61,6 +63,37 @@ def release_is_whole(context: dg.AssetCheckExecutionContext, folders: Folders) -
             "tags": dg.MetadataValue.path(str(release.tags)),
             "bytes": sum(path.stat().st_size for path in release.paths),
             **headers,
+        },
+    )
+
+
+@dg.asset_check(
+    asset=RAW_RELEASE,
+    name=BYTES_CHECK,
+    partitions_def=RELEASES,
+    blocking=False,
+    description="Reads the files whole and compares them with what the tag table was made from, so that a disk that "
+    "changes bytes silently is noticed. Run by the weekly schedule; if it fails, the release is made again.",
+)
+def bytes_are_what_was_loaded(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
+    """Hash the files anew."""
+    key = release_of(context)
+    try:
+        release = find_release(folders.raw_folder, key)
+    except BooruError as error:
+        return dg.AssetCheckResult(passed=False, severity=dg.AssetCheckSeverity.WARN, description=str(error))
+    found = release_fingerprint(release, folders.lake.raw_fingerprints, reread=True)
+    loaded = loaded_fingerprint(folders, key)
+    return dg.AssetCheckResult(
+        passed=loaded in (None, found),
+        severity=dg.AssetCheckSeverity.WARN,
+        description=None
+        if loaded in (None, found)
+        else f"release {key} has other bytes than those that its tag table was made from.",
+        metadata={
+            "fingerprint": found,
+            "of the tag table": loaded or "there is none",
+            "bytes": sum(path.stat().st_size for path in release.paths),
         },
     )
 

@@ -1,6 +1,7 @@
 """Typed settings of the graph, shown and changeable in the UI's launchpad."""
 
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -8,6 +9,7 @@ from pydantic import Field
 from booru_pipeline.corpus.options import ShardOptions
 from booru_pipeline.corpus.relations import Relations, find_relations
 from booru_pipeline.evaluation.options import EvaluationOptions
+from booru_pipeline.instance import tag_process
 from booru_pipeline.labels.options import DatasetOptions, VocabularyOptions
 from booru_pipeline.lake import Lake
 from booru_pipeline.presets import TINY, BaseModel, resolve_base_model
@@ -24,6 +26,11 @@ class Folders(dg.ConfigurableResource):
     home: str = Field(description="The folder of artifacts and of Dagster's history.")
     relations: str = Field("", description=Settings.model_fields["relations"].description)
     skip_ambiguous_aliases: bool = Field(False, description=Settings.model_fields["skip_ambiguous_aliases"].description)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Note which process executes the run: when it is gone, the run is too, and somebody must say so."""
+        if context.run is not None and context.instance is not None:
+            tag_process(context.instance, context.run.run_id)
 
     @property
     def raw_folder(self) -> Path:
@@ -93,6 +100,14 @@ def folders_from(settings: Settings) -> Folders:
         relations=str(settings.relations_folder or ""),
         skip_ambiguous_aliases=settings.skip_ambiguous_aliases,
     )
+
+
+def run_config(settings: Settings) -> dict[str, Any]:
+    """The options as run config, so that a run is made with them whatever it finds set, and the UI shows them."""
+    resources: dict[str, Any] = {"base_model": {"config": {"preset": settings.preset}}}
+    for stage, (key, _) in OPTION_RESOURCES.items():
+        resources[key] = {"config": settings.options_model(stage).model_dump(mode="json", exclude_none=True)}
+    return {"resources": resources}
 
 
 def resources_from(settings: Settings) -> dict[str, object]:

@@ -15,6 +15,7 @@ from booru_pipeline.release.find import find_releases
 from booru_pipeline.stages import CODE_VERSIONS, Stage, stage_record, upstream_key
 
 OWNERS = ["team:booru-pipeline"]
+TRAINING_POOL = "training"  # one at a time, see dagster.yaml
 
 
 def asset_settings(stage: Stage, group: str, kinds: set[str]) -> dict[str, Any]:
@@ -42,11 +43,13 @@ def record_for(
     options: BaseModel,
     also_read: Mapping[str, str] | None = None,
     aliases: str | None = None,
+    implications: str | None = None,
     **extra: Any,
 ) -> Record:
     """The record of an artifact made from the stage above it."""
     upstream = upstream_key(folders.lake, stage, release)
-    return stage_record(stage, release, upstream, {**extra, **options.model_dump(mode="json")}, also_read, aliases)
+    chosen = {**extra, **options.model_dump(mode="json")}
+    return stage_record(stage, release, upstream, chosen, also_read, aliases, implications)
 
 
 def shards_so_far(folders: Folders, release: str) -> dict[str, Path]:
@@ -59,6 +62,13 @@ def shards_so_far(folders: Folders, release: str) -> dict[str, Path]:
     known = find_releases(folders.raw_folder).keys if folders.raw_folder.is_dir() else []
     with_shards = lake.releases_with(lake.training_shards)
     return {key: lake.training_shards(key) for key in [*earlier_releases(release, known, with_shards), release]}
+
+
+def shards_there(folders: Folders, release: str) -> dict[str, Path]:
+    """Training shards of this release and of those earlier ones that have some, by release, in release order."""
+    lake = folders.lake
+    with_shards = lake.releases_with(lake.training_shards)
+    return {key: lake.training_shards(key) for key in [*earlier_releases(release, [], with_shards), release]}
 
 
 def earlier_keys(shards: Mapping[str, Path], release: str) -> dict[str, str]:

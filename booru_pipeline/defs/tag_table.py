@@ -6,6 +6,7 @@ import dagster as dg
 
 from booru_pipeline.defs.releases import fingerprint_of, release_of
 from booru_pipeline.defs.resources import Folders, TagTableResource
+from booru_pipeline.defs.retry import retry_io
 from booru_pipeline.defs.stage import asset_settings, check_settings, table_of
 from booru_pipeline.release.find import find_release
 from booru_pipeline.stages import Stage, stage_record
@@ -32,6 +33,7 @@ _COLUMNS = dg.TableSchema(
         "`booru sql` or `duckdb -readonly`."
     ),
 )
+@retry_io
 def tag_table(
     context: dg.AssetExecutionContext, folders: Folders, tag_table_options: TagTableResource
 ) -> dg.MaterializeResult:

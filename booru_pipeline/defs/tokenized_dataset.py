@@ -7,6 +7,7 @@ import dagster as dg
 from booru_pipeline.category import Category
 from booru_pipeline.defs.releases import release_of
 from booru_pipeline.defs.resources import DatasetResource, Folders, VocabularyResource
+from booru_pipeline.defs.retry import retry_io
 from booru_pipeline.defs.stage import asset_settings, check_settings, earlier_keys, record_for, shards_so_far, table_of
 from booru_pipeline.errors import BooruError
 from booru_pipeline.labels.gate import read_gate
@@ -42,6 +43,7 @@ _SHOWN_POSTS = 3
         "`booru_pipeline.labels.collator.CaptionCollator` makes batches of it, `booru inspect` shows a post's way."
     ),
 )
+@retry_io
 def tokenized_dataset(
     context: dg.AssetExecutionContext,
     folders: Folders,

@@ -5,7 +5,8 @@ import dagster as dg
 from booru_pipeline.corpus.shards import build_shards, count_lost, count_straddling
 from booru_pipeline.defs.releases import release_of
 from booru_pipeline.defs.resources import Folders, ShardsResource
-from booru_pipeline.defs.stage import asset_settings, check_settings, record_for, shards_so_far, table_of
+from booru_pipeline.defs.retry import retry_io
+from booru_pipeline.defs.stage import asset_settings, check_settings, record_for, shards_there, table_of
 from booru_pipeline.stages import Stage
 
 _COLUMNS = dg.TableSchema(
@@ -29,6 +30,7 @@ _COLUMNS = dg.TableSchema(
         "from train to test. Open it with any Parquet reader; `manifest.json` has counts and a content hash."
     ),
 )
+@retry_io
 def training_shards(
     context: dg.AssetExecutionContext, folders: Folders, shard_options: ShardsResource
 ) -> dg.MaterializeResult:
@@ -77,11 +79,12 @@ def nothing_is_lost(context: dg.AssetCheckExecutionContext, folders: Folders) ->
 
 @dg.asset_check(
     **check_settings(Stage.TRAINING_SHARDS, blocking=True),
-    description="No picture of this and the earlier releases is on two sides of the split.",
+    description="No picture of this and the earlier releases is on two sides of the split. Releases are loaded in any "
+    "order: it looks at those that are there.",
 )
 def no_picture_on_two_sides(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
     """Count pictures on more than one side."""
-    shards = shards_so_far(folders, release_of(context))
+    shards = shards_there(folders, release_of(context))
     pictures = count_straddling(*shards.values())
     return dg.AssetCheckResult(
         passed=pictures == 0, metadata={"pictures on two sides": pictures, "releases": ", ".join(shards)}

@@ -7,6 +7,7 @@ import dagster as dg
 from booru_pipeline.category import Category
 from booru_pipeline.defs.releases import release_of
 from booru_pipeline.defs.resources import BaseModelChoice, Folders, VocabularyResource
+from booru_pipeline.defs.retry import retry_io
 from booru_pipeline.defs.stage import asset_settings, check_settings, earlier_keys, record_for, shards_so_far, table_of
 from booru_pipeline.labels.vocabulary import Vocabulary, build_vocabulary
 from booru_pipeline.stages import Stage
@@ -31,6 +32,7 @@ _COLUMNS = dg.TableSchema(
         "pieces and a token of its own. `labels.parquet` is the table, `tokenizer/` a Hugging Face tokenizer."
     ),
 )
+@retry_io
 def vocabulary(
     context: dg.AssetExecutionContext,
     folders: Folders,

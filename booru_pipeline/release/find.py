@@ -14,7 +14,8 @@ from booru_pipeline.release.key import check_key, is_hand_tagged, parse_dated_ke
 _FILE: Final = re.compile(r"V(?P<key>\w+?)_(?P<table>files|tags)\.tsv(?P<gzip>\.gz)?", re.IGNORECASE)
 _FOLDER: Final = re.compile(r"Safebooru (?P<key>.+)", re.IGNORECASE)
 _SCRIPT: Final = re.compile(r"(?P<name>[^.].*)\.sql", re.IGNORECASE)
-_UNFINISHED: Final = (".!qb", ".part", ".crdownload")
+# Of qBittorrent, uTorrent, Firefox and curl, Chrome, Opera, aria2, WinSCP.
+_UNFINISHED: Final = (".!qb", ".!ut", ".part", ".crdownload", ".opdownload", ".aria2", ".filepart")
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,9 @@ def find_releases(raw: Path) -> Found:
                 _see_table(seen, here / name, match)
             elif match := _SCRIPT.match(name):
                 _see_script(seen, here / name, match, _script_key(here, names, match["name"], top=here == raw))
+            elif name.lower().endswith(_UNFINISHED):
+                # Browsers name a download as they please until it is there.
+                seen.nameless[here] = here / name
     releases: list[Release] = []
     for key in sorted({*seen.tables, *seen.scripts, *seen.unfinished, *seen.folders}, key=release_order):
         if problem := _problem(seen, key):
@@ -131,11 +135,12 @@ _RENAME: Final = "Name the folder `Safebooru 2021a` and its files V2021A_files.t
 
 @dataclass
 class _Seen:
-    """What was come across, by key."""
+    """What was come across, by key; unfinished downloads without a key by folder."""
 
     tables: dict[str, dict[str, list[Path]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
     scripts: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
     unfinished: dict[str, Path] = field(default_factory=dict)
+    nameless: dict[Path, Path] = field(default_factory=dict)
     folders: dict[str, Path] = field(default_factory=dict)
     bad: list[Incomplete] = field(default_factory=list)
 
@@ -173,8 +178,8 @@ def _script_key(folder: Path, names: Sequence[str], name: str, *, top: bool) -> 
 
 
 def _problem(seen: _Seen, key: str) -> str | None:
-    if key in seen.unfinished:
-        return f"release {key} is still being downloaded: {seen.unfinished[key]}. Wait for it, or remove that file."
+    if unfinished := seen.unfinished.get(key) or _beside(seen, key):
+        return f"release {key} is still being downloaded: {unfinished}. Wait for it, or remove that file."
     if is_hand_tagged(key):
         scripts = seen.scripts[key]
         several = len(scripts) > 1
@@ -189,6 +194,13 @@ def _problem(seen: _Seen, key: str) -> str | None:
             stem = f"V{key.upper()}"
             return f"release {key} is not whole: {stem}_{table}.tsv (or .tsv.gz) is missing in {where}. Add the file."
     return None
+
+
+def _beside(seen: _Seen, key: str) -> Path | None:
+    """An unfinished download in a folder of the release that does not say what it is going to be."""
+    paths = [*seen.scripts.get(key, []), *(path for paths in seen.tables.get(key, {}).values() for path in paths)]
+    folders = {path.parent for path in paths} | ({seen.folders[key]} if key in seen.folders else set())
+    return next((seen.nameless[folder] for folder in sorted(folders) if folder in seen.nameless), None)
 
 
 def _refuse(error: OSError) -> None:

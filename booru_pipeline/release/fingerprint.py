@@ -4,36 +4,54 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from booru_pipeline.artifact import fingerprint
 from booru_pipeline.release.find import Release
 
 
-def release_fingerprint(release: Release, cache: Path) -> str:
+def release_fingerprint(release: Release, cache: Path, *, reread: bool = False) -> str:
     """A hash of the files' names and contents (16 hex digits).
 
     Args:
         release: A complete release.
         cache: A JSON file of hashes by path, size, times and inode. A file is read only if one of these changed; the
             change time is among them, which no program can set back.
+        reread: Read the files all the same: a disk can change bytes without a change of times.
     """
-    known = _read_cache(cache)
+    known = {} if reread else _read_cache(cache)
     hashes: dict[str, str] = {}
     fresh: dict[str, list[object]] = {}
     for path in release.paths:
-        stat = path.stat()
-        marks = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
-        entry = known.get(str(path.resolve()))
-        if entry and entry[:-1] == marks:
-            hashes[path.name] = str(entry[-1])
+        marks = marks_of(path)
+        known_hash = _known_hash(known, path, marks)
+        if known_hash is not None:
+            hashes[path.name] = known_hash
         else:
             with path.open("rb") as file:
                 hashes[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
             fresh[str(path.resolve())] = [*marks, hashes[path.name]]
     if fresh:
-        _write_cache(cache, {**known, **fresh})
+        _write_cache(cache, {**_read_cache(cache), **fresh})
     return fingerprint(release.key, hashes)
+
+
+def is_known(release: Release, cache: Path) -> bool:
+    """Whether the fingerprint can be given without reading the files."""
+    known = _read_cache(cache)
+    return all(_known_hash(known, path, marks_of(path)) is not None for path in release.paths)
+
+
+def marks_of(path: Path) -> list[int]:
+    """What changes when a file does: size in bytes, time of the last write and of the last change, inode."""
+    stat = path.stat()
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+
+
+def _known_hash(known: Mapping[str, list[object]], path: Path, marks: list[int]) -> str | None:
+    entry = known.get(str(path.resolve()))
+    return str(entry[-1]) if entry and entry[:-1] == marks else None
 
 
 def _read_cache(cache: Path) -> dict[str, list[object]]:

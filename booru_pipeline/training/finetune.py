@@ -29,7 +29,7 @@ from booru_pipeline.labels.posts import Posts, load_posts, releases_of
 from booru_pipeline.labels.vocabulary import LABELS_FILE, Vocabulary
 from booru_pipeline.training.base import check_base
 from booru_pipeline.training.interruption import Interruption
-from booru_pipeline.training.job import TrainingJob
+from booru_pipeline.training.job import INTERRUPTED_PROBLEM, TrainingJob
 from booru_pipeline.training.launch import end_with_parent
 from booru_pipeline.training.limits import disk_named, memory_named
 from booru_pipeline.training.model import pretrained_model, quiet_transformers, tiny_model
@@ -129,7 +129,7 @@ def run(job: TrainingJob, log: logging.Logger, processes: Processes, interruptio
     batches = batches_of(posts, job.options.seed)
     validation = Validation(
         held_out,
-        _hiding(job.options, _VALIDATION_SEED),
+        Hiding.of(job.options, _VALIDATION_SEED),
         ranker_for(model, vocabulary, captions.encoding_name, name),
         lambda some: batches_of(some, _VALIDATION_SEED),
     )
@@ -235,8 +235,8 @@ def _interrupted(job: TrainingJob | None) -> str:
     """What to say of a signal that came before or after the steps."""
     state = newest_state(job.states, job.key) if job and job.states else None
     if state is None:
-        return "interrupted before there was a training state; the next materialization begins anew."
-    return f"interrupted; the next materialization goes on from step {step_of(state)}."
+        return f"{INTERRUPTED_PROBLEM} before there was a training state; the next materialization begins anew."
+    return f"{INTERRUPTED_PROBLEM}; the next materialization goes on from step {step_of(state)}."
 
 
 def _tell(job: TrainingJob | None, problem: str) -> None:
@@ -263,10 +263,6 @@ def _objective(name: ObjectiveName, encoding: EncodingName, model: Any, vocabula
     return SequenceObjective(model, answer_tokens(encoding, first, labels, vocabulary.special_tokens))
 
 
-def _hiding(options: TrainingOptions, seed: int) -> Hiding:
-    return Hiding(seed, options.hidden_share_min, options.hidden_share_max, options.max_hidden_tokens)
-
-
 def _batches(
     name: ObjectiveName, options: TrainingOptions, captions: CaptionOptions, vocabulary: Vocabulary
 ) -> Callable[[Posts, int], PostBatches]:
@@ -278,7 +274,7 @@ def _batches(
         if name is ObjectiveName.SET:
             return SetBatches(
                 posts,
-                _hiding(options, seed),
+                Hiding.of(options, seed),
                 first_token_id=vocabulary.first_token_id,
                 eos_token_id=special.eos,
                 pad_token_id=special.pad,

@@ -1,12 +1,15 @@
 """One training job: everything that the payload needs, as a JSON file, so that it can run anywhere."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, Field, ValidationError
 
 from booru_pipeline.errors import BooruError
 from booru_pipeline.training.options import TrainingOptions
+
+INTERRUPTED_PROBLEM: Final = "interrupted"  # what the problem of a job begins with that somebody ended
+LOCKED_PROBLEM: Final = "another process is training this release now"  # or if somebody else is at it
 
 
 class TrainingJob(BaseModel, frozen=True):

@@ -14,7 +14,7 @@ from booru_pipeline.errors import BooruError
 from booru_pipeline.training.job import TrainingJob
 
 _ORPHAN_CHECK_S: Final = 0.5
-_PARENT_VARIABLE: Final = "BOORU_TRAINING_PARENT"
+PARENT_VARIABLE: Final = "BOORU_TRAINING_PARENT"  # who started it may be gone before it can look
 _SHUTDOWN_S: Final = 120  # to write a state; torchrun's own limit is 30 s
 
 
@@ -38,7 +38,7 @@ def is_launched() -> bool:
 
 def launch(count: int, module: str, arguments: Sequence[str]) -> NoReturn:
     """Become torchrun with that many processes of a module. The process id stays, and so whoever waits or signals."""
-    os.environ[_PARENT_VARIABLE] = str(os.getppid())
+    os.environ.setdefault(PARENT_VARIABLE, str(os.getppid()))
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # torchrun's own choice, without its notice; the payload sets another
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
     os.execv(sys.executable, [*torchrun, f"--shutdown-timeout={_SHUTDOWN_S}", "-m", module, *arguments])
@@ -46,7 +46,7 @@ def launch(count: int, module: str, arguments: Sequence[str]) -> NoReturn:
 
 def end_with_parent() -> None:
     """End this process when the one that started it, or the training, is gone: none may train on unseen."""
-    parents = {os.getppid(), int(os.environ.get(_PARENT_VARIABLE, os.getppid()))}
+    parents = {os.getppid(), int(os.environ.get(PARENT_VARIABLE, os.getppid()))}
 
     def watch() -> None:
         try:

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 
 from booru_pipeline.artifact import flush
 from booru_pipeline.errors import BooruError
+from booru_pipeline.training.job import LOCKED_PROBLEM
 from booru_pipeline.training.processes import Processes
 
 PROGRESS_FILE: Final = "progress.json"
@@ -110,6 +111,21 @@ def newest_state(folder: Path, key: str) -> Path | None:
     return next((path for path in states if _STATE.fullmatch(path.name) and _is_whole(path)), None)
 
 
+def is_training(folder: Path) -> bool:
+    """Whether a process is training into the folder of a release now."""
+    try:
+        lock = os.open(folder / _LOCK, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+
+
 def step_of(state: Path) -> int:
     """Optimizer steps that were done when the state was written."""
     match = _STATE.fullmatch(state.name)
@@ -147,9 +163,7 @@ def _lock(folder: Path) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(lock)
-        raise BooruError(
-            f"another process is training this release now (it holds {folder / _LOCK}). Wait for it or end it."
-        ) from None
+        raise BooruError(f"{LOCKED_PROBLEM} (it holds {folder / _LOCK}). Wait for it or end it.") from None
     return lock
 
 

@@ -3,7 +3,7 @@
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -108,6 +108,16 @@ class Wandb:
         if self._run is not None:
             try:
                 self._run.log(dict(values), step=step)
+            except Exception as error:
+                self._give_up("record", error)
+
+    def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Record a table of figures that belong to no step."""
+        if self._run is not None:
+            try:
+                import wandb
+
+                self._run.log({name: wandb.Table(columns=list(columns), data=[list(row) for row in rows])})
             except Exception as error:
                 self._give_up("record", error)
 

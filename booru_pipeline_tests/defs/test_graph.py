@@ -3,14 +3,17 @@
 import json
 import time
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import dagster as dg
 import pytest
 
 from booru_pipeline.artifact import read_record
 from booru_pipeline.definitions import LOCATION, build_defs
+from booru_pipeline.evaluation.baselines.names import BASELINES
 from booru_pipeline.instance import open_instance
 from booru_pipeline.lake import Lake
+from booru_pipeline.promoted import read_promoted
 from booru_pipeline.run import Progress, make_plan, run_plan
 from booru_pipeline.settings import load_settings
 from booru_pipeline.stages import PATHS, Stage
@@ -63,18 +66,21 @@ def test_every_stage_of_every_release_is_made_in_order(first_run, settings):
         name = stage.upstream
         above = read_record(PATHS[Stage(name)](settings.lake, key)).key if name in list(Stage) else None
         assert above is None or record.inputs[name] == above
-        assert set(record.inputs) - {name} == ({"aliases"} if stage is Stage.TRAINING_SHARDS else set())
+        also = {Stage.TRAINING_SHARDS: {"aliases"}, Stage.EVALUATION_REPORT: {"implications"}}
+        assert set(record.inputs) - {name} == also.get(stage, set())
     assert not [path for path in settings.lake.staging.iterdir() if path.is_dir()]
 
 
 def test_every_check_ran_and_the_blocking_ones_passed(first_run, settings):
     graph = build_defs(settings).resolve_asset_graph()
     ran = {check for _, check in first_run.checks}
-    assert ran == {f"{key.asset_key.to_user_string()}: {key.name}" for key in graph.asset_check_keys}
+    by_schedule = "raw_release: bytes_are_what_was_loaded"
+    assert ran == {f"{key.asset_key.to_user_string()}: {key.name}" for key in graph.asset_check_keys} - {by_schedule}
     warnings = {
         "vocabulary: labels_occur_in_train",
         "checkpoint: has_left_the_unigram_plateau",
         "evaluation_report: beats_the_baselines",
+        "evaluation_report: does_not_lose",
     }
     assert [check for (_, check), passed in first_run.checks.items() if not passed and check not in warnings] == []
     assert {key.to_user_string() for key in {check.asset_key for check in graph.asset_check_keys}} == {
@@ -99,6 +105,10 @@ def test_the_ui_can_show_what_was_made(first_run, settings, instance):
             if stage is Stage.EVALUATION_REPORT:
                 assert "recall@10" in materialization.metadata["summary"].md_str
                 assert materialization.metadata["recall"].md_str.startswith("![")
+                assert Path(unquote(urlsplit(materialization.metadata["report in the browser"].url).path)).is_file()
+                methods = [row.data["method"] for row in materialization.metadata["methods"].records]
+                assert methods == ["model", *BASELINES] * 4
+                assert materialization.metadata["verdict"].text in materialization.metadata["summary"].md_str
             elif stage is Stage.CHECKPOINT:
                 assert "data:image/png;base64," in materialization.metadata["loss curve"].md_str
             else:
@@ -127,10 +137,30 @@ def test_the_ui_shows_posts_their_way_and_how_they_are_seen(first_run, settings,
     assert {row.data["encoding"] for row in metadata["tokens per caption"].records} == {"labels", "pieces"}
 
 
+def test_an_evaluation_says_with_what_it_compared_and_promotes_what_does_not_lose(first_run, settings, instance):
+    promoted = None
+    for key, compared in (("2021a", "none: this is the first release"), ("2021b", "the checkpoint of 2021a")):
+        (record,) = instance.fetch_materializations(
+            dg.AssetRecordsFilter(asset_key=dg.AssetKey("evaluation_report"), asset_partitions=[key]), limit=1
+        ).records
+        metadata = record.asset_materialization.metadata
+        losses = json.loads((settings.lake.evaluation_report(key) / "metrics.json").read_text())["losses"]
+        assert metadata["compared with"].text == compared
+        assert metadata["promoted"].text.startswith("no: " if losses else "yes: ")
+        assert first_run.checks[key, "evaluation_report: does_not_lose"] is not bool(losses)
+        promoted = promoted if losses else key
+    assert any("is promoted: " in line or "is not promoted: " in line for line in first_run.lines)
+    pointer = read_promoted(settings.lake)
+    assert (pointer and pointer.release) == promoted
+    read = read_record(settings.lake.evaluation_report("2021b")).also_read
+    assert read["checkpoint of 2021a"] == read_record(settings.lake.checkpoint("2021a")).key
+
+
 def test_a_release_goes_on_from_the_checkpoint_before_it(first_run, settings, instance):
     """And not from one that was trained in another way, which the run's log says."""
     going_on = settings.model_copy(
-        update={"checkpoint": settings.checkpoint.model_copy(update={"strategy": "continue"})}
+        # Another strategy alone would leave what was trained anew as it is.
+        update={"checkpoint": settings.checkpoint.model_copy(update={"strategy": "continue", "replay_share": 0.4})}
     )
     heard = Heard()
     run_plan(going_on, make_plan(going_on, ["2021b"], Stage.CHECKPOINT), heard)

@@ -1,0 +1,86 @@
+"""The sensor that says, in one message, what went wrong with a run and what to do."""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import Any, Final
+
+import dagster as dg
+
+from booru_pipeline.errors import BooruError
+from booru_pipeline.history import PARTITION, Outcome, failure_of, run_of
+from booru_pipeline.settings import Settings
+
+_TIMEOUT_S: Final = 10
+
+
+def failed_runs_sensor(read_settings: Callable[[], Settings]) -> dg.SensorDefinition:
+    """Make the sensor.
+
+    Args:
+        read_settings: Gives the settings as they are now: which webhook is told.
+    """
+
+    @dg.run_failure_sensor(
+        name="failed_runs",
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Says which release failed, at what, why and what to do: in this tick's log, and to the webhook of "
+        "the settings (`automation.webhook`) if there is one, as JSON.",
+    )
+    def failed_runs(context: dg.RunFailureSensorContext) -> None:
+        message = describe_failure(context.instance, context.dagster_run)
+        context.log.error(message["text"])
+        webhook = read_settings().automation.webhook
+        if webhook:
+            post(webhook, message)
+
+    return failed_runs
+
+
+def describe_failure(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dict[str, Any]:
+    """A failed run as a message: `text` for people (and chat programs), the rest for programs."""
+    failure = failure_of(instance, run.run_id)
+    past = run_of(instance, run.run_id)
+    release = run.tags.get(PARTITION)
+    what = f"release {release}" if release else f"job {run.job_name}"
+    where = f" at {failure.step}" if failure.step else ""
+    interrupted = past is not None and past.outcome is Outcome.INTERRUPTED
+    if interrupted:
+        todo = "It was killed and did not fail by itself"
+        todo += ": the sensor asks for it again." if past and past.target else ": start it again."
+    elif failure.mendable:
+        todo = "Then start it again; the sensor does so when the release's files or the settings change."
+    else:
+        todo = f"The log of run {run.run_id} in the UI says more. Start it again by hand once the cause is mended."
+    said = failure.text if failure.text.endswith(".") else f"{failure.text}."
+    return {
+        "text": f"{what} {'was interrupted' if interrupted else 'failed'}{where}: {said} {todo}",
+        "release": release,
+        "stage": failure.step,
+        "error": failure.text,
+        "remedy": todo,
+        "interrupted": interrupted,
+        "job": run.job_name,
+        "run_id": run.run_id,
+    }
+
+
+def post(webhook: str, message: dict[str, Any]) -> None:
+    """Send a message as JSON.
+
+    Raises:
+        BooruError: Nobody took it.
+    """
+    request = urllib.request.Request(
+        webhook, json.dumps(message).encode(), {"Content-Type": "application/json"}, method="POST"
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:
+            response.read()
+    except (urllib.error.URLError, OSError) as error:
+        raise BooruError(
+            f"the webhook {webhook} did not take the message about run {message['run_id'][:8]}: {error}. "
+            "Correct automation.webhook; the message is in this tick's log."
+        ) from error
