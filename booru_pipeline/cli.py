@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from booru_pipeline.run import Progress
     from booru_pipeline.settings import Settings
     from booru_pipeline.stages import Stage
+    from booru_pipeline.status import ReleaseStatus
 
 app = typer.Typer(
     name="booru",
@@ -40,6 +41,8 @@ and plots, are in the web UI: `booru dev`.
 )
 export_app = typer.Typer(no_args_is_help=True, help="Write the tag tables for other tools.")
 app.add_typer(export_app, name="export")
+experiment_app = typer.Typer(no_args_is_help=True, help="Experiments: trainings that answer a question.")
+app.add_typer(experiment_app, name="experiment")
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
@@ -98,13 +101,14 @@ def releases(raw: Raw = None, home: Home = None, relations: RelationsFolder = No
 
     settings = _settings(raw=raw, home=home, relations=relations)
     found = find_releases(settings.raw_folder)
-    aliases = settings.tag_relations.aliases_fingerprint
+    known = settings.tag_relations
+    fingerprints = known.aliases_fingerprint, known.implications_fingerprint
     marks = {"fresh": "[green]fresh[/]", "stale": "[yellow]stale[/]", "missing": "[dim]-[/]"}
     table = Table("release", *[stage.value.replace("_", "\n") for stage in Stage])
     notes = []
     for release in found.releases:
         fingerprint = release_fingerprint(release, settings.lake.raw_fingerprints)
-        statuses = release_status(settings.lake, release.key, fingerprint, settings, aliases)
+        statuses = release_status(settings.lake, release.key, fingerprint, settings, *fingerprints)
         table.add_row(release.key, *[marks[status.state] for status in statuses])
         notes += [f"{release.key} {status.stage.value}: {status.why}" for status in statuses if status.why]
     out.print(table)
@@ -177,7 +181,8 @@ def suggest(
     top: Annotated[int, typer.Option(help="How many suggestions.")] = 10,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     release: Annotated[
-        str | None, typer.Option("--release", help="Ask this release's checkpoint; the newest by default.")
+        str | None,
+        typer.Option("--release", help="Ask this release's checkpoint; the promoted one by default, or the newest."),
     ] = None,
     raw: Raw = None,
     home: Home = None,
@@ -189,7 +194,15 @@ def suggest(
     """
     settings = _settings(raw=raw, home=home, relations=relations)
     lake = settings.lake
-    key = lake.newest(lake.checkpoint, release)
+    if release is not None:
+        key = lake.newest(lake.checkpoint, release)
+    else:
+        from booru_pipeline.promoted import checkpoint_in_use
+
+        in_use = checkpoint_in_use(lake)
+        key = in_use.release
+        if in_use.note:
+            err.print(_escape(in_use.note), soft_wrap=True)
     known = settings.tag_relations
     from booru_pipeline.suggest.suggest import suggest as ask  # imports transformers
     from booru_pipeline.suggest.suggest import typed_tags
@@ -222,6 +235,31 @@ def suggest(
             cells.append("yes" if item.implied else "")
         table.add_row(*cells)
     out.print(table)
+
+
+@app.command()
+def promote(
+    release: Annotated[str | None, typer.Argument(help="The release whose checkpoint is to be asked.")] = None,
+    none: Annotated[bool, typer.Option("--none", help="Promote none: the newest is asked.")] = False,
+    home: Home = None,
+) -> None:
+    """Choose the checkpoint that `booru suggest` asks, against what the evaluation says if need be.
+
+    An evaluation promotes a checkpoint by itself if it loses neither to the best baseline nor to its parent or the
+    promoted one. Examples: `booru promote 2021a`, `booru promote --none`
+    """
+    from booru_pipeline.promoted import clear
+    from booru_pipeline.promoted import promote as set_pointer
+
+    if (release is None) is not none:
+        raise BooruError("name a release, or give --none. `booru status` shows the releases.")
+    lake = _settings(home=home).lake
+    if release is None:
+        clear(lake)
+        out.print("no checkpoint is promoted")
+        return
+    pointer = set_pointer(lake, release, "by hand")
+    out.print(f"promoted: {pointer.release}, {pointer.date} ({_escape(pointer.reason)})", soft_wrap=True)
 
 
 @app.command()
@@ -372,6 +410,132 @@ def export_sqlite_command(
 
 
 @app.command()
+def status(
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit with status 1 if something is stale, failed, missing or not whole.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    raw: Raw = None,
+    home: Home = None,
+    relations: RelationsFolder = None,
+) -> None:
+    """Show what of each release is fresh, stale, failed or missing, and why, with its newest run.
+
+    Examples: `booru status`, `booru status --check || booru run`
+    """
+    settings = _settings(raw=raw, home=home, relations=relations)
+    from booru_pipeline.instance import existing_instance  # imports Dagster
+    from booru_pipeline.promoted import read_promoted
+    from booru_pipeline.release.find import find_releases
+    from booru_pipeline.status import pipeline_status, taken_away
+
+    with existing_instance(settings.lake) as instance:
+        statuses = pipeline_status(settings, instance)
+        gone = taken_away(find_releases(settings.raw_folder), instance)
+    promoted = read_promoted(settings.lake)
+    if as_json:
+        pointer = vars(promoted) if promoted else None
+        releases = [item.as_dict() for item in statuses]
+        print(json.dumps({"releases": releases, "taken_away": gone, "promoted": pointer}, indent=2))
+    else:
+        _show_status(statuses, gone)
+        said = f"{promoted.release}, since {promoted.date}: {promoted.reason}" if promoted else "none"
+        out.print(f"promoted  {_escape(said)}", soft_wrap=True)
+    if check and not all(item.is_fresh for item in statuses):
+        raise typer.Exit(1)
+
+
+@app.command()
+def clean(
+    yes: Annotated[bool, typer.Option("--yes", help="Remove it. Without this, only show it.")] = False,
+    keep: Annotated[int | None, typer.Option("--keep", min=1, help="Newest checkpoints that are kept. [3]")] = None,
+    home: Home = None,
+) -> None:
+    """Show which old checkpoints, reports, states and leftovers can go, and remove them with `--yes`.
+
+    Kept are the newest checkpoints, the one in use, and those that these went on from. What is removed is not made
+    again unless you name its release: `booru run --release 2021a`.
+    """
+    from booru_pipeline.retention import find_removable, promoted_release, remove
+
+    settings = _settings(home=home, retention=None if keep is None else {"checkpoints": keep})
+    lake = settings.lake
+    items = find_removable(lake, settings.retention, promoted_release(lake))
+    if not items:
+        out.print(f"nothing to remove in {lake.home}", soft_wrap=True)
+        return
+    table = Table("what", "where", "why", "size")
+    table.columns[3].justify = "right"
+    for item in items:
+        table.add_row(item.what, _escape(str(item.path.relative_to(lake.home))), item.why, _size(item.bytes))
+    out.print(table)
+    if yes:
+        out.print(f"removed; {_size(remove(lake, items))} gained")
+    else:
+        out.print(f"{_size(sum(item.bytes for item in items))} would be gained: `booru clean --yes` removes it")
+
+
+@experiment_app.callback()
+def experiment() -> None:
+    """Keep the experiment's name a word of its own, though there is but one."""
+
+
+@experiment_app.command("hydration")
+def experiment_hydration(
+    base_model: Annotated[
+        str | None,
+        typer.Option(
+            help="Pre-trained T5: t5-small, t5-v1_1-small, t5-v1_1-base, flan-t5-base, a local folder or a hub name. "
+            "[the preset]"
+        ),
+    ] = None,
+    release: Annotated[
+        str | None, typer.Option("--release", help="Release whose dataset is taken; the newest by default.")
+    ] = None,
+    encoding: Annotated[str | None, typer.Option(help="Where the text enters: labels or pieces. [labels]")] = None,
+    share: Annotated[
+        list[float] | None,
+        typer.Option("--share", help="Share of the train posts; may be repeated. [0.01, 0.1 and 1]"),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimizer steps of an arm at most. [1000]")] = None,
+    time_limit: Annotated[float | None, typer.Option(help="Seconds of training of an arm at most. [none]")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Trainings of each arm with each share. [1]")] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any other option of the job, as name=value; may be repeated."),
+    ] = None,
+    raw: Raw = None,
+    home: Home = None,
+    relations: RelationsFolder = None,
+) -> None:
+    """Ask whether what T5 learned from C4 helps with tags, by four arms that are trained alike.
+
+    Finished arms are kept: run it again and it goes on with the others.
+
+    Examples: `booru experiment hydration --base-model t5-small`, `booru experiment hydration --seeds 3 --set threads=4`
+    """
+    from booru_pipeline.hydration.options import parse_settings
+
+    settings = _settings(raw=raw, home=home, relations=relations)
+    given = {
+        "base_model": base_model or settings.preset,
+        "release": release,
+        "encoding": encoding,
+        "shares": share,
+        "steps": steps,
+        "time_limit_s": time_limit,
+        "seeds": seeds,
+    }
+    config = parse_settings({name: value for name, value in given.items() if value is not None}, setting or [])
+    from booru_pipeline.run_experiment import run_hydration  # imports Dagster
+
+    report = run_hydration(settings, config, _say)
+    found = json.loads(report.with_suffix(".json").read_text(encoding="utf-8"))
+    out.print(f"[bold]{found['verdict']['outcome']}[/]: {_escape(found['verdict']['text'])}", soft_wrap=True)
+    out.print(f"report: {report}", soft_wrap=True)
+
+
+@app.command()
 def dev(
     raw: Raw = None,
     home: Home = None,
@@ -388,6 +552,9 @@ def dev(
         os.environ["BOORU_RELATIONS"] = str(settings.relations_folder)
     os.environ["BOORU_RAW"] = str(settings.raw_folder)
     os.environ["BOORU_HOME"] = str(settings.lake.home)
+    # The first look at new releases reads their files whole, on a slow disk for minutes.
+    os.environ.setdefault("DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS", "600")
+    os.environ.setdefault("DAGSTER_SCHEDULE_GRPC_TIMEOUT_SECONDS", "600")
     dagster = Path(sys.executable).with_name("dagster")
     arguments = ["dev", "-m", "booru_pipeline.definitions", "-h", host, "-p", str(port)]
     os.execv(dagster, [str(dagster), *arguments])
@@ -436,10 +603,45 @@ def _console_progress() -> "Progress":
     return Shown()
 
 
+def _say(message: str, level: int) -> None:
+    if level >= logging.INFO:
+        colour = "red" if level >= logging.ERROR else "yellow" if level >= logging.WARNING else "dim"
+        out.print(f"[{colour}]{_escape(message)}[/]", soft_wrap=True)
+
+
 def _figures(metadata: dict[str, Any]) -> str:
     numbers = {name: value for name, value in metadata.items() if isinstance(value, int | float)}
     parts = [f"{name.removeprefix('dagster/').replace('_', ' ')} {value:,.6g}" for name, value in numbers.items()]
     return f"  ({', '.join(parts[:4])})" if parts else ""
+
+
+def _show_status(statuses: "Sequence[ReleaseStatus]", gone: Sequence[str]) -> None:
+    from booru_pipeline.stages import Stage
+
+    colours = {"fresh": "green", "stale": "yellow", "failed": "red", "missing": "dim"}
+    table = Table("release", *[stage.value.replace("_", "\n") for stage in Stage], "newest run")
+    for item in statuses:
+        run = f"{item.last_run.outcome} ({item.last_run.job}, {item.last_run.id[:8]})" if item.last_run else "none"
+        cells = [f"[{colours.get(stage.state, 'dim')}]{stage.state}[/]" for stage in item.stages]
+        table.add_row(item.release, *(cells or [""] * len(Stage)), run)
+    out.print(table)
+    for item in statuses:
+        if item.problem:
+            out.print(f"[yellow]not whole[/]  {_escape(item.problem)}", soft_wrap=True)
+        for stage in item.stages:
+            if stage.why:
+                mark = f"[{colours.get(stage.state, 'dim')}]{stage.state}[/]"
+                out.print(f"{mark}  {item.release} {stage.stage.value}: {_escape(stage.why)}", soft_wrap=True)
+    for key in gone:
+        out.print(f"[dim]taken away[/]  {key}: its raw files are gone; what was made of it stays")
+
+
+def _size(number: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000 or unit == "GB":
+            break
+        number /= 1000
+    return f"{number:,.0f} {unit}" if unit == "B" else f"{number:,.1f} {unit}"
 
 
 def _show_report(settings: "Settings", key: str) -> None:

@@ -37,6 +37,11 @@ class Lake:
         """Content hashes of raw files already read, by path, size and times."""
         return self.home / "raw_fingerprints.json"
 
+    @property
+    def promoted(self) -> Path:
+        """A JSON file: the release whose checkpoint is in use, and why; see `booru_pipeline.promoted`."""
+        return self.home / "promoted.json"
+
     def tag_table(self, release: str) -> Path:
         """A DuckDB file: files, tags, rejects, accounting."""
         return self.home / "warehouse" / f"{release}.duckdb"
@@ -64,6 +69,14 @@ class Lake:
     def evaluation_report(self, release: str) -> Path:
         """A folder: metrics.json, report.html, predictions.parquet."""
         return self.home / "reports" / release
+
+    def experiment(self, name: str, release: str) -> Path:
+        """A folder of an experiment's results, which are no stage's: `arms/`, and its report as JSON and HTML."""
+        return self.home / "experiments" / name / release
+
+    def retired(self, stage: str, release: str) -> Path:
+        """A file with the key of an artifact that retention removed, so that nobody makes it again unasked."""
+        return self.home / "retired" / stage / release
 
     def releases_with(self, artifact: Callable[[str], Path]) -> list[str]:
         """Keys of the releases that have an artifact, in release order.

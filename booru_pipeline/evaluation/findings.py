@@ -1,82 +1,94 @@
 """All that an evaluation found: what metrics.json holds and report.html shows."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib import resources
 from typing import Any, Final
 
-from booru_pipeline.evaluation.metrics import Interval
+from booru_pipeline.evaluation.comparison import DEFINITIONS as COMPARISON_DEFINITIONS
+from booru_pipeline.evaluation.comparison import Comparison
+from booru_pipeline.evaluation.examples import Example
 from booru_pipeline.evaluation.options import EvaluationOptions
-from booru_pipeline.evaluation.probes import CharacterResult
-from booru_pipeline.evaluation.summary import METHODS, EvaluationSummary
+from booru_pipeline.evaluation.probes import probe
+from booru_pipeline.evaluation.probes.probe import ProbeFindings
+from booru_pipeline.evaluation.results import ShareResult
+from booru_pipeline.evaluation.summary import EvaluationSummary
 from booru_pipeline.evaluation.training_log import LossCurve
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 DEFINITIONS: Final = {
     "task": (
-        "Whole labels of test posts are hidden, the rest are given. Posts go by hash of seed, booru and fid, labels by "
-        "hash of these and the label's name."
+        "A share of the labels of test posts is hidden, the rest are given; the same posts at each share, and what a "
+        "smaller share hides, a larger one hides too. Posts go by hash of seed, booru and fid, labels by hash of these "
+        "and the label's name."
     ),
+    "not_derivable": (
+        "The headline. The visible labels are closed under Danbooru's implications, as it does itself; asked for are "
+        "the hidden labels that are not among them then. Posts without such a label are left out."
+    ),
+    "derivable": "Of all hidden labels, given the visible ones as they are, those that these imply.",
+    "all": "All hidden labels, given the visible ones as they are.",
+    "filtered": "Labels that are right as well and not asked for do not count as guesses (Bordes et al. 2013).",
+    "ties": "A hidden label ranks behind every other label of the same score.",
     "recall_at_k": "Hidden labels among the first k guesses over min(k, hidden labels), mean over posts.",
     "mrr": "1 / rank of a post's best ranked hidden label, mean over posts.",
-    "ties": "A hidden label ranks behind every other label of the same score.",
-    "popularity": "Share of train posts that have the label.",
-    "co_occurrence": "Mean over the given labels c of P(t | c) on train posts, smoothed by a prior worth 10 posts.",
+    "r_precision": "Hidden labels among the first R guesses over R, the number of hidden labels; mean over posts.",
+    "map": "Mean over a post's hidden labels of the precision at the label's rank; mean over posts.",
+    "micro_ap": (
+        "Average precision of all cells (post, label) in one ranking by score, over the labels with support; the "
+        "model's score is its calibrated probability. Given labels are no cells."
+    ),
+    "macro_ap": "The same of each label's posts in a ranking of their own, mean over these labels.",
+    "support": (
+        "A label counts in micro and macro average precision if `label_support` of the posts hide it; of more than "
+        "`label_limit`, those hidden most often. `labels_counted` says how many."
+    ),
+    "by_category": "The same figures, asked for the labels of one category only.",
+    "by_frequency": "The same figures, asked only for labels that so many train posts have.",
+    "differences": "The model less a baseline, mean over the same posts.",
     "interval": "95 % percentile interval of the mean difference, paired bootstrap over picture groups.",
-    "beats": "The whole interval of the difference in recall@10 lies above 0.",
-    "category_recall_at_k": "Of all hidden labels of a category, the share ranked among the first k of all labels.",
-    "claim": "Given one label alone, a label that is expected is among the first 10 guesses.",
-    "character_overlap": "Of the first 10 guesses for a character alone, those among the 10 labels most frequent on "
-    "the test posts that show it.",
-    "character_spearman": "Rank correlation of scores and frequencies, over the labels that occur on those posts.",
+    "beats": "The whole intervals of the differences in recall@10 and in MRR lie above 0, for every baseline.",
+    "best_baseline": "The baseline with the highest recall@10.",
+    "calibration": (
+        "Of the model's first `top` guesses for each post, in bins of equal numbers of guesses: mean probability and "
+        "the share that was hidden. The error is the mean distance of the two over guesses."
+    ),
+    **probe.DEFINITIONS,
+    **COMPARISON_DEFINITIONS,
 }
+
+
+def metrics_schema() -> dict[str, Any]:
+    """The JSON Schema of metrics.json."""
+    text = resources.files("booru_pipeline.evaluation").joinpath("metrics.schema.json").read_text(encoding="utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much was measured, and on how much the baselines were fitted."""
+    """How much was measured, and on how much the baselines were fitted.
+
+    Attributes:
+        labels: Labels of the vocabulary.
+        train_posts: Posts that the baselines were fitted on.
+        validation_posts: Posts that their settings were chosen on.
+        test_posts: Posts scored, all methods on the same.
+        test_posts_available: Posts of the test split with two labels or more.
+        test_posts_too_short: Posts of the test split with fewer.
+        pictures: Pictures that the posts scored show.
+        is_slow: Whether the checkpoint ranks so slowly that `test_posts_slow` bounds the posts.
+    """
 
     labels: int
     train_posts: int
+    validation_posts: int
     test_posts: int
     test_posts_available: int
     test_posts_too_short: int
-    test_groups: int
-    visible_labels: int
-    hidden_labels: int
-
-
-@dataclass(frozen=True)
-class CategoryResult:
-    """Hidden labels of one category.
-
-    Attributes:
-        category: Its name.
-        hidden: Number of hidden labels.
-        recall: For each method, the share of them among the first k of all labels, by k.
-    """
-
-    category: str
-    hidden: int
-    recall: Mapping[str, Mapping[int, float]]
-
-
-@dataclass(frozen=True)
-class Example:
-    """One post as the report shows it.
-
-    Attributes:
-        booru: Its site.
-        fid: Its id there.
-        visible: The labels given.
-        hidden: The labels to recover, and the model's rank of each, best first.
-        predicted: The model's first guesses: label, probability, whether it was hidden.
-    """
-
-    booru: str
-    fid: int
-    visible: list[str]
-    hidden: list[tuple[str, int]]
-    predicted: list[tuple[str, float, bool]]
+    pictures: int
+    is_slow: bool
 
 
 @dataclass(frozen=True)
@@ -87,58 +99,55 @@ class Findings:
         summary: The headline.
         options: What was asked for.
         sizes: How much was measured.
-        curve: For each method, mean recall@k for k from 1 up.
-        mrr_differences: For each baseline, the model's reciprocal rank less the baseline's.
-        categories: Recall by category, the most hidden labels first.
-        characters: Characters alone, the most frequent first.
+        methods: What each method is, in words, by its name; the model first.
+        shares: All figures, from the least hidden share.
+        probes: What one label says of the others.
         loss: The checkpoint's loss curve.
-        examples: A few posts, the first by hash, not picked.
+        examples: Posts at the headline's share: best, worst and unpicked ones.
     """
 
     summary: EvaluationSummary
     options: EvaluationOptions
     sizes: Sizes
-    curve: Mapping[str, list[float]]
-    mrr_differences: Mapping[str, Interval]
-    categories: list[CategoryResult]
-    characters: list[CharacterResult]
+    methods: Mapping[str, str]
+    shares: Sequence[ShareResult]
+    probes: ProbeFindings
     loss: LossCurve
-    examples: list[Example]
+    examples: Sequence[Example]
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """The model beside earlier checkpoints; None for the first release."""
+        return self.summary.comparison
 
     def to_json(self) -> dict[str, Any]:
-        """What metrics.json holds; keys are stable within a FORMAT_VERSION."""
+        """What metrics.json holds; keys are stable within a FORMAT_VERSION. See metrics.schema.json."""
         summary = self.summary
         return {
             "format_version": FORMAT_VERSION,
             "release": summary.release,
+            "verdict": summary.verdict(),
+            "beats_baselines": summary.beats_baselines,
+            "losses": summary.losses,
+            "leaks": asdict(summary.leaks),
+            "headline_share": summary.headline_share,
             "options": self.options.model_dump(),
             "sizes": asdict(self.sizes),
-            "shared_groups": summary.shared_groups,
-            "methods": {
-                method: {
-                    "mrr": summary.mrr[method],
-                    **{f"recall@{k}": value for k, value in sorted(summary.recall[method].items())},
-                }
-                for method in METHODS
-            },
-            "model_less": {
-                baseline: {"recall@10": asdict(interval), "mrr": asdict(self.mrr_differences[baseline])}
-                for baseline, interval in summary.differences.items()
-            },
-            "beats_popularity": summary.beats_popularity,
-            "beats_cooccurrence": summary.beats_cooccurrence,
-            "categories": [
-                {
-                    "category": category.category,
-                    "hidden": category.hidden,
-                    "methods": {
-                        method: {f"recall@{k}": value for k, value in sorted(by_k.items())}
-                        for method, by_k in category.recall.items()
-                    },
-                }
-                for category in self.categories
-            ],
-            "claims": [asdict(probe) for probe in summary.probes],
-            "characters": [asdict(character) for character in self.characters],
+            "methods": [{"name": name, "description": words} for name, words in self.methods.items()],
+            "shares": [share.to_json() for share in self.shares],
+            "comparison": self.comparison and self.comparison.to_json(),
+            "probes": asdict(self.probes),
+            "examples": [_example_json(example) for example in self.examples],
             "definitions": DEFINITIONS,
         }
+
+
+def _example_json(example: Example) -> dict[str, Any]:
+    return {
+        **asdict(example),
+        "hidden": [{"label": label, "rank": rank} for label, rank in example.hidden],
+        "guesses": [
+            {"label": label, "probability": probability, "hidden": hidden}
+            for label, probability, hidden in example.guesses
+        ],
+    }

@@ -1,27 +1,22 @@
-"""Recall@k and mean reciprocal rank of hidden labels, and the paired bootstrap over picture groups.
+"""Figures of hidden labels' ranks. The scores are read once, for the ranks, and then dropped.
 
-Every metric is a function of the hidden labels' ranks, so the scores are read once and then dropped.
+Labels that are right as well and not asked for do not stand in the way of the others (the filtered setting of
+Bordes et al. 2013), so that a perfect ranking scores 1 on any part of the hidden labels.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Ranks = Sequence[NDArray[np.int64]]
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Interval:
-    """A mean and the ends of its 95 % interval."""
-
-    mean: float
-    low: float
-    high: float
-
-
-def hidden_ranks(scores: NDArray[np.floating], hidden: Sequence[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
+def hidden_ranks(scores: NDArray[np.floating], hidden: Sequence[Ints]) -> list[Ints]:
     """Rank each hidden label among all labels, 1 is best.
 
     A hidden label comes after every other label with the same score, so that a constant scorer earns nothing; hidden
@@ -41,44 +36,104 @@ def hidden_ranks(scores: NDArray[np.floating], hidden: Sequence[NDArray[np.int64
         raise ValueError("a score is not a number")
     ranks = []
     for row, columns in zip(scores, hidden, strict=True):
-        others = np.sort(np.delete(row, columns))
-        order = np.argsort(-row[columns], kind="stable")
-        ahead = len(others) - np.searchsorted(others, row[columns][order], side="left")
+        asked = row[columns]
+        order = np.argsort(-asked, kind="stable")
+        best_first = asked[order]
+        at_least = np.array([np.count_nonzero(row >= score) for score in best_first], dtype=np.int64)
+        hidden_at_least = np.searchsorted(-best_first, -best_first, side="right")
         own = np.empty(len(columns), dtype=np.int64)
-        own[order] = ahead + np.arange(1, len(columns) + 1)
+        own[order] = at_least - hidden_at_least + np.arange(1, len(columns) + 1)
         ranks.append(own)
     return ranks
 
 
-def recall_at(ranks: Ranks, k: int) -> NDArray[np.float64]:
-    """Recall@k of each post: hidden labels among the first k, over the most that could be there, min(k, hidden)."""
-    return np.array([np.count_nonzero(own <= k) / min(k, len(own)) for own in ranks], dtype=np.float64)
+@dataclass(frozen=True)
+class Ranks:
+    """Where a method ranks the labels that it is asked for, all posts' in one, best first within a post.
 
-
-def reciprocal_rank(ranks: Ranks) -> NDArray[np.float64]:
-    """1 / rank of each post's first hidden label; the mean over posts is MRR."""
-    return np.array([1.0 / own.min() for own in ranks], dtype=np.float64)
-
-
-def paired_bootstrap(difference: NDArray[np.float64], groups: Sequence[str], *, samples: int, seed: int) -> Interval:
-    """Mean difference between two methods on the same posts, with a 95 % percentile interval.
-
-    Whole picture groups are resampled, because a picture posted on three boorus is one observation, not three
-    (cluster bootstrap: Davison and Hinkley 1997, section 3.8).
-
-    Args:
-        difference: One number a post.
-        groups: Each post's picture group.
-        samples: Number of resamples.
-        seed: Seed of the resampling.
+    Attributes:
+        post: int64 [labels], ascending: the post that each label is hidden in.
+        label: int64 [labels]: its row in the vocabulary.
+        rank: int64 [labels]: its rank there, 1 is best; ascending within a post, none twice.
     """
-    _, group = np.unique(np.asarray(groups, dtype=np.str_), return_inverse=True)
-    sums = np.bincount(group, weights=difference)
-    sizes = np.bincount(group)
-    generator = np.random.default_rng(seed)
-    means = np.empty(samples)
-    for sample in range(samples):
-        drawn = generator.integers(len(sums), size=len(sums))
-        means[sample] = sums[drawn].sum() / sizes[drawn].sum()
-    low, high = np.quantile(means, [0.025, 0.975])
-    return Interval(float(difference.mean()), float(low), float(high))
+
+    post: Ints
+    label: Ints
+    rank: Ints
+
+    @classmethod
+    def of(cls, posts: Sequence[int] | Ints, labels: Sequence[Ints], ranks: Sequence[Ints]) -> "Ranks":
+        """Put together what `hidden_ranks` gives.
+
+        Args:
+            posts: The posts' numbers, ascending.
+            labels: Each post's hidden labels.
+            ranks: Their ranks.
+        """
+        if not len(posts):
+            empty = np.empty(0, dtype=np.int64)
+            return cls(empty, empty, empty)
+        post = np.repeat(np.asarray(posts, dtype=np.int64), [len(own) for own in labels])
+        rank = np.concatenate(ranks)
+        order = np.lexsort((rank, post))
+        return cls(post[order], np.concatenate(labels)[order], rank[order])
+
+    @cached_property
+    def posts(self) -> Ints:
+        """int64 [posts], ascending: the posts that are asked about. Figures by post are in this order."""
+        return np.unique(self.post)
+
+    @cached_property
+    def owner(self) -> Ints:
+        """int64 [labels]: place of each label's post in `posts`."""
+        return np.searchsorted(self.posts, self.post)
+
+    @cached_property
+    def sizes(self) -> Ints:
+        """int64 [posts]: how many labels are asked for."""
+        return np.bincount(self.owner, minlength=len(self.posts))
+
+    @cached_property
+    def place(self) -> Ints:
+        """int64 [labels]: 1 for the best ranked label of a post, 2 for the next."""
+        starts = np.cumsum(self.sizes) - self.sizes
+        return np.arange(1, len(self.rank) + 1) - np.repeat(starts, self.sizes)
+
+    def only(self, chosen: NDArray[np.bool_]) -> "Ranks":
+        """As if only some of the labels had been asked for and the others were no answers at all.
+
+        Args:
+            chosen: [labels], which remain. Posts without one are left out.
+        """
+        kept = np.cumsum(chosen)
+        before = np.concatenate([[0], kept])[np.cumsum(self.sizes) - self.sizes]  # kept in the posts before
+        others_ahead = self.place - (kept - np.repeat(before, self.sizes))
+        return Ranks(self.post[chosen], self.label[chosen], (self.rank - others_ahead)[chosen])
+
+
+def recall_at(ranks: Ranks, k: int) -> Floats:
+    """Recall@k of each post: hits among the first k / min(k, hidden), so that 1 can be reached at every k."""
+    return _by_post(ranks, ranks.rank <= k) / np.minimum(k, ranks.sizes)
+
+
+def reciprocal_rank(ranks: Ranks) -> Floats:
+    """1 / rank of each post's best ranked label; the mean is MRR (Voorhees 1999, TREC-8 question answering)."""
+    return 1.0 / ranks.rank[ranks.place == 1]
+
+
+def r_precision(ranks: Ranks) -> Floats:
+    """Hits among the first R / R of each post, R its hidden labels (Manning, Raghavan and Schütze 2008, 8.4)."""
+    return _by_post(ranks, ranks.rank <= ranks.sizes[ranks.owner]) / ranks.sizes
+
+
+def average_precision(ranks: Ranks) -> Floats:
+    """Mean over each post's hidden labels of the precision at its rank: i / rank of the i-th best ranked.
+
+    The mean over posts is MAP (Manning, Raghavan and Schütze 2008, 8.4), scikit-learn's `average="samples"`.
+    """
+    return _by_post(ranks, ranks.place / ranks.rank) / ranks.sizes
+
+
+def _by_post(ranks: Ranks, values: NDArray[Any]) -> Floats:
+    """Sum over each post's labels."""
+    return np.bincount(ranks.owner, values, len(ranks.posts)).astype(np.float64)

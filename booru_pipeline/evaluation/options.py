@@ -1,26 +1,81 @@
 """What a person may choose about an evaluation. No heavy import: the Dagster definitions inherit from it."""
 
-from pydantic import BaseModel, Field
+from typing import Annotated, Final
+
+from pydantic import Field, field_validator
+
+from booru_pipeline.evaluation.probes.options import ProbeOptions
+
+HEADLINE_K: Final = 10
+HEADLINE_SHARE: Final = 0.5
+
+Share = Annotated[float, Field(gt=0, lt=1)]
 
 
-class EvaluationOptions(BaseModel, frozen=True, extra="forbid"):
+class EvaluationOptions(ProbeOptions, frozen=True, extra="forbid"):
     """The masked-label recovery task's size and what the report shows."""
 
     test_posts: int = Field(
         default=2000, gt=0, description="Test posts to score at most; chosen by hash of seed, booru and fid."
     )
-    hidden_share: float = Field(
-        default=0.5, gt=0, lt=1, description="Share of a post's labels that is hidden; at least one stays, one goes."
+    test_posts_slow: int = Field(
+        default=200, gt=0, description="The same for a checkpoint that ranks labels piece by piece, which is slow."
     )
-    ks: list[int] = Field(
+    validation_posts: int = Field(
+        default=1000, gt=0, description="Validation posts at most on which the baselines' settings are chosen."
+    )
+    hidden_shares: list[Share] = Field(
+        default=[0.1, 0.3, 0.5, 0.9],
+        min_length=1,
+        description="Shares of a post's labels that are hidden, each in turn; at least one label stays and one goes.",
+    )
+    ks: list[Annotated[int, Field(gt=0)]] = Field(
         default=[1, 5, 10, 20], description="Cut-offs for recall@k; 10, the headline's, is added if it is missing."
     )
-    seed: int = Field(default=0, description="Decides which posts, which labels are hidden, and the bootstrap.")
-    bootstrap_samples: int = Field(
-        default=1000, gt=0, description="Resamples of picture groups behind each 95 % interval."
+    label_support: int = Field(
+        default=10,
+        gt=0,
+        description="Posts that must hide a label for it to count in micro and macro average precision.",
     )
-    probe_characters: int = Field(
-        default=20, ge=0, description="Most frequent characters whose implied labels are compared with test posts."
+    label_limit: int = Field(
+        default=1000,
+        gt=0,
+        description="Labels at most behind micro and macro average precision, those hidden most often; bounds memory.",
     )
-    top: int = Field(default=20, gt=0, description="Predicted labels kept for each post in predictions.parquet.")
+    label_cap: int = Field(
+        default=10_000, gt=0, description="Most frequent labels that baselines of label pairs know; bounds memory."
+    )
+    seed: int = Field(
+        default=0,
+        description="Decides which posts, which labels are hidden, the bootstrap, and the probes' false edges.",
+    )
+    examples: int = Field(
+        default=4, ge=0, description="Posts shown of the best, of the worst and of the unpicked ones."
+    )
+    change_support: int = Field(
+        default=10, gt=0, description="Test posts that must hide a label for it to be compared with the parent's."
+    )
+    changes_shown: int = Field(
+        default=15,
+        ge=0,
+        description="Labels shown of those that got better, got worse, became more frequent and rarer.",
+    )
+    top: int = Field(
+        default=20, gt=0, description="Guesses of each post that predictions.parquet keeps and calibration looks at."
+    )
     batch_size: int = Field(default=256, gt=0, description="Posts that the model scores at once.")
+
+    @field_validator("hidden_shares", "ks")
+    @classmethod
+    def _each_once(cls, values: list[float]) -> list[float]:
+        return sorted(set(values))
+
+    @property
+    def headline_share(self) -> float:
+        """The hidden share that examples are taken from: the one nearest a half."""
+        return min(self.hidden_shares, key=lambda share: abs(share - HEADLINE_SHARE))
+
+    @property
+    def all_ks(self) -> list[int]:
+        """The cut-offs, the headline's among them."""
+        return sorted({*self.ks, HEADLINE_K})

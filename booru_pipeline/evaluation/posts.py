@@ -22,12 +22,14 @@ class Posts:
         fid: The post's id there, int64.
         group: The picture that the post shows; posts of one picture share it.
         labels: Each post's labels as vocabulary rows, ascending, none twice.
+        release: The latest release that lists the post.
     """
 
     booru: list[str]
     fid: NDArray[np.int64]
     group: list[str]
     labels: list[NDArray[np.int64]]
+    release: list[str]
 
     def __len__(self) -> int:
         return len(self.booru)
@@ -58,6 +60,7 @@ def read_posts(splits: DatasetDict, split: str, *, labels: int) -> Posts:
         fid=table["fid"].to_numpy(),
         group=table["group_md5"].to_pylist(),
         labels=[np.unique(rows[start:end]) for start, end in pairwise(offsets)],
+        release=table["release"].to_pylist(),
     )
 
 

@@ -1,18 +1,19 @@
 """The headline of an evaluation: typed, and in words that make no more of it than it shows."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from booru_pipeline.evaluation.metrics import Interval
-from booru_pipeline.evaluation.probes import ClaimResult
+from booru_pipeline.evaluation.bootstrap import Interval
+from booru_pipeline.evaluation.comparison import Comparison
+from booru_pipeline.evaluation.leakage import Leaks
+from booru_pipeline.evaluation.options import HEADLINE_K
+from booru_pipeline.evaluation.probes.claims import ClaimResult
+from booru_pipeline.evaluation.promotion import find_losses
+from booru_pipeline.evaluation.results import MODEL, Result
 
-MODEL: Final = "model"
-CO_OCCURRENCE: Final = "co-occurrence"
-POPULARITY: Final = "popularity"
-METHODS: Final = (MODEL, CO_OCCURRENCE, POPULARITY)
-HEADLINE_K: Final = 10
+_RECALL: Final = f"recall@{HEADLINE_K}"
 
 
 @dataclass(frozen=True)
@@ -22,76 +23,125 @@ class EvaluationSummary:
     Attributes:
         release: The release evaluated.
         test_posts: Test posts scored.
-        groups: Pictures they show.
-        recall: For each method, mean recall by k.
-        mrr: For each method, the mean reciprocal rank of a post's first hidden label.
-        differences: For each baseline, the model's recall@HEADLINE_K less the baseline's, with 95 % interval.
-        probes: What the model answers to the README's claims.
-        shared_groups: Pictures on two sides of the split; above 0 the numbers are not to be trusted.
+        pictures: Pictures they show.
+        methods: The model, then the baselines, in the report's order.
+        headline_share: The hidden share that is shown where there is room for one.
+        shares: By hidden share, from the least, what was found on labels that are not derivable; a share at which no
+            post hides such a label is left out, but not all are.
+        claims: What the model answers to the README's claims.
+        leaks: What lies on two sides of the split; if anything does, the numbers are not to be trusted.
+        comparison: The model beside its parent; None for the first release.
     """
 
     release: str
     test_posts: int
-    groups: int
-    recall: Mapping[str, Mapping[int, float]]
-    mrr: Mapping[str, float]
-    differences: Mapping[str, Interval]
-    probes: list[ClaimResult]
-    shared_groups: int
+    pictures: int
+    methods: tuple[str, ...]
+    headline_share: float
+    shares: Mapping[float, Result]
+    claims: Sequence[ClaimResult]
+    leaks: Leaks
+    comparison: Comparison | None = None
 
     @property
-    def beats_popularity(self) -> bool:
-        """Whether the whole interval of the difference in recall lies above 0."""
-        return self.differences[POPULARITY].low > 0
+    def losses(self) -> list[str]:
+        """To what the model loses, which keeps it from being promoted; see `promotion.find_losses`."""
+        return find_losses(self.shares, self.comparison, self.leaks)
 
     @property
-    def beats_cooccurrence(self) -> bool:
-        """Whether the whole interval of the difference in recall lies above 0."""
-        return self.differences[CO_OCCURRENCE].low > 0
+    def headline(self) -> Result:
+        """The result at the share nearest `headline_share`."""
+        return self.shares[min(self.shares, key=lambda share: abs(share - self.headline_share))]
+
+    @property
+    def beats_baselines(self) -> bool:
+        """Whether the model is ahead of every baseline at every share, in recall@10 and MRR, by more than chance."""
+        return all(result.beats_baselines for result in self.shares.values())
+
+    def best_baseline(self, share: float) -> str:
+        """The strongest baseline at a hidden share: the one with the highest recall@10."""
+        return self.shares[share].best_baseline
 
     def verdict(self) -> str:
-        """Two or three plain sentences: what was measured, and whether the model beats the baselines."""
-        found = {method: f"{100 * self.recall[method][HEADLINE_K]:.1f} %" for method in METHODS}
-        return (
-            f"Some labels of {self.test_posts:,} held-out posts ({self.groups:,} pictures) were hidden. "
-            f"Among its first {HEADLINE_K} guesses the model found {found[MODEL]} of those it could, co-occurrence "
-            f"{found[CO_OCCURRENCE]}, popularity {found[POPULARITY]}. "
-            f"The model {_compare(self.differences[CO_OCCURRENCE], CO_OCCURRENCE)}, and it "
-            f"{_compare(self.differences[POPULARITY], POPULARITY)}."
+        """Plain sentences: whether the model beats the baselines, at each share, and by how much."""
+        lines = [f"Leak: do not trust these numbers. {_capital(str(self.leaks))}."] if self.leaks else []
+        beaten = [share for share, result in self.shares.items() if result.beats_baselines]
+        if len(beaten) == len(self.shares):
+            lines.append("The model beats every baseline at every hidden share, in recall@10 and MRR.")
+        elif beaten:
+            missed = [share for share in self.shares if share not in beaten]
+            lines.append(
+                f"The model beats every baseline with {_shares(beaten)} of the labels hidden, in recall@10 and MRR; "
+                f"with {_shares(missed)} hidden it does not."
+            )
+        else:
+            lines.append("The model beats every baseline in recall@10 and MRR at no hidden share.")
+        lines.append(
+            f"Asked for were labels of {self.test_posts:,} held-out posts ({self.pictures:,} pictures) that no "
+            "implication of the others gives away."
         )
+        lines += [_share_sentence(share, result) for share, result in self.shares.items()]
+        return " ".join(lines)
 
     def to_markdown(self) -> str:
-        """The headline as Markdown: verdict, a table of the methods, the probes."""
-        ks = sorted(self.recall[MODEL])
+        """The headline as Markdown: verdict, a table of the methods by share, the claims."""
         lines = [self.verdict(), ""]
-        if self.shared_groups:
-            lines += [f"**Leak: {self.shared_groups:,} pictures are on two sides of the split.**", ""]
+        if self.leaks:
+            lines = [f"**Leak: {self.leaks}.**", "", *lines]
+        lines += [f"#### {_RECALL} / MRR, hidden labels that are not derivable", ""]
         lines += [
-            "| method | " + " | ".join(f"recall@{k}" for k in ks) + " | MRR |",
-            "| :--- |" + " ---: |" * (len(ks) + 1),
+            "| method | " + " | ".join(f"{_percent(share)} hidden" for share in self.shares) + " |",
+            "| :--- |" + " ---: |" * len(self.shares),
         ]
-        for method in METHODS:
-            cells = [f"{self.recall[method][k]:.3f}" for k in ks] + [f"{self.mrr[method]:.3f}"]
+        for method in self.methods:
+            figures = [result.methods[method] for result in self.shares.values()]
+            cells = [f"{own.recall[HEADLINE_K]:.3f} / {own.mrr:.3f}" for own in figures]
             lines.append(f"| {method} | " + " | ".join(cells) + " |")
-        lines += ["", "#### Does it know what people know?", ""]
+        since = self.comparison.to_markdown() if self.comparison else "First release: there is none to compare with.\n"
+        lines += ["", since, "#### Does it know what people know?", ""]
         lines += ["| given | implies | answer | probability | rank |", "| :--- | :--- | :--- | ---: | ---: |"]
-        for probe in self.probes:
-            implied = _escape(probe.label or " or ".join(probe.implied))
-            if probe.rank is None or probe.probability is None:
-                answer = f"not in the vocabulary: {_escape(', '.join(probe.missing))} | | |"
+        for claim in self.claims:
+            implied = _escape(claim.expected)
+            if claim.rank is None or claim.probability is None:
+                answer = f"not in the vocabulary: {_escape(', '.join(claim.missing))} | | |"
             else:
-                answer = f"{'yes' if probe.holds else 'no'} | {probe.probability:.2f} | {probe.rank:,} |"
-            lines.append(f"| {_escape(probe.given)} | {implied} | {answer}")
+                answer = f"{'yes' if claim.holds else 'no'} | {claim.probability:.2f} | {claim.rank:,} |"
+            lines.append(f"| {_escape(claim.given)} | {implied} | {answer}")
         return "\n".join(lines) + "\n"
 
 
-def _compare(difference: Interval, baseline: str) -> str:
-    mean, low, high = (100 * value for value in (difference.mean, difference.low, difference.high))
-    if low > 0:
-        return f"beats {baseline} by {mean:.1f} points (95 % interval {low:.1f} to {high:.1f})"
-    if high < 0:
-        return f"falls short of {baseline} by {-mean:.1f} points (95 % interval {-high:.1f} to {-low:.1f})"
-    return f"cannot be told apart from {baseline} ({mean:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f})"
+def _share_sentence(share: float, result: Result) -> str:
+    """The model beside the strongest baseline, and which others it does not beat."""
+    best = result.best_baseline
+    model, other, difference = result.methods[MODEL], result.methods[best], result.differences[best]
+    unbeaten = [name for name, lead in result.differences.items() if name != best and not lead.is_ahead]
+    also = f"; not clearly ahead of {_listed(unbeaten)}" if unbeaten else ""
+    return (
+        f"{_percent(share)} hidden: {_RECALL} {model.recall[HEADLINE_K]:.3f}, and {other.recall[HEADLINE_K]:.3f} of "
+        f"{best}, the strongest baseline ({_interval(difference.recall)}); MRR {model.mrr:.3f} and {other.mrr:.3f} "
+        f"({_interval(difference.mrr)}){also}."
+    )
+
+
+def _interval(difference: Interval) -> str:
+    return f"{difference.mean:+.3f}, 95 % interval {difference.low:+.3f} to {difference.high:+.3f}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
+
+
+def _shares(shares: Sequence[float]) -> str:
+    return f"{_listed([f'{100 * share:.3g}' for share in shares])} %"
+
+
+def _listed(words: Sequence[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _escape(text: str) -> str:

@@ -6,29 +6,33 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
+from booru_pipeline.evaluation.derivable import close
 from booru_pipeline.evaluation.posts import Posts
+
+Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class RecoveryTask:
-    """Test posts with their labels parted in two, in hash order.
+    """Test posts in hash order, each with the order in which its labels are hidden.
 
     Attributes:
         booru: Site of each post.
         fid: The post's id there, int64.
         group: The picture that the post shows.
-        visible: For each post the label rows that are given, at least one, ascending.
-        hidden: For each post the label rows to recover, at least one, ascending.
+        release: The latest release that lists the post.
+        order: For each post its label rows, two or more, the one that is hidden first first.
         available: Posts of the split with two labels or more, from which the task's were drawn.
         too_short: Posts of the split with fewer labels, which have nothing to hide.
     """
 
     booru: list[str]
-    fid: NDArray[np.int64]
+    fid: Rows
     group: list[str]
-    visible: list[NDArray[np.int64]]
-    hidden: list[NDArray[np.int64]]
+    release: list[str]
+    order: list[Rows]
     available: int
     too_short: int
 
@@ -36,38 +40,128 @@ class RecoveryTask:
         return len(self.booru)
 
 
-def recovery_task(posts: Posts, labels: Sequence[str], *, limit: int, hidden_share: float, seed: int) -> RecoveryTask:
-    """Draw the posts, and hide whole labels of each.
+@dataclass(frozen=True)
+class Question:
+    """What a scorer is asked.
 
-    Both choices go by hash of the seed, the post's key and, for labels, the label's name: neither the order of rows
-    nor the vocabulary's, nor which other posts are there, changes what is asked of a post.
+    Attributes:
+        posts: int64, ascending: which posts of the task are asked about.
+        given: For each of them the label rows that the scorer sees, ascending, at least one.
+        asked: For each of them the label rows to recover, ascending, at least one; none of them is given.
+    """
+
+    posts: Rows
+    given: list[Rows]
+    asked: list[Rows]
+
+    def __len__(self) -> int:
+        return len(self.posts)
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """A task's posts with a share of their labels hidden.
+
+    Attributes:
+        share: The share that was asked for.
+        visible: For each post the label rows left, at least one, ascending.
+        hidden: For each post the others, at least one, ascending.
+        closed: The visible ones with all that they imply: what Danbooru makes of the post as soon as it is saved.
+    """
+
+    share: float
+    visible: list[Rows]
+    hidden: list[Rows]
+    closed: list[Rows]
+
+    @property
+    def derivable(self) -> list[Rows]:
+        """For each post the hidden labels that the visible ones imply, ascending; often none."""
+        pairs = zip(self.hidden, self.closed, strict=True)
+        return [np.intersect1d(hidden, closed, assume_unique=True) for hidden, closed in pairs]
+
+    def all_labels(self) -> Question:
+        """All hidden labels, given the visible ones."""
+        return Question(np.arange(len(self.hidden)), self.visible, self.hidden)
+
+    def not_derivable(self) -> Question:
+        """The hidden labels that no implication gives away, given the closed visible ones; posts with none are out."""
+        pairs = zip(self.hidden, self.closed, strict=True)
+        asked = [np.setdiff1d(hidden, closed, assume_unique=True) for hidden, closed in pairs]
+        posts = np.array([post for post, own in enumerate(asked) if len(own)], dtype=np.int64)
+        return Question(posts, [self.closed[post] for post in posts], [asked[post] for post in posts])
+
+
+def recovery_task(posts: Posts, labels: Sequence[str], *, limit: int, seed: int) -> RecoveryTask:
+    """Draw the posts, and the order in which each one's labels are hidden.
+
+    Both go by hash of the seed, the post's key and, for labels, the label's name: neither the order of rows nor the
+    vocabulary's, nor which other posts are there, changes what is asked of a post.
 
     Args:
-        posts: The test split.
+        posts: The split.
         labels: The vocabulary's labels by row.
         limit: Posts at most.
-        hidden_share: Share of a post's labels to hide, rounded, at least one and never all.
         seed: Another seed, another draw.
     """
     long_enough = [row for row, own in enumerate(posts.labels) if len(own) >= 2]
     keys = {row: f"{seed}\t{posts.booru[row]}\t{posts.fid[row]}" for row in long_enough}
     drawn = sorted(long_enough, key=lambda row: _digest(keys[row]))[:limit]
-    visible, hidden = [], []
+    order = []
     for row in drawn:
-        order = {_digest(f"{keys[row]}\t{labels[label]}"): label for label in posts.labels[row].tolist()}
-        own = [order[digest] for digest in sorted(order)]
-        count = min(max(1, round(hidden_share * len(own))), len(own) - 1)
-        hidden.append(np.sort(np.array(own[:count], dtype=np.int64)))
-        visible.append(np.sort(np.array(own[count:], dtype=np.int64)))
+        by_digest = {_digest(f"{keys[row]}\t{labels[label]}"): label for label in posts.labels[row].tolist()}
+        order.append(np.array([by_digest[digest] for digest in sorted(by_digest)], dtype=np.int64))
     return RecoveryTask(
         booru=[posts.booru[row] for row in drawn],
         fid=posts.fid[drawn] if drawn else np.empty(0, dtype=np.int64),
         group=[posts.group[row] for row in drawn],
-        visible=visible,
-        hidden=hidden,
+        release=[posts.release[row] for row in drawn],
+        order=order,
         available=len(long_enough),
         too_short=len(posts) - len(long_enough),
     )
+
+
+def hide(task: RecoveryTask, share: float, implied: sparse.csr_array) -> Hidden:
+    """Hide a share of each post's labels. What a smaller share hides, a larger one hides too.
+
+    Args:
+        task: The posts.
+        share: Share of a post's labels to hide, rounded, at least one and never all.
+        implied: See `booru_pipeline.evaluation.derivable.implied_matrix`.
+    """
+    counts = [min(max(1, round(share * len(own))), len(own) - 1) for own in task.order]
+    visible = [np.sort(own[count:]) for own, count in zip(task.order, counts, strict=True)]
+    return Hidden(
+        share=share,
+        visible=visible,
+        hidden=[np.sort(own[:count]) for own, count in zip(task.order, counts, strict=True)],
+        closed=close(visible, implied),
+    )
+
+
+def tuning_pairs(
+    task: RecoveryTask, shares: Sequence[float], implied: sparse.csr_array
+) -> list[tuple[list[int], list[int]]]:
+    """What a baseline's settings are chosen on: the headline's question, the shares taking turns post by post.
+
+    Args:
+        task: Validation posts.
+        shares: The hidden shares.
+        implied: See `booru_pipeline.evaluation.derivable.implied_matrix`.
+
+    Returns:
+        For each post with a label that is not derivable, the closed visible labels and the hidden ones not derivable.
+    """
+    pairs: list[tuple[list[int], list[int]]] = []
+    for turn, share in enumerate(shares):
+        question = hide(task, share, implied).not_derivable()
+        pairs += [
+            (given.tolist(), asked.tolist())
+            for post, given, asked in zip(question.posts.tolist(), question.given, question.asked, strict=True)
+            if post % len(shares) == turn
+        ]
+    return pairs
 
 
 def _digest(text: str) -> bytes:

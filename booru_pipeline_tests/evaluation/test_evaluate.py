@@ -1,30 +1,50 @@
 import json
 import shutil
 from dataclasses import replace
-from html.parser import HTMLParser
 
+import jsonschema
 import pyarrow.parquet as pq
 import pytest
-from datasets import DatasetDict, load_from_disk
+from datasets import Dataset, DatasetDict, load_from_disk
 from safetensors.torch import load_file, save_file
 
+from booru_pipeline.corpus.relations import Relations
 from booru_pipeline.errors import BooruError
+from booru_pipeline.evaluation.baselines.names import BASELINES
 from booru_pipeline.evaluation.evaluate import evaluate
-from booru_pipeline.evaluation.leakage import shared_groups
+from booru_pipeline.evaluation.findings import metrics_schema
+from booru_pipeline.evaluation.leakage import find_leaks
 from booru_pipeline.evaluation.options import EvaluationOptions
 from booru_pipeline.labels.vocabulary import Vocabulary
 from booru_pipeline.training.predictor import Predictor
-from booru_pipeline_tests.evaluation.world import NASTY
 
-OPTIONS = EvaluationOptions(test_posts=100, top=100, ks=[1, 5], bootstrap_samples=200)
-VOID = {"meta", "br", "hr", "img", "input", "link"}
+SHARES = [0.1, 0.5, 0.9]
+OPTIONS = EvaluationOptions(test_posts=100, top=100, ks=[1, 5], hidden_shares=SHARES, bootstrap_samples=100)
+IMPLICATIONS = {"usada_pekora": frozenset({"rabbit_ears"}), "hatsune_miku": frozenset({"twintails"})}
+RELATIONS = Relations({}, IMPLICATIONS, "the test")
+
+
+def run(world, output, options=OPTIONS, relations=RELATIONS, **other):
+    folders = {name: other.get(name, getattr(world, name)) for name in ("checkpoint", "dataset", "vocabulary")}
+    return evaluate(**folders, output=output, options=options, release="2021b", relations=relations)
 
 
 @pytest.fixture(scope="module")
 def report(world, tmp_path_factory):
     output = tmp_path_factory.mktemp("reports") / "2021b"
-    summary = evaluate(world.checkpoint, world.dataset, world.vocabulary, output, OPTIONS, release="2021b")
-    return output, summary
+    return output, run(world, output)
+
+
+@pytest.fixture(scope="module")
+def metrics(report):
+    return json.loads((report[0] / "metrics.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def predictions(report):
+    """Rows of predictions.parquet by hidden share."""
+    rows = pq.read_table(report[0] / "predictions.parquet").to_pylist()
+    return {share: [row for row in rows if row["hidden_share"] == share] for share in SHARES}
 
 
 def recall(posts, guesses, k):
@@ -35,59 +55,84 @@ def recall(posts, guesses, k):
     return sum(shares) / len(shares)
 
 
-def test_the_model_s_metrics_follow_from_the_predictions(report):
-    output, summary = report
-    posts = pq.read_table(output / "predictions.parquet").to_pylist()
+@pytest.mark.parametrize("share", SHARES)
+def test_the_model_s_metrics_follow_from_the_predictions(report, predictions, share):
+    _, summary = report
+    posts = [post for post in predictions[share] if post["hidden"]]
     guesses = [post["predicted"] for post in posts]
-    assert len(posts) == summary.test_posts == 100
+    result = summary.shares[share]
+    assert len(predictions[share]) == summary.test_posts == 100
+    assert len(posts) == result.posts
     for k in (1, 5, 10):
-        assert summary.recall["model"][k] == pytest.approx(recall(posts, guesses, k))
+        assert result.methods["model"].recall[k] == pytest.approx(recall(posts, guesses, k))
     first = [min(guess.index(label) for label in post["hidden"]) for post, guess in zip(posts, guesses, strict=True)]
-    assert summary.mrr["model"] == pytest.approx(sum(1 / (place + 1) for place in first) / 100)
+    assert result.methods["model"].mrr == pytest.approx(sum(1 / (place + 1) for place in first) / len(posts))
+    for post, guess in zip(posts, guesses, strict=True):
+        others = [label for label in guess if label not in post["hidden"]]
+        for own, (label, rank) in enumerate(zip(post["hidden"], post["rank"], strict=True), start=1):
+            assert rank == own + sum(guess.index(other) < guess.index(label) for other in others)
 
 
-def test_popularity_is_counted_on_the_train_split_alone(report, world):
-    output, summary = report
-    posts = pq.read_table(output / "predictions.parquet").to_pylist()
+@pytest.mark.parametrize("share", SHARES)
+def test_popularity_is_counted_on_the_train_split_alone(report, predictions, world, share):
+    _, summary = report
+    posts = [post for post in predictions[share] if post["hidden"]]
     known = Vocabulary.load(world.vocabulary)
-    train = load_from_disk(str(world.dataset))["train"]["label_rows"]
     counts = dict.fromkeys(known.labels, 0)
-    for caption in train:
+    for caption in load_from_disk(str(world.dataset))["train"]["label_rows"]:
         for token in caption:
             counts[known.labels[token]] += 1
     guesses = []
     for post in posts:
         order = {label: (-counts[label], label in post["hidden"]) for label in known.labels}
-        guesses.append(sorted(set(known.labels) - set(post["visible"]), key=order.__getitem__))
+        given = {*post["visible"], *post["implied"]}
+        guesses.append(sorted(set(known.labels) - given, key=order.__getitem__))
     for k in (1, 5, 10):
-        assert summary.recall["popularity"][k] == pytest.approx(recall(posts, guesses, k))
+        assert summary.shares[share].methods["popularity"].recall[k] == pytest.approx(recall(posts, guesses, k))
 
 
-def test_every_prediction_is_written(report, world):
-    output, _ = report
-    table = pq.read_table(output / "predictions.parquet")
-    assert {name: str(kind) for name, kind in zip(table.schema.names, table.schema.types, strict=True)} == {
-        "booru": "string",
-        "fid": "int64",
-        "visible": "list<element: string>",
-        "hidden": "list<element: string>",
-        "predicted": "list<element: string>",
-        "probability": "list<element: float>",
-    }
+def test_what_is_derivable_is_what_the_implications_say(predictions, metrics):
+    for share, found in zip(SHARES, metrics["shares"], strict=True):
+        for post in predictions[share]:
+            closed = RELATIONS.closure(post["visible"])
+            assert set(post["implied"]) == closed - set(post["visible"])
+            assert set(post["derivable"]) <= closed
+            assert not set(post["hidden"]) & closed
+        counted = sum(len(post["derivable"]) for post in predictions[share])
+        assert found["derivable_labels"] == counted
+        assert found["hidden_labels"] == counted + sum(len(post["hidden"]) for post in predictions[share])
+        assert found["not_derivable"]["labels"] == found["hidden_labels"] - counted
+    assert sum(found["derivable_labels"] for found in metrics["shares"]) > 0
+
+
+def test_the_same_posts_are_asked_about_at_every_share_and_what_is_hidden_grows(predictions):
+    def hidden(post):
+        return {*post["hidden"], *post["derivable"]}
+
+    for smaller, larger in ((0.1, 0.5), (0.5, 0.9)):
+        for few, many in zip(predictions[smaller], predictions[larger], strict=True):
+            assert (few["booru"], few["fid"]) == (many["booru"], many["fid"])
+            assert hidden(few) <= hidden(many)
+
+
+def test_every_prediction_is_written(predictions, world):
     known = set(Vocabulary.load(world.vocabulary).labels)
     test_fids = set(load_from_disk(str(world.dataset))["test"]["fid"])
-    for post in table.to_pylist():
-        assert post["fid"] in test_fids
-        assert set(post["predicted"]) == known - set(post["visible"])
-        assert all(0 <= probability <= 1 for probability in post["probability"])
-        assert len(post["probability"]) == len(post["predicted"])
+    for posts in predictions.values():
+        for post in posts:
+            assert post["fid"] in test_fids
+            assert len(post["probability"]) == len(post["predicted"])
+            assert all(0 <= probability <= 1 for probability in post["probability"])
+            if post["hidden"]:
+                assert set(post["predicted"]) == known - set(post["visible"]) - set(post["implied"])
+            else:
+                assert post["predicted"] == []
 
 
-def test_written_probabilities_are_the_predictor_s(report, world):
-    output, _ = report
+def test_written_probabilities_are_the_predictor_s(predictions, world):
     known = Vocabulary.load(world.vocabulary)
-    posts = pq.read_table(output / "predictions.parquet").to_pylist()[:20]
-    contexts = [[known.index[label] for label in post["visible"]] for post in posts]
+    posts = [post for post in predictions[0.5] if post["hidden"]][:20]
+    contexts = [[known.index[label] for label in (*post["visible"], *post["implied"])] for post in posts]
     probability = Predictor.load(world.checkpoint).probabilities(contexts)
     for post, own in zip(posts, probability, strict=True):
         assert post["probability"] == pytest.approx([own[known.index[label]] for label in post["predicted"]], rel=1e-3)
@@ -99,123 +144,91 @@ def test_a_checkpoint_that_diverged_is_refused(world, tmp_path):
     diverged = {name: weight * float("nan") for name, weight in weights.items()}
     save_file(diverged, tmp_path / "checkpoint" / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(BooruError, match="diverged"):
-        evaluate(tmp_path / "checkpoint", world.dataset, world.vocabulary, tmp_path / "out", OPTIONS, release="2021b")
+        run(world, tmp_path / "out", checkpoint=tmp_path / "checkpoint")
 
 
-def test_the_metrics_are_plain_json_with_sizes_seeds_and_definitions(report, world):
-    output, summary = report
-    metrics = json.loads((output / "metrics.json").read_text())
+def test_the_metrics_obey_their_schema(metrics):
+    jsonschema.Draft202012Validator.check_schema(metrics_schema())
+    validator = jsonschema.Draft202012Validator(metrics_schema())
+    validator.validate(metrics)
+    for broken in (
+        {**metrics, "format_version": 1},
+        {**metrics, "extra": 1},
+        {**metrics, "shares": [{**metrics["shares"][0], "not_derivable": {}}]},
+    ):
+        assert not validator.is_valid(broken)
+
+
+def test_the_metrics_say_what_the_summary_says(report, metrics, world):
+    _, summary = report
     assert metrics["release"] == "2021b"
     assert metrics["options"]["seed"] == 0
     assert metrics["sizes"]["test_posts"] == 100
     assert metrics["sizes"]["labels"] == len(Vocabulary.load(world.vocabulary))
-    assert set(metrics["methods"]) == {"model", "co-occurrence", "popularity"}
-    assert metrics["methods"]["model"]["recall@10"] == summary.recall["model"][10]
-    interval = metrics["model_less"]["popularity"]["recall@10"]
-    difference = summary.recall["model"][10] - summary.recall["popularity"][10]
-    assert interval["low"] <= interval["mean"] <= interval["high"]
-    assert interval["mean"] == pytest.approx(difference)
-    assert metrics["beats_popularity"] is (interval["low"] > 0)
-    assert sum(category["hidden"] for category in metrics["categories"]) == metrics["sizes"]["hidden_labels"]
-    assert metrics["shared_groups"] == 0
-    assert "recall_at_k" in metrics["definitions"]
+    assert metrics["verdict"] == summary.verdict()
+    assert metrics["beats_baselines"] is summary.beats_baselines is False  # the weights are random
+    assert [method["name"] for method in metrics["methods"]] == ["model", *BASELINES] == list(summary.methods)
+    assert all(method["description"] for method in metrics["methods"])
+    assert [share["hidden_share"] for share in metrics["shares"]] == SHARES == list(summary.shares)
+    for share in metrics["shares"]:
+        result, own = share["not_derivable"], summary.shares[share["hidden_share"]]
+        assert result["methods"]["model"]["recall@10"] == own.methods["model"].recall[10]
+        assert result["best_baseline"] == summary.best_baseline(share["hidden_share"])
+        for baseline in BASELINES:
+            interval = result["differences"][baseline]["recall@10"]
+            difference = own.methods["model"].recall[10] - own.methods[baseline].recall[10]
+            assert interval["low"] <= interval["mean"] <= interval["high"]
+            assert interval["mean"] == pytest.approx(difference)
+    assert metrics["leaks"] == {"groups": 0, "posts": 0}
+    assert {"recall_at_k", "not_derivable", "claim"} <= set(metrics["definitions"])
 
 
 def test_the_same_inputs_give_the_same_files(report, world, tmp_path):
     output, summary = report
-    again = evaluate(world.checkpoint, world.dataset, world.vocabulary, tmp_path / "again", OPTIONS, release="2021b")
-    assert again == summary
+    assert run(world, tmp_path / "again") == summary
     for name in ("metrics.json", "report.html"):
         assert (tmp_path / "again" / name).read_bytes() == (output / name).read_bytes()
 
 
 def test_the_headline_does_not_depend_on_how_the_model_s_posts_are_batched(report, world, tmp_path):
     _, summary = report
-    options = OPTIONS.model_copy(update={"batch_size": 7})
-    again = evaluate(world.checkpoint, world.dataset, world.vocabulary, tmp_path / "again", options, release="2021b")
-    assert again.recall["model"][10] == pytest.approx(summary.recall["model"][10], abs=0.01)
-    assert again.recall["co-occurrence"] == summary.recall["co-occurrence"]
+    again = run(world, tmp_path / "again", OPTIONS.model_copy(update={"batch_size": 7}))
+    for share, result in again.shares.items():
+        before = summary.shares[share].methods
+        assert result.methods["model"].recall[10] == pytest.approx(before["model"].recall[10], abs=0.01)
+        assert result.methods["co-occurrence"] == before["co-occurrence"]
 
 
-class Page(HTMLParser):
-    """Collects what a browser would fetch or run, the text, and whether elements nest."""
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.elements, self.fetched, self.text, self.style = [], [], [], [], ""
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append(tag)
-        self.fetched += [value for name, value in attrs if name in ("src", "href", "xlink:href", "data", "action")]
-        assert not any(name.startswith("on") for name, _ in attrs)
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.handle_starttag(tag, attrs)
-        if tag not in VOID:
-            self.open.pop()
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] == "style":
-            self.style += data
-        else:
-            self.text.append(data)
+def test_a_slow_checkpoint_gets_fewer_posts_and_the_report_says_so(world, tmp_path, monkeypatch):
+    monkeypatch.setattr(Predictor, "is_slow", True)
+    summary = run(world, tmp_path / "slow", OPTIONS.model_copy(update={"test_posts_slow": 20}))
+    sizes = json.loads((tmp_path / "slow" / "metrics.json").read_text())["sizes"]
+    assert summary.test_posts == sizes["test_posts"] == 20
+    assert sizes["is_slow"] is True
 
 
-@pytest.fixture(scope="module")
-def page(report):
-    output, _ = report
-    page = Page()
-    page.feed((output / "report.html").read_text(encoding="utf-8"))
-    page.close()
-    assert page.open == []
-    return page
-
-
-def test_the_page_needs_nothing_but_itself(page):
-    assert not {"script", "link", "img", "iframe", "object", "image", "base"} & set(page.elements)
-    assert all(target.startswith("#") for target in page.fetched)
-    assert "url(" not in page.style.replace("url(#", "")
-    assert "@import" not in page.style
-    assert page.elements.count("svg") == 4
-
-
-def test_labels_are_text_and_never_markup(page):
-    text = "".join(page.text)
-    shown = [label for label in NASTY if label in text]
-    # Eight example posts have six labels of thirteen each: all of these turn up.
-    assert shown == NASTY
-
-
-def test_the_page_says_what_was_measured(page, report):
-    _, summary = report
-    text = "".join(page.text)
-    assert summary.verdict() in text
-    assert "100 held-out posts" in text
-    assert "not in the vocabulary" in text  # gawr_gura is not in this world
-    assert "optimizer step" in text
-
-
-def test_colours_follow_the_page_s_theme(report):
-    output, _ = report
-    html = (output / "report.html").read_text()
-    assert "var(--model)" in html
-    assert "#04040" not in html
+def test_without_implications_nothing_is_derivable(world, tmp_path):
+    summary = run(world, tmp_path / "out", relations=Relations({}, {}, "the test"))
+    shares = json.loads((tmp_path / "out" / "metrics.json").read_text())["shares"]
+    assert [share["derivable"] for share in shares] == [None] * len(SHARES)
+    assert all(result.posts == 100 for result in summary.shares.values())
 
 
 def test_a_leak_is_shouted(world, tmp_path):
+    """A test post in train: its picture, its key, or both."""
     splits = load_from_disk(str(world.dataset))
-    leaky = DatasetDict(train=splits["train"], validation=splits["validation"], test=splits["train"].select(range(50)))
-    leaky.save_to_disk(tmp_path / "leaky")
-    summary = evaluate(
-        world.checkpoint, tmp_path / "leaky", world.vocabulary, tmp_path / "report", OPTIONS, release="2021b"
-    )
-    assert summary.shared_groups == shared_groups(tmp_path / "leaky") > 0
-    assert "Leak" in summary.to_markdown()
+    train = splits["train"].to_list()
+    copies = splits["test"].select(range(5)).to_list()
+    copies[0]["group_md5"] = "another picture"  # the same post
+    copies[1]["fid"] = 10**9  # the same picture
+    leaky = Dataset.from_list(train + copies, features=splits["train"].features)
+    DatasetDict(train=leaky, validation=splits["validation"], test=splits["test"]).save_to_disk(tmp_path / "leaky")
+    leaks = find_leaks(tmp_path / "leaky")
+    assert (leaks.groups, leaks.posts) == (len({copy["group_md5"] for copy in copies[1:]}), 4)
+    summary = run(world, tmp_path / "report", dataset=tmp_path / "leaky")
+    assert summary.leaks == leaks
+    assert summary.verdict().startswith("Leak: do not trust these numbers.")
+    assert summary.to_markdown().startswith("**Leak")
     assert "do not trust" in (tmp_path / "report" / "report.html").read_text()
 
 
@@ -223,8 +236,9 @@ def test_markdown_has_a_table_and_no_raw_markup(report):
     _, summary = report
     markdown = summary.to_markdown()
     assert "| model |" in markdown
-    assert f"{summary.recall['co-occurrence'][10]:.3f}" in markdown
-    nasty = replace(summary, probes=[replace(summary.probes[0], given="p|pe<3", label="<script>")])
+    assert f"{summary.shares[0.5].methods['co-occurrence'].recall[10]:.3f}" in markdown
+    [carrot] = [claim for claim in summary.claims if claim.label == "carrot"]
+    nasty = replace(summary, claims=[replace(carrot, given="p|pe<3", label="<script>", named="<script>")])
     assert "p\\|pe\\<3" in nasty.to_markdown()
     assert "| <script>" not in nasty.to_markdown()
 
@@ -234,14 +248,14 @@ def test_an_empty_test_split_is_named_with_the_remedy(world, tmp_path):
     splits["test"] = splits["test"].select([])
     splits.save_to_disk(tmp_path / "empty")
     with pytest.raises(BooruError, match=r"test split .* has 0 posts .* larger release"):
-        evaluate(world.checkpoint, tmp_path / "empty", world.vocabulary, tmp_path / "out", OPTIONS, release="2021b")
+        run(world, tmp_path / "out", dataset=tmp_path / "empty")
     assert not (tmp_path / "out").exists()
 
 
 def test_a_checkpoint_without_a_log_still_reports(world, tmp_path):
     shutil.copytree(world.checkpoint, tmp_path / "checkpoint")
     (tmp_path / "checkpoint" / "training_log.json").unlink()
-    evaluate(tmp_path / "checkpoint", world.dataset, world.vocabulary, tmp_path / "out", OPTIONS, release="2021b")
+    run(world, tmp_path / "out", checkpoint=tmp_path / "checkpoint")
     assert "no training log" in (tmp_path / "out" / "report.html").read_text()
 
 
@@ -250,4 +264,23 @@ def test_a_checkpoint_of_another_vocabulary_is_refused(world, tmp_path):
     table = pq.read_table(tmp_path / "vocabulary" / "labels.parquet")
     pq.write_table(table.slice(0, table.num_rows - 1), tmp_path / "vocabulary" / "labels.parquet")
     with pytest.raises(BooruError, match="vocabulary"):
-        evaluate(world.checkpoint, world.dataset, tmp_path / "vocabulary", tmp_path / "out", OPTIONS, release="2021b")
+        run(world, tmp_path / "out", vocabulary=tmp_path / "vocabulary")
+
+
+def test_a_test_split_of_which_everything_is_implied_is_named(world, tmp_path):
+    known = Vocabulary.load(world.vocabulary)
+    splits = load_from_disk(str(world.dataset))
+    test = splits["test"].to_list()[:1]
+    test[0]["label_rows"] = [known.index[label] for label in ("usada_pekora", "carrot")]
+    splits["test"] = Dataset.from_list(test, features=splits["test"].features)
+    splits.save_to_disk(tmp_path / "implied")
+    refused = []
+    # One of the two labels is hidden, whichever: in one direction the other gives it away.
+    for one, other in (("usada_pekora", "carrot"), ("carrot", "usada_pekora")):
+        relations = Relations({}, {one: frozenset({other})}, "the test")
+        try:
+            run(world, tmp_path / one, relations=relations, dataset=tmp_path / "implied")
+        except BooruError as error:
+            refused.append(str(error))
+    assert len(refused) == 1
+    assert "1 posts and hides no label that the others do not imply" in refused[0]

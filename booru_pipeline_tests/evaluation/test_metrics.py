@@ -1,74 +1,140 @@
+"""Every metric against plain Python that follows its definition and shares no code with it."""
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
 
-from booru_pipeline.evaluation.metrics import hidden_ranks, paired_bootstrap, recall_at, reciprocal_rank
+from booru_pipeline.evaluation.metrics import (
+    Ranks,
+    average_precision,
+    hidden_ranks,
+    r_precision,
+    recall_at,
+    reciprocal_rank,
+)
+
+LABELS = 12
 
 
-def slow_rank(scores, hidden, label):
-    """Place of a label when hidden ones come after all others of the same score, in their own order."""
-    place = {column: number for number, column in enumerate(hidden, start=1)}
-    order = sorted(range(len(scores)), key=lambda column: (-scores[column], place.get(column, 0)))
-    return order.index(label) + 1
-
-
-def random_case(rng, posts=60, labels=40):
-    # Few distinct scores, so that ties are the rule.
-    scores = rng.integers(0, 8, size=(posts, labels)).astype(np.float32)
-    hidden, visible = [], []
+@st.composite
+def cases(draw):
+    """Scores with many ties, -inf for visible labels, and hidden labels; of a part of these too."""
+    posts = draw(st.integers(1, 6))
+    scores = np.array(
+        draw(st.lists(st.lists(st.integers(0, 4), min_size=LABELS, max_size=LABELS), min_size=posts, max_size=posts)),
+        dtype=np.float32,
+    )
+    hidden, part = [], []
     for row in scores:
-        shuffled = rng.permutation(labels)
-        size = int(rng.integers(1, 12))
-        hidden.append(shuffled[:size])
-        visible.append(shuffled[size : size + 5])
-        row[visible[-1]] = -np.inf
-    return scores, hidden
+        order = draw(st.permutations(range(LABELS)))
+        size = draw(st.integers(1, LABELS - 1))
+        hidden.append(np.array(order[:size], dtype=np.int64))
+        row[order[size : size + draw(st.integers(0, 3))]] = -np.inf
+        part.append(np.array(draw(st.lists(st.booleans(), min_size=size, max_size=size))))
+    return scores, hidden, part
 
 
-def test_ranks_equal_the_slow_reference():
-    scores, hidden = random_case(np.random.default_rng(1))
-    for row, columns, ranks in zip(scores, hidden, hidden_ranks(scores, hidden), strict=True):
-        assert ranks.tolist() == [slow_rank(row.tolist(), columns.tolist(), column) for column in columns]
+def ranking(row, hidden, ignored=()):
+    """All labels but the ignored ones, best first, hidden ones behind others of the same score."""
+    kept = [label for label in range(len(row)) if label not in ignored]
+    place = {label: number for number, label in enumerate(hidden, start=1)}
+    return sorted(kept, key=lambda label: (-row[label], place.get(label, 0)))
 
 
-@pytest.mark.parametrize("k", [1, 3, 10, 39, 100])
-def test_recall_and_reciprocal_rank_equal_the_slow_reference(k):
-    scores, hidden = random_case(np.random.default_rng(2))
-    ranks = hidden_ranks(scores, hidden)
-    for post, (row, columns) in enumerate(zip(scores.tolist(), hidden, strict=True)):
-        own = set(columns.tolist())
-        guesses = sorted(range(len(row)), key=lambda column: (-row[column], column in own, column))
-        hits = sum(guess in own for guess in guesses[:k])
-        first = next(place for place, guess in enumerate(guesses, start=1) if guess in own)
-        assert recall_at(ranks, k)[post] == pytest.approx(hits / min(k, len(own)))
-        assert reciprocal_rank(ranks)[post] == pytest.approx(1 / first)
+def slow_recall(order, hidden, k):
+    return sum(label in hidden for label in order[:k]) / min(k, len(hidden))
 
 
-def test_an_oracle_scores_1_and_its_opposite_0():
-    _, hidden = random_case(np.random.default_rng(3))
-    truth = np.zeros((len(hidden), 40), dtype=np.float32)
+def slow_reciprocal_rank(order, hidden):
+    return 1 / next(place for place, label in enumerate(order, start=1) if label in hidden)
+
+
+def slow_average_precision(order, hidden):
+    precisions = [
+        sum(other in hidden for other in order[:place]) / place
+        for place, label in enumerate(order, start=1)
+        if label in hidden
+    ]
+    return sum(precisions) / len(hidden)
+
+
+def check(ranks, posts, orders, answers):
+    assert ranks.posts.tolist() == posts
+    figures = {
+        **{f"recall@{k}": (recall_at(ranks, k), lambda o, h, k=k: slow_recall(o, h, k)) for k in (1, 3, 10, 100)},
+        "mrr": (reciprocal_rank(ranks), slow_reciprocal_rank),
+        "r_precision": (r_precision(ranks), lambda order, hidden: slow_recall(order, hidden, len(hidden))),
+        "ap": (average_precision(ranks), slow_average_precision),
+    }
+    for name, (found, slow) in figures.items():
+        expected = [slow(order, hidden) for order, hidden in zip(orders, answers, strict=True)]
+        assert found.tolist() == pytest.approx(expected), name
+
+
+@given(cases())
+def test_ranks_and_figures_equal_the_slow_reference(case):
+    scores, hidden, _ = case
+    found = hidden_ranks(scores, hidden)
+    orders = [ranking(row.tolist(), own.tolist()) for row, own in zip(scores, hidden, strict=True)]
+    for order, own, ranks in zip(orders, hidden, found, strict=True):
+        assert ranks.tolist() == [order.index(label) + 1 for label in own.tolist()]
+    posts = [7 * post for post in range(len(hidden))]
+    check(Ranks.of(posts, hidden, found), posts, orders, [own.tolist() for own in hidden])
+
+
+@given(cases())
+def test_a_part_of_the_hidden_labels_is_ranked_as_if_the_others_were_not_there(case):
+    scores, hidden, part = case
+    ranks = Ranks.of(range(len(hidden)), hidden, hidden_ranks(scores, hidden))
+    wanted = {(post, label) for post, own in enumerate(hidden) for label in own[part[post]].tolist()}
+    chosen = np.array([pair in wanted for pair in zip(ranks.post.tolist(), ranks.label.tolist(), strict=True)])
+    posts, orders, answers = [], [], []
+    for post, (row, own) in enumerate(zip(scores, hidden, strict=True)):
+        kept = own[part[post]].tolist()
+        if kept:
+            posts.append(post)
+            orders.append(ranking(row.tolist(), kept, ignored=set(own.tolist()) - set(kept)))
+            answers.append(kept)
+    check(ranks.only(chosen), posts, orders, answers)
+
+
+def test_an_oracle_scores_1_on_any_part_and_its_opposite_0():
+    rng = np.random.default_rng(3)
+    hidden = [rng.choice(40, size=int(rng.integers(1, 12)), replace=False) for _ in range(60)]
+    truth = np.zeros((60, 40), dtype=np.float32)
     for row, columns in zip(truth, hidden, strict=True):
         row[columns] = 1
-    ranks = hidden_ranks(truth, hidden)
-    assert all(recall_at(ranks, k).min() == 1 for k in (1, 5, 10, 40))
-    assert reciprocal_rank(ranks).min() == 1
-    assert recall_at(hidden_ranks(-truth, hidden), 10).max() == 0
+    whole = Ranks.of(range(60), hidden, hidden_ranks(truth, hidden))
+    for ranks in (whole, whole.only(rng.random(len(whole.rank)) < 0.3)):
+        assert all(recall_at(ranks, k).min() == 1 for k in (1, 5, 10, 40))
+        assert reciprocal_rank(ranks).min() == r_precision(ranks).min() == average_precision(ranks).min() == 1
+    opposite = Ranks.of(range(60), hidden, hidden_ranks(-truth, hidden))
+    assert recall_at(opposite, 10).max() == r_precision(opposite).max() == 0
 
 
 def test_random_scores_are_at_chance():
     rng = np.random.default_rng(4)
-    posts, labels, hidden_labels, k = 4000, 200, 10, 10
+    posts, labels, size, k = 4000, 200, 10, 10
     scores = rng.random((posts, labels), dtype=np.float32)
-    hidden = [rng.choice(labels, hidden_labels, replace=False) for _ in range(posts)]
-    recall = recall_at(hidden_ranks(scores, hidden), k)
-    # Hits are hypergeometric with mean k * hidden / labels, so recall is k / labels.
-    assert recall.mean() == pytest.approx(k / labels, abs=4 * recall.std() / np.sqrt(posts))
+    hidden = [rng.choice(labels, size, replace=False) for _ in range(posts)]
+    ranks = Ranks.of(range(posts), hidden, hidden_ranks(scores, hidden))
+    # Hits are hypergeometric. The best rank is above r if none of the first r is hidden.
+    hits = stats.hypergeom(labels, size, k)
+    recall = recall_at(ranks, k)
+    assert recall.mean() == pytest.approx(hits.mean() / size, abs=4 * hits.std() / size / np.sqrt(posts))
+    above = [stats.hypergeom(labels, size, r).pmf(0) for r in range(labels + 1)]
+    expected = sum((above[r - 1] - above[r]) / r for r in range(1, labels + 1))
+    reciprocal = reciprocal_rank(ranks)
+    assert reciprocal.mean() == pytest.approx(expected, abs=4 * reciprocal.std() / np.sqrt(posts))
 
 
 def test_a_constant_scorer_earns_nothing():
     hidden = [np.array([0, 1, 2])]
-    ranks = hidden_ranks(np.zeros((1, 50), dtype=np.float32), hidden)
-    assert ranks[0].tolist() == [48, 49, 50]
-    assert recall_at(ranks, 10).tolist() == [0]
+    found = hidden_ranks(np.zeros((1, 50), dtype=np.float32), hidden)
+    assert found[0].tolist() == [48, 49, 50]
+    assert recall_at(Ranks.of([0], hidden, found), 10).tolist() == [0]
 
 
 def test_a_score_that_is_no_number_is_refused():
@@ -78,20 +144,7 @@ def test_a_score_that_is_no_number_is_refused():
         hidden_ranks(scores, [np.array([2])])
 
 
-def test_the_interval_of_independent_posts_is_that_of_the_normal_theory():
-    difference = np.random.default_rng(5).normal(0.1, 1.0, size=2000)
-    interval = paired_bootstrap(difference, [str(post) for post in range(2000)], samples=4000, seed=0)
-    half = 1.96 * difference.std() / np.sqrt(2000)
-    assert interval.mean == pytest.approx(difference.mean())
-    assert interval.low == pytest.approx(difference.mean() - half, abs=0.1 * half)
-    assert interval.high == pytest.approx(difference.mean() + half, abs=0.1 * half)
-
-
-def test_posting_a_picture_again_makes_no_difference_more_certain():
-    difference = np.random.default_rng(6).normal(0.1, 1.0, size=300)
-    groups = [f"picture {post}" for post in range(300)]
-    once = paired_bootstrap(difference, groups, samples=500, seed=0)
-    four_times = paired_bootstrap(np.tile(difference, 4), groups * 4, samples=500, seed=0)
-    as_if_independent = paired_bootstrap(np.tile(difference, 4), [str(i) for i in range(1200)], samples=500, seed=0)
-    assert four_times.high - four_times.low == pytest.approx(once.high - once.low)
-    assert as_if_independent.high - as_if_independent.low < 0.6 * (once.high - once.low)
+def test_no_posts_are_no_figures():
+    ranks = Ranks.of([], [], [])
+    assert len(ranks.posts) == len(recall_at(ranks, 10)) == len(reciprocal_rank(ranks)) == 0
+    assert len(average_precision(ranks)) == 0

@@ -3,7 +3,7 @@ import pytest
 from datasets import Dataset, DatasetDict, load_from_disk
 
 from booru_pipeline.errors import BooruError
-from booru_pipeline.evaluation.leakage import shared_groups
+from booru_pipeline.evaluation.leakage import Leaks, find_leaks
 from booru_pipeline.evaluation.posts import incidence, read_posts
 from booru_pipeline.labels.splits import open_splits
 from booru_pipeline.labels.vocabulary import Vocabulary
@@ -26,7 +26,7 @@ def test_an_empty_split_is_no_posts(world, tmp_path):
     saved = open_splits(tmp_path / "empty")
     assert len(read_posts(saved, "test", labels=10)) == 0
     assert len(saved["train"]) == len(splits["train"])
-    assert shared_groups(tmp_path / "empty") == 0
+    assert not find_leaks(tmp_path / "empty")
 
 
 def test_a_row_of_another_vocabulary_is_refused(world):
@@ -50,7 +50,7 @@ def test_incidence_is_1_where_a_post_has_the_label():
 
 
 def test_a_sound_data_set_shares_no_picture(world):
-    assert shared_groups(world.dataset) == 0
+    assert not find_leaks(world.dataset)
 
 
 def test_planted_leaks_are_counted_once_a_picture(world, tmp_path):
@@ -67,4 +67,4 @@ def test_planted_leaks_are_counted_once_a_picture(world, tmp_path):
         validation=Dataset.from_list(validation, features=features),
         test=splits["test"],
     ).save_to_disk(tmp_path / "leaky")
-    assert shared_groups(tmp_path / "leaky") == len(set(leaked))
+    assert find_leaks(tmp_path / "leaky") == Leaks(groups=len(set(leaked)), posts=0)

@@ -1,12 +1,22 @@
 import dataclasses
+from itertools import pairwise
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from booru_pipeline.evaluation.posts import Posts
-from booru_pipeline.evaluation.task import recovery_task
+from booru_pipeline.evaluation.task import hide, recovery_task, tuning_pairs
 
 LABELS = [f"label_{row}" for row in range(50)]
+NOTHING_IMPLIED = sparse.csr_array((50, 50), dtype=np.float32)
+
+
+def implications(*pairs, labels=50):
+    matrix = np.zeros((labels, labels), dtype=np.float32)
+    for one, other in pairs:
+        matrix[one, other] = 1
+    return sparse.csr_array(matrix)
 
 
 def random_posts(count=200, smallest=1):
@@ -16,6 +26,7 @@ def random_posts(count=200, smallest=1):
         fid=np.arange(count) // 2,
         group=[f"picture {row // 3}" for row in range(count)],
         labels=[np.sort(rng.choice(50, int(rng.integers(smallest, 30)), replace=False)) for _ in range(count)],
+        release=[("2021a", "2021b")[row % 5 == 0] for row in range(count)],
     )
 
 
@@ -25,41 +36,52 @@ def take(posts, rows):
         posts.fid[rows],
         [posts.group[row] for row in rows],
         [posts.labels[row] for row in rows],
+        [posts.release[row] for row in rows],
     )
 
 
-def pose(posts, labels=LABELS, limit=1000, hidden_share=0.5, seed=0):
-    return recovery_task(posts, labels, limit=limit, hidden_share=hidden_share, seed=seed)
+def pose(posts, labels=LABELS, limit=1000, share=0.5, seed=0):
+    task = recovery_task(posts, labels, limit=limit, seed=seed)
+    return task, hide(task, share, NOTHING_IMPLIED)
 
 
-def by_key(task, labels=LABELS):
+def by_key(posed, labels=LABELS):
+    task, hidden = posed
     return {
-        (booru, int(fid)): ({labels[row] for row in visible}, {labels[row] for row in hidden})
-        for booru, fid, visible, hidden in zip(task.booru, task.fid, task.visible, task.hidden, strict=True)
+        (booru, int(fid)): ({labels[row] for row in seen}, {labels[row] for row in gone})
+        for booru, fid, seen, gone in zip(task.booru, task.fid, hidden.visible, hidden.hidden, strict=True)
     }
 
 
-@pytest.mark.parametrize("hidden_share", [0.01, 0.3, 0.5, 0.99])
-def test_every_post_is_parted_in_two(hidden_share):
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.5, 0.99])
+def test_every_post_is_parted_in_two(share):
     posts = random_posts()
-    task = pose(posts, hidden_share=hidden_share)
+    task, hidden = pose(posts, share=share)
     whole = {(booru, int(fid)): own for booru, fid, own in zip(posts.booru, posts.fid, posts.labels, strict=True)}
-    for booru, fid, visible, hidden in zip(task.booru, task.fid, task.visible, task.hidden, strict=True):
+    for booru, fid, seen, gone in zip(task.booru, task.fid, hidden.visible, hidden.hidden, strict=True):
         own = whole[booru, int(fid)]
-        assert len(visible) >= 1
-        assert len(hidden) >= 1
-        assert sorted([*visible, *hidden]) == own.tolist()
-        assert abs(len(hidden) - hidden_share * len(own)) <= 1
+        assert len(seen) >= 1
+        assert len(gone) >= 1
+        assert sorted([*seen, *gone]) == own.tolist()
+        assert abs(len(gone) - share * len(own)) <= 1
     short = sum(len(own) < 2 for own in posts.labels)
     assert short > 0
     assert (len(task), task.available, task.too_short) == (200 - short, 200 - short, short)
+
+
+def test_what_a_smaller_share_hides_a_larger_one_hides_too():
+    task, _ = pose(random_posts())
+    steps = [hide(task, share, NOTHING_IMPLIED).hidden for share in (0.1, 0.3, 0.5, 0.9)]
+    for smaller, larger in pairwise(steps):
+        assert all(set(few) <= set(many) for few, many in zip(smaller, larger, strict=True))
+        assert sum(map(len, smaller)) < sum(map(len, larger))
 
 
 def test_the_order_of_rows_changes_nothing():
     posts = random_posts()
     shuffled = take(posts, np.random.default_rng(1).permutation(200))
     one, other = pose(posts, limit=50), pose(shuffled, limit=50)
-    assert one.fid.tolist() == other.fid.tolist()
+    assert one[0].fid.tolist() == other[0].fid.tolist()
     assert by_key(one) == by_key(other)
 
 
@@ -88,6 +110,63 @@ def test_another_seed_is_another_draw():
 
 def test_the_same_id_on_two_boorus_is_two_draws():
     labels = np.arange(40)
-    posts = Posts(["safebooru", "danbooru"], np.array([7, 7]), ["a", "b"], [labels, labels])
-    task = pose(posts)
-    assert task.hidden[0].tolist() != task.hidden[1].tolist()
+    posts = Posts(["safebooru", "danbooru"], np.array([7, 7]), ["a", "b"], [labels, labels], ["2021a"] * 2)
+    _, hidden = pose(posts)
+    assert hidden.hidden[0].tolist() != hidden.hidden[1].tolist()
+
+
+def test_what_the_visible_labels_imply_is_derivable_and_given():
+    # 0 implies 1 and, through it, 2; 3 implies 4, which the post need not have.
+    implied = implications((0, 1), (0, 2), (1, 2), (3, 4))
+    labels = [np.array(own) for own in ([0, 1, 2, 9], [3, 9], [1, 2])]
+    posts = Posts(["s"] * 3, np.arange(3), ["a", "b", "c"], labels, ["2021a"] * 3)
+    task = recovery_task(posts, LABELS, limit=10, seed=0)
+    # Whatever the hash hides first: the parts are set here, by hand.
+    order = {(0, 1, 2, 9): [1, 9, 2, 0], (3, 9): [9, 3], (1, 2): [2, 1]}
+    task = dataclasses.replace(task, order=[np.array(order[tuple(sorted(own.tolist()))]) for own in task.order])
+    place = {tuple(sorted(own.tolist())): post for post, own in enumerate(task.order)}
+    hidden = hide(task, 0.75, implied)
+
+    long, odd, given_away = (place[own] for own in order)
+    assert hidden.visible[long].tolist() == [0]
+    assert hidden.hidden[long].tolist() == [1, 2, 9]
+    assert hidden.closed[long].tolist() == [0, 1, 2]
+    assert hidden.derivable[long].tolist() == [1, 2]
+    assert hidden.closed[odd].tolist() == [3, 4]  # 4 is given, though the post lacks it
+    assert hidden.derivable[odd].tolist() == []
+    assert hidden.derivable[given_away].tolist() == [2]
+
+    question = hidden.not_derivable()
+    assert question.posts.tolist() == sorted([long, odd])  # the third post has nothing left to ask
+    asked = {
+        int(post): (seen.tolist(), gone.tolist())
+        for post, seen, gone in zip(question.posts, question.given, question.asked, strict=True)
+    }
+    assert asked == {long: ([0, 1, 2], [9]), odd: ([3, 4], [9])}
+    everything = hidden.all_labels()
+    assert everything.posts.tolist() == [0, 1, 2]
+    assert everything.given is hidden.visible
+    assert everything.asked is hidden.hidden
+
+
+def test_without_implications_both_questions_are_the_same():
+    _, hidden = pose(random_posts(), share=0.3)
+    everything, question = hidden.all_labels(), hidden.not_derivable()
+    assert question.posts.tolist() == everything.posts.tolist()
+    for one, other in ((question.given, everything.given), (question.asked, everything.asked)):
+        assert [own.tolist() for own in one] == [own.tolist() for own in other]
+
+
+def test_tuning_pairs_are_the_headline_s_question_with_the_shares_in_turn():
+    task, _ = pose(random_posts(smallest=10))
+    implied = implications((0, 1))
+    pairs = tuning_pairs(task, [0.1, 0.9], implied)
+    few, many = (hide(task, share, implied).not_derivable() for share in (0.1, 0.9))
+    expected = []
+    for turn, question in ((0, few), (1, many)):
+        for post, seen, gone in zip(question.posts, question.given, question.asked, strict=True):
+            if post % 2 == turn:
+                expected.append((seen.tolist(), gone.tolist()))
+    assert pairs == expected
+    assert len(pairs) > 150
+    assert all(gone and not set(seen) & set(gone) for seen, gone in pairs)

@@ -1,0 +1,182 @@
+"""Danbooru's implications, told from edges that are none."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from booru_pipeline.corpus.relations import Relations
+from booru_pipeline.evaluation.bootstrap import Interval
+from booru_pipeline.evaluation.probes.figures import PairedAuc
+from booru_pipeline.evaluation.probes.options import ProbeOptions
+from booru_pipeline.evaluation.scorer import Scorer
+from booru_pipeline.labels.vocabulary import Vocabulary
+
+REVERSED: Final = "reversed"
+SIBLING: Final = "sibling"
+EXCHANGED: Final = "exchanged"
+
+_CONTEXTS_AT_ONCE: Final = 256
+_NONE: Final = -1
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ImplicationFigures:
+    """A method on one kind of false edges.
+
+    Attributes:
+        auc: The chance that it scores a true edge above a false one, ties counting half.
+        interval: The same with its 95 % interval, bootstrap over children; None with fewer than two.
+        behind: The model's AUC less this method's; 0 for the model itself.
+    """
+
+    auc: float
+    interval: Interval | None
+    behind: Interval | None
+
+
+@dataclass(frozen=True)
+class ImplicationContrast:
+    """True edges against false ones of one kind, one for each.
+
+    Attributes:
+        edges: True edges that have a false one of this kind; the others do not count here.
+        children: Labels that these start from.
+        methods: Each method's figures.
+    """
+
+    edges: int
+    children: int
+    methods: dict[str, ImplicationFigures]
+
+
+@dataclass(frozen=True)
+class ImplicationFindings:
+    """The implication graph.
+
+    An edge, true or false, is scored by the score of its end given its start alone.
+
+    Attributes:
+        edges: Implications between labels that were scored, direct ones only.
+        children: Labels that they start from.
+        parents: Labels that they end at.
+        contrasts: By kind of false edge. `reversed`: the parent to the child; since a parent is on every post that its
+            child is on, popularity alone tells these apart. `sibling`: the child to another child of the parent.
+            `exchanged`: the child to the parent of another edge, drawn at random, so that popularity is of no help.
+            None of them is an implication, however indirect. A kind of which there are no edges is left out.
+    """
+
+    edges: int
+    children: int
+    parents: int
+    contrasts: dict[str, ImplicationContrast]
+
+
+def probe_implications(
+    methods: dict[str, Scorer],
+    vocabulary: Vocabulary,
+    relations: Relations,
+    implied: sparse.csr_array,
+    options: ProbeOptions,
+) -> ImplicationFindings | None:
+    """Score each implication of the vocabulary, and edges that are none.
+
+    Args:
+        methods: Every scorer by name, the model first.
+        vocabulary: The labels.
+        relations: The implications.
+        implied: See `derivable.implied_matrix`.
+        options: How many edges, seed and number of resamples.
+
+    Returns:
+        None if no label implies another.
+    """
+    index = vocabulary.index
+    edges = sorted(
+        (index[child], index[parent])
+        for child, parents in relations.implications.items()
+        if child in index
+        for parent in parents
+        if parent in index
+    )
+    generator = np.random.default_rng(options.seed)
+    if len(edges) > options.probe_edges:
+        kept = np.sort(generator.choice(len(edges), size=options.probe_edges, replace=False))
+        edges = [edges[place] for place in kept.tolist()]
+    if not edges:
+        return None
+    child, parent = np.array(edges, dtype=np.int64).T
+    false = _false_edges(child, parent, implied, generator)
+    starts, ends = (np.concatenate(sides) for sides in zip((child, parent), *false.values(), strict=True))
+    # All kinds at once, since most edges start from the same children.
+    scores = {name: _edge_scores(method, starts, ends).reshape(-1, len(edges)) for name, method in methods.items()}
+    contrasts = {}
+    for number, (kind, (_, end)) in enumerate(false.items(), start=1):
+        there = end != _NONE
+        if there.any():
+            contrasts[kind] = ImplicationContrast(
+                edges=int(there.sum()),
+                children=len(np.unique(child[there])),
+                methods=_figures(
+                    {name: (own[0, there], own[number, there]) for name, own in scores.items()}, child[there], options
+                ),
+            )
+    return ImplicationFindings(len(edges), len(np.unique(child)), len(np.unique(parent)), contrasts)
+
+
+def _false_edges(
+    child: Ints, parent: Ints, implied: sparse.csr_array, generator: np.random.Generator
+) -> dict[str, tuple[Ints, Ints]]:
+    """Start and end of a false edge for each true one, by kind; the end is _NONE where there is none."""
+    children = defaultdict(list)
+    for start, end in zip(child.tolist(), parent.tolist(), strict=True):
+        children[end].append(start)
+    sibling, exchanged = np.full_like(child, _NONE), np.full_like(child, _NONE)
+    for edge, (start, end) in enumerate(zip(child.tolist(), parent.tolist(), strict=True)):
+        known = [start, *implied[[start]].indices.tolist()]
+        others = np.setdiff1d(children[end], known)
+        if len(others):
+            sibling[edge] = generator.choice(others)
+        elsewhere = parent[~np.isin(parent, known)]  # as often as it is a parent, to match the true ends
+        if len(elsewhere):
+            exchanged[edge] = generator.choice(elsewhere)
+    return {REVERSED: (parent, child), SIBLING: (child, sibling), EXCHANGED: (child, exchanged)}
+
+
+def _edge_scores(method: Scorer, start: Ints, end: Ints) -> NDArray[np.float32]:
+    """[edges]: the score of each end given its start alone; of no meaning where the end is _NONE."""
+    scores = np.empty(len(start), dtype=np.float32)
+    contexts, context = np.unique(start, return_inverse=True)
+    for first in range(0, len(contexts), _CONTEXTS_AT_ONCE):
+        block = contexts[first : first + _CONTEXTS_AT_ONCE]
+        answers = method.scores([[row] for row in block.tolist()])
+        own = np.flatnonzero((context >= first) & (context < first + len(block)))
+        scores[own] = answers[context[own] - first, end[own]]
+    return scores
+
+
+def _figures(
+    scores: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]], children: Ints, options: ProbeOptions
+) -> dict[str, ImplicationFigures]:
+    """From each method's scores of true and of false edges."""
+    auc = PairedAuc(children, options)
+    areas = {name: auc.areas(true, false) for name, (true, false) in scores.items()}
+    model = next(iter(areas.values()))
+    return {
+        name: ImplicationFigures(float(own[0]), auc.interval(own), auc.interval(model - own))
+        for name, own in areas.items()
+    }
+
+
+DEFINITIONS: Final = {
+    "implication_auc": (
+        "The chance that the score of a parent given its child alone is above that of a false edge's end given its "
+        "start, ties counting half. False edges, one for each true: the parent to the child (reversed), the child to "
+        "another child of the parent (sibling), the child to the parent of another edge (exchanged)."
+    ),
+}

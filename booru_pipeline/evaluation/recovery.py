@@ -1,0 +1,275 @@
+"""Ask every method the questions of a task, and measure the answers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from booru_pipeline.category import Category
+from booru_pipeline.errors import BooruError
+from booru_pipeline.evaluation.bootstrap import paired_bootstrap
+from booru_pipeline.evaluation.label_precision import LabelPrecision, label_precision
+from booru_pipeline.evaluation.metrics import (
+    Ranks,
+    average_precision,
+    hidden_ranks,
+    r_precision,
+    recall_at,
+    reciprocal_rank,
+)
+from booru_pipeline.evaluation.options import HEADLINE_K, EvaluationOptions
+from booru_pipeline.evaluation.posts import incidence
+from booru_pipeline.evaluation.reliability import Reliability, reliability
+from booru_pipeline.evaluation.results import MODEL, Difference, Figures, QuestionResult, Result, ShareResult
+from booru_pipeline.evaluation.scorer import Scorer
+from booru_pipeline.evaluation.task import Hidden, Question, RecoveryTask
+from booru_pipeline.training.calibration import Calibration
+
+POSTS_AT_ONCE: Final = 512  # bounds the score matrix: 512 posts of 100,000 labels are 200 MB
+CURVE_KS: Final = 30
+FREQUENCIES: Final = (("under 100", 0, 100), ("100 to 1,000", 100, 1001), ("over 1,000", 1001, None))
+"""How many train posts have a label: name, least, and the first number that is too many."""
+
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Guesses:
+    """The model's first guesses for a post, best first.
+
+    Attributes:
+        labels: Vocabulary rows; none of them was given.
+        probability: Calibrated.
+    """
+
+    labels: list[int]
+    probability: list[float]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The model's answers to a question, for examples and predictions.parquet.
+
+    Attributes:
+        question: What was asked.
+        ranks: Where it ranks what was asked for.
+        guesses: Its first guesses for each post of the question.
+        by_method: The ranks of every method, the model's too.
+    """
+
+    question: Question
+    ranks: Ranks
+    guesses: list[Guesses]
+    by_method: Mapping[str, Ranks]
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """One method's answers to a question: ranks, and the scores of the labels that average precision follows."""
+
+    ranks: Ranks
+    followed: NDArray[np.float32]
+    guesses: list[Guesses]
+
+
+class Recovery:
+    """Measures methods on a task.
+
+    Args:
+        methods: Scorers by name, the model first.
+        calibration: The model's.
+        task: The posts.
+        categories: int8 [labels]: each label's category.
+        train_posts: [labels]: how many train posts have it.
+        options: Cut-offs, support, resamples and sizes.
+    """
+
+    def __init__(
+        self,
+        methods: Mapping[str, Scorer],
+        calibration: Calibration,
+        task: RecoveryTask,
+        categories: NDArray[np.int8],
+        train_posts: NDArray[np.integer],
+        options: EvaluationOptions,
+    ) -> None:
+        self._methods = methods
+        self._calibration = calibration
+        self._group = np.asarray(task.group, dtype=np.str_)
+        self._categories = categories
+        self._train_posts = train_posts
+        self._options = options
+
+    def measure(self, hidden: Hidden) -> tuple[ShareResult, Asked]:
+        """Ask about a share of hidden labels: all, and the ones that are not derivable.
+
+        Returns:
+            The figures, and what the model said to the headline's question.
+
+        Raises:
+            BooruError: The model's scores are not numbers.
+        """
+        everything = hidden.all_labels()
+        derivable = hidden.derivable
+        whole, part, _ = self._ask(everything, derivable)
+        question = hidden.not_derivable()
+        not_derivable, _, asked = self._ask(question)
+        result = ShareResult(
+            share=hidden.share,
+            visible_labels=sum(map(len, hidden.visible)),
+            hidden_labels=sum(map(len, hidden.hidden)),
+            derivable_labels=sum(map(len, derivable)),
+            not_derivable=not_derivable,
+            derivable=part,
+            all=whole,
+        )
+        return result, asked
+
+    def _ask(
+        self, question: Question, part: Sequence[NDArray[np.int64]] | None = None
+    ) -> tuple[QuestionResult | None, QuestionResult | None, Asked]:
+        """The figures of a question, of a part of the labels asked for, and the model's answers."""
+        given, asked = (incidence(rows, len(self._categories)) for rows in (question.given, question.asked))
+        inner = incidence(part if part is not None else [[]] * len(question), len(self._categories))
+        follow = self._followed(question)
+        answerable = given[:, follow].toarray() == 0
+        right = asked[:, follow].toarray() > 0
+        right_inner = inner[:, follow].toarray() > 0
+        ranks: dict[str, Ranks] = {}
+        inner_ranks: dict[str, Ranks] = {}
+        precision: dict[str, LabelPrecision] = {}
+        inner_precision: dict[str, LabelPrecision] = {}
+        support = self._options.label_support
+        for name, scorer in self._methods.items():
+            answers = self._answer(name, scorer, question, follow)
+            ranks[name] = answers.ranks
+            precision[name] = label_precision(answers.followed, right, answerable, support=support)
+            if part is not None:
+                of_part = np.asarray(inner[answers.ranks.owner, answers.ranks.label]).ravel() > 0
+                inner_ranks[name] = answers.ranks.only(of_part)
+                others = answerable & ~(right & ~right_inner)
+                inner_precision[name] = label_precision(answers.followed, right_inner, others, support=support)
+            if name == MODEL:
+                said = Asked(question, answers.ranks, answers.guesses, ranks)
+        calibration = self._reliability(said)
+        return (
+            self._result(ranks, precision, calibration),
+            self._result(inner_ranks, inner_precision, None) if part is not None else None,
+            said,
+        )
+
+    def _followed(self, question: Question) -> NDArray[np.int64]:
+        """The labels whose scores are kept: those asked for most often, ascending."""
+        counts = np.bincount(np.concatenate([[], *question.asked]).astype(np.int64), minlength=len(self._categories))
+        often = np.flatnonzero(counts >= self._options.label_support)
+        return np.sort(often[np.argsort(-counts[often], kind="stable")[: self._options.label_limit]])
+
+    def _answer(self, name: str, scorer: Scorer, question: Question, follow: NDArray[np.int64]) -> _Answers:
+        """Score a question, some posts at a time."""
+        ranks: list[NDArray[np.int64]] = []
+        guesses: list[Guesses] = []
+        followed = np.empty((len(question), len(follow)), dtype=np.float32)
+        for start in range(0, len(question), POSTS_AT_ONCE):
+            part = slice(start, start + POSTS_AT_ONCE)
+            contexts = [own.tolist() for own in question.given[part]]
+            scores = scorer.scores(contexts, self._options.batch_size)
+            if name == MODEL and np.isnan(scores).any():
+                raise BooruError(
+                    "the model gives scores that are not numbers: its training diverged. "
+                    "Train again with a lower learning rate."
+                )
+            ranks += hidden_ranks(scores, question.asked[part])
+            followed[part] = scores[:, follow]
+            if name == MODEL:
+                visible = np.array([len(own) for own in contexts])
+                # Log-probabilities sum to 1 within a post; what compares posts is the probability of presence.
+                followed[part] = self._calibration.probabilities(followed[part], visible)
+                guesses += _first_guesses(scores, self._calibration, visible, self._options.top)
+        return _Answers(Ranks.of(question.posts, question.asked, ranks), followed, guesses)
+
+    def _reliability(self, said: Asked) -> Reliability | None:
+        if not said.guesses:
+            return None
+        own = zip(said.guesses, said.question.asked, strict=True)
+        right = np.concatenate([np.isin(guess.labels, asked) for guess, asked in own])
+        return reliability(np.concatenate([guess.probability for guess in said.guesses]), right)
+
+    def _result(
+        self, ranks: Mapping[str, Ranks], precision: Mapping[str, LabelPrecision], calibration: Reliability | None
+    ) -> QuestionResult | None:
+        if not len(ranks[MODEL].posts):
+            return None
+        by_category = {
+            Category.name_of(int(category)): self._part(ranks, self._categories == category)
+            for category in np.unique(self._categories)
+        }
+        by_frequency = {
+            name: self._part(
+                ranks, (self._train_posts >= least) & (self._train_posts < (np.inf if most is None else most))
+            )
+            for name, least, most in FREQUENCIES
+        }
+        found = {name: part for name, part in by_category.items() if part}
+        return QuestionResult(
+            whole=self._compare(ranks, precision),
+            by_category=dict(sorted(found.items(), key=lambda item: -item[1].labels)),
+            by_frequency={name: part for name, part in by_frequency.items() if part},
+            curve={
+                name: [float(recall_at(own, k).mean()) for k in range(1, CURVE_KS + 1)] for name, own in ranks.items()
+            },
+            labels_counted=precision[MODEL].labels,
+            calibration=calibration,
+        )
+
+    def _part(self, ranks: Mapping[str, Ranks], chosen: Bools) -> Result | None:
+        """The figures of some labels only, or None if none of them is asked for."""
+        part = {name: own.only(chosen[own.label]) for name, own in ranks.items()}
+        return self._compare(part, {}) if len(part[MODEL].posts) else None
+
+    def _compare(self, ranks: Mapping[str, Ranks], precision: Mapping[str, LabelPrecision]) -> Result:
+        recall = {name: recall_at(own, HEADLINE_K) for name, own in ranks.items()}
+        reciprocal = {name: reciprocal_rank(own) for name, own in ranks.items()}
+        baselines = [name for name in ranks if name != MODEL]
+        groups = self._group[ranks[MODEL].posts]
+        columns = [values[MODEL] - values[name] for values in (recall, reciprocal) for name in baselines]
+        intervals = paired_bootstrap(
+            np.stack(columns, axis=1), groups, samples=self._options.bootstrap_samples, seed=self._options.seed
+        )
+        return Result(
+            posts=len(groups),
+            pictures=len(np.unique(groups)),
+            labels=len(ranks[MODEL].rank),
+            methods={name: self._figures(own, precision.get(name)) for name, own in ranks.items()},
+            differences={
+                name: Difference(intervals[place], intervals[place + len(baselines)])
+                for place, name in enumerate(baselines)
+            },
+        )
+
+    def _figures(self, ranks: Ranks, precision: LabelPrecision | None) -> Figures:
+        return Figures(
+            recall={k: float(recall_at(ranks, k).mean()) for k in self._options.all_ks},
+            mrr=float(reciprocal_rank(ranks).mean()),
+            r_precision=float(r_precision(ranks).mean()),
+            average_precision=float(average_precision(ranks).mean()),
+            micro=precision.micro if precision else None,
+            macro=precision.macro if precision else None,
+        )
+
+
+def _first_guesses(
+    scores: NDArray[np.float32], calibration: Calibration, visible: NDArray[np.integer], top: int
+) -> list[Guesses]:
+    top = min(top, scores.shape[1])
+    best = np.sort(np.argpartition(-scores, top - 1, axis=1)[:, :top], axis=1)
+    chosen = np.take_along_axis(scores, best, axis=1)
+    order = np.argsort(-chosen, axis=1, kind="stable")  # equal ones in the vocabulary's order
+    best, chosen = np.take_along_axis(best, order, axis=1), np.take_along_axis(chosen, order, axis=1)
+    probability = calibration.probabilities(chosen, visible)
+    asked = np.isfinite(chosen)  # given labels are at -inf
+    return [
+        Guesses(labels[own].tolist(), chance[own].tolist())
+        for labels, chance, own in zip(best, probability, asked, strict=True)
+    ]

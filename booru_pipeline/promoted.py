@@ -1,0 +1,156 @@
+"""The promoted checkpoint: a pointer that evaluations set and people may set, and that `booru suggest` follows."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from booru_pipeline.artifact import discard, read_record, staged
+from booru_pipeline.errors import BooruError
+from booru_pipeline.lake import Lake
+from booru_pipeline.release.key import release_order
+
+
+@dataclass(frozen=True)
+class Promoted:
+    """What the pointer says.
+
+    Attributes:
+        release: Whose checkpoint is promoted.
+        key: Of its record, by which one that was made anew is told apart.
+        date: When, ISO 8601, UTC.
+        reason: Why.
+    """
+
+    release: str
+    key: str
+    date: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class InUse:
+    """The checkpoint to ask if nobody names one.
+
+    Attributes:
+        release: Its release.
+        promoted: The pointer, if this is the checkpoint that it points at.
+        note: Why it is another one; empty if it is promoted.
+    """
+
+    release: str
+    promoted: Promoted | None
+    note: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What an evaluation did to the pointer.
+
+    Attributes:
+        is_promoted: Whether the checkpoint evaluated is the promoted one now.
+        why: In words.
+    """
+
+    is_promoted: bool
+    why: str
+
+
+def read_pointer(lake: Lake) -> Promoted | None:
+    """What the pointer says, whether that checkpoint is still there or not; None if there is none that can be read."""
+    try:
+        return Promoted(**json.loads(lake.promoted.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def read_promoted(lake: Lake) -> Promoted | None:
+    """The promoted checkpoint; None if none is promoted, or it is gone or was made anew since."""
+    pointer = read_pointer(lake)
+    return pointer if pointer is not None and not _problem(lake, pointer) else None
+
+
+def checkpoint_in_use(lake: Lake) -> InUse:
+    """The promoted checkpoint, or else the newest.
+
+    Raises:
+        BooruError: There is no checkpoint.
+    """
+    newest = lake.newest(lake.checkpoint)
+    pointer = read_pointer(lake)
+    if pointer is None:
+        return InUse(newest, None, f"no checkpoint is promoted: the newest is taken, {newest}")
+    problem = _problem(lake, pointer)
+    if problem:
+        return InUse(newest, None, f"{problem}: the newest is taken, {newest}")
+    return InUse(pointer.release, pointer, "")
+
+
+def promote(lake: Lake, release: str, reason: str) -> Promoted:
+    """Set the pointer, in one step. A checkpoint that is promoted already keeps its date and reason.
+
+    Raises:
+        BooruError: The release has no checkpoint, or one without a record.
+    """
+    key = lake.newest(lake.checkpoint, release)
+    record = read_record(lake.checkpoint(key))
+    if record is None:
+        raise BooruError(
+            f"{lake.checkpoint(key)} has no record of what it was made from. "
+            f"Make it again with `booru run --release {key}`."
+        )
+    return _set(lake, key, record.key, reason)
+
+
+def clear(lake: Lake) -> None:
+    """Promote none.
+
+    Raises:
+        BooruError: The pointer cannot be removed.
+    """
+    if lake.promoted.exists():
+        discard(lake.promoted, lake.staging)
+
+
+def settle(lake: Lake, release: str, key: str, losses: Sequence[str]) -> Decision:
+    """Promote a checkpoint that was evaluated, if it does not lose; else leave the pointer where it is.
+
+    An earlier release does not take over from a later one by being evaluated again, and a promoted checkpoint stays
+    promoted if it now loses to its parent: a person decides that, with `booru promote`.
+
+    Args:
+        lake: Where the artifacts are.
+        release: Which was evaluated.
+        key: Of the checkpoint's record.
+        losses: To what it loses.
+    """
+    current = read_promoted(lake)
+    if current is not None and (current.release, current.key) == (release, key):
+        but = f", though now {'; '.join(losses)}" if losses else ""
+        return Decision(True, f"since {current.date}: {current.reason}{but}")
+    stays = f"{current.release} stays promoted" if current else "none is promoted"
+    if losses:
+        return Decision(False, f"{'; '.join(losses)}; {stays}")
+    if current is not None and release_order(current.release) > release_order(release):
+        return Decision(False, f"{current.release} is promoted, which is later")
+    _set(lake, release, key, "its evaluation shows no loss to the best baseline, its parent or the promoted checkpoint")
+    return Decision(True, f"it does not lose; {current.release} was promoted before" if current else "it does not lose")
+
+
+def _set(lake: Lake, release: str, key: str, reason: str) -> Promoted:
+    current = read_pointer(lake)
+    if current is not None and (current.release, current.key) == (release, key):
+        return current
+    pointer = Promoted(release, key, datetime.now(UTC).isoformat(timespec="seconds"), reason)
+    with staged(lake.promoted, lake.staging) as draft:
+        draft.write_text(json.dumps(asdict(pointer), indent=2) + "\n", encoding="utf-8")
+    return pointer
+
+
+def _problem(lake: Lake, pointer: Promoted) -> str:
+    record = read_record(lake.checkpoint(pointer.release))
+    if record is None:
+        return f"the promoted checkpoint of {pointer.release} is gone"
+    if record.key != pointer.key:
+        return f"the promoted checkpoint of {pointer.release} was made anew since and has not been promoted again"
+    return ""

@@ -1,0 +1,81 @@
+import pytest
+
+from booru_pipeline.corpus.relations import find_relations
+from booru_pipeline.evaluation.probes.claims import CLAIMS, Claim, probe_claims
+from booru_pipeline_tests.evaluation.probes.world import Constant, Oracle, relations_of, split_of, vocabulary_of
+
+OTHERS = [f"label_{number}" for number in range(12)]
+KNOWN = vocabulary_of("usada_pekora", "rabbit_ears", "carrot", "animal_ears", *OTHERS, characters=["usada_pekora"])
+TRAIN = split_of(
+    KNOWN,
+    (6, "usada_pekora rabbit_ears animal_ears"),
+    (2, "usada_pekora rabbit_ears carrot animal_ears " + " ".join(OTHERS)),
+    (2, "usada_pekora " + " ".join(OTHERS)),
+    (5, "carrot label_0"),
+)
+TEST = split_of(KNOWN, (3, "usada_pekora rabbit_ears"), (1, "usada_pekora carrot"))
+RELATIONS = relations_of({"rabbit_ears": ["animal_ears"]}, {"bunny_ears": "rabbit_ears", "pekora": "usada_pekora"})
+
+
+def ask(*claims, model=None):
+    return probe_claims(model or Oracle(TRAIN), KNOWN, TRAIN, TEST, RELATIONS, claims)
+
+
+def test_a_claim_is_answered_through_its_alias():
+    [answer] = ask(Claim("pekora", ("bunny_ears",), readme=True))
+    assert (answer.given, answer.implied, answer.readme) == ("pekora", ("bunny_ears",), True)
+    assert (answer.label, answer.named, answer.missing) == ("rabbit_ears", "bunny_ears", ())
+    assert answer.expected == "rabbit_ears (bunny_ears)"
+    assert answer.holds is True
+    assert answer.rank == 2  # animal_ears are on as many posts, and ties count against the claim
+    assert answer.probability == pytest.approx(0.8)
+    assert (answer.train_posts, answer.train_share, answer.train_rank) == (10, 0.8, 2)
+    assert (answer.test_posts, answer.test_share) == (4, 0.75)
+    assert answer.by_implication is False
+
+
+def test_a_claim_that_is_not_so_is_answered_no():
+    [answer] = ask(Claim("usada_pekora", ("carrot",)))
+    assert (answer.holds, answer.rank, answer.train_rank, answer.expected) == (False, 15, 15, "carrot")
+    assert answer.probability == pytest.approx(0.2)
+
+
+def test_what_an_implication_says_is_marked():
+    [answer] = ask(Claim("bunny_ears", ("animal_ears",)))
+    assert (answer.holds, answer.by_implication) == (True, True)
+
+
+def test_a_model_that_knows_nothing_confirms_nothing():
+    class Ignorant(Constant):
+        def probabilities(self, contexts):
+            return self.scores(contexts)
+
+    [answer] = ask(Claim("usada_pekora", ("bunny_ears",)), model=Ignorant(len(KNOWN)))
+    assert (answer.holds, answer.rank) == (False, len(KNOWN) - 1)
+
+
+def test_the_best_of_several_labels_counts():
+    [answer] = ask(Claim("usada_pekora", ("carrot", "gone", "bunny_ears")))
+    assert (answer.label, answer.named, answer.missing) == ("rabbit_ears", "bunny_ears", ("gone",))
+
+
+def test_a_claim_of_unknown_labels_has_no_answer():
+    first, second = ask(Claim("nobody", ("bunny_ears",)), Claim("usada_pekora", ("x", "y")))
+    assert (first.missing, first.rank, first.holds, first.label) == (("nobody",), None, None, None)
+    assert (second.missing, second.probability, second.by_implication) == (("x", "y"), None, None)
+    assert second.expected == "x or y"
+
+
+def test_a_label_on_no_test_post_has_no_share():
+    [answer] = ask(Claim("label_0", ("carrot",)))
+    assert (answer.test_posts, answer.test_share) == (0, None)
+    assert answer.train_share == pytest.approx(7 / 9)
+
+
+def test_the_readme_is_asked_in_its_own_words(tmp_path):
+    own = [claim for claim in CLAIMS if claim.readme]
+    assert [(claim.given, claim.implied) for claim in own] == [
+        ("usada_pekora", ("bunny_ears",)),
+        ("usada_pekora", ("carrot",)),
+    ]
+    assert find_relations(None, tmp_path).canonical("bunny_ears") == "rabbit_ears"

@@ -1,0 +1,49 @@
+import json
+from dataclasses import asdict
+
+import pytest
+
+from booru_pipeline.corpus.relations import find_relations
+from booru_pipeline.evaluation.baselines.popularity import Popularity
+from booru_pipeline.evaluation.posts import incidence, read_posts
+from booru_pipeline.evaluation.probes.options import ProbeOptions
+from booru_pipeline.evaluation.probes.probe import DEFINITIONS, probe
+from booru_pipeline.labels.splits import open_splits
+from booru_pipeline.labels.vocabulary import Vocabulary
+from booru_pipeline.training.predictor import Predictor
+
+
+@pytest.fixture(scope="module")
+def found(world, tmp_path_factory):
+    known = Vocabulary.load(world.vocabulary)
+    splits = open_splits(world.dataset)
+    train, test = (read_posts(splits, split, labels=len(known)) for split in ("train", "test"))
+    model = Predictor.load(world.checkpoint)
+    methods = {"model": model, "popularity": Popularity(incidence(train.labels, len(known)))}
+    relations = find_relations(None, tmp_path_factory.mktemp("raw"))
+    return probe(methods, model, known, train, test, relations, ProbeOptions(bootstrap_samples=50))
+
+
+def test_a_checkpoint_is_asked_everything(found):
+    pekora = found.claims[0]
+    assert (pekora.given, pekora.label, pekora.named) == ("usada_pekora", "rabbit_ears", "bunny_ears")
+    assert pekora.rank >= 1
+    assert 0 < pekora.probability < 1
+    assert {one.character for one in found.characters.characters} == {"usada_pekora", "hatsune_miku"}
+    assert set(found.characters.methods) == set(found.pairs.methods) == {"model", "popularity"}
+    assert found.characters.supported is True  # some 60 test posts each
+    assert found.characters.eligible == 2
+
+
+def test_random_weights_do_not_know_the_characters(found):
+    figures = found.characters.methods
+    assert figures["model"].ndcg.mean < 0.9
+    assert -0.7 < figures["model"].spearman.mean < 0.7
+
+
+def test_the_findings_are_json(found):
+    assert json.loads(json.dumps(asdict(found), allow_nan=False))["claims"][0]["named"] == "bunny_ears"
+
+
+def test_each_figure_is_defined():
+    assert {"claim", "ndcg_at_20", "spearman", "wilson", "within", "pair", "implication_auc"} <= set(DEFINITIONS)

@@ -1,0 +1,54 @@
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from booru_pipeline.evaluation.methods_table import methods_table
+from booru_pipeline.evaluation.tracking import TABLE, record_methods
+from booru_pipeline_tests.evaluation.test_summary import result, summary
+
+LOG = logging.getLogger("test")
+FOUND = summary(at_10=result(), at_50=result())
+
+
+def checkpoint(folder: Path, **provenance) -> Path:
+    (folder / "provenance.json").write_text(json.dumps(provenance))
+    return folder
+
+
+def test_the_table_has_a_row_a_method_and_share():
+    columns, rows = methods_table(FOUND)
+    assert columns == ["hidden", "method", "recall@10", "MRR"]
+    assert len(rows) == 6
+    assert rows[0] == (0.1, "model", 0.45, 0.7)
+    assert (0.5, "EASE", 0.4, 0.6) in rows
+
+
+def test_the_table_goes_to_the_training_s_run(tmp_path, caplog):
+    trained = checkpoint(
+        tmp_path, wandb="/home/wandb/wandb/offline-run-20260102_030405-abc123xy", options={"wandb_project": "p"}
+    )
+    folder = record_methods(FOUND, trained, tmp_path / "wandb", LOG)
+    assert caplog.messages == []
+    assert folder.parent == tmp_path / "wandb" / "wandb"
+    assert folder.name.endswith("-abc123xy")
+    (table,) = folder.glob("files/media/table/evaluation/*.table.json")
+    columns, rows = methods_table(FOUND)
+    assert json.loads(table.read_text())["columns"] == columns
+    assert json.loads(table.read_text())["data"] == [list(row) for row in rows]
+    (recorded,) = folder.glob("*.wandb")
+    assert TABLE.encode() in recorded.read_bytes()
+
+
+@pytest.mark.parametrize("provenance", [{}, {"wandb": None, "options": {"wandb_project": "p"}}])
+def test_a_training_without_wandb_is_left_alone(tmp_path, provenance):
+    assert record_methods(FOUND, checkpoint(tmp_path, **provenance), tmp_path / "wandb", LOG) is None
+    assert not (tmp_path / "wandb").exists()
+
+
+def test_wandb_s_failure_is_no_failure_of_the_evaluation(tmp_path, caplog):
+    (tmp_path / "wandb").write_text("a file where a folder should be")
+    trained = checkpoint(tmp_path, wandb="offline-run-20260102_030405-abc123xy", options={"wandb_project": "p"})
+    assert record_methods(FOUND, trained, tmp_path / "wandb", LOG) is None
+    assert "wandb did not start" in caplog.text
