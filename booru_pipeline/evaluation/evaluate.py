@@ -8,11 +8,12 @@ import numpy as np
 
 from booru_pipeline.corpus.relations import Relations
 from booru_pipeline.errors import BooruError
+from booru_pipeline.evaluation.baselines import names
 from booru_pipeline.evaluation.baselines.fit import fit_baselines
 from booru_pipeline.evaluation.comparison import Comparison, compare
 from booru_pipeline.evaluation.derivable import implied_matrix
 from booru_pipeline.evaluation.examples import pick_examples
-from booru_pipeline.evaluation.findings import Findings, Sizes
+from booru_pipeline.evaluation.findings import Findings, Shortlist, Sizes
 from booru_pipeline.evaluation.former import Former, load_rival
 from booru_pipeline.evaluation.leakage import find_leaks
 from booru_pipeline.evaluation.options import EvaluationOptions
@@ -29,6 +30,7 @@ from booru_pipeline.evaluation.training_log import read_loss_curve
 from booru_pipeline.labels.splits import open_splits
 from booru_pipeline.labels.vocabulary import Vocabulary
 from booru_pipeline.training.predictor import Predictor
+from booru_pipeline.training.shortlist import ShortlistScorer
 
 _MODEL_IN_WORDS: Final = "The checkpoint: log-probability of each label as the first answer."
 
@@ -91,7 +93,19 @@ def evaluate(
     baselines = fit_baselines(
         counts, tuning_pairs(tuned_on, options.hidden_shares, implied), implied, label_cap=options.label_cap
     )
-    methods: dict[str, Scorer] = {MODEL: predictor, **baselines}
+    model: Scorer = predictor
+    shortlist: Shortlist | None = None
+    if options.shortlist:
+        proposer = baselines[names.EASE]
+        model = ShortlistScorer(predictor, proposer, options.shortlist)
+        questions = {own.share: own.not_derivable() for own in hidden}
+        ceiling = {
+            share: model.ceiling([given.tolist() for given in own.given], [rows.tolist() for rows in own.asked])
+            for share, own in questions.items()
+            if len(own)
+        }
+        shortlist = Shortlist(options.shortlist, names.EASE, ceiling)
+    methods: dict[str, Scorer] = {MODEL: model, **baselines}
     train_posts = np.asarray(counts.sum(axis=0)).ravel()
     recovery = Recovery(methods, predictor.calibration, task, known.categories, train_posts, options)
     measured = [recovery.measure(own) for own in hidden]
@@ -126,6 +140,7 @@ def evaluate(
         comparison=comparison,
     )
     headline = options.hidden_shares.index(options.headline_share)
+    freely = hidden[headline].visible[: options.generation_posts]
     findings = Findings(
         summary=summary,
         options=options,
@@ -145,6 +160,8 @@ def evaluate(
         },
         shares=shares,
         probes=probes,
+        shortlist=shortlist,
+        generation=predictor.invalid_rate([given.tolist() for given in freely]),
         loss=read_loss_curve(checkpoint),
         examples=pick_examples(task, answers[headline], known.labels, count=options.examples),
     )

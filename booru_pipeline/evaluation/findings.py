@@ -15,6 +15,7 @@ from booru_pipeline.evaluation.probes.probe import ProbeFindings
 from booru_pipeline.evaluation.results import ShareResult
 from booru_pipeline.evaluation.summary import EvaluationSummary
 from booru_pipeline.evaluation.training_log import LossCurve
+from booru_pipeline.training.generation import InvalidRate
 
 FORMAT_VERSION: Final = 2
 DEFINITIONS: Final = {
@@ -54,6 +55,14 @@ DEFINITIONS: Final = {
         "Of the model's first `top` guesses for each post, in bins of equal numbers of guesses: mean probability and "
         "the share that was hidden. The error is the mean distance of the two over guesses."
     ),
+    "shortlist": (
+        "`ceiling` is the share of a post's labels asked for, not derivable, that are among those ranked; mean over "
+        "posts."
+    ),
+    "generation": (
+        "Labels that the model says at the headline's share with nothing to hold it to labels: `rate` is the share of "
+        "them that are no label, repeated, or given."
+    ),
     **probe.DEFINITIONS,
     **COMPARISON_DEFINITIONS,
 }
@@ -92,6 +101,22 @@ class Sizes:
 
 
 @dataclass(frozen=True)
+class Shortlist:
+    """The labels that the model ranked where it did not rank all.
+
+    Attributes:
+        size: How many for each post.
+        proposer: The baseline that chose them.
+        ceiling: By hidden share, the share of a post's labels asked for, not derivable, that are in it, mean over
+            posts: no order of the shortlist finds more.
+    """
+
+    size: int
+    proposer: str
+    ceiling: Mapping[float, float]
+
+
+@dataclass(frozen=True)
 class Findings:
     """An evaluation, whole.
 
@@ -102,6 +127,9 @@ class Findings:
         methods: What each method is, in words, by its name; the model first.
         shares: All figures, from the least hidden share.
         probes: What one label says of the others.
+        shortlist: What the model ranked; None if all labels.
+        generation: What is wrong with what the model generates where nothing holds it to labels, at the headline's
+            share; None if it is not trained to generate.
         loss: The checkpoint's loss curve.
         examples: Posts at the headline's share: best, worst and unpicked ones.
     """
@@ -112,6 +140,8 @@ class Findings:
     methods: Mapping[str, str]
     shares: Sequence[ShareResult]
     probes: ProbeFindings
+    shortlist: Shortlist | None
+    generation: InvalidRate | None
     loss: LossCurve
     examples: Sequence[Example]
 
@@ -137,6 +167,12 @@ class Findings:
             "shares": [share.to_json() for share in self.shares],
             "comparison": self.comparison and self.comparison.to_json(),
             "probes": asdict(self.probes),
+            "shortlist": self.shortlist
+            and {
+                **asdict(self.shortlist),
+                "ceiling": [{"hidden_share": share, "ceiling": top} for share, top in self.shortlist.ceiling.items()],
+            },
+            "generation": self.generation and {**asdict(self.generation), "rate": self.generation.rate},
             "examples": [_example_json(example) for example in self.examples],
             "definitions": DEFINITIONS,
         }

@@ -21,6 +21,17 @@ class EvaluationOptions(ProbeOptions, frozen=True, extra="forbid"):
     test_posts_slow: int = Field(
         default=200, gt=0, description="The same for a checkpoint that ranks labels piece by piece, which is slow."
     )
+    shortlist: int = Field(
+        default=0,
+        ge=0,
+        description="The model ranks only so many labels for each post, those that EASE puts first; faster where each "
+        "label is read piece by piece, but what EASE leaves out cannot be found. 0 = all labels.",
+    )
+    generation_posts: int = Field(
+        default=100,
+        gt=0,
+        description="Posts for which a checkpoint that generates is let speak freely, to count what is no valid label.",
+    )
     validation_posts: int = Field(
         default=1000, gt=0, description="Validation posts at most on which the baselines' settings are chosen."
     )

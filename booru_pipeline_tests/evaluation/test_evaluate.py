@@ -207,6 +207,35 @@ def test_a_slow_checkpoint_gets_fewer_posts_and_the_report_says_so(world, tmp_pa
     assert sizes["is_slow"] is True
 
 
+def test_of_a_shortlist_no_more_than_its_ceiling_is_found(world, tmp_path):
+    run(world, tmp_path / "out", OPTIONS.model_copy(update={"shortlist": 5}))
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    jsonschema.validate(metrics, metrics_schema())
+    assert (metrics["shortlist"]["size"], metrics["shortlist"]["proposer"]) == (5, "EASE")
+    ceilings = {entry["hidden_share"]: entry["ceiling"] for entry in metrics["shortlist"]["ceiling"]}
+    proposed = {share["hidden_share"]: share["not_derivable"]["methods"] for share in metrics["shares"]}
+    assert list(ceilings) == SHARES
+    for share, methods in proposed.items():
+        assert 0 < ceilings[share] < 1
+        # With five ranked, the first five of the model and of the proposer are the same set.
+        assert methods["model"]["recall@5"] == pytest.approx(methods["EASE"]["recall@5"])
+    assert "5 labels a post, those that EASE puts first" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_checkpoint_that_generates_is_let_speak_freely(world, tmp_path):
+    checkpoint = shutil.copytree(world.checkpoint, tmp_path / "sequence")
+    (checkpoint / "provenance.json").write_text(json.dumps({"encoding": "labels", "objective": "sequence"}))
+    options = OPTIONS.model_copy(update={"generation_posts": 6})
+    run(replace(world, checkpoint=checkpoint), tmp_path / "out", options)
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    jsonschema.validate(metrics, metrics_schema())
+    found = metrics["generation"]
+    wrong = found["unknown"] + found["repeated"] + found["visible"]
+    assert 0 < wrong <= found["answers"]  # random weights repeat themselves
+    assert found["rate"] == pytest.approx(wrong / found["answers"])
+    assert "that the model says freely are invalid" in (tmp_path / "out" / "report.html").read_text()
+
+
 def test_without_implications_nothing_is_derivable(world, tmp_path):
     summary = run(world, tmp_path / "out", relations=Relations({}, {}, "the test"))
     shares = json.loads((tmp_path / "out" / "metrics.json").read_text())["shares"]

@@ -7,6 +7,7 @@ import pytest
 from booru_pipeline.evaluation.methods_table import methods_table
 from booru_pipeline.evaluation.tracking import TABLE, record_methods
 from booru_pipeline_tests.evaluation.test_summary import result, summary
+from booru_pipeline_tests.training.process import wait_until
 
 LOG = logging.getLogger("test")
 FOUND = summary(at_10=result(), at_50=result())
@@ -38,7 +39,7 @@ def test_the_table_goes_to_the_training_s_run(tmp_path, caplog):
     assert json.loads(table.read_text())["columns"] == columns
     assert json.loads(table.read_text())["data"] == [list(row) for row in rows]
     (recorded,) = folder.glob("*.wandb")
-    assert TABLE.encode() in recorded.read_bytes()
+    wait_until(lambda: TABLE.encode() in recorded.read_bytes())  # wandb's own process writes it, a little later
 
 
 @pytest.mark.parametrize("provenance", [{}, {"wandb": None, "options": {"wandb_project": "p"}}])
