@@ -11,6 +11,7 @@ from dagster import DagsterEventType, EventLogEntry
 from booru_pipeline.definitions import LOCATION, build_defs
 from booru_pipeline.defs.hydration import CONCLUDE, hydration_experiment, plan_arms
 from booru_pipeline.errors import BooruError
+from booru_pipeline.history import first_failure
 from booru_pipeline.instance import open_instance, process_tag
 from booru_pipeline.settings import Settings
 
@@ -64,16 +65,9 @@ class _Listener:
             self._said(entry.user_message, int(entry.level))
         elif event.event_type == DagsterEventType.STEP_START:
             self._said(f"{event.step_key} …", logging.INFO)
-        elif event.event_type == DagsterEventType.STEP_FAILURE and self.failure is None:
-            self.failure = _message(str(event.step_key), event.step_failure_data.error)
-
-
-def _message(step: str, error: Any) -> str:
-    while error and error.cause and error.cls_name != BooruError.__name__:  # its own causes are not for the user
-        error = error.cause
-    if error is None:
-        return f"{step} failed; see the run with `booru dev`."
-    text = error.message.strip()
-    if error.cls_name == BooruError.__name__:
-        return str(text.removeprefix(f"{BooruError.__module__}.{BooruError.__name__}:").strip())
-    return f"{step} failed: {text}\nThe whole log is in the UI: `booru dev`."
+        if event is not None and self.failure is None and (failure := first_failure([event])):
+            self.failure = (
+                failure.text
+                if failure.mendable
+                else f"{failure.step} failed: {failure.text}\nThe whole log is in the UI: `booru dev`."
+            )

@@ -59,15 +59,16 @@ _LABEL_GAP: Final = 12.5
 
 
 @contextmanager
-def canvas(height: float, *, grid: str = "y") -> Iterator[tuple[Figure, Axes]]:
+def canvas(height: float, *, grid: str = "y", width: float = _WIDTH) -> Iterator[tuple[Figure, Axes]]:
     """A figure and its axes in the report's style, which holds as long as the context.
 
     Args:
         height: In inches.
         grid: Which grid lines are drawn: `x`, `y` or `both`.
+        width: In inches.
     """
     with mpl.rc_context({**_STYLE, "axes.grid.axis": grid}):
-        figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+        figure = Figure(figsize=(width, height), layout="constrained")
         yield figure, figure.subplots()
 
 
@@ -124,12 +125,13 @@ def spread(places: Sequence[float], gap: float) -> list[float]:
     return [mean + gap * (own - (count - 1) / 2) for mean, count in blocks for own in range(count)]
 
 
-def svg(figure: Figure, description: str) -> Markup:
+def svg(figure: Figure, description: str, colours: Mapping[str, str] | None = None) -> Markup:
     """The figure as an `<svg>` element without prologue, metadata or fixed size.
 
     Args:
         figure: The figure.
         description: What it shows, for those who do not see it; no two plots of a page may have the same.
+        colours: Custom property of the page's style sheet by colour, of those that only this plot has.
     """
     buffer = io.StringIO()
     # The salt makes element ids the same on every run, and different between the plots of a page.
@@ -142,7 +144,7 @@ def svg(figure: Figure, description: str) -> Markup:
     text = re.sub(r'<g id="[^"]*"', "<g", text)  # nothing refers to them, and every plot has the same ones
     text = re.sub(r' (?:width|height)="[\d.]+pt"', "", text, count=2)
     text = re.sub(r"font: (?:(bold) )?([\d.]+px) [^;\"]*", _font, text)
-    for colour, name in _PROPERTIES.items():
+    for colour, name in {**_PROPERTIES, **(colours or {})}.items():
         text = text.replace(colour, f"var({name})")
     return Markup(text.replace("<svg", f'<svg role="img" aria-label="{escape(description)}"', 1))
 
