@@ -55,7 +55,9 @@ def new_releases_sensor(
             return dg.SkipReason(f"there is no folder {settings.raw_folder}")
         instance = context.instance
         # Or the queue's first look, which comes before Dagster makes the pool, would let every chain through.
-        instance.event_log_storage.initialize_concurrency_limit_to_default(TRAINING_POOL)
+        storage = instance.event_log_storage
+        if TRAINING_POOL not in {pool.name for pool in storage.get_pool_limits()}:
+            storage.initialize_concurrency_limit_to_default(TRAINING_POOL)
         for run_id in bury_dead_runs(instance):
             context.log.warning(f"run {run_id[:8]} is marked as failed: its process is gone")
         cursor = _Cursor(context.cursor)

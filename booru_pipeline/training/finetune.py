@@ -250,7 +250,7 @@ def _start(
     job: TrainingJob, plan: Plan, tokenizer: PreTrainedTokenizerBase, vocabulary: Vocabulary, posts: Posts
 ) -> Any:
     if job.base_source is None:
-        return tiny_model(tokenizer, vocabulary, posts, dropout=plan.dropout, seed=job.options.seed)
+        return tiny_model(tokenizer, vocabulary, posts, dropout=plan.dropout, seed=job.options.seed, width=plan.width)
     torch.manual_seed(job.options.seed)
     check_base(job.base_source, vocabulary.special_tokens)
     return pretrained_model(job.base_source, tokenizer, vocabulary, dropout=plan.dropout)

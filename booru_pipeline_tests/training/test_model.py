@@ -81,6 +81,8 @@ def test_tiny_starts_with_labels_of_a_theme_close_together(made):
     assert close[at["usada_pekora"], at["carrot"]] > close[at["usada_pekora"], at["broom"]] + 0.3
     same = tiny_model(world.tokenizer_of(made[0]), vocabulary, posts, dropout=0.1, seed=0)
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), same.parameters(), strict=True))
+    narrow = tiny_model(world.tokenizer_of(made[0]), vocabulary, posts, dropout=0.1, seed=0, width=16)
+    assert narrow.shared.weight.shape[1] == narrow.config.d_model == 16
 
 
 def test_label_vectors_factorize_the_ppmi_matrix():

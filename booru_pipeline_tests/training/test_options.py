@@ -43,6 +43,12 @@ def test_training_without_any_limit_is_refused():
         resolve(TrainingOptions(time_limit_s=0, epochs=0), pretrained=False)
 
 
+def test_a_width_for_a_pretrained_base_is_refused():
+    assert resolve(TrainingOptions(width=64), pretrained=False).width == 64
+    with pytest.raises(ValueError, match="width is for tiny"):
+        resolve(TrainingOptions(width=64), pretrained=True)
+
+
 def test_a_job_comes_back_from_its_file(tmp_path):
     job = TrainingJob(
         dataset=tmp_path / "d",
