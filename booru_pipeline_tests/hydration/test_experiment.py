@@ -183,8 +183,9 @@ def home(world, tmp_path_factory):
 def test_the_job_shows_each_arm_and_the_shell_tells_its_outcome(home, world, tmp_path):
     settings = load_settings(home=home, raw=tmp_path)
     options = {**QUICK, "base_model": str(world.knowing), "steps": 40}
-    job = build_defs(settings, resources={"pipes": InThisProcess()}).resolve_job_def("hydration_experiment")
-    with open_instance(settings.lake) as instance:
+    definitions = build_defs(settings, resources={"pipes": InThisProcess()})
+    with open_instance(settings.lake) as instance:  # jobs resolve against the instance that was opened last
+        job = definitions.resolve_job_def("hydration_experiment")
         result = job.execute_in_process(instance=instance, run_config={"ops": {"plan_arms": {"config": options}}})
         assert result.success
         steps = {event.step_key for event in result.all_events if event.is_step_success}
@@ -217,4 +218,5 @@ def test_the_launchpads_defaults_are_the_options_and_are_described():
     config = HydrationConfig()
     assert config.model_dump(exclude={"release"}) == HydrationOptions().model_dump()
     assert all(field.description for field in HydrationConfig.model_fields.values())
-    assert dg.validate_run_config(build_defs().resolve_job_def("hydration_experiment"), {})
+    with dg.DagsterInstance.ephemeral():
+        assert dg.validate_run_config(build_defs().resolve_job_def("hydration_experiment"), {})
