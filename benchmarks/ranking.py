@@ -53,32 +53,23 @@ _OUTCOME: Final = "outcome.json"
 def prepare(world: Path, data: Path) -> None:
     """Make `world/tiny` and `world/t5-small`, vocabularies of the same labels, and `world/contexts.json`."""
     import numpy as np
+    import training  # the benchmark beside this one
 
     from booru_pipeline.artifact import Record
-    from booru_pipeline.corpus.options import ShardOptions
-    from booru_pipeline.corpus.shards import build_shards
     from booru_pipeline.labels.dataset import build_dataset
     from booru_pipeline.labels.options import DatasetOptions, VocabularyOptions
     from booru_pipeline.labels.posts import load_posts
     from booru_pipeline.labels.vocabulary import build_vocabulary
     from booru_pipeline.lake import Lake
     from booru_pipeline.presets import BaseModel
-    from booru_pipeline.release.find import find_releases
     from booru_pipeline.sample import generate
-    from booru_pipeline.tag_table.load import load_release
-    from booru_pipeline.tag_table.options import TagTableOptions
 
     raw, t5 = data / "data" / "releases", BaseModel("t5", str(data / "t5"))
     if not raw.is_dir():
         raw, t5 = world / "raw", BaseModel("tiny", None)
         generate(raw, posts=5_000)
-    lake, shards = Lake(world / "home"), {}
-    for release in find_releases(raw).releases:
-        record = Record("made for a benchmark", release.key, "", {}, {})
-        table, folder = lake.tag_table(release.key), lake.training_shards(release.key)
-        load_release(release, table, lake.staging, TagTableOptions(max_reject_share=1), record)
-        build_shards(table, folder, lake.staging, ShardOptions(), record)
-        shards[release.key] = folder
+    lake = Lake(world / "home")
+    shards = training.make_shards(raw, lake)
     record = Record("made for a benchmark", "all", "", {}, {})
     options = VocabularyOptions()
     known = build_vocabulary(shards, BaseModel("tiny", None), world / "tiny", lake.staging, options, record)

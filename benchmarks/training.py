@@ -73,6 +73,25 @@ _OUTCOME: Final = "outcome.json"
 # --- The data --------------------------------------------------------------------------------------------------------
 
 
+def make_shards(raw: Path, lake: Any) -> dict[str, Path]:
+    """Load every release of a folder and cut its training shards; gives their folders by release."""
+    from booru_pipeline.artifact import Record
+    from booru_pipeline.corpus.options import ShardOptions
+    from booru_pipeline.corpus.shards import build_shards
+    from booru_pipeline.release.find import find_releases
+    from booru_pipeline.tag_table.load import load_release
+    from booru_pipeline.tag_table.options import TagTableOptions
+
+    shards = {}
+    for release in find_releases(raw).releases:
+        record = Record("made for a benchmark", release.key, "", {}, {})
+        table, folder = lake.tag_table(release.key), lake.training_shards(release.key)
+        load_release(release, table, lake.staging, TagTableOptions(max_reject_share=1), record)
+        build_shards(table, folder, lake.staging, ShardOptions(), record)
+        shards[release.key] = folder
+    return shards
+
+
 def prepare(world: Path, base_name: str, posts: int) -> None:
     """Make `world/home` (a lake), `world/vocabulary`, `world/dataset` and `world/origin.db`.
 
@@ -82,31 +101,21 @@ def prepare(world: Path, base_name: str, posts: int) -> None:
         posts: Posts of the sample world, where there are no shared releases.
     """
     from booru_pipeline.artifact import Record
-    from booru_pipeline.corpus.options import ShardOptions
-    from booru_pipeline.corpus.shards import build_shards
     from booru_pipeline.labels.dataset import build_dataset
     from booru_pipeline.labels.options import DatasetOptions, VocabularyOptions
     from booru_pipeline.labels.vocabulary import build_vocabulary
     from booru_pipeline.lake import Lake
     from booru_pipeline.presets import BaseModel
-    from booru_pipeline.release.find import find_releases
     from booru_pipeline.sample import generate
     from booru_pipeline.tag_table.export import export_sqlite
-    from booru_pipeline.tag_table.load import load_release
-    from booru_pipeline.tag_table.options import TagTableOptions
 
     raw = SHARED / "data" / "releases"
     if not raw.is_dir():
         raw = world / "raw"
         generate(raw, posts=min(posts or 20_000, 20_000))
     base = BaseModel("t5", str(SHARED / "t5")) if base_name == "t5" else BaseModel("tiny", None)
-    lake, shards = Lake(world / "home"), {}
-    for release in find_releases(raw).releases:
-        record = Record("made for a benchmark", release.key, "", {}, {})
-        table, folder = lake.tag_table(release.key), lake.training_shards(release.key)
-        load_release(release, table, lake.staging, TagTableOptions(max_reject_share=1), record)
-        build_shards(table, folder, lake.staging, ShardOptions(), record)
-        shards[release.key] = folder
+    lake = Lake(world / "home")
+    shards = make_shards(raw, lake)
     record = Record("made for a benchmark", "all", "", {}, {})
     known = build_vocabulary(shards, base, world / "vocabulary", lake.staging, VocabularyOptions(), record)
     build_dataset(shards, known, world / "dataset", lake.staging, DatasetOptions(), record)

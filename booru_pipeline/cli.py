@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich import filesize
 from rich.console import Console
 from rich.table import Table
 
@@ -101,8 +102,7 @@ def releases(raw: Raw = None, home: Home = None, relations: RelationsFolder = No
 
     settings = _settings(raw=raw, home=home, relations=relations)
     found = find_releases(settings.raw_folder)
-    known = settings.tag_relations
-    fingerprints = known.aliases_fingerprint, known.implications_fingerprint
+    fingerprints = settings.tag_relations.fingerprints
     marks = {"fresh": "[green]fresh[/]", "stale": "[yellow]stale[/]", "missing": "[dim]-[/]"}
     table = Table("release", *[stage.value.replace("_", "\n") for stage in Stage])
     notes = []
@@ -467,12 +467,14 @@ def clean(
     table = Table("what", "where", "why", "size")
     table.columns[3].justify = "right"
     for item in items:
-        table.add_row(item.what, _escape(str(item.path.relative_to(lake.home))), item.why, _size(item.bytes))
+        table.add_row(item.what, _escape(str(item.path.relative_to(lake.home))), item.why, filesize.decimal(item.bytes))
     out.print(table)
     if yes:
-        out.print(f"removed; {_size(remove(lake, items))} gained")
+        out.print(f"removed; {filesize.decimal(remove(lake, items))} gained")
     else:
-        out.print(f"{_size(sum(item.bytes for item in items))} would be gained: `booru clean --yes` removes it")
+        out.print(
+            f"{filesize.decimal(sum(item.bytes for item in items))} would be gained: `booru clean --yes` removes it"
+        )
 
 
 @experiment_app.callback()
@@ -634,14 +636,6 @@ def _show_status(statuses: "Sequence[ReleaseStatus]", gone: Sequence[str]) -> No
                 out.print(f"{mark}  {item.release} {stage.stage.value}: {_escape(stage.why)}", soft_wrap=True)
     for key in gone:
         out.print(f"[dim]taken away[/]  {key}: its raw files are gone; what was made of it stays")
-
-
-def _size(number: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if number < 1000 or unit == "GB":
-            break
-        number /= 1000
-    return f"{number:,.0f} {unit}" if unit == "B" else f"{number:,.1f} {unit}"
 
 
 def _show_report(settings: "Settings", key: str) -> None:

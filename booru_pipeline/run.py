@@ -133,8 +133,7 @@ def _plan_release(
 ) -> ReleasePlan:
     fingerprint = fingerprint_of(folders_from(settings), release)
     stages = list(Stage)[: list(Stage).index(last) + 1]
-    applied = relations.aliases_fingerprint, relations.implications_fingerprint
-    statuses = release_status(settings.lake, release.key, fingerprint, settings, *applied)[: len(stages)]
+    statuses = release_status(settings.lake, release.key, fingerprint, settings, *relations.fingerprints)[: len(stages)]
     first = next(
         (row for row, status in enumerate(statuses) if not status.is_fresh or status.state in anew), len(stages)
     )

@@ -85,8 +85,7 @@ def pipeline_status(settings: Settings, instance: dg.DagsterInstance | None) -> 
         BooruError: The raw folder, the aliases or the implications cannot be read.
     """
     found = find_releases(settings.raw_folder)
-    known = settings.tag_relations
-    relations = known.aliases_fingerprint, known.implications_fingerprint
+    relations = settings.tag_relations.fingerprints
     problems = {item.key: item.problem for item in found.incomplete}
     whole = {release.key: release for release in found.releases}
     result = []

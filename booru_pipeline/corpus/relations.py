@@ -54,6 +54,11 @@ class Relations:
         """A hash of the implications alone."""
         return fingerprint(sorted((tag, sorted(implied)) for tag, implied in self.implications.items()))
 
+    @property
+    def fingerprints(self) -> tuple[str, str]:
+        """Of the aliases and of the implications: what decides whether artifacts are up to date."""
+        return self.aliases_fingerprint, self.implications_fingerprint
+
 
 def find_relations(configured: Path | None, raw: Path, *, skip_ambiguous: bool = False) -> Relations:
     """The relations of a configured folder; else of the raw folder, if it has any; else the sample world's own.

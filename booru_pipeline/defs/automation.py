@@ -114,8 +114,7 @@ def schedules(read_settings: Callable[[], Settings], checks: Sequence[dg.AssetCh
         instance = context.instance
         bury_dead_runs(instance)
         found = find_releases(settings.raw_folder)
-        known = settings.tag_relations
-        relations = known.aliases_fingerprint, known.implications_fingerprint
+        relations = settings.tag_relations.fingerprints
         decision = decide(settings, instance, found, resting(found), relations, again=True)
         for line in decision.waiting:
             context.log.info(line)

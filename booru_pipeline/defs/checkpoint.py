@@ -1,9 +1,7 @@
 """The asset `checkpoint` and its check."""
 
 import json
-import os
 import shutil
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,18 +11,15 @@ import dagster as dg
 
 from booru_pipeline.artifact import read_record, staged
 from booru_pipeline.corpus.shards import read_manifest
+from booru_pipeline.defs.payload import refuse_failed_gate, run_payload
 from booru_pipeline.defs.pictures import line_plot
 from booru_pipeline.defs.releases import release_of
 from booru_pipeline.defs.resources import BaseModelChoice, Folders, TrainingResource
-from booru_pipeline.defs.retry import note_interruption
 from booru_pipeline.defs.stage import TRAINING_POOL, asset_settings, check_settings, record_for, shards_so_far, table_of
-from booru_pipeline.errors import BooruError
-from booru_pipeline.labels.gate import read_gate
 from booru_pipeline.release.key import release_order
 from booru_pipeline.revision import code_revision
 from booru_pipeline.stages import Stage
-from booru_pipeline.training.job import INTERRUPTED_PROBLEM, LOCKED_PROBLEM, TrainingJob
-from booru_pipeline.training.launch import PARENT_VARIABLE
+from booru_pipeline.training.job import TrainingJob
 from booru_pipeline.training.options import TrainingOptions
 from booru_pipeline.training.provenance import read_provenance
 
@@ -52,11 +47,7 @@ def checkpoint(
     lake = folders.lake
     path = lake.checkpoint(key)
     dataset = lake.tokenized_dataset(key)
-    if failures := read_gate(dataset).failures:
-        raise BooruError(
-            f"the gate of {dataset} did not pass ({', '.join(failures)}), so nothing is trained on it. "
-            "The check no_label_is_lost names the labels; leave them out or mend the tokenizer."
-        )
+    refuse_failed_gate(dataset)
     base = base_model.resolve()
     shards = shards_so_far(folders, key)
     options = TrainingOptions(**training_options.model_dump())
@@ -89,14 +80,14 @@ def checkpoint(
             key=f"{record.key}-{parent.key}" if parent else record.key,
             problem=problem,
         )
-        command = [sys.executable, "-m", "booru_pipeline.training.payload", str(job.write(draft.parent / "job.json"))]
-        try:
-            pipes.run(context=context, command=command, env={PARENT_VARIABLE: str(os.getpid())}).get_results()
-        except Exception as error:  # Dagster does not export the one it raises for an exit status
-            known = problem.read_text(encoding="utf-8") if problem.is_file() else INTERRUPTED_PROBLEM
-            if known.startswith((INTERRUPTED_PROBLEM, LOCKED_PROBLEM)):
-                note_interruption(context, "the training")  # the next run goes on where this one was
-            raise BooruError(_what_happened(problem, str(error), key)) from error
+        run_payload(
+            context,
+            pipes,
+            job.write(draft.parent / "job.json"),
+            problem=problem,
+            what=key,
+            after="The next materialization goes on from its last state.",
+        )
         record.write(draft)
     shutil.rmtree(states, ignore_errors=True)
     return dg.MaterializeResult(data_version=dg.DataVersion(record.key), metadata=_metadata(path))
@@ -147,15 +138,6 @@ def find_parent(
         context.log.warning(f"the checkpoint of {earlier[-1]} is no parent ({why}): training starts from {base}")
         return None
     return Parent(folder, earlier[-1], record.key, provenance.get("lineage", [earlier[-1]]))
-
-
-def _what_happened(problem: Path, otherwise: str, release: str) -> str:
-    if problem.is_file():
-        return problem.read_text(encoding="utf-8")
-    return (
-        f"the training of {release} ended without a word ({otherwise.rstrip('.')}): it was killed, perhaps for want of "
-        "memory, or the step's standard error in the UI says why. The next materialization goes on from its last state."
-    )
 
 
 def _metadata(path: Path) -> dict[str, Any]:

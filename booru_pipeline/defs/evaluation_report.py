@@ -1,6 +1,7 @@
 """The asset `evaluation_report` and its checks."""
 
 import json
+from typing import Any
 
 import dagster as dg
 
@@ -105,8 +106,7 @@ def evaluation_report(
 )
 def beats_the_baselines(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
     """Read the differences from metrics.json."""
-    report = folders.lake.evaluation_report(release_of(context))
-    metrics = json.loads((report / "metrics.json").read_text(encoding="utf-8"))
+    metrics = _metrics(context, folders)
     leaks = metrics["leaks"]
     metadata: dict[str, str] = {"leaks": f"{leaks['groups']} pictures, {leaks['posts']} posts"}
     for share in metrics["shares"]:
@@ -114,9 +114,7 @@ def beats_the_baselines(context: dg.AssetCheckExecutionContext, folders: Folders
         if result is not None:
             best = result["best_baseline"]
             for metric, item in result["differences"][best].items():
-                metadata[f"{metric} less {best}, {100 * share['hidden_share']:.3g} % hidden"] = (
-                    f"{item['mean']:+.3f} ({item['low']:+.3f} to {item['high']:+.3f})"
-                )
+                metadata[f"{metric} less {best}, {100 * share['hidden_share']:.3g} % hidden"] = _interval(item)
     return dg.AssetCheckResult(
         passed=metrics["beats_baselines"] and not any(leaks.values()),
         severity=dg.AssetCheckSeverity.WARN,
@@ -132,8 +130,7 @@ def beats_the_baselines(context: dg.AssetCheckExecutionContext, folders: Folders
 )
 def does_not_lose(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
     """Read the losses and the comparison from metrics.json."""
-    report = folders.lake.evaluation_report(release_of(context))
-    metrics = json.loads((report / "metrics.json").read_text(encoding="utf-8"))
+    metrics = _metrics(context, folders)
     losses, comparison = metrics["losses"], metrics["comparison"]
     metadata: dict[str, str] = {"losses": "; ".join(losses) or "none"}
     if comparison is None:
@@ -143,7 +140,15 @@ def does_not_lose(context: dg.AssetCheckExecutionContext, folders: Folders) -> d
             for name, difference in result["differences"].items():
                 for metric, item in difference.items():
                     other = f"{name} ({standing['release']}), {100 * result['hidden_share']:.3g} % hidden"
-                    metadata[f"{metric} less {other}"] = (
-                        f"{item['mean']:+.3f} ({item['low']:+.3f} to {item['high']:+.3f})"
-                    )
+                    metadata[f"{metric} less {other}"] = _interval(item)
     return dg.AssetCheckResult(passed=not losses, severity=dg.AssetCheckSeverity.WARN, metadata=metadata)
+
+
+def _metrics(context: dg.AssetCheckExecutionContext, folders: Folders) -> dict[str, Any]:
+    report = folders.lake.evaluation_report(release_of(context))
+    metrics: dict[str, Any] = json.loads((report / "metrics.json").read_text(encoding="utf-8"))
+    return metrics
+
+
+def _interval(difference: dict[str, float]) -> str:
+    return f"{difference['mean']:+.3f} ({difference['low']:+.3f} to {difference['high']:+.3f})"

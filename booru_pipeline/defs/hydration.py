@@ -4,7 +4,6 @@ A job of its own and no asset of the chain: a release is complete without it, an
 in the catalog as `hydration_report`, a materialization for each run.
 """
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,12 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 import dagster as dg
 from pydantic import Field
 
+from booru_pipeline.defs.payload import refuse_failed_gate, run_payload
 from booru_pipeline.defs.pictures import line_plot
 from booru_pipeline.defs.resources import Folders
 from booru_pipeline.defs.stage import TRAINING_POOL, table_of
-from booru_pipeline.errors import BooruError
 from booru_pipeline.hydration.options import PROBLEM_FILE, HydrationOptions
-from booru_pipeline.labels.gate import read_gate
 
 if TYPE_CHECKING:
     from booru_pipeline.hydration.experiment import Experiment
@@ -44,12 +42,7 @@ def plan_arms(
     """Give every training, with all that it takes to make it."""
     lake = folders.lake
     release = lake.newest(lake.tokenized_dataset, config.release or None)
-    dataset = lake.tokenized_dataset(release)
-    if failures := read_gate(dataset).failures:
-        raise BooruError(
-            f"the gate of {dataset} did not pass ({', '.join(failures)}), so nothing is trained on it. "
-            "The check no_label_is_lost names the labels; leave them out or mend the tokenizer."
-        )
+    refuse_failed_gate(lake.tokenized_dataset(release))
     options = config.model_dump(mode="json", exclude={"release"})
     experiment = _experiment(folders, {"release": release, "options": options})
     cells = experiment.prepare()
@@ -73,10 +66,14 @@ def train_arm(
     again = experiment.is_finished(cell)
 
     def train(job: Path) -> None:
-        try:
-            pipes.run(context=context, command=[sys.executable, "-m", "booru_pipeline.training.payload", str(job)])
-        except Exception as error:  # Dagster does not export the one it raises for an exit status
-            raise BooruError(_what_happened(job.with_name(PROBLEM_FILE), str(error), cell.name)) from error
+        run_payload(
+            context,
+            pipes,
+            job,
+            problem=job.with_name(PROBLEM_FILE),
+            what=cell.name,
+            after="The next run begins this arm anew and keeps the others.",
+        )
 
     measures = experiment.run(cell, train)
     recall = sum(measures.recall_at_10) / len(measures.recall_at_10)
@@ -140,16 +137,6 @@ def _cell(order: dict[str, Any]) -> "Cell":
     from booru_pipeline.hydration.findings import Cell
 
     return Cell(Arm(order["arm"]), order["share"], order["seed"])
-
-
-def _what_happened(problem: Path, otherwise: str, arm: str) -> str:
-    if problem.is_file():
-        return problem.read_text(encoding="utf-8")
-    return (
-        f"the training of {arm} ended without a word ({otherwise.rstrip('.')}): it was killed, perhaps for want of "
-        "memory, or the step's standard error in the UI says why. The next run begins this arm anew and keeps the "
-        "others."
-    )
 
 
 def _metadata(report: Path, findings: "Findings") -> dict[str, Any]:

@@ -197,8 +197,7 @@ class _Cursor:
         seen = [settings.skip_ambiguous_aliases, {str(path): marks_of(path) for path in files}]
         entry = self._before.get("relations")
         if not files or not entry or entry[0] != seen:  # the sample world changes with the code, and is quickly read
-            known = settings.tag_relations
-            entry = [seen, [known.aliases_fingerprint, known.implications_fingerprint]]
+            entry = [seen, list(settings.tag_relations.fingerprints)]
         self._now["relations"] = entry
         aliases, implications = entry[1]
         return aliases, implications

@@ -56,7 +56,7 @@ def may_pass(error: BaseException) -> bool:
     return any(_is_passing(cause) for cause in _causes(error))
 
 
-def note_interruption(context: dg.AssetExecutionContext, what: str) -> None:
+def note_interruption(context: dg.AssetExecutionContext | dg.OpExecutionContext, what: str) -> None:
     """Note in the run that something under it was killed, so that its failure is not taken for the work's own."""
     context.instance.add_run_tags(context.run.run_id, {INTERRUPTED: what})
 

@@ -14,9 +14,9 @@ from booru_pipeline.evaluation.label_changes import LabelChanges, label_changes
 from booru_pipeline.evaluation.metrics import Ranks, hidden_ranks
 from booru_pipeline.evaluation.options import HEADLINE_K, EvaluationOptions
 from booru_pipeline.evaluation.posts import Posts
-from booru_pipeline.evaluation.recovery import POSTS_AT_ONCE, Asked
+from booru_pipeline.evaluation.recovery import Asked
 from booru_pipeline.evaluation.results import MODEL
-from booru_pipeline.evaluation.scorer import Scorer
+from booru_pipeline.evaluation.scorer import Scorer, scores_in_parts
 from booru_pipeline.evaluation.task import Question, RecoveryTask
 from booru_pipeline.evaluation.versus import Versus, versus
 from booru_pipeline.release.key import release_order
@@ -268,9 +268,7 @@ class _Court:
         kept = np.flatnonzero(fair[question.posts]).tolist()
         given, asked = ([own[place] for place in kept] for own in (question.given, question.asked))
         ranks: list[NDArray[np.int64]] = []
-        for start in range(0, len(kept), POSTS_AT_ONCE):
-            part = slice(start, start + POSTS_AT_ONCE)
-            scores = scorer.scores([own.tolist() for own in given[part]], self._options.batch_size)
+        for part, scores in scores_in_parts(scorer, given, self._options.batch_size):
             if np.isnan(scores).any():
                 raise BooruError(
                     f"the checkpoint of {rival.release} gives scores that are not numbers, so nothing can be compared "

@@ -23,11 +23,10 @@ from booru_pipeline.evaluation.options import HEADLINE_K, EvaluationOptions
 from booru_pipeline.evaluation.posts import incidence
 from booru_pipeline.evaluation.reliability import Reliability, reliability
 from booru_pipeline.evaluation.results import MODEL, Difference, Figures, QuestionResult, Result, ShareResult
-from booru_pipeline.evaluation.scorer import Scorer
+from booru_pipeline.evaluation.scorer import Scorer, scores_in_parts
 from booru_pipeline.evaluation.task import Hidden, Question, RecoveryTask
 from booru_pipeline.training.calibration import Calibration
 
-POSTS_AT_ONCE: Final = 512  # bounds the score matrix: 512 posts of 100,000 labels are 200 MB
 CURVE_KS: Final = 30
 FREQUENCIES: Final = (("under 100", 0, 100), ("100 to 1,000", 100, 1001), ("over 1,000", 1001, None))
 """How many train posts have a label: name, least, and the first number that is too many."""
@@ -171,10 +170,7 @@ class Recovery:
         ranks: list[NDArray[np.int64]] = []
         guesses: list[Guesses] = []
         followed = np.empty((len(question), len(follow)), dtype=np.float32)
-        for start in range(0, len(question), POSTS_AT_ONCE):
-            part = slice(start, start + POSTS_AT_ONCE)
-            contexts = [own.tolist() for own in question.given[part]]
-            scores = scorer.scores(contexts, self._options.batch_size)
+        for part, scores in scores_in_parts(scorer, question.given, self._options.batch_size):
             if name == MODEL and np.isnan(scores).any():
                 raise BooruError(
                     "the model gives scores that are not numbers: its training diverged. "
@@ -183,7 +179,7 @@ class Recovery:
             ranks += hidden_ranks(scores, question.asked[part])
             followed[part] = scores[:, follow]
             if name == MODEL:
-                visible = np.array([len(own) for own in contexts])
+                visible = np.array([len(own) for own in question.given[part]])
                 # Log-probabilities sum to 1 within a post; what compares posts is the probability of presence.
                 followed[part] = self._calibration.probabilities(followed[part], visible)
                 guesses += _first_guesses(scores, self._calibration, visible, self._options.top)

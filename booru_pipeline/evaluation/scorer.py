@@ -1,12 +1,14 @@
 """What ranks labels given some: the model and every baseline have this one interface."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 Contexts = Sequence[Sequence[int]]
+
+_POSTS_AT_ONCE: Final = 512  # bounds the score matrix: 512 posts of 100,000 labels are 200 MB
 
 
 class Scorer(Protocol):
@@ -15,6 +17,24 @@ class Scorer(Protocol):
     def scores(self, contexts: Contexts, batch_size: int = 256) -> NDArray[np.float32]:
         """Score each label, [len(contexts), labels], given the visible labels' rows; the visible ones are at -inf."""
         ...
+
+
+def scores_in_parts(
+    scorer: Scorer, given: Sequence[NDArray[np.int64]], batch_size: int = 256
+) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Score posts without ever holding the scores of all of them.
+
+    Args:
+        scorer: What ranks.
+        given: The visible labels' rows of each post.
+        batch_size: Posts at a time in the scorer.
+
+    Yields:
+        Which posts, and their scores, [posts of the part, labels].
+    """
+    for start in range(0, len(given), _POSTS_AT_ONCE):
+        part = slice(start, start + _POSTS_AT_ONCE)
+        yield part, scorer.scores([own.tolist() for own in given[part]], batch_size)
 
 
 def hide_visible(scores: NDArray[np.float32], contexts: Contexts) -> NDArray[np.float32]:

@@ -196,8 +196,9 @@ class Experiment:
         )
         found = conclude(self.release, self.base.name, self.options, sizes, questions.groups, measured)
         content = json.dumps(found.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
-        _replace(self.folder / FINDINGS_FILE, content + "\n")
-        _replace(self.report, render(found))
+        for path, text in ((self.folder / FINDINGS_FILE, content + "\n"), (self.report, render(found))):
+            with staged(path, self.staging) as draft:
+                draft.write_text(text, encoding="utf-8")
         shutil.rmtree(self._work.parent, ignore_errors=True)
         return found
 
@@ -316,12 +317,6 @@ class Experiment:
 
 def _counts(result: ConceptResult) -> tuple[int, int]:
     return result.positives, result.controls
-
-
-def _replace(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}")
-    draft.write_text(text, encoding="utf-8")
-    os.replace(draft, path)
 
 
 def _content_of(dataset: Path, vocabulary: Vocabulary) -> str:

@@ -1,6 +1,5 @@
 """Measuring an arm: hidden labels of test posts, labels it never saw, and what labels are."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation.metrics import Ranks, hidden_ranks, recall_at
+from booru_pipeline.evaluation.scorer import scores_in_parts
 from booru_pipeline.hydration.concepts import ConceptResult, Concepts, tell_apart
 from booru_pipeline.hydration.held_out import held_out_auc, without
 from booru_pipeline.hydration.measures import Measures
@@ -27,7 +27,6 @@ from booru_pipeline.training.provenance import read_provenance
 from booru_pipeline.training.ranking import Ranker, ranker_for
 
 K: Final = 10
-_POSTS_AT_ONCE: Final = 512
 
 
 def measure(
@@ -58,15 +57,13 @@ def measure(
     before = Predictor(ranker_before, words.everything, Calibration())
     asked = questions.recovery
     ranks: list[NDArray[np.int64]] = []
-    for first in range(0, len(asked), _POSTS_AT_ONCE):
-        part = slice(first, first + _POSTS_AT_ONCE)
-        scores = after.scores(_contexts(asked.given[part]), batch_size)[:, : words.learned]
-        if np.isnan(scores).any():
+    for part, scores in scores_in_parts(after, [np.sort(own) for own in asked.given], batch_size):
+        if np.isnan(scores[:, : words.learned]).any():
             raise BooruError(
                 f"the model of {checkpoint} gives scores that are not numbers: its training diverged. "
                 "Run the experiment again with a lower learning_rate."
             )
-        ranks += hidden_ranks(scores, asked.asked[part])
+        ranks += hidden_ranks(scores[:, : words.learned], asked.asked[part])
     training = read_provenance(checkpoint)["training"]
     return Measures(
         recall_at_10=recall_at(Ranks.of(asked.posts, asked.asked, ranks), K).tolist(),
@@ -109,7 +106,3 @@ def _concepts(
     own = scores[:, words.concept_rows(encoding)].astype(np.float64)
     told = own - logsumexp(scores[:, : words.learned].astype(np.float64), axis=1, keepdims=True)
     return tell_apart(concepts, labels, told)
-
-
-def _contexts(posts: Sequence[NDArray[np.int64]]) -> list[list[int]]:
-    return [np.sort(own).tolist() for own in posts]

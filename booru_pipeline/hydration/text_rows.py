@@ -1,13 +1,12 @@
 """Rows for words that were never trained, made of their text alone."""
 
-from typing import Any, Final
+from typing import Any
 
 import torch
 
 from booru_pipeline.labels.vocabulary import Vocabulary
 from booru_pipeline.training.model import label_rows
-
-_RIDGE: Final = 0.01  # of the mean square of the rows, as where a checkpoint is carried over to new labels
+from booru_pipeline.training.warm_start import row_map
 
 
 def place_text_rows(trained: Any, start: Any, everything: Vocabulary, learned: int) -> None:
@@ -29,11 +28,4 @@ def place_text_rows(trained: Any, start: Any, everything: Vocabulary, learned: i
     with torch.no_grad():
         for weight, former in matrices:
             rows, before = label_rows(weight, everything), label_rows(former, everything)
-            rows[learned:] = (before[learned:].double() @ _map(before[:learned], rows[:learned])).to(rows.dtype)
-
-
-def _map(start: torch.Tensor, end: torch.Tensor) -> torch.Tensor:
-    """The matrix that takes rows from one place to another, float64 [d_model, d_model]."""
-    x, y = start.double(), end.double()
-    ridge = _RIDGE * len(x) * x.square().mean() * torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
-    return torch.linalg.solve(x.T @ x + ridge, x.T @ y + ridge)
+            rows[learned:] = before[learned:] @ row_map(before[:learned], rows[:learned])

@@ -84,15 +84,20 @@ def carry_over(
             mine.weight[to] = other.weight[come_from]
             if known.any() and not known.all():
                 moved = torch.from_numpy(known)
-                rows[~moved] = start[~moved] @ _map(start[moved], rows[moved])
+                rows[~moved] = start[~moved] @ row_map(start[moved], rows[moved])
     return Carried(tokens=len(both), new_labels=int((~known).sum()))
 
 
-def _map(start: torch.Tensor, end: torch.Tensor) -> torch.Tensor:
-    """The matrix that takes rows from one place to another, float32 [d_model, d_model]."""
+def row_map(start: torch.Tensor, end: torch.Tensor) -> torch.Tensor:
+    """The matrix that takes rows from one place to another, float32 [d_model, d_model]: ridge regression towards none.
+
+    Args:
+        start: [rows, d_model].
+        end: [rows, d_model], the same rows, moved.
+    """
     x, y = start.double(), end.double()
     width = x.shape[1]
-    ridge = _RIDGE * len(x) * x.square().mean() * torch.eye(width, dtype=torch.float64)
+    ridge = _RIDGE * len(x) * x.square().mean() * torch.eye(width, dtype=x.dtype, device=x.device)
     return torch.linalg.solve(x.T @ x + ridge, x.T @ y + ridge).float()
 
 

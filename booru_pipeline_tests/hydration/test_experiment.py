@@ -1,6 +1,7 @@
 """Whether the experiment finds knowledge that was planted, and none where there is none."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from booru_pipeline.hydration.rule import Outcome
 from booru_pipeline.instance import open_instance
 from booru_pipeline.lake import Lake
 from booru_pipeline.settings import load_settings
+from booru_pipeline.training.launch import PARENT_VARIABLE
 
 from .world import train_here
 
@@ -166,9 +168,14 @@ def test_what_cannot_be_asked_is_refused_with_a_remedy(world, tmp_path):
 class InThisProcess(dg.ConfigurableResource):
     """Stands in for the Pipes client: the same command, without a process of its own for each arm."""
 
-    def run(self, *, context, command):
+    def run(self, *, context, command, env):
         assert command[1:3] == ["-m", "booru_pipeline.training.payload"]
+        assert env == {PARENT_VARIABLE: str(os.getpid())}
         train_here(Path(command[3]))
+        return self
+
+    def get_results(self):
+        return ()
 
 
 @pytest.fixture(scope="module")

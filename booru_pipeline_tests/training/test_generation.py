@@ -3,7 +3,6 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from transformers import T5Config, T5ForConditionalGeneration
 
 from booru_pipeline.errors import BooruError
 from booru_pipeline.labels.options import EncodingName
@@ -14,6 +13,7 @@ from booru_pipeline.training.predictor import Predictor
 from booru_pipeline.training.prefix_tree import PrefixTree
 from booru_pipeline.training.ranking import Question, ranker_for
 from booru_pipeline_tests.labels.world import LABELS, make_vocabulary
+from booru_pipeline_tests.training.world import small_t5
 
 CASES = [
     (EncodingName.LABELS, ObjectiveName.SET),
@@ -44,17 +44,7 @@ def vocabulary(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(vocabulary):
-    torch.manual_seed(0)
-    config = T5Config(
-        vocab_size=vocabulary.first_token_id + len(vocabulary),
-        d_model=16,
-        d_kv=8,
-        d_ff=32,
-        num_layers=1,
-        num_heads=2,
-        decoder_start_token_id=vocabulary.special_tokens.pad,
-    )
-    return T5ForConditionalGeneration(config).eval()
+    return small_t5(vocabulary)
 
 
 def predictor_of(model, vocabulary, encoding, objective):

@@ -1,7 +1,5 @@
 import numpy as np
 import pytest
-import torch
-from transformers import T5Config, T5ForConditionalGeneration
 
 from booru_pipeline.labels.options import EncodingName
 from booru_pipeline.training.calibration import Calibration
@@ -10,6 +8,7 @@ from booru_pipeline.training.predictor import Predictor
 from booru_pipeline.training.ranking import ranker_for
 from booru_pipeline.training.shortlist import ShortlistScorer, best_of, ceiling
 from booru_pipeline_tests.labels.world import LABELS, make_vocabulary
+from booru_pipeline_tests.training.world import small_t5
 
 CONTEXTS = [[0, 3], [5], list(range(4, 20)), []]
 
@@ -27,18 +26,7 @@ class ByRow:
 @pytest.fixture(scope="module")
 def predictor(tmp_path_factory):
     vocabulary = make_vocabulary(tmp_path_factory.mktemp("vocabulary"))
-    torch.manual_seed(0)
-    config = T5Config(
-        vocab_size=vocabulary.first_token_id + len(vocabulary),
-        d_model=16,
-        d_kv=8,
-        d_ff=32,
-        num_layers=1,
-        num_heads=2,
-        decoder_start_token_id=vocabulary.special_tokens.pad,
-    )
-    model = T5ForConditionalGeneration(config).eval()
-    ranker = ranker_for(model, vocabulary, EncodingName.PIECES, ObjectiveName.SEQUENCE)
+    ranker = ranker_for(small_t5(vocabulary), vocabulary, EncodingName.PIECES, ObjectiveName.SEQUENCE)
     return Predictor(ranker, vocabulary, Calibration())
 
 

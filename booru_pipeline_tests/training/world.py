@@ -5,7 +5,8 @@ from pathlib import Path
 import datasets
 import numpy as np
 import pyarrow as pa
-from transformers import PreTrainedTokenizerFast
+import torch
+from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
 from booru_pipeline.labels.dataset import DatasetSummary
 from booru_pipeline.labels.options import CaptionOptions
@@ -19,6 +20,21 @@ THEMES = {
     "hakurei_reimu": ["hair_bow", "gohei", "touhou", "detached_sleeves", "ascot", "yin_yang"],
 }
 COMMON = ["1girl", "solo", "smile", ">_<"]
+
+
+def small_t5(vocabulary: Vocabulary) -> T5ForConditionalGeneration:
+    """A T5 of random weights over a vocabulary's tokens, the same each time."""
+    torch.manual_seed(0)
+    config = T5Config(
+        vocab_size=vocabulary.first_token_id + len(vocabulary),
+        d_model=16,
+        d_kv=8,
+        d_ff=32,
+        num_layers=1,
+        num_heads=2,
+        decoder_start_token_id=vocabulary.special_tokens.pad,
+    )
+    return T5ForConditionalGeneration(config).eval()
 
 
 def captions(posts: int, seed: int) -> list[list[str]]:

@@ -1,5 +1,6 @@
 """What all baselines have in common: they say what they are, and score posts in batches."""
 
+from abc import ABC, abstractmethod
 from typing import Protocol
 
 import numpy as np
@@ -20,7 +21,7 @@ class Baseline(Scorer, Protocol):
     described: str
 
 
-class Batched:
+class Batched(ABC):
     """A baseline that scores a sparse batch of posts at a time, which bounds its memory.
 
     Attributes:
@@ -53,6 +54,6 @@ class Batched:
             scores[start : start + len(batch)] = own
         return hide_visible(scores, contexts)
 
+    @abstractmethod
     def _batch(self, visible: sparse.csr_array) -> NDArray[np.float32]:
         """Score each label, float32 [posts, labels], given which are visible, float32 [posts, labels]."""
-        raise NotImplementedError

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from booru_pipeline.category import Category
 from booru_pipeline.evaluation.bootstrap import Interval
-from booru_pipeline.evaluation.probes.counts import Split, choose
+from booru_pipeline.evaluation.probes.counts import Split, Supported, choose
 from booru_pipeline.evaluation.probes.figures import NDCG_K, mean_intervals, ndcg, rank_correlation, wilson
 from booru_pipeline.evaluation.probes.model import Model
 from booru_pipeline.evaluation.probes.options import ProbeOptions
@@ -90,22 +90,16 @@ class CharacterFigures:
 
 
 @dataclass(frozen=True)
-class CharacterFindings:
+class CharacterFindings(Supported):
     """Characters alone.
 
     Attributes:
-        min_support: Test posts that were asked for.
-        eligible: Characters on so many test posts.
-        supported: Whether all that were probed are. If not, too few were eligible, and the best supported were probed.
         characters: Those probed, the most frequent on test posts first.
         methods: Each method's figures over them.
         within: Share of the model's probabilities that lie in their interval, bootstrap over characters: 0.95 if they
             were exact. None with fewer than two characters.
     """
 
-    min_support: int
-    eligible: int
-    supported: bool
     characters: list[CharacterResult]
     methods: dict[str, CharacterFigures]
     within: Interval | None

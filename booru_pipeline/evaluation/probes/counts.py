@@ -52,6 +52,21 @@ class Split:
         return rows
 
 
+@dataclass(frozen=True)
+class Supported:
+    """How well what was probed is supported.
+
+    Attributes:
+        min_support: Test posts that were asked for.
+        eligible: Candidates on so many test posts.
+        supported: Whether all that were probed are. If not, too few were eligible, and the best supported were probed.
+    """
+
+    min_support: int
+    eligible: int
+    supported: bool
+
+
 def choose(supports: Sequence[int], *, least: int, limit: int) -> tuple[list[int], bool]:
     """The positions of the best supported, the best first.
 

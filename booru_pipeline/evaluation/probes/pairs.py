@@ -12,7 +12,7 @@ from scipy.stats import false_discovery_control, norm, rankdata
 
 from booru_pipeline.category import Category
 from booru_pipeline.evaluation.bootstrap import Interval
-from booru_pipeline.evaluation.probes.counts import LEAST_SUPPORT, Split, choose
+from booru_pipeline.evaluation.probes.counts import LEAST_SUPPORT, Split, Supported, choose
 from booru_pipeline.evaluation.probes.figures import mean_intervals, ndcg, rank_correlation
 from booru_pipeline.evaluation.probes.model import Model
 from booru_pipeline.evaluation.probes.options import ProbeOptions
@@ -89,22 +89,16 @@ class PairFigures:
 
 
 @dataclass(frozen=True)
-class PairFindings:
+class PairFindings(Supported):
     """Pairs of a character and a general label.
 
     Attributes:
-        min_support: Test posts that were asked for.
-        eligible: Pairs on so many test posts.
-        supported: Whether all that were probed are. If not, too few were eligible, and the best supported were probed.
         pairs: Those probed, the most frequent on test posts first.
         methods: Each method's figures over them.
         log_odds_shift: Mean of the model's `log_odds_shift`.
         train_shift: Mean of `train_shift`.
     """
 
-    min_support: int
-    eligible: int
-    supported: bool
     pairs: list[PairResult]
     methods: dict[str, PairFigures]
     log_odds_shift: Interval | None

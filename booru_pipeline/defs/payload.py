@@ -1,0 +1,64 @@
+"""Starting the training payload from a step: when it may, and what to say when it does not end well."""
+
+import os
+import sys
+from pathlib import Path
+
+import dagster as dg
+
+from booru_pipeline.defs.retry import note_interruption
+from booru_pipeline.errors import BooruError
+from booru_pipeline.labels.gate import read_gate
+from booru_pipeline.training.job import INTERRUPTED_PROBLEM, LOCKED_PROBLEM
+from booru_pipeline.training.launch import PARENT_VARIABLE
+
+
+def refuse_failed_gate(dataset: Path) -> None:
+    """Nothing is trained on captions that lose labels.
+
+    Raises:
+        BooruError: The dataset's gate did not pass.
+    """
+    if failures := read_gate(dataset).failures:
+        raise BooruError(
+            f"the gate of {dataset} did not pass ({', '.join(failures)}), so nothing is trained on it. "
+            "The check no_label_is_lost names the labels; leave them out or mend the tokenizer."
+        )
+
+
+def run_payload(
+    context: dg.AssetExecutionContext | dg.OpExecutionContext,
+    pipes: dg.PipesSubprocessClient,
+    job: Path,
+    *,
+    problem: Path,
+    what: str,
+    after: str,
+) -> None:
+    """Run the training payload to its end; with the step's process it ends too.
+
+    An interruption is noted on the run, so that it is asked for again.
+
+    Args:
+        context: Of the step.
+        pipes: What starts it.
+        job: The job's file.
+        problem: Where the payload leaves word of what went wrong.
+        what: What is trained, for the message if it left none.
+        after: What the next run does then.
+
+    Raises:
+        BooruError: It did not end well.
+    """
+    command = [sys.executable, "-m", "booru_pipeline.training.payload", str(job)]
+    try:
+        pipes.run(context=context, command=command, env={PARENT_VARIABLE: str(os.getpid())}).get_results()
+    except Exception as error:  # Dagster does not export the one it raises for an exit status
+        known = problem.read_text(encoding="utf-8") if problem.is_file() else None
+        if known is None or known.startswith((INTERRUPTED_PROBLEM, LOCKED_PROBLEM)):
+            note_interruption(context, "the training")
+        raise BooruError(
+            known
+            or f"the training of {what} ended without a word ({str(error).rstrip('.')}): it was killed, perhaps for "
+            f"want of memory, or the step's standard error in the UI says why. {after}"
+        ) from error
