@@ -61,7 +61,7 @@ def prepare(world: Path, posts: int) -> None:
     """Make `world/shards`, `world/vocabulary` and `world/plain` (the base tokenizer, without tokens for labels)."""
     import duckdb
 
-    from booru_pipeline.artifact import Record
+    from booru_pipeline.artifact import Record, Staging
     from booru_pipeline.corpus.options import ShardOptions
     from booru_pipeline.corpus.shards import build_shards, shard_files
     from booru_pipeline.labels.options import VocabularyOptions
@@ -80,7 +80,7 @@ def prepare(world: Path, posts: int) -> None:
     folders = []
     for release in find_releases(raw).releases:
         record = Record("made for a benchmark", release.key, "", {}, {})
-        table, staging = world / f"{release.key}.duckdb", world / "staging"
+        table, staging = world / f"{release.key}.duckdb", Staging(world / "staging")
         load_release(release, table, staging, TagTableOptions(max_reject_share=1), record)
         build_shards(table, world / release.key, staging, ShardOptions(), record)
         folders.append(world / release.key)
@@ -92,7 +92,9 @@ def prepare(world: Path, posts: int) -> None:
     _write_shards(world / "shards", rows)
     record = Record("made for a benchmark", KEY, "", {}, {})
     shards = {KEY: world / "shards"}
-    built = build_vocabulary(shards, base, world / "vocabulary", world / "staging", VocabularyOptions(), record)
+    built = build_vocabulary(
+        shards, base, world / "vocabulary", Staging(world / "staging"), VocabularyOptions(), record
+    )
     plain, _ = base_tokenizer(base, built.table["text"].to_pylist())
     plain.save_pretrained(world / "plain")
 
@@ -148,7 +150,7 @@ def run_ours(world: Path, workspace: Path) -> dict[str, Any]:
     import datasets  # noqa: F401  (imports take seconds and are not what is measured)
     import transformers  # noqa: F401
 
-    from booru_pipeline.artifact import Record
+    from booru_pipeline.artifact import Record, Staging
     from booru_pipeline.labels import dataset as stage
     from booru_pipeline.labels.options import DatasetOptions
     from booru_pipeline.labels.vocabulary import Vocabulary
@@ -173,7 +175,7 @@ def run_ours(world: Path, workspace: Path) -> dict[str, Any]:
     vocabulary = Vocabulary.load(world / "vocabulary")
     shards = {KEY: world / "shards"}
     made = stage.build_dataset(
-        shards, vocabulary, workspace / "dataset", workspace / "staging", DatasetOptions(), record
+        shards, vocabulary, workspace / "dataset", Staging(workspace / "staging"), DatasetOptions(), record
     )
     seconds = time.perf_counter() - begin
     steps["other"] = seconds - sum(steps.values())

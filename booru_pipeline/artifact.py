@@ -10,9 +10,10 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,6 +45,7 @@ class Record:
         options: The options it was made with.
         also_read: Keys of earlier releases' artifacts that were read too. They do not enter the key: a corrected early
             release does not by itself redo all later ones.
+        made: When it was written, ISO 8601 in UTC; the same key can be made twice. Empty in one that is only expected.
     """
 
     stage: str
@@ -52,16 +54,39 @@ class Record:
     inputs: dict[str, str]
     options: dict[str, Any]
     also_read: dict[str, str] = field(default_factory=dict)
+    made: str = field(default="", compare=False)
 
     def write(self, folder: Path) -> None:
         """Keep the record in an artifact that is a folder."""
-        (folder / _RECORD).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        (folder / _RECORD).write_text(json.dumps(self._content(), indent=2) + "\n", encoding="utf-8")
 
     def write_table(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Keep the record in an artifact that is a DuckDB file."""
         connection.execute(
-            "CREATE TABLE record AS SELECT $content::JSON AS content", {"content": json.dumps(asdict(self))}
+            "CREATE TABLE record AS SELECT $content::JSON AS content", {"content": json.dumps(self._content())}
         )
+
+    def _content(self) -> dict[str, Any]:
+        return {**asdict(self), "made": datetime.now(UTC).isoformat()}
+
+
+@dataclass(frozen=True)
+class Staging:
+    """Where artifacts are written first, and who else is to have them.
+
+    Attributes:
+        folder: On the file system of the artifacts, so that a rename publishes them; made if it is not there.
+        publish: Is given the finished draft and the final name before the artifact has it; if it raises, it gets none.
+        withdraw: Is given the final name of what is about to be removed.
+    """
+
+    folder: Path
+    publish: Callable[[Path, Path], None] | None = None
+    withdraw: Callable[[Path], None] | None = None
+
+    def here(self) -> "Staging":
+        """The same for what nobody else is to have."""
+        return Staging(self.folder)
 
 
 def read_record(artifact: Path) -> Record | None:
@@ -80,12 +105,12 @@ def read_record(artifact: Path) -> Record | None:
 
 
 @contextmanager
-def staged(final: Path, staging: Path) -> Iterator[Path]:
+def staged(final: Path, staging: Staging) -> Iterator[Path]:
     """Give a path to write an artifact to, and publish it as `final` when the block ends without an error.
 
     Args:
         final: The artifact's name, a file or a folder; the former one is replaced.
-        staging: A folder on the same file system, made if it is not there.
+        staging: Where it is written first.
 
     Yields:
         A path with the same file name as `final` that does not exist yet. Write a file or make a folder there.
@@ -95,17 +120,19 @@ def staged(final: Path, staging: Path) -> Iterator[Path]:
     """
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
-        staging.mkdir(parents=True, exist_ok=True)
-        workspace, lock = _open_workspace(staging, f"{final.parent.name}-{final.stem}-")
+        workspace, lock = _open_workspace(staging.folder, f"{final.parent.name}-{final.stem}-")
     except OSError as error:
         raise BooruError(
-            f"cannot write to {error.filename or staging}: {error.strerror}. "
+            f"cannot write to {error.filename or staging.folder}: {error.strerror}. "
             "Make it writable, or choose another home with --home or BOORU_HOME."
         ) from error
     try:
         draft = workspace / final.name
         yield draft
-        _publish(draft, final, workspace)
+        _flush_all(draft)
+        if staging.publish is not None:
+            staging.publish(draft, final)
+        _rename(draft, final, workspace)
     except OSError as error:
         if error.errno not in _DISK_ERRORS:
             raise
@@ -114,33 +141,59 @@ def staged(final: Path, staging: Path) -> Iterator[Path]:
             "the former artifact, if there was one, is untouched."
         ) from error
     finally:
-        with _gate(staging):  # so that no sweep looks into a folder that is going away
+        with _gate(staging.folder):  # so that no sweep looks into a folder that is going away
             shutil.rmtree(workspace, ignore_errors=True)
         os.close(lock)
 
 
-def discard(final: Path, staging: Path) -> None:
+def discard(final: Path, staging: Staging) -> None:
     """Remove an artifact. It leaves its name in one step, so that nobody reads half of it.
 
     Args:
-        final: A file or a folder.
-        staging: A folder on the same file system.
+        final: A file or a folder; it need not be there if others have it.
+        staging: Where it is moved first.
 
     Raises:
         BooruError: It cannot be removed.
     """
+    if staging.withdraw is not None:
+        staging.withdraw(final)
+        if not final.exists():
+            return
     try:
-        staging.mkdir(parents=True, exist_ok=True)
-        workspace, lock = _open_workspace(staging, f"{final.parent.name}-{final.stem}-")
+        workspace, lock = _open_workspace(staging.folder, f"{final.parent.name}-{final.stem}-")
         try:
-            with _gate(staging):
+            with _gate(staging.folder):
                 os.replace(final, workspace / "former")
         finally:
-            with _gate(staging):
+            with _gate(staging.folder):
                 shutil.rmtree(workspace, ignore_errors=True)
             os.close(lock)
     except OSError as error:
         raise BooruError(f"cannot remove {final}: {error.strerror}. Make its folder writable.") from error
+
+
+@contextmanager
+def snapshot(final: Path, staging: Staging) -> Iterator[Path]:
+    """Give a copy of an artifact, made of hard links, that stays as it is while others replace the artifact.
+
+    Args:
+        final: A file or a folder.
+        staging: On the same file system.
+    """
+    workspace, lock = _open_workspace(staging.folder, f"{final.parent.name}-{final.stem}-")
+    try:
+        copy = workspace / final.name
+        with _gate(staging.folder):
+            if final.is_dir():
+                shutil.copytree(final, copy, copy_function=os.link)
+            else:
+                os.link(final, copy)
+        yield copy
+    finally:
+        with _gate(staging.folder):
+            shutil.rmtree(workspace, ignore_errors=True)
+        os.close(lock)
 
 
 def leftovers(staging: Path) -> list[Path]:
@@ -170,6 +223,7 @@ def sweep(staging: Path) -> None:
 
 def _open_workspace(staging: Path, prefix: str) -> tuple[Path, int]:
     """Make a folder and hold its lock, which the kernel drops with the process: an unheld one marks a dead writer's."""
+    staging.mkdir(parents=True, exist_ok=True)
     with _gate(staging):
         _sweep(staging)
         workspace = Path(tempfile.mkdtemp(prefix=prefix, dir=staging))
@@ -191,9 +245,12 @@ def _sweep(staging: Path) -> None:
             os.close(lock)
 
 
-def _publish(draft: Path, final: Path, workspace: Path) -> None:
+def _flush_all(draft: Path) -> None:
     for path in [draft, *draft.rglob("*")] if draft.is_dir() else [draft]:
         flush(path)
+
+
+def _rename(draft: Path, final: Path, workspace: Path) -> None:
     # Two writers of one folder must not change it at once: each would find what the other has just moved.
     with _gate(workspace.parent):
         if final.is_dir():

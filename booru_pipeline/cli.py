@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,10 +20,12 @@ from booru_pipeline.release.key import release_order
 if TYPE_CHECKING:
     import duckdb
 
+    from booru_pipeline.lake import Lake
     from booru_pipeline.run import Progress
     from booru_pipeline.settings import Settings
     from booru_pipeline.stages import Stage
     from booru_pipeline.status import ReleaseStatus
+    from booru_pipeline.store import Store
 
 app = typer.Typer(
     name="booru",
@@ -42,6 +45,8 @@ and plots, are in the web UI: `booru dev`.
 )
 export_app = typer.Typer(no_args_is_help=True, help="Write the tag tables for other tools.")
 app.add_typer(export_app, name="export")
+store_app = typer.Typer(no_args_is_help=True, help="The store: artifacts beyond this machine's disk (`[store]`).")
+app.add_typer(store_app, name="store")
 experiment_app = typer.Typer(no_args_is_help=True, help="Experiments: trainings that answer a question.")
 app.add_typer(experiment_app, name="experiment")
 out = Console(highlight=False)
@@ -214,8 +219,12 @@ def suggest(
 
     suggestions = ask(
         tags,
-        checkpoint=lake.checkpoint(key),
-        shards=[lake.training_shards(shard) for shard in with_shards if release_order(shard) <= release_order(key)],
+        checkpoint=lake.bring(lake.checkpoint(key)),
+        shards=[
+            lake.bring(lake.training_shards(shard))
+            for shard in with_shards
+            if release_order(shard) <= release_order(key)
+        ],
         relations=known,
         top=top,
     )
@@ -288,13 +297,13 @@ def inspect(
     from booru_pipeline.labels.sides import Sides
     from booru_pipeline.labels.vocabulary import Vocabulary
 
-    dataset = lake.tokenized_dataset(key)
+    dataset = lake.bring(lake.tokenized_dataset(key))
     keys = list(Sides.read(dataset).shards)
     inspector = Inspector(
         dataset=dataset,
-        vocabulary=Vocabulary.load(lake.vocabulary(key)),
-        shards={name: lake.training_shards(name) for name in keys},
-        tag_tables={name: lake.tag_table(name) for name in keys},
+        vocabulary=Vocabulary.load(lake.bring(lake.vocabulary(key))),
+        shards={name: lake.bring(lake.training_shards(name)) for name in keys},
+        tag_tables={name: lake.bring(lake.tag_table(name)) for name in keys},
         relations=settings.tag_relations,
         thresholds=settings.vocabulary,
         masking=MaskingOptions(**{name: getattr(settings.checkpoint, name) for name in MaskingOptions.model_fields}),
@@ -323,7 +332,7 @@ def report(
 ) -> None:
     """Print where the evaluation report is, for a browser to open: `open $(booru report)`."""
     lake = _settings(home=home).lake
-    print(lake.evaluation_report(lake.newest(lake.evaluation_report, release)) / "report.html")
+    print(lake.bring(lake.evaluation_report(lake.newest(lake.evaluation_report, release))) / "report.html")
 
 
 @app.command("sql")
@@ -477,6 +486,55 @@ def clean(
         )
 
 
+@store_app.command("list")
+def store_list(home: Home = None) -> None:
+    """Show what the store has, with URLs that other tools read."""
+    lake = _settings(home=home).lake
+    store = _store(lake)
+    table = Table("artifact", "uploaded", "size", "where", title=store.url)
+    table.columns[2].justify = "right"
+    table.columns[3].overflow = "fold"
+    for name, item in sorted(store.listing().items()):
+        uploaded = f"{item.uploaded:%Y-%m-%d %H:%M} UTC"
+        table.add_row(_escape(name), uploaded, filesize.decimal(item.bytes), _escape(f"{name}/{item.version}"))
+    out.print(table)
+
+
+@store_app.command("push")
+def store_push(home: Home = None) -> None:
+    """Publish what the home has and the store has not, or has older: once, for a home from before there was a store.
+
+    What is made from then on is published as it is made.
+    """
+    from booru_pipeline.artifact import snapshot
+    from booru_pipeline.stages import PATHS
+
+    lake = _settings(home=home).lake
+    store = _store(lake)
+    artifacts = [partial(path_of, lake) for path_of in PATHS.values()]
+    paths = [artifact(key) for artifact in artifacts for key in lake.releases_with(artifact)]
+    due = [path for path in [*paths, lake.promoted] if path.exists() and not lake.is_stored(path)]
+    for path in due:
+        with snapshot(path, lake.staging) as copy:
+            store.publish(copy, lake.name_of(path))
+        out.print(f"{lake.name_of(path)}  published", soft_wrap=True)
+    if not due:
+        out.print("the store has everything that the home has")
+
+
+@store_app.command("remove")
+def store_remove(
+    name: Annotated[str, typer.Argument(help="As `booru store list` names it, such as checkpoints/2021a.")],
+    home: Home = None,
+) -> None:
+    """Take one artifact out of the store; what the home has stays. For old ones there is `booru clean`."""
+    store = _store(_settings(home=home).lake)
+    if name not in store.listing():
+        raise BooruError(f"{name} is not in {store.url}. `booru store list` shows what is.")
+    store.remove(name)
+    out.print(f"{name} removed from {store.url}", soft_wrap=True)
+
+
 @experiment_app.callback()
 def experiment() -> None:
     """Keep the experiment's name a word of its own, though there is but one."""
@@ -566,6 +624,12 @@ def _settings(**flags: Any) -> "Settings":
     from booru_pipeline.settings import load_settings
 
     return load_settings(**flags)
+
+
+def _store(lake: "Lake") -> "Store":
+    if lake.store is None:
+        raise BooruError("no store is configured. Set url under [store] in booru.toml, or BOORU_STORE__URL.")
+    return lake.store
 
 
 def _stage(name: str) -> "Stage":

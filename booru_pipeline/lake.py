@@ -2,20 +2,29 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from booru_pipeline.artifact import Record, Staging, read_record, staged
 from booru_pipeline.errors import BooruError
 from booru_pipeline.release.key import check_key, parse_key, release_order
+from booru_pipeline.store import Store
 
 
 @dataclass(frozen=True)
 class Lake:
     """The folder of artifacts (`BOORU_HOME`): one file or folder for each stage and release.
 
-    A path that a property or method returns need not exist yet.
+    A path that a property or method returns need not exist yet. With a store, whatever is published here is published
+    there first, and the later one of two is the artifact: `record` says what it was made from, and `bring` gives its
+    path once it is here.
+
+    Attributes:
+        home: The folder.
+        store: Where else artifacts are, or None. Training states, Dagster's history and wandb's runs stay in the home.
     """
 
     home: Path
+    store: Store | None = None
 
     @property
     def dagster_home(self) -> Path:
@@ -28,9 +37,20 @@ class Lake:
         return self.home / "wandb"
 
     @property
-    def staging(self) -> Path:
-        """Artifacts being written. On the same file system as the artifacts, so that a rename publishes them."""
-        return self.home / ".staging"
+    def staging(self) -> Staging:
+        """Where artifacts are written first."""
+        folder = self.home / ".staging"
+        if self.store is None:
+            return Staging(folder)
+        return Staging(folder, publish=self._publish, withdraw=self._withdraw)
+
+    def _publish(self, draft: Path, final: Path) -> None:
+        if self.store is not None:
+            self.store.publish(draft, self.name_of(final))
+
+    def _withdraw(self, final: Path) -> None:
+        if self.store is not None:
+            self.store.remove(self.name_of(final))
 
     @property
     def raw_fingerprints(self) -> Path:
@@ -85,8 +105,66 @@ class Lake:
             artifact: One of the methods above, such as `lake.checkpoint`.
         """
         folder = artifact("any").parent
-        keys = [path.stem for path in folder.iterdir()] if folder.is_dir() else []
+        keys = {path.stem for path in folder.iterdir()} if folder.is_dir() else set()
+        if self.store is not None:
+            names = map(PurePosixPath, self.store.listing())
+            keys |= {name.stem for name in names if self.home / name.parent == folder}
         return sorted((key for key in keys if parse_key(key)), key=release_order)
+
+    def name_of(self, path: Path) -> str:
+        """An artifact's name in the store."""
+        return path.relative_to(self.home).as_posix()
+
+    def record(self, path: Path) -> Record | None:
+        """What an artifact was made from, the later one of here and of the store; None if there is none, or no record.
+
+        Args:
+            path: The artifact's, as the methods above give it.
+        """
+        here = read_record(path)
+        if self.store is None:
+            return here
+        stored = self.store.listing().get(self.name_of(path))
+        there = stored.record if stored is not None else None
+        return max((record for record in (here, there) if record), key=lambda record: record.made, default=None)
+
+    def bring(self, path: Path) -> Path:
+        """The path of an artifact, after the store's has been fetched if it is later or none is here.
+
+        Of a note without a record, such as `promoted`, the store's is the later one.
+
+        Raises:
+            BooruError: It cannot be fetched; what is here is untouched.
+        """
+        if self.store is not None and not self._is_here(path):
+            with staged(path, self.staging.here()) as draft:
+                self.store.fetch(self.name_of(path), draft)
+        return path
+
+    def is_stored(self, path: Path) -> bool:
+        """Whether the store has what is here, or something later."""
+        stored = self.store.listing().get(self.name_of(path)) if self.store is not None else None
+        if stored is None or stored.record is None:
+            return stored is not None
+        here = read_record(path)
+        return here is not None and stored.record.made >= here.made
+
+    def read(self, path: Path, file: str) -> str | None:
+        """A text file of an artifact that is a folder, without fetching the others; None if it is not there."""
+        if self.store is not None and not self._is_here(path):
+            content = self.store.read(self.name_of(path), file)
+            return content.decode() if content is not None else None
+        return (path / file).read_text(encoding="utf-8") if (path / file).is_file() else None
+
+    def _is_here(self, path: Path) -> bool:
+        """Whether nothing, or nothing later, is in the store."""
+        stored = self.store.listing().get(self.name_of(path)) if self.store is not None else None
+        if stored is None:
+            return True
+        if stored.record is None:
+            return stored.is_copy(path)
+        here = read_record(path)
+        return here is not None and here.made >= stored.record.made
 
     def newest(self, artifact: Callable[[str], Path], release: str | None = None) -> str:
         """The release given, if it has the artifact, or the newest that has.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from booru_pipeline.artifact import discard, read_record, staged
+from booru_pipeline.artifact import discard, staged
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake import Lake
 from booru_pipeline.release.key import release_order
@@ -59,7 +59,7 @@ class Decision:
 def read_pointer(lake: Lake) -> Promoted | None:
     """What the pointer says, whether that checkpoint is still there or not; None if there is none that can be read."""
     try:
-        return Promoted(**json.loads(lake.promoted.read_text(encoding="utf-8")))
+        return Promoted(**json.loads(lake.bring(lake.promoted).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
 
@@ -93,7 +93,7 @@ def promote(lake: Lake, release: str, reason: str) -> Promoted:
         BooruError: The release has no checkpoint, or one without a record.
     """
     key = lake.newest(lake.checkpoint, release)
-    record = read_record(lake.checkpoint(key))
+    record = lake.record(lake.checkpoint(key))
     if record is None:
         raise BooruError(
             f"{lake.checkpoint(key)} has no record of what it was made from. "
@@ -108,7 +108,7 @@ def clear(lake: Lake) -> None:
     Raises:
         BooruError: The pointer cannot be removed.
     """
-    if lake.promoted.exists():
+    if lake.bring(lake.promoted).exists():
         discard(lake.promoted, lake.staging)
 
 
@@ -148,7 +148,7 @@ def _set(lake: Lake, release: str, key: str, reason: str) -> Promoted:
 
 
 def _problem(lake: Lake, pointer: Promoted) -> str:
-    record = read_record(lake.checkpoint(pointer.release))
+    record = lake.record(lake.checkpoint(pointer.release))
     if record is None:
         return f"the promoted checkpoint of {pointer.release} is gone"
     if record.key != pointer.key:

@@ -6,10 +6,11 @@ import shutil
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from booru_pipeline.artifact import discard, leftovers, read_record, sweep
+from booru_pipeline.artifact import discard, leftovers, staged, sweep
 from booru_pipeline.lake import Lake
 from booru_pipeline.promoted import checkpoint_in_use
 from booru_pipeline.settings import RetentionOptions
@@ -17,6 +18,7 @@ from booru_pipeline.stages import PATHS, Stage
 
 _WANDB_RUN: Final = re.compile(r"(?:offline-)?run-\d{8}_\d{6}-(?P<id>\w+)")
 _DAY_S: Final = 86_400
+_UPLOADING: Final = timedelta(days=1)  # until then an upload that nothing names may be under way
 
 
 @dataclass(frozen=True)
@@ -24,10 +26,10 @@ class Removable:
     """Something that the rules do not keep.
 
     Attributes:
-        path: A file or a folder.
-        what: In a word: `checkpoint`, `report`, `training state`, `staging`, `wandb`.
+        path: A file or a folder; of an upload, what it was to be in the home.
+        what: In a word: `checkpoint`, `report`, `training state`, `staging`, `upload`, `wandb`.
         why: Which rule lets it go.
-        bytes: What is gained.
+        bytes: What is gained, here and in the store.
         stage: Whose artifact it is, or None.
         release: Of which release the artifact is, or None.
     """
@@ -54,6 +56,7 @@ def find_removable(lake: Lake, options: RetentionOptions, promoted: str | None) 
         *_reports(lake, kept, options),
         *_states(lake, options),
         *_staging(lake),
+        *_uploads(lake),
         *_wandb(lake, kept, options),
     ]
 
@@ -74,7 +77,7 @@ def kept_checkpoints(lake: Lake, newest: int, promoted: str | None) -> dict[str,
     if promoted in keys:
         kept.setdefault(str(promoted), "promoted")
     for key in list(kept):
-        parent = _provenance(lake.checkpoint(key)).get("parent")
+        parent = _provenance(lake, key).get("parent")
         if isinstance(parent, dict) and parent.get("release") in keys:
             kept.setdefault(str(parent["release"]), f"the parent of {key}")
     return kept
@@ -91,13 +94,14 @@ def remove(lake: Lake, items: Iterable[Removable]) -> int:
     gained = 0
     for item in items:
         if item.stage is not None and item.release is not None:
-            record = read_record(item.path)
-            note = lake.retired(item.stage.value, item.release)
-            note.parent.mkdir(parents=True, exist_ok=True)
-            note.write_text(f"{record.key if record else ''}\n", encoding="utf-8")
+            record = lake.record(item.path)
+            with staged(lake.retired(item.stage.value, item.release), lake.staging) as draft:
+                draft.write_text(f"{record.key if record else ''}\n", encoding="utf-8")
             discard(item.path, lake.staging)
         elif item.what == "staging":
-            sweep(lake.staging)
+            sweep(lake.staging.folder)
+        elif item.what == "upload" and lake.store is not None:
+            lake.store.remove_upload(lake.name_of(item.path))
         else:
             shutil.rmtree(item.path, ignore_errors=True)
         gained += item.bytes
@@ -118,7 +122,8 @@ def _reports(lake: Lake, kept: dict[str, str], options: RetentionOptions) -> lis
 
 def _artifact(lake: Lake, stage: Stage, release: str, what: str, why: str) -> Removable:
     path = PATHS[stage](lake, release)
-    return Removable(path, what, why, size_of(path), stage, release)
+    stored = lake.store.listing().get(lake.name_of(path)) if lake.store is not None else None
+    return Removable(path, what, why, size_of(path) + (stored.bytes if stored else 0), stage, release)
 
 
 def _states(lake: Lake, options: RetentionOptions) -> list[Removable]:
@@ -129,7 +134,7 @@ def _states(lake: Lake, options: RetentionOptions) -> list[Removable]:
         folder = lake.training_states(release)
         if is_training(folder):
             continue
-        record = read_record(lake.checkpoint(release))
+        record = lake.record(lake.checkpoint(release))
         for path in _folders(folder):
             if record is not None and path.name.split("-")[0] == record.key:
                 why = "its checkpoint is published"
@@ -143,12 +148,20 @@ def _states(lake: Lake, options: RetentionOptions) -> list[Removable]:
 
 def _staging(lake: Lake) -> list[Removable]:
     return [
-        Removable(path, "staging", "what wrote it is gone", size_of(path)) for path in sorted(leftovers(lake.staging))
+        Removable(path, "staging", "what wrote it is gone", size_of(path))
+        for path in sorted(leftovers(lake.staging.folder))
     ]
 
 
+def _uploads(lake: Lake) -> list[Removable]:
+    uploads = lake.store.uploads() if lake.store is not None else []
+    why = "what an interrupted upload left in the store"
+    before = datetime.now(UTC) - _UPLOADING
+    return [Removable(lake.home / item.path, "upload", why, item.bytes) for item in uploads if item.begun < before]
+
+
 def _wandb(lake: Lake, kept: dict[str, str], options: RetentionOptions) -> list[Removable]:
-    needed = {Path(folder).name for key in kept if (folder := _provenance(lake.checkpoint(key)).get("wandb"))}
+    needed = {Path(folder).name for key in kept if (folder := _provenance(lake, key).get("wandb"))}
     going_on = {
         _json(path).get("wandb") for path in lake.training_states("any").parent.glob("*/*/step-*/progress.json")
     }
@@ -181,13 +194,20 @@ def _age_days(path: Path) -> float:
     return (time.time() - newest) / _DAY_S
 
 
-def _provenance(checkpoint: Path) -> dict[str, Any]:
-    return _json(checkpoint / "provenance.json")
+def _provenance(lake: Lake, release: str) -> dict[str, Any]:
+    return _parse(lake.read(lake.checkpoint(release), "provenance.json"))
 
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return _parse(path.read_text(encoding="utf-8"))
+    except OSError:
+        return {}
+
+
+def _parse(text: str | None) -> dict[str, Any]:
+    try:
+        content = json.loads(text or "")
+    except ValueError:
         return {}
     return content if isinstance(content, dict) else {}

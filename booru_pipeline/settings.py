@@ -1,6 +1,8 @@
 """The one settings object: flags, then environment, then the config file, then defaults."""
 
 import os
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,9 +13,11 @@ from booru_pipeline.corpus.relations import Relations, find_relations
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake import Lake
 from booru_pipeline.stages import Recipe
+from booru_pipeline.store import open_store
 
 CONFIG_FILE: Final = "booru.toml"
 CONFIG_VARIABLE: Final = "BOORU_CONFIG"
+_SECRET: Final = re.compile(r"(^|_)(key|secret|token|pass|passwd|password|credentials?|sas)(_|$)", re.IGNORECASE)
 
 
 class AutomationOptions(BaseModel, extra="forbid"):
@@ -68,6 +72,46 @@ class RetentionOptions(BaseModel, extra="forbid"):
     )
 
 
+class StoreOptions(BaseModel, extra="forbid"):
+    """Where artifacts are besides the home."""
+
+    url: str = Field(
+        "",
+        description="A URL that fsspec knows, such as s3://bucket/folder: artifacts are published there as well, and "
+        "fetched from there where the home lacks them. Empty: they are in the home only.",
+    )
+    endpoint_url: str = Field(
+        "", description="The server of an S3 store that is not Amazon's, such as http://host:9000."
+    )
+    options: dict[str, Any] = Field(
+        {},
+        description="More of fsspec's storage options. No credentials, which the UI would show: those come from where "
+        "the kind of store looks for them, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
+    )
+
+    @field_validator("options")
+    @classmethod
+    def _has_no_secret(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if secret := next((name for name in _names(value) if _SECRET.search(name)), None):
+            raise ValueError(
+                f"{secret} looks like a credential, and the UI shows this setting. Put it into the environment, "
+                "such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or into a profile that AWS_PROFILE names"
+            )
+        return value
+
+    @property
+    def storage_options(self) -> dict[str, Any]:
+        """As fsspec takes them."""
+        return {**self.options, **({"endpoint_url": self.endpoint_url} if self.endpoint_url else {})}
+
+
+def _names(options: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in options.items():
+        yield name
+        if isinstance(value, dict):
+            yield from _names(value)
+
+
 class Settings(Recipe, BaseSettings):
     """Where things are and how they are made.
 
@@ -92,11 +136,12 @@ class Settings(Recipe, BaseSettings):
 
     automation: AutomationOptions = AutomationOptions()
     retention: RetentionOptions = RetentionOptions()
+    store: StoreOptions = StoreOptions()
 
     @property
     def lake(self) -> Lake:
         """Where the artifacts lie, as absolute paths: Dagster's processes may run elsewhere."""
-        return Lake(self.home.expanduser().resolve())
+        return Lake(self.home.expanduser().resolve(), open_store(self.store.url, self.store.storage_options))
 
     @property
     def raw_folder(self) -> Path:

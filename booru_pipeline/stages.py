@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
-from booru_pipeline.artifact import Record, fingerprint, read_record
+from booru_pipeline.artifact import Record, fingerprint
 from booru_pipeline.corpus.options import ShardOptions
 from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation.options import EvaluationOptions
@@ -144,7 +144,7 @@ def upstream_key(lake: Lake, stage: Stage, release: str) -> str:
     """
     above = Stage(stage.upstream)
     path = PATHS[above](lake, release)
-    record = read_record(path)
+    record = lake.record(path)
     if record is None:
         raise BooruError(
             f"{stage.value} of {release} is made from {path}, which is not there. "
@@ -204,7 +204,7 @@ def release_status(
     statuses: list[Status] = []
     for stage in Stage:
         expected = _expected(stage, release, upstream, recipe.options(stage), aliases, implications)
-        record = read_record(PATHS[stage](lake, release))
+        record = lake.record(PATHS[stage](lake, release))
         upstream = expected.key
         fresh = (expected.key, _retrained(expected).key)
         if record is not None and record.key in fresh:
@@ -236,7 +236,7 @@ def target_keys(
 def read_retired(lake: Lake, stage: Stage, release: str) -> str | None:
     """The key of the artifact that retention removed last, or None."""
     try:
-        return lake.retired(stage.value, release).read_text(encoding="utf-8").strip()
+        return lake.bring(lake.retired(stage.value, release)).read_text(encoding="utf-8").strip()
     except OSError:
         return None
 

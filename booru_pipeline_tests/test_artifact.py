@@ -7,7 +7,7 @@ import textwrap
 import duckdb
 import pytest
 
-from booru_pipeline.artifact import Record, fingerprint, read_record, staged
+from booru_pipeline.artifact import Record, Staging, fingerprint, read_record, staged
 from booru_pipeline.errors import BooruError
 
 RECORD = Record("tag_table", "2021a", "key", {"raw_release": "abc"}, {"max_reject_share": 0.1}, {"2020d": "k"})
@@ -30,7 +30,7 @@ def read(path):
 def test_an_artifact_appears_whole_replaces_the_former_and_leaves_nothing_else(tmp_path, write):
     final = tmp_path / "things" / "2021a"
     for text in ("first", "second"):
-        with staged(final, tmp_path / ".staging") as draft:
+        with staged(final, Staging(tmp_path / ".staging")) as draft:
             write(draft, text)
             assert not final.exists() or read(final) == "first"
         assert read(final) == text
@@ -39,9 +39,9 @@ def test_an_artifact_appears_whole_replaces_the_former_and_leaves_nothing_else(t
 
 def test_an_error_keeps_the_former_one(tmp_path):
     final = tmp_path / "things" / "2021a"
-    with staged(final, tmp_path / ".staging") as draft:
+    with staged(final, Staging(tmp_path / ".staging")) as draft:
         write_folder(draft, "good")
-    with pytest.raises(FileExistsError), staged(final, tmp_path / ".staging") as draft:
+    with pytest.raises(FileExistsError), staged(final, Staging(tmp_path / ".staging")) as draft:
         write_folder(draft, "half")
         draft.mkdir()
     assert read(final) == "good"
@@ -49,14 +49,14 @@ def test_an_error_keeps_the_former_one(tmp_path):
 
 def test_a_killed_writer_leaves_the_former_one_and_the_next_writer_cleans_up(tmp_path):
     final = tmp_path / "things" / "2021a"
-    with staged(final, tmp_path / ".staging") as draft:
+    with staged(final, Staging(tmp_path / ".staging")) as draft:
         write_folder(draft, "good")
     program = textwrap.dedent(
         """
         import sys, time, pathlib
-        from booru_pipeline.artifact import staged
+        from booru_pipeline.artifact import Staging, staged
         home = pathlib.Path(sys.argv[1])
-        with staged(home / "things" / "2021a", home / ".staging") as draft:
+        with staged(home / "things" / "2021a", Staging(home / ".staging")) as draft:
             draft.mkdir()
             (draft / "a").write_text("half")
             print("writing", flush=True)
@@ -65,14 +65,14 @@ def test_a_killed_writer_leaves_the_former_one_and_the_next_writer_cleans_up(tmp
     )
     with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"writing\n"
-        with staged(tmp_path / "other" / "b", tmp_path / ".staging") as draft:
+        with staged(tmp_path / "other" / "b", Staging(tmp_path / ".staging")) as draft:
             write_file(draft, "x")
         assert process.poll() is None
         assert any(path.is_dir() for path in (tmp_path / ".staging").iterdir()), "a living writer's folder was removed"
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     assert read(final) == "good"
-    with staged(final, tmp_path / ".staging") as draft:
+    with staged(final, Staging(tmp_path / ".staging")) as draft:
         write_folder(draft, "new")
     assert read(final) == "new"
     assert [path for path in (tmp_path / ".staging").iterdir() if path.is_dir()] == []
@@ -82,10 +82,10 @@ def test_two_writers_at_once_end_with_one_whole_artifact(tmp_path):
     program = textwrap.dedent(
         """
         import sys, pathlib
-        from booru_pipeline.artifact import staged
+        from booru_pipeline.artifact import Staging, staged
         home, name = pathlib.Path(sys.argv[1]), sys.argv[2]
         for _ in range(40):
-            with staged(home / "things" / "2021a", home / ".staging") as draft:
+            with staged(home / "things" / "2021a", Staging(home / ".staging")) as draft:
                 draft.mkdir()
                 for part in "ab":
                     (draft / part).write_text(name)
@@ -101,7 +101,7 @@ def test_a_home_that_cannot_be_written_is_named_with_the_remedy(tmp_path):
     (tmp_path / "home").write_text("a file, not a folder")
     with (
         pytest.raises(BooruError, match="BOORU_HOME"),
-        staged(tmp_path / "home" / "things" / "x", tmp_path / "home" / ".staging"),
+        staged(tmp_path / "home" / "things" / "x", Staging(tmp_path / "home" / ".staging")),
     ):
         pass
 
@@ -115,9 +115,9 @@ def test_a_full_disk_is_named_and_keeps_the_former_one(tmp_path):
         pytest.skip("needs a tmpfs as the disk that is full, and mounting is not allowed here")
     try:
         final = disk / "things" / "2021a"
-        with staged(final, disk / ".staging") as draft:
+        with staged(final, Staging(disk / ".staging")) as draft:
             write_file(draft, "good")
-        with pytest.raises(BooruError, match="No space left"), staged(final, disk / ".staging") as draft:
+        with pytest.raises(BooruError, match="No space left"), staged(final, Staging(disk / ".staging")) as draft:
             draft.write_bytes(b"x" * (2 << 20))
         assert read(final) == "good"
     finally:

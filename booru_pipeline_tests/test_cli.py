@@ -382,7 +382,7 @@ def test_a_kill_leaves_whole_artifacts_only_and_running_again_completes(copy, af
     again = booru(copy, "run")
     assert again.returncode == 0, again.stderr
     assert all(read_record(PATHS[stage](lake, "2021a")) for stage in Stage)
-    assert not [path for path in lake.staging.iterdir() if path.is_dir()]
+    assert not [path for path in lake.staging.folder.iterdir() if path.is_dir()]
 
 
 def payload_is_gone(lake):

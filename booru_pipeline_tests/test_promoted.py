@@ -132,7 +132,7 @@ def test_killed_between_write_and_rename_the_former_pointer_stands(lake):
             print("written", flush=True)
             time.sleep(60)
 
-        artifact._publish = wait
+        artifact._rename = wait
         promote(Lake(pathlib.Path(sys.argv[1])), "2021b", "by hand")
         """
     )
@@ -142,7 +142,7 @@ def test_killed_between_write_and_rename_the_former_pointer_stands(lake):
         process.wait()
     assert lake.promoted.read_bytes() == before
     assert promote(lake, "2021b", "by hand").release == read_promoted(lake).release == "2021b"
-    assert [path for path in lake.staging.iterdir() if path.is_dir()] == []
+    assert [path for path in lake.staging.folder.iterdir() if path.is_dir()] == []
 
 
 def test_retention_keeps_the_promoted_checkpoint(lake):

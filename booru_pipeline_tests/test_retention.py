@@ -80,7 +80,7 @@ def test_looking_removes_nothing_and_removing_gains_what_was_said(lake):
     notes = sum(path.stat().st_size for path in (lake.home / "retired").rglob("*") if path.is_file())
     assert size - gained + notes == sum(path.stat().st_size for path in lake.home.rglob("*") if path.is_file())
     assert lake.releases_with(lake.checkpoint) == ["2022b", "2022aa"]
-    assert not leftovers(lake.staging)
+    assert not leftovers(lake.staging.folder)
     assert find_removable(lake, RetentionOptions(checkpoints=1, reports=2), None) == []
 
 
@@ -130,7 +130,7 @@ def test_wandb_folders_go_with_their_checkpoints_when_they_are_old(lake):
 
 def test_leftovers_of_dead_writers_go_and_living_writers_keep_theirs(lake, tmp_path):
     with staged(tmp_path / "x" / "final", lake.staging) as draft:
-        dead = lake.staging / "checkpoints-2021a-dead"
+        dead = lake.staging.folder / "checkpoints-2021a-dead"
         dead.mkdir()
         (dead / "lock").touch()
         (dead / "weights").write_bytes(bytes(10))

@@ -11,7 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from booru_pipeline import sql
-from booru_pipeline.artifact import Record, staged
+from booru_pipeline.artifact import Record, Staging, staged
 from booru_pipeline.corpus.options import ShardOptions
 from booru_pipeline.errors import BooruError
 
@@ -49,7 +49,7 @@ class ShardManifest:
 def build_shards(
     tag_table: Path,
     final: Path,
-    staging: Path,
+    staging: Staging,
     options: ShardOptions,
     record: Record,
     aliases: Mapping[str, str] | None = None,

@@ -13,9 +13,17 @@ from booru_pipeline.artifact import read_record, staged
 from booru_pipeline.corpus.shards import read_manifest
 from booru_pipeline.defs.payload import refuse_failed_gate, run_payload
 from booru_pipeline.defs.pictures import line_plot
-from booru_pipeline.defs.releases import release_of
 from booru_pipeline.defs.resources import BaseModelChoice, Folders, TrainingResource
-from booru_pipeline.defs.stage import TRAINING_POOL, asset_settings, check_settings, record_for, shards_so_far, table_of
+from booru_pipeline.defs.stage import (
+    TRAINING_POOL,
+    asset_settings,
+    at_hand,
+    check_settings,
+    location,
+    record_for,
+    shards_so_far,
+    table_of,
+)
 from booru_pipeline.release.key import release_order
 from booru_pipeline.revision import code_revision
 from booru_pipeline.stages import Stage
@@ -46,7 +54,7 @@ def checkpoint(
     key = context.partition_key
     lake = folders.lake
     path = lake.checkpoint(key)
-    dataset = lake.tokenized_dataset(key)
+    dataset = lake.bring(lake.tokenized_dataset(key))
     refuse_failed_gate(dataset)
     base = base_model.resolve()
     shards = shards_so_far(folders, key)
@@ -59,7 +67,7 @@ def checkpoint(
         problem = Path(scratch, "problem.txt")  # not in the home, whose disk may be what is full
         job = TrainingJob(
             dataset=dataset,
-            vocabulary=lake.vocabulary(key),
+            vocabulary=lake.bring(lake.vocabulary(key)),
             output=draft,
             base_name=base.name,
             base_source=base.source,
@@ -90,7 +98,9 @@ def checkpoint(
         )
         record.write(draft)
     shutil.rmtree(states, ignore_errors=True)
-    return dg.MaterializeResult(data_version=dg.DataVersion(record.key), metadata=_metadata(path))
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(record.key), metadata={**location(folders, path), **_metadata(path)}
+    )
 
 
 @dataclass(frozen=True)
@@ -123,7 +133,7 @@ def find_parent(
     if not earlier:
         context.log.info(f"no release before {release} has a checkpoint: training starts from {base}")
         return None
-    folder = lake.checkpoint(earlier[-1])
+    folder = lake.bring(lake.checkpoint(earlier[-1]))
     record, provenance = read_record(folder), read_provenance(folder)
     captions = read_summary(lake.tokenized_dataset(release)).captions
     ours = {"base model": base, "encoding": captions.encoding, "objective": options.objective}
@@ -152,7 +162,6 @@ def _metadata(path: Path) -> dict[str, Any]:
     parent = provenance.get("parent")
     posts = provenance["trained_on"]
     return {
-        "path": dg.MetadataValue.path(str(path)),
         "parent": f"the checkpoint of {parent['release']}"
         if parent
         else f"none, from {provenance['base_model']['name']}",
@@ -218,4 +227,4 @@ def has_left_the_unigram_plateau(context: dg.AssetCheckExecutionContext, folders
 def _look_at(context: dg.AssetCheckExecutionContext, folders: Folders) -> "Soundness":
     from booru_pipeline.training.soundness import look_at  # imports torch
 
-    return look_at(folders.lake.checkpoint(release_of(context)))
+    return look_at(at_hand(context, folders, Stage.CHECKPOINT))

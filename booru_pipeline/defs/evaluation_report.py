@@ -7,10 +7,9 @@ import dagster as dg
 
 from booru_pipeline.artifact import staged
 from booru_pipeline.defs.pictures import line_plot
-from booru_pipeline.defs.releases import release_of
 from booru_pipeline.defs.resources import EvaluationResource, Folders
 from booru_pipeline.defs.retry import retry_io
-from booru_pipeline.defs.stage import asset_settings, check_settings, record_for, table_of
+from booru_pipeline.defs.stage import asset_settings, at_hand, check_settings, location, record_for, table_of
 from booru_pipeline.promoted import read_promoted, settle
 from booru_pipeline.release.key import release_order
 from booru_pipeline.stages import Stage
@@ -56,8 +55,8 @@ def evaluation_report(
     with staged(path, lake.staging) as draft:
         summary = evaluate(
             lake.checkpoint(key),
-            lake.tokenized_dataset(key),
-            lake.vocabulary(key),
+            lake.bring(lake.tokenized_dataset(key)),
+            lake.bring(lake.vocabulary(key)),
             draft,
             evaluation_options,
             release=key,
@@ -83,7 +82,7 @@ def evaluation_report(
         metadata={
             "report": dg.MetadataValue.path(str(path / "report.html")),
             "report in the browser": dg.MetadataValue.url((path / "report.html").absolute().as_uri()),
-            "path": dg.MetadataValue.path(str(path)),
+            **location(folders, path),
             "summary": dg.MetadataValue.md(summary.to_markdown()),
             "verdict": summary.verdict(),
             "recall": line_plot(by_share, "labels hidden, %", "recall@10 of labels that are not derivable"),
@@ -145,7 +144,7 @@ def does_not_lose(context: dg.AssetCheckExecutionContext, folders: Folders) -> d
 
 
 def _metrics(context: dg.AssetCheckExecutionContext, folders: Folders) -> dict[str, Any]:
-    report = folders.lake.evaluation_report(release_of(context))
+    report = at_hand(context, folders, Stage.EVALUATION_REPORT)
     metrics: dict[str, Any] = json.loads((report / "metrics.json").read_text(encoding="utf-8"))
     return metrics
 

@@ -2,7 +2,6 @@
 
 import dagster as dg
 
-from booru_pipeline.artifact import read_record
 from booru_pipeline.defs.resources import Folders
 from booru_pipeline.errors import BooruError
 from booru_pipeline.release.find import Release, find_release, find_releases
@@ -135,5 +134,5 @@ def arrival(folders: Folders, release: Release) -> dg.AssetMaterialization:
 
 def loaded_fingerprint(folders: Folders, key: str) -> str | None:
     """The raw fingerprint that a release's tag table was made from, or None if there is no table."""
-    record = read_record(folders.lake.tag_table(key))
+    record = folders.lake.record(folders.lake.tag_table(key))
     return record.inputs[RAW_RELEASE] if record else None

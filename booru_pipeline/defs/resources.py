@@ -13,8 +13,9 @@ from booru_pipeline.instance import tag_process
 from booru_pipeline.labels.options import DatasetOptions, VocabularyOptions
 from booru_pipeline.lake import Lake
 from booru_pipeline.presets import TINY, BaseModel, resolve_base_model
-from booru_pipeline.settings import Settings
+from booru_pipeline.settings import Settings, StoreOptions
 from booru_pipeline.stages import Recipe, Stage
+from booru_pipeline.store import open_store
 from booru_pipeline.tag_table.options import TagTableOptions
 from booru_pipeline.training.options import TrainingOptions
 
@@ -26,6 +27,8 @@ class Folders(dg.ConfigurableResource):
     home: str = Field(description="The folder of artifacts and of Dagster's history.")
     relations: str = Field("", description=Settings.model_fields["relations"].description)
     skip_ambiguous_aliases: bool = Field(False, description=Settings.model_fields["skip_ambiguous_aliases"].description)
+    store_url: str = Field("", description=StoreOptions.model_fields["url"].description)
+    store_options: dict[str, Any] = Field({}, description=StoreOptions.model_fields["options"].description)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Note which process executes the run: when it is gone, the run is too, and somebody must say so."""
@@ -38,7 +41,7 @@ class Folders(dg.ConfigurableResource):
 
     @property
     def lake(self) -> Lake:
-        return Lake(Path(self.home))
+        return Lake(Path(self.home), open_store(self.store_url, self.store_options))
 
     @property
     def tag_relations(self) -> Relations:
@@ -99,6 +102,8 @@ def folders_from(settings: Settings) -> Folders:
         home=str(settings.lake.home),
         relations=str(settings.relations_folder or ""),
         skip_ambiguous_aliases=settings.skip_ambiguous_aliases,
+        store_url=settings.store.url,
+        store_options=settings.store.storage_options,
     )
 
 

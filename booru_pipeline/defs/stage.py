@@ -9,10 +9,10 @@ from pydantic import BaseModel
 
 from booru_pipeline.artifact import Record, read_record
 from booru_pipeline.corpus.history import earlier_releases
-from booru_pipeline.defs.releases import RELEASES
+from booru_pipeline.defs.releases import RELEASES, release_of
 from booru_pipeline.defs.resources import Folders
 from booru_pipeline.release.find import find_releases
-from booru_pipeline.stages import CODE_VERSIONS, Stage, stage_record, upstream_key
+from booru_pipeline.stages import CODE_VERSIONS, PATHS, Stage, stage_record, upstream_key
 
 OWNERS = ["team:booru-pipeline"]
 TRAINING_POOL = "training"  # one at a time, see dagster.yaml
@@ -46,8 +46,9 @@ def record_for(
     implications: str | None = None,
     **extra: Any,
 ) -> Record:
-    """The record of an artifact made from the stage above it."""
+    """The record of an artifact made from the stage above it, whose artifact is fetched if it is in the store only."""
     upstream = upstream_key(folders.lake, stage, release)
+    folders.lake.bring(PATHS[Stage(stage.upstream)](folders.lake, release))
     chosen = {**extra, **options.model_dump(mode="json")}
     return stage_record(stage, release, upstream, chosen, also_read, aliases, implications)
 
@@ -61,14 +62,28 @@ def shards_so_far(folders: Folders, release: str) -> dict[str, Path]:
     lake = folders.lake
     known = find_releases(folders.raw_folder).keys if folders.raw_folder.is_dir() else []
     with_shards = lake.releases_with(lake.training_shards)
-    return {key: lake.training_shards(key) for key in [*earlier_releases(release, known, with_shards), release]}
+    keys = [*earlier_releases(release, known, with_shards), release]
+    return {key: lake.bring(lake.training_shards(key)) for key in keys}
 
 
 def shards_there(folders: Folders, release: str) -> dict[str, Path]:
     """Training shards of this release and of those earlier ones that have some, by release, in release order."""
     lake = folders.lake
     with_shards = lake.releases_with(lake.training_shards)
-    return {key: lake.training_shards(key) for key in [*earlier_releases(release, [], with_shards), release]}
+    keys = [*earlier_releases(release, [], with_shards), release]
+    return {key: lake.bring(lake.training_shards(key)) for key in keys}
+
+
+def at_hand(context: dg.AssetCheckExecutionContext, folders: Folders, stage: Stage) -> Path:
+    """The artifact that a check looks at, after it was fetched if it is in the store only."""
+    return folders.lake.bring(PATHS[stage](folders.lake, release_of(context)))
+
+
+def location(folders: Folders, path: Path) -> dict[str, dg.MetadataValue[Any]]:
+    """Where an artifact is, as metadata."""
+    store = folders.lake.store
+    url = store.url_of(folders.lake.name_of(path)) if store is not None else None
+    return {"path": dg.MetadataValue.path(str(path)), **({"in the store": dg.MetadataValue.text(url)} if url else {})}
 
 
 def earlier_keys(shards: Mapping[str, Path], release: str) -> dict[str, str]:

@@ -4,10 +4,10 @@ from typing import Any
 
 import dagster as dg
 
-from booru_pipeline.defs.releases import fingerprint_of, release_of
+from booru_pipeline.defs.releases import fingerprint_of
 from booru_pipeline.defs.resources import Folders, TagTableResource
 from booru_pipeline.defs.retry import retry_io
-from booru_pipeline.defs.stage import asset_settings, check_settings, table_of
+from booru_pipeline.defs.stage import asset_settings, at_hand, check_settings, location, table_of
 from booru_pipeline.release.find import find_release
 from booru_pipeline.stages import Stage, stage_record
 from booru_pipeline.tag_table.captions import load_captions
@@ -56,7 +56,7 @@ def tag_table(
             "dagster/column_schema": _COLUMNS,
             "posts": files.kept,
             "rejected lines": files.rejected + tags.rejected,
-            "path": dg.MetadataValue.path(str(path)),
+            **location(folders, path),
             "bytes": path.stat().st_size,
             "accounting": _accounting_table([files, tags]),
             "sample": table_of(names, rows),
@@ -70,7 +70,7 @@ def tag_table(
 )
 def every_line_is_accounted_for(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
     """Add the accounting up."""
-    summary = summarise(folders.lake.tag_table(release_of(context)))
+    summary = summarise(at_hand(context, folders, Stage.TAG_TABLE))
     return dg.AssetCheckResult(
         passed=all(accounting.holds for accounting in summary.accounting),
         metadata={
@@ -88,7 +88,7 @@ def every_line_is_accounted_for(context: dg.AssetCheckExecutionContext, folders:
 )
 def keys_hold(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
     """Count violations."""
-    violations = summarise(folders.lake.tag_table(release_of(context))).key_violations
+    violations = summarise(at_hand(context, folders, Stage.TAG_TABLE)).key_violations
     return dg.AssetCheckResult(passed=not any(violations.values()), metadata=dict(violations))
 
 

@@ -8,7 +8,16 @@ from booru_pipeline.category import Category
 from booru_pipeline.defs.releases import release_of
 from booru_pipeline.defs.resources import DatasetResource, Folders, VocabularyResource
 from booru_pipeline.defs.retry import retry_io
-from booru_pipeline.defs.stage import asset_settings, check_settings, earlier_keys, record_for, shards_so_far, table_of
+from booru_pipeline.defs.stage import (
+    asset_settings,
+    at_hand,
+    check_settings,
+    earlier_keys,
+    location,
+    record_for,
+    shards_so_far,
+    table_of,
+)
 from booru_pipeline.errors import BooruError
 from booru_pipeline.labels.gate import read_gate
 from booru_pipeline.labels.options import VocabularyOptions
@@ -58,14 +67,14 @@ def tokenized_dataset(
     path = folders.lake.tokenized_dataset(key)
     shards = shards_so_far(folders, key)
     record = record_for(Stage.TOKENIZED_DATASET, folders, key, dataset_options, earlier_keys(shards, key))
-    labels = Vocabulary.load(folders.lake.vocabulary(key))
+    labels = Vocabulary.load(folders.lake.bring(folders.lake.vocabulary(key)))
     earlier = earlier_sides(folders, key)
     summary = build_dataset(shards, labels, path, folders.lake.staging, dataset_options, record, earlier)
     inspector = Inspector(
         dataset=path,
         vocabulary=labels,
         shards=shards,
-        tag_tables={name: folders.lake.tag_table(name) for name in shards},
+        tag_tables={name: path for name in shards if (path := folders.lake.tag_table(name)).exists()},
         relations=folders.tag_relations,
         thresholds=VocabularyOptions(**vocabulary_options.model_dump()),
     )
@@ -74,7 +83,7 @@ def tokenized_dataset(
         metadata={
             "dagster/row_count": sum(summary.posts.values()),
             "dagster/column_schema": _COLUMNS,
-            "path": dg.MetadataValue.path(str(path)),
+            **location(folders, path),
             "captions": table_of(["split", "captions"], list(summary.posts.items())),
             "left out": table_of(["why", "posts"], list(summary.left_out.items())),
             "labels per caption": round(summary.labels_per_caption, 2),
@@ -104,7 +113,7 @@ def earlier_sides(folders: Folders, release: str) -> "Sides | None":
     for key in reversed(lake.releases_with(lake.tokenized_dataset)):
         if release_order(key) < order:
             try:
-                return Sides.read(lake.tokenized_dataset(key))
+                return Sides.read(lake.bring(lake.tokenized_dataset(key)))
             except BooruError:  # of an older version: the sides are decided again
                 continue
     return None
@@ -146,7 +155,7 @@ def _examples(inspector: "Inspector") -> dict[str, dg.MetadataValue[Any]]:
 )
 def no_label_is_lost(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
     """Show what the gate found when the dataset was written."""
-    report = read_gate(folders.lake.tokenized_dataset(release_of(context)))
+    report = read_gate(at_hand(context, folders, Stage.TOKENIZED_DATASET))
     return dg.AssetCheckResult(
         passed=report.passed,
         description="; ".join(f"{reason}: {what}" for reason, what in report.failures.items()) or None,
@@ -183,7 +192,7 @@ def split_does_not_leak(context: dg.AssetCheckExecutionContext, folders: Folders
     from booru_pipeline.labels.sides import Sides, count_moved, count_near_duplicates_across, count_straddling
 
     key = release_of(context)
-    sides = Sides.read(folders.lake.tokenized_dataset(key))
+    sides = Sides.read(at_hand(context, folders, Stage.TOKENIZED_DATASET))
     earlier = earlier_sides(folders, key)
     straddling = count_straddling(sides)
     across = count_near_duplicates_across(shards_so_far(folders, key), sides)

@@ -6,7 +6,15 @@ from booru_pipeline.corpus.shards import build_shards, count_lost, count_straddl
 from booru_pipeline.defs.releases import release_of
 from booru_pipeline.defs.resources import Folders, ShardsResource
 from booru_pipeline.defs.retry import retry_io
-from booru_pipeline.defs.stage import asset_settings, check_settings, record_for, shards_there, table_of
+from booru_pipeline.defs.stage import (
+    asset_settings,
+    at_hand,
+    check_settings,
+    location,
+    record_for,
+    shards_there,
+    table_of,
+)
 from booru_pipeline.stages import Stage
 
 _COLUMNS = dg.TableSchema(
@@ -50,7 +58,7 @@ def training_shards(
             "tags": manifest.tags,
             "aliases replaced": manifest.aliased,
             "of them merged": manifest.merged,
-            "path": dg.MetadataValue.path(str(path)),
+            **location(folders, path),
             "splits": table_of(
                 ["split", "posts", "pictures", "tags"],
                 [(name, split["posts"], split["pictures"], split["tags"]) for name, split in manifest.splits.items()],
@@ -72,8 +80,7 @@ def training_shards(
 )
 def nothing_is_lost(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
     """Compare counts with the tag table."""
-    key = release_of(context)
-    lost = count_lost(folders.lake.training_shards(key), folders.lake.tag_table(key))
+    lost = count_lost(at_hand(context, folders, Stage.TRAINING_SHARDS), at_hand(context, folders, Stage.TAG_TABLE))
     return dg.AssetCheckResult(passed=not any(lost.values()), metadata={f"{name} lost": n for name, n in lost.items()})
 
 

@@ -5,10 +5,18 @@ from collections import Counter
 import dagster as dg
 
 from booru_pipeline.category import Category
-from booru_pipeline.defs.releases import release_of
 from booru_pipeline.defs.resources import BaseModelChoice, Folders, VocabularyResource
 from booru_pipeline.defs.retry import retry_io
-from booru_pipeline.defs.stage import asset_settings, check_settings, earlier_keys, record_for, shards_so_far, table_of
+from booru_pipeline.defs.stage import (
+    asset_settings,
+    at_hand,
+    check_settings,
+    earlier_keys,
+    location,
+    record_for,
+    shards_so_far,
+    table_of,
+)
 from booru_pipeline.labels.vocabulary import Vocabulary, build_vocabulary
 from booru_pipeline.stages import Stage
 
@@ -56,7 +64,7 @@ def vocabulary(
             "dagster/column_schema": _COLUMNS,
             "base model": base.name,
             "releases": ", ".join(shards),
-            "path": dg.MetadataValue.path(str(path)),
+            **location(folders, path),
             "labels by category": table_of(["category", "labels"], by_category.most_common()),
             "most frequent": table_of(
                 ["label", "category", "posts", "text"],
@@ -75,7 +83,7 @@ def vocabulary(
 )
 def labels_occur_in_train(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
     """Look for labels without a train post."""
-    built = Vocabulary.load(folders.lake.vocabulary(release_of(context)))
+    built = Vocabulary.load(at_hand(context, folders, Stage.VOCABULARY))
     unseen = [label for label, posts in zip(built.labels, built.train_posts.tolist(), strict=True) if not posts]
     return dg.AssetCheckResult(
         passed=not unseen,

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from booru_pipeline.artifact import read_record
 from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation.leakage import trained_on
 from booru_pipeline.evaluation.posts import Posts
@@ -90,19 +89,19 @@ class Translated:
 def find_former(lake: Lake, release: str) -> Former | None:
     """A release's checkpoint, or None if it has none with a record."""
     folder = lake.checkpoint(release)
-    record = read_record(folder)
+    record = lake.record(folder)
     if record is None:
         return None
     dataset = lake.tokenized_dataset(release)
-    made = read_record(dataset)
+    made = lake.record(dataset)
     is_its_own = made is not None and made.key == record.inputs.get(Stage.CHECKPOINT.upstream)
-    return Former(release, record.key, folder, dataset if is_its_own else None)
+    return Former(release, record.key, lake.bring(folder), lake.bring(dataset) if is_its_own else None)
 
 
 def find_parent(lake: Lake, release: str) -> Former | None:
     """The checkpoint that a release's went on from, or else the newest of the earlier ones; None for the first."""
     earlier = [key for key in lake.releases_with(lake.checkpoint) if release_order(key) < release_order(release)]
-    went_on_from = (read_provenance(lake.checkpoint(release)).get("parent") or {}).get("release")
+    went_on_from = (read_provenance(lake.bring(lake.checkpoint(release))).get("parent") or {}).get("release")
     candidates = [went_on_from, *reversed(earlier)] if went_on_from in earlier else list(reversed(earlier))
     return next((former for key in candidates if (former := find_former(lake, key))), None)
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from transformers import AutoConfig
 
-from booru_pipeline.artifact import Record, fingerprint, read_record, staged
+from booru_pipeline.artifact import Record, Staging, fingerprint, read_record, staged
 from booru_pipeline.corpus.relations import Relations
 from booru_pipeline.errors import BooruError
 from booru_pipeline.hydration.arms import Arm, permuted_base, random_base
@@ -64,7 +64,7 @@ class Experiment:
         dataset: Its tokenized dataset.
         vocabulary: Its vocabulary.
         folder: Where results go: `arms/`, `hydration.json`, `hydration.html`.
-        staging: Where arms are written first.
+        staging: Where arms and the report are written first; a store gets the report only.
         options: The same for all arms.
         relations: What Danbooru derives.
     """
@@ -73,7 +73,7 @@ class Experiment:
     dataset: Path
     vocabulary: Path
     folder: Path
-    staging: Path
+    staging: Staging
     options: HydrationOptions
     relations: Relations
 
@@ -82,8 +82,8 @@ class Experiment:
         """The experiment on a release of a lake."""
         return cls(
             release=release,
-            dataset=lake.tokenized_dataset(release),
-            vocabulary=lake.vocabulary(release),
+            dataset=lake.bring(lake.tokenized_dataset(release)),
+            vocabulary=lake.bring(lake.vocabulary(release)),
             folder=lake.experiment(NAME, release),
             staging=lake.staging,
             options=options,
@@ -145,7 +145,7 @@ class Experiment:
         if self.is_finished(cell):
             return Measures.read(final)
         words, subset, source = self._words(cell.arm), self._subset(cell.share), self._start(cell)
-        with staged(final, self.staging) as draft:
+        with staged(final, self.staging.here()) as draft:
             checkpoint = (draft if self.options.keep_checkpoints else draft.parent) / "checkpoint"
             job = TrainingJob(
                 dataset=subset,

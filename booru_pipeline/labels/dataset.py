@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from booru_pipeline.artifact import Record, staged
+from booru_pipeline.artifact import Record, Staging, staged
 from booru_pipeline.category import Category
 from booru_pipeline.corpus.shards import read_manifest, shard_files
 from booru_pipeline.errors import BooruError
@@ -128,7 +128,7 @@ def build_dataset(
     shards: Mapping[str, Path],
     vocabulary: Vocabulary,
     final: Path,
-    staging: Path,
+    staging: Staging,
     options: DatasetOptions,
     record: Record,
     earlier: Sides | None = None,

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from booru_pipeline import sql
-from booru_pipeline.artifact import Record, staged
+from booru_pipeline.artifact import Record, Staging, staged
 from booru_pipeline.corpus.shards import shard_files
 from booru_pipeline.errors import BooruError
 from booru_pipeline.labels.encoding import SpecialTokens
@@ -123,7 +123,7 @@ def build_vocabulary(
     shards: dict[str, Path],
     base_model: BaseModel,
     final: Path,
-    staging: Path,
+    staging: Staging,
     options: VocabularyOptions,
     record: Record,
 ) -> Vocabulary:

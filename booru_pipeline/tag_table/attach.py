@@ -34,7 +34,7 @@ def attach_all(connection: duckdb.DuckDBPyConnection, lake: Lake, only: Sequence
     keys = sorted({lake.newest(lake.tag_table, key) for key in only}, key=release_order) or loaded
     connection.execute("SET enable_progress_bar = false")  # it goes to standard output, among the rows
     for key in keys:
-        path = str(lake.tag_table(key)).replace("'", "''")  # ATTACH takes no parameter
+        path = str(lake.bring(lake.tag_table(key))).replace("'", "''")  # ATTACH takes no parameter
         try:
             connection.execute(f"ATTACH '{path}' AS \"{key}\" (READ_ONLY)")
         except duckdb.Error as error:

@@ -8,7 +8,7 @@ import duckdb
 import pyarrow as pa
 
 from booru_pipeline import sql
-from booru_pipeline.artifact import Record, staged
+from booru_pipeline.artifact import Record, Staging, staged
 from booru_pipeline.errors import BooruError
 from booru_pipeline.release.find import Release
 from booru_pipeline.tag_table.load import Accounting, disk_errors_named, read_accounting
@@ -25,7 +25,7 @@ _BATCH_ROWS: Final = 20_000
 _RULE: Final = "A hand-tagged release may do nothing but INSERT INTO files and tags rows of plain values"
 
 
-def load_captions(release: Release, final: Path, staging: Path, options: TagTableOptions, record: Record) -> None:
+def load_captions(release: Release, final: Path, staging: Staging, options: TagTableOptions, record: Record) -> None:
     """Load a hand-tagged release into one DuckDB file, replacing a former one in one step.
 
     The tables are those of `load_release`. A row counts as a line: `lines_read` are the rows that the script inserts,

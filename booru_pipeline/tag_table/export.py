@@ -10,7 +10,7 @@ from typing import Any, Final
 import duckdb
 
 from booru_pipeline import sql
-from booru_pipeline.artifact import staged
+from booru_pipeline.artifact import Staging, staged
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake import Lake
 from booru_pipeline.tag_table.attach import attach_all
@@ -44,7 +44,7 @@ def export_sqlite(lake: Lake, target: Path, only: Sequence[str] = (), *, force: 
         raise BooruError(f"{target} is there already. Replace it with --force, or name another file.")
     with (
         _staging_beside(target) as staging,
-        staged(target, staging) as draft,
+        staged(target, Staging(staging)) as draft,
         duckdb.connect(config={**_DUCKDB, "temp_directory": str(draft.parent / "sort")}) as source,
     ):
         attach_all(source, lake, only)

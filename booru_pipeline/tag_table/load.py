@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from booru_pipeline import sql
-from booru_pipeline.artifact import Record, staged
+from booru_pipeline.artifact import Record, Staging, staged
 from booru_pipeline.errors import BooruError
 from booru_pipeline.release.find import Release
 from booru_pipeline.release.header import read_header
@@ -63,7 +63,7 @@ class Accounting:
         return self.lines_read == self.header + self.kept + self.duplicates + self.rejected + self.blank
 
 
-def load_release(release: Release, final: Path, staging: Path, options: TagTableOptions, record: Record) -> None:
+def load_release(release: Release, final: Path, staging: Staging, options: TagTableOptions, record: Record) -> None:
     """Load both TSV files of a release into one DuckDB file, replacing a former one in one step.
 
     The tables are `files` and `tags` with the origin's columns, `rejects` (every unusable line, its number, bytes and

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from booru_pipeline import sql
-from booru_pipeline.artifact import Record
+from booru_pipeline.artifact import Record, Staging
 from booru_pipeline.corpus.history import earlier_releases
 from booru_pipeline.corpus.options import ShardOptions
 from booru_pipeline.corpus.shards import build_shards, count_lost, count_straddling, read_manifest, shard_files
@@ -29,7 +29,9 @@ def tables(raw, tmp_path_factory):
     for release in find_releases(raw).releases:
         paths[release.key] = folder / f"{release.key}.duckdb"
         options = TagTableOptions()
-        load_release(release, paths[release.key], folder / ".staging", options, record("tag_table", release.key))
+        load_release(
+            release, paths[release.key], Staging(folder / ".staging"), options, record("tag_table", release.key)
+        )
     return paths
 
 
@@ -38,7 +40,7 @@ def build(tables, tmp_path):
     def make(release, options=ShardOptions(), name=None, aliases=None):  # noqa: B008  (frozen)
         folder = tmp_path / (name or release)
         made = record("training_shards", release)
-        build_shards(tables[release], folder, tmp_path / ".staging", options, made, aliases)
+        build_shards(tables[release], folder, Staging(tmp_path / ".staging"), options, made, aliases)
         return folder
 
     return make
@@ -94,7 +96,7 @@ def posts_with_aliases(folder, posts, aliases):
     table = write_table(folder / "table.duckdb", posts)
     shards = folder / "shards"
     manifest = build_shards(
-        table, shards, folder / ".staging", ShardOptions(), record("training_shards", "2021a"), aliases
+        table, shards, Staging(folder / ".staging"), ShardOptions(), record("training_shards", "2021a"), aliases
     )
     assert read_manifest(shards) == manifest
     assert count_lost(shards, table) == {"posts": 0, "tags": 0}

@@ -68,7 +68,7 @@ def test_every_stage_of_every_release_is_made_in_order(first_run, settings):
         assert above is None or record.inputs[name] == above
         also = {Stage.TRAINING_SHARDS: {"aliases"}, Stage.EVALUATION_REPORT: {"implications"}}
         assert set(record.inputs) - {name} == also.get(stage, set())
-    assert not [path for path in settings.lake.staging.iterdir() if path.is_dir()]
+    assert not [path for path in settings.lake.staging.folder.iterdir() if path.is_dir()]
 
 
 def test_every_check_ran_and_the_blocking_ones_passed(first_run, settings):

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from booru_pipeline.artifact import Record
+from booru_pipeline.artifact import Record, Staging
 from booru_pipeline.corpus.shards import ShardManifest
 from booru_pipeline.labels.dataset import build_dataset
 from booru_pipeline.labels.options import DatasetOptions, VocabularyOptions
@@ -116,7 +116,7 @@ def make_world(folder: Path) -> World:
         for release in ("2021a", "2021b")
     }
     record = Record("test", "2021b", "key", {}, {})
-    staging = folder / "staging"
+    staging = Staging(folder / "staging")
     vocabulary = build_vocabulary(
         shards,
         resolve_base_model("tiny"),

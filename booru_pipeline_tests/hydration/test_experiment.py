@@ -11,6 +11,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from booru_pipeline.artifact import Staging
 from booru_pipeline.definitions import build_defs
 from booru_pipeline.defs.hydration import HydrationConfig
 from booru_pipeline.errors import BooruError
@@ -41,7 +42,13 @@ QUICK = {
 def experiment(world, base: Path, folder: Path, **options) -> Experiment:
     chosen = HydrationOptions(**{**QUICK, "base_model": str(base), **options})
     return Experiment(
-        "2021a", world.dataset, world.vocabulary, folder / "results", folder / "staging", chosen, world.relations
+        "2021a",
+        world.dataset,
+        world.vocabulary,
+        folder / "results",
+        Staging(folder / "staging"),
+        chosen,
+        world.relations,
     )
 
 

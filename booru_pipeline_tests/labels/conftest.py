@@ -1,6 +1,6 @@
 import pytest
 
-from booru_pipeline.artifact import Record
+from booru_pipeline.artifact import Record, Staging
 from booru_pipeline.corpus.options import ShardOptions
 from booru_pipeline.corpus.shards import build_shards
 from booru_pipeline.release.find import find_releases
@@ -20,8 +20,8 @@ def shards(raw, tmp_path_factory):
     paths = {}
     for release in find_releases(raw).releases:
         key, table = release.key, folder / f"{release.key}.duckdb"
-        load_release(release, table, folder / ".staging", TagTableOptions(), record("tag_table", key))
-        build_shards(table, folder / key, folder / ".staging", ShardOptions(), record("training_shards", key))
+        load_release(release, table, Staging(folder / ".staging"), TagTableOptions(), record("tag_table", key))
+        build_shards(table, folder / key, Staging(folder / ".staging"), ShardOptions(), record("training_shards", key))
         paths[key] = folder / key
     return paths
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from booru_pipeline import sql
-from booru_pipeline.artifact import Record, read_record
+from booru_pipeline.artifact import Record, Staging, read_record
 from booru_pipeline.errors import BooruError
 from booru_pipeline.release.find import Release
 from booru_pipeline.tag_table.captions import LARGEST_SCRIPT, load_captions, read_script
@@ -42,7 +42,7 @@ def load(folder, script, options=ALL):
     path = folder / "walfie.sql"
     path.write_bytes(script if isinstance(script, bytes) else script.encode())
     final = folder / "manual_walfie.duckdb"
-    load_captions(Release("manual_walfie", path, path), final, folder / ".staging", options, RECORD)
+    load_captions(Release("manual_walfie", path, path), final, Staging(folder / ".staging"), options, RECORD)
     return final
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from booru_pipeline.artifact import Record, read_record
+from booru_pipeline.artifact import Record, Staging, read_record
 from booru_pipeline.errors import BooruError
 from booru_pipeline.release.find import Release, find_releases
 from booru_pipeline.sample import generate
@@ -33,7 +33,7 @@ def load(folder, files: bytes, tags: bytes, options=ALL):
     release.files.write_bytes(files)
     release.tags.write_bytes(tags)
     final = folder / "2021a.duckdb"
-    load_release(release, final, folder / ".staging", options, RECORD)
+    load_release(release, final, Staging(folder / ".staging"), options, RECORD)
     return final
 
 
@@ -77,7 +77,7 @@ def test_a_sample_release_is_what_its_truth_says(tmp_path, compress, defects):
     truths = generate(tmp_path / "raw", releases=["2021a", "2021b"], posts=300, compress=compress, defects=defects)
     for release, truth in zip(find_releases(tmp_path / "raw").releases, truths, strict=True):
         final = tmp_path / f"{release.key}.duckdb"
-        load_release(release, final, tmp_path / ".staging", ALL, RECORD)
+        load_release(release, final, Staging(tmp_path / ".staging"), ALL, RECORD)
         files, tags = summarise(final).accounting
         assert (files.lines_read, files.kept) == (truth.files_lines, truth.files_good)
         assert (tags.lines_read, tags.kept, tags.duplicates) == (
@@ -94,7 +94,7 @@ def test_the_shared_releases_are_what_their_truth_says(shared, tmp_path):
     for release in find_releases(folder).releases:
         truth = json.loads((folder / f"{release.key}.truth.json").read_text())
         final = tmp_path / f"{release.key}.duckdb"
-        load_release(release, final, tmp_path / ".staging", TagTableOptions(), RECORD)
+        load_release(release, final, Staging(tmp_path / ".staging"), TagTableOptions(), RECORD)
         summary = summarise(final)
         files, tags = summary.accounting
         assert files.holds

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import duckdb
 import pytest
 
-from booru_pipeline.artifact import Record, read_record
+from booru_pipeline.artifact import Record, Staging, read_record
 from booru_pipeline.errors import BooruError
 from booru_pipeline.release.find import find_releases
 from booru_pipeline.sample import generate
@@ -40,7 +40,7 @@ def posts(releases):
 
 def arguments(release, home, name):
     record = Record("tag_table", "2021a", name, {"raw_release": name}, {})
-    return release, home / "warehouse" / "2021a.duckdb", home / ".staging", TagTableOptions(), record
+    return release, home / "warehouse" / "2021a.duckdb", Staging(home / ".staging"), TagTableOptions(), record
 
 
 def load(release, home, name):
