@@ -445,11 +445,14 @@ def status(
     if as_json:
         pointer = vars(promoted) if promoted else None
         releases = [item.as_dict() for item in statuses]
-        print(json.dumps({"releases": releases, "taken_away": gone, "promoted": pointer}, indent=2))
+        store = settings.store.url or None
+        print(json.dumps({"releases": releases, "taken_away": gone, "promoted": pointer, "store": store}, indent=2))
     else:
         _show_status(statuses, gone)
         said = f"{promoted.release}, since {promoted.date}: {promoted.reason}" if promoted else "none"
         out.print(f"promoted  {_escape(said)}", soft_wrap=True)
+        if settings.store.url:
+            out.print(f"store  {_escape(settings.store.url)}", soft_wrap=True)
     if check and not all(item.is_fresh for item in statuses):
         raise typer.Exit(1)
 

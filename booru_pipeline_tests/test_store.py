@@ -363,7 +363,7 @@ def test_a_machine_with_an_empty_home_takes_what_it_needs_and_makes_what_is_miss
 
     # Nothing is made again, and what is asked for comes.
     assert "nothing to do" in booru("two", "run", raw=first)
-    assert booru("two", "status", "--check", raw=first)
+    assert "store  s3://" in booru("two", "status", "--check", raw=first)
     assert not (tmp_path / "two" / "checkpoints").exists()
     assert json.loads(booru("two", "suggest", "usada_pekora", "--json", raw=first))
     assert (tmp_path / "two" / "checkpoints" / "2021a" / "model.safetensors").is_file()

@@ -1,5 +1,6 @@
 """The files in deploy/ that no engine reads here: by their schema or linter, and against what they must agree with."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from booru_pipeline.definitions import LOCATION
+from booru_pipeline.settings import load_settings
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -51,8 +53,9 @@ def test_what_the_dockerfile_copies_is_there_and_not_ignored():
         assert (ROOT / name).exists(), name
         assert f"!{name}" in ignored
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    assert any(".[postgres,kubernetes]" in line for line in lines)
-    assert {"postgres", "kubernetes"} <= set(extras)
+    (installed,) = re.findall(r"'\.\[(.*)\]'", "\n".join(lines))
+    assert installed.split(",") == ["postgres", "kubernetes", "s3"]
+    assert set(installed.split(",")) <= set(extras)
 
 
 def test_only_the_storage_differs_from_the_laptops_settings():
@@ -72,9 +75,22 @@ def test_every_process_finds_the_one_code_location():
         assert any(volume.endswith(f"/{command[command.index('-w') + 1]}:ro") for volume in services[name]["volumes"])
     connection = read("dagster.yaml")["storage"]["postgres"]["postgres_db"]
     needed = {value["env"] for value in connection.values() if isinstance(value, dict)}
-    assert set(services["daemon"]["environment"]) == needed
+    assert {name for name in services["daemon"]["environment"] if name.startswith("DAGSTER_")} == needed
     for unit in (DEPLOY / "systemd").glob("*.service"):
         assert f"-m {LOCATION}" in unit.read_text()
+
+
+def test_the_store_of_the_containers_is_the_one_of_the_environment(monkeypatch):
+    environment = read("compose.yaml")["services"]["code"]["environment"]
+    given = {name: value for name, value in environment.items() if name.startswith("BOORU_")}
+    assert given == {name: f"${{{name}:-}}" for name in given}
+    for name in given:
+        monkeypatch.setenv(name, "")
+    assert load_settings().lake.store is None
+    monkeypatch.setenv("BOORU_STORE__URL", "s3://bucket/booru")
+    monkeypatch.setenv("BOORU_STORE__ENDPOINT_URL", "http://127.0.0.1:9")
+    assert load_settings().store.storage_options == {"endpoint_url": "http://127.0.0.1:9"}
+    assert set(given) == {"BOORU_STORE__URL", "BOORU_STORE__ENDPOINT_URL"}
 
 
 def test_the_image_has_its_settings_where_dagster_and_the_shell_look(tmp_path):
