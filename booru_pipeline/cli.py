@@ -103,7 +103,12 @@ def releases(raw: Raw = None, home: Home = None, relations: RelationsFolder = No
     settings = _settings(raw=raw, home=home, relations=relations)
     found = find_releases(settings.raw_folder)
     fingerprints = settings.tag_relations.fingerprints
-    marks = {"fresh": "[green]fresh[/]", "stale": "[yellow]stale[/]", "missing": "[dim]-[/]"}
+    marks = {
+        "fresh": "[green]fresh[/]",
+        "stale": "[yellow]stale[/]",
+        "missing": "[dim]-[/]",
+        "retired": "[dim]retired[/]",
+    }
     table = Table("release", *[stage.value.replace("_", "\n") for stage in Stage])
     notes = []
     for release in found.releases:
