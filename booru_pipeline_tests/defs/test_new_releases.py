@@ -343,6 +343,36 @@ def test_what_a_person_made_with_other_options_stays(world):
     assert "made by hand with other options (checkpoint: seed was 5, is 0)" in world.waits()
 
 
+def test_what_a_person_made_with_other_options_can_be_gone_on_from(world):
+    world.put()
+    (request,) = world.settled_tick().run_requests
+    by_hand = dg.RunRequest(partition_key="2021a", job_name=request.job_name)
+    world.past(by_hand, dg.DagsterRunStatus.SUCCESS)
+    world.change(checkpoint={"strategy": "continue", "seed": 5})
+    world.make("2021a", Stage.TOKENIZED_DATASET)
+    world.put("2021a", "2021b")
+    world.make("2021b", Stage.TRAINING_SHARDS)
+    world.change(checkpoint={"strategy": "continue"})
+    (request,) = world.settled_tick().run_requests  # what is missing was not made another way
+    assert asked(dg.SensorResult(run_requests=[request])) == [("2021a", "refresh_release", CHAIN[4:])]
+    world.change(checkpoint={"strategy": "continue", "seed": 5})
+    world.make("2021a")
+    world.change(checkpoint={"strategy": "continue"})
+    tick = world.tick()
+    assert asked(tick) == [("2021b", "refresh_release", CHAIN[2:])]
+
+
+def test_dated_releases_wait_for_the_shards_of_hand_tagged_ones(world):
+    world.change(checkpoint={"strategy": "continue"})
+    (world.raw / "walfie.sql").write_text("insert into files values (1);")
+    world.put()
+    world.make("2021a", Stage.TRAINING_SHARDS)
+    tick = world.settled_tick()
+    assert asked(tick) == [("walfie", "refresh_release", LOADING)]
+    world.past(tick.run_requests[0], dg.DagsterRunStatus.STARTED)
+    assert "2021a waits for the training shards of walfie" in world.waits()
+
+
 def test_a_release_that_is_taken_away_is_reported_and_nothing_is_deleted(world):
     world.put()
     world.settled_tick()
