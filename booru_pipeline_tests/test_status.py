@@ -59,6 +59,11 @@ def test_status_says_of_each_release_what_is_fresh_failed_and_missing_and_why(wo
     assert found["2021b"]["last_run"]["outcome"] == "failed"
     assert "V2021C_tags.tsv (or .tsv.gz) is missing" in found["2021c"]["problem"]
     assert [item["fresh"] for item in found.values()] == [True, False, False, False]
+    assert json.loads(result.stdout)["next"] == [
+        "2021a is due: `booru dev` or `booru run` makes vocabulary, tokenized_dataset, checkpoint, evaluation_report",
+        "2021b is due: `booru dev` or `booru run` makes tag_table, training_shards, vocabulary, tokenized_dataset, "
+        "checkpoint, evaluation_report",
+    ]
 
 
 def test_status_for_people_shows_the_same_and_check_is_its_exit_status(workplace):
