@@ -59,11 +59,13 @@ class Decision:
         requests: Runs to ask for, in release order.
         waiting: What is not asked for and why, a sentence a release.
         fresh: Releases of which everything is there, in release order.
+        left: Releases that are left as a person made them, in release order.
     """
 
     requests: list[Request] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
     fresh: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
 
 
 def goal_of(release: str) -> Stage:
@@ -148,6 +150,7 @@ class _Look:
         left = False
         if due := due_stages(statuses):
             left = self._decide(release, fingerprint, statuses, due)
+            self.decision.left.extend([key] if left else [])
         else:
             self.decision.fresh.append(key)
         # What a person made another way on purpose is there to go on from.

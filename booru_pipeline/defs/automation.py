@@ -121,7 +121,7 @@ def schedules(read_settings: Callable[[], Settings], checks: Sequence[dg.AssetCh
         asked = {request.release.key: request for request in decision.requests}
         evaluated = promoted_release(settings.lake)
         requests = []
-        for key in [*decision.fresh, *asked]:
+        for key in [*decision.fresh, *decision.left, *asked]:
             instance.add_dynamic_partitions(str(RELEASES.name), [key])
             if key in asked:
                 instance.report_runless_asset_event(arrival(folders_from(settings), asked[key].release))
@@ -137,7 +137,7 @@ def schedules(read_settings: Callable[[], Settings], checks: Sequence[dg.AssetCh
 def _verification(
     key: str, stages: Sequence[Stage], settings: Settings, found: Found, checks: Sequence[dg.AssetCheckKey]
 ) -> dg.RunRequest:
-    """A run that reads a fresh release's files again, and perhaps evaluates its checkpoint."""
+    """A run that reads the files of a release that is made again, and perhaps evaluates its checkpoint."""
     return dg.RunRequest(
         run_key=f"{key}:verify",
         partition_key=key,

@@ -428,6 +428,20 @@ def test_the_schedule_verifies_all_evaluates_the_newest_and_asks_again_for_what_
     assert requests["2021c"].run_key == f"{request.run_key}:2"
 
 
+def test_the_schedule_verifies_and_evaluates_what_a_person_made_another_way(world, monkeypatch):
+    world.put()
+    (request,) = world.settled_tick().run_requests
+    world.past(dg.RunRequest(partition_key="2021a", job_name=request.job_name), dg.DagsterRunStatus.SUCCESS)
+    world.change(checkpoint={"seed": 5})
+    world.make("2021a")
+    world.change()
+    now = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: now + int(3600e9))
+    (item,) = schedule_requests(world)
+    assert stages(item) == [Stage.EVALUATION_REPORT]
+    assert "bytes_are_what_was_loaded" in {check.name for check in item.asset_check_keys}
+
+
 def test_no_cron_no_schedule_and_another_cron_is_taken(tmp_path):
     assert build_defs(load_settings(home=tmp_path, automation={"cron": ""})).schedules == []
     (schedule,) = build_defs(load_settings(home=tmp_path, automation={"cron": "30 2 * * *"})).schedules
