@@ -273,6 +273,14 @@ def test_a_release_that_another_run_makes_is_refused(copy):
     assert booru(copy, "run", "--to", "tag_table").returncode == 0
 
 
+def test_a_second_experiment_is_refused(copy):
+    with open_instance(Lake(copy / "booru_home")) as instance:
+        job = build_defs().resolve_job_def("hydration_experiment")
+        under_way = instance.create_run_for_job(job, tags=process_tag(), status=dg.DagsterRunStatus.STARTED)
+    result = booru(copy, "experiment", "hydration", "--base-model", "t5-small")
+    assert_refused(result, f"run {under_way.run_id[:8]} of hydration_experiment is under way", "booru dev")
+
+
 def write_relations(folder, aliases=(), implications=()):
     folder.mkdir(exist_ok=True)
     for name, pairs in (("tag_aliases.json", aliases), ("tag_implications.json", implications)):
