@@ -15,7 +15,7 @@ from booru_pipeline.release.find import Found, Release
 from booru_pipeline.release.fingerprint import is_known, release_fingerprint
 from booru_pipeline.release.key import is_hand_tagged
 from booru_pipeline.settings import Settings
-from booru_pipeline.stages import Stage, Status, release_status, target_keys
+from booru_pipeline.stages import Stage, State, Status, release_status, target_keys
 
 # A look is made over RPC, which ends after a minute by default. What is not read by then is read at the next one.
 _READING_S: Final = 20.0
@@ -59,11 +59,13 @@ class Decision:
         requests: Runs to ask for, in release order.
         waiting: What is not asked for and why, a sentence a release.
         fresh: Releases of which everything is there, in release order.
+        left: Releases that are left as a person made them, in release order.
     """
 
     requests: list[Request] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
     fresh: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
 
 
 def goal_of(release: str) -> Stage:
@@ -132,12 +134,12 @@ class _Look:
         self._relations = relations
         self._again = again
         self._gate = Stage.CHECKPOINT if settings.checkpoint.strategy == "continue" else Stage.TRAINING_SHARDS
-        self._blocker: str | None = None  # the first release that the later ones wait for
+        self._blocker: str | None = None  # what the later releases wait for: the first one's stage
 
     def wait(self, key: str, why: str) -> None:
         """Note that a release, and so all later ones, must wait."""
         self.decision.waiting.append(why)
-        self._blocker = self._blocker or key
+        self._block(key)
 
     def at(self, release: Release) -> None:
         """Decide about a whole release."""
@@ -145,21 +147,32 @@ class _Look:
         lake = self._settings.lake
         fingerprint = release_fingerprint(release, lake.raw_fingerprints)
         statuses = statuses_to(goal, release_status(lake, key, fingerprint, self._settings, *self._relations))
+        left = False
         if due := due_stages(statuses):
-            self._decide(release, fingerprint, statuses, due)
+            left = self._decide(release, fingerprint, statuses, due)
+            self.decision.left.extend([key] if left else [])
         else:
             self.decision.fresh.append(key)
-        if not all(status.is_fresh for status in statuses_to(min(self._gate, goal, key=list(Stage).index), statuses)):
-            self._blocker = self._blocker or key
+        # What a person made another way on purpose is there to go on from.
+        made = [status.is_fresh or (left and status.state is State.STALE) for status in statuses]
+        if not all(made[: list(Stage).index(self._gate_of(key)) + 1]):
+            self._block(key)
 
-    def _decide(self, release: Release, fingerprint: str, statuses: Sequence[Status], due: list[Stage]) -> None:
+    def _gate_of(self, key: str) -> Stage:
+        return min(self._gate, goal_of(key), key=list(Stage).index)
+
+    def _block(self, key: str) -> None:
+        self._blocker = self._blocker or f"the {self._gate_of(key).value.replace('_', ' ')} of {key}"
+
+    def _decide(self, release: Release, fingerprint: str, statuses: Sequence[Status], due: list[Stage]) -> bool:
+        """Ask for a release or say what it waits for; gives whether it is left as a person made it."""
         key, goal = release.key, statuses[-1].stage
-        later = f"waits for the {self._gate.value.replace('_', ' ')} of {self._blocker}"
+        later = f"waits for {self._blocker}"
         loading = [stage for stage in due if stage in _LOADING]
         free = self._blocker is None or goal in _LOADING
         if not free and not loading:
             self.decision.waiting.append(f"{key} {later}")
-            return
+            return False
         keys = target_keys(key, fingerprint, self._settings, *self._relations)
         stages = due if free else loading
         target = keys[stages[-1]]
@@ -167,21 +180,27 @@ class _Look:
         same = {target, keys[goal], keys[Stage.TRAINING_SHARDS]} if loading else {target}
         runs = runs_of(self._instance, key)
         first = next(status for status in statuses if not status.is_fresh)
-        refusal = self._by_hand(key, runs, first) or self._tried(key, runs, target, same, first)
+        by_hand = self._by_hand(key, runs, first)
+        refusal = self._under_way(key, runs) or by_hand or self._tried(key, runs, target, same, first)
         if refusal is not None:
             self.decision.waiting.append(refusal)
-            return
+            return refusal == by_hand
         attempt = 1 + sum(run.target == target for run in runs)
         why = f"{first.stage.value} is {first.state}{f': {first.why}' if first.why else ''}"
         self.decision.requests.append(Request(release, fingerprint, stages, free, target, attempt, why))
         if not free:
             self.decision.waiting.append(f"{key} is loaded, and then {later}")
+        return False
 
-    def _by_hand(self, key: str, runs: Sequence[PastRun], first: Status) -> str | None:
-        """That a person is making the release, or made it another way on purpose."""
+    def _under_way(self, key: str, runs: Sequence[PastRun]) -> str | None:
+        """That the release is being made, whoever started it."""
         for run in runs:
             if run.outcome is Outcome.UNDER_WAY:
                 return f"{key} is being made by run {run.id[:8]} of {run.job}"
+        return None
+
+    def _by_hand(self, key: str, runs: Sequence[PastRun], first: Status) -> str | None:
+        """That a person made it another way on purpose."""
         succeeded = next((run for run in runs if run.outcome is Outcome.SUCCEEDED), None)
         if first.by_options and succeeded is not None and succeeded.asked_by is None:
             return (

@@ -108,7 +108,12 @@ def releases(raw: Raw = None, home: Home = None, relations: RelationsFolder = No
     settings = _settings(raw=raw, home=home, relations=relations)
     found = find_releases(settings.raw_folder)
     fingerprints = settings.tag_relations.fingerprints
-    marks = {"fresh": "[green]fresh[/]", "stale": "[yellow]stale[/]", "missing": "[dim]-[/]"}
+    marks = {
+        "fresh": "[green]fresh[/]",
+        "stale": "[yellow]stale[/]",
+        "missing": "[dim]-[/]",
+        "retired": "[dim]retired[/]",
+    }
     table = Table("release", *[stage.value.replace("_", "\n") for stage in Stage])
     notes = []
     for release in found.releases:
@@ -428,7 +433,7 @@ def status(
     home: Home = None,
     relations: RelationsFolder = None,
 ) -> None:
-    """Show what of each release is fresh, stale, failed or missing, and why, with its newest run.
+    """Show what of each release is fresh, stale, failed or missing, and why, with its newest run and what is next.
 
     Examples: `booru status`, `booru status --check || booru run`
     """
@@ -436,19 +441,22 @@ def status(
     from booru_pipeline.instance import existing_instance  # imports Dagster
     from booru_pipeline.promoted import read_promoted
     from booru_pipeline.release.find import find_releases
-    from booru_pipeline.status import pipeline_status, taken_away
+    from booru_pipeline.status import pipeline_status, taken_away, what_is_next
 
     with existing_instance(settings.lake) as instance:
         statuses = pipeline_status(settings, instance)
         gone = taken_away(find_releases(settings.raw_folder), instance)
+        following = what_is_next(settings, instance)
     promoted = read_promoted(settings.lake)
     if as_json:
         pointer = vars(promoted) if promoted else None
         releases = [item.as_dict() for item in statuses]
-        store = settings.store.url or None
-        print(json.dumps({"releases": releases, "taken_away": gone, "promoted": pointer, "store": store}, indent=2))
+        content = {"releases": releases, "next": following, "taken_away": gone, "promoted": pointer}
+        print(json.dumps({**content, "store": settings.store.url or None}, indent=2))
     else:
         _show_status(statuses, gone)
+        for line in following:
+            out.print(f"[dim]next[/]  {_escape(line)}", soft_wrap=True)
         said = f"{promoted.release}, since {promoted.date}: {promoted.reason}" if promoted else "none"
         out.print(f"promoted  {_escape(said)}", soft_wrap=True)
         if settings.store.url:
@@ -689,8 +697,10 @@ def _show_status(statuses: "Sequence[ReleaseStatus]", gone: Sequence[str]) -> No
 
     colours = {"fresh": "green", "stale": "yellow", "failed": "red", "missing": "dim"}
     table = Table("release", *[stage.value.replace("_", "\n") for stage in Stage], "newest run")
+    for column in table.columns:
+        column.overflow = "fold"  # a terminal is narrow, and a run's id of no use without its end
     for item in statuses:
-        run = f"{item.last_run.outcome} ({item.last_run.job}, {item.last_run.id[:8]})" if item.last_run else "none"
+        run = f"{item.last_run.outcome}\n{item.last_run.job}\n{item.last_run.id[:8]}" if item.last_run else "none"
         cells = [f"[{colours.get(stage.state, 'dim')}]{stage.state}[/]" for stage in item.stages]
         table.add_row(item.release, *(cells or [""] * len(Stage)), run)
     out.print(table)

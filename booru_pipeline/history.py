@@ -7,6 +7,7 @@ from typing import Final
 
 import dagster as dg
 from dagster import DagsterEventType
+from dagster_shared.error import SerializableErrorInfo
 
 from booru_pipeline.errors import BooruError
 
@@ -124,7 +125,7 @@ def failure_of(instance: dg.DagsterInstance, run_id: str) -> Failure:
     }
     entries = instance.all_logs(run_id, of_type=kinds)
     events = [entry.dagster_event for entry in entries if entry.dagster_event is not None]
-    return first_failure(events) or Failure(None, _last_words(events), mendable=False)
+    return first_failure(events) or _failed_start(events) or Failure(None, _last_words(events), mendable=False)
 
 
 def first_failure(events: Iterable[dg.DagsterEvent]) -> Failure | None:
@@ -148,10 +149,23 @@ def step_failure(event: dg.DagsterEvent) -> Failure:
     """Why a step failed."""
     step = event.step_key or "a step"
     error = event.step_failure_data.error
-    while error and error.cause and error.cls_name != BooruError.__name__:  # its own causes are not for the user
-        error = error.cause
     if error is None:
         return Failure(step, "it does not say why; see the run with `booru dev`.", mendable=False)
+    return _failure(step, error)
+
+
+def _failed_start(events: Iterable[dg.DagsterEvent]) -> Failure | None:
+    """Why the process of a run could not load the graph, if that is what happened."""
+    for event in events:
+        error = event.engine_event_data.error if event.event_type == DagsterEventType.ENGINE_EVENT else None
+        if error is not None and (failure := _failure(None, error)).mendable:
+            return failure
+    return None
+
+
+def _failure(step: str | None, error: SerializableErrorInfo) -> Failure:
+    while error.cause and error.cls_name != BooruError.__name__:  # its own causes are not for the user
+        error = error.cause
     text = error.message.strip()
     if error.cls_name == BooruError.__name__:
         return Failure(step, text.removeprefix(f"{BooruError.__module__}.{BooruError.__name__}:").strip(), True)

@@ -86,6 +86,10 @@ class Lake:
         """A folder of what an interrupted training goes on from; empty or gone once its checkpoint is published."""
         return self.home / "states" / release
 
+    def training_slot(self, number: int) -> Path:
+        """A file that a training locks: there are as many as may run at once."""
+        return self.home / "states" / f".slot-{number}"
+
     def evaluation_report(self, release: str) -> Path:
         """A folder: metrics.json, report.html, predictions.parquet."""
         return self.home / "reports" / release

@@ -16,7 +16,7 @@ from booru_pipeline.defs.new_releases import checks_of
 from booru_pipeline.defs.releases import RELEASES, arrival, fingerprint_of
 from booru_pipeline.defs.resources import folders_from, run_config
 from booru_pipeline.errors import BooruError
-from booru_pipeline.history import Failure, first_failure
+from booru_pipeline.history import Failure, Outcome, first_failure, runs_of
 from booru_pipeline.instance import open_instance, process_tag
 from booru_pipeline.presets import resolve_base_model
 from booru_pipeline.release.find import Release, find_releases
@@ -144,16 +144,29 @@ def run_plan(settings: Settings, plan: Plan, progress: Progress) -> None:
     """Make what is due, release after release, each in one Dagster run.
 
     Raises:
-        BooruError: A run failed, or the plan has problems; what comes before is done.
+        BooruError: A run failed, another run makes the same release, or the plan has problems; what comes before is
+            done.
     """
     due = [item for item in plan.releases if item.due]
     if due:
         definitions = build_defs(settings)
         with open_instance(settings.lake) as instance:
             for item in due:
+                _refuse_second_run(instance, item.release.key)
+            for item in due:
                 _materialize(definitions, instance, settings, item, progress)
     if plan.problems:
         raise BooruError("\n".join(plan.problems))
+
+
+def _refuse_second_run(instance: dg.DagsterInstance, release: str) -> None:
+    """The queue keeps a release to one run at a time, but the shell's runs do not pass through it."""
+    for run in runs_of(instance, release):
+        if run.outcome is Outcome.UNDER_WAY:
+            raise BooruError(
+                f"release {release} is being made by run {run.id[:8]} of {run.job}. Wait for it, or end it in the UI "
+                "(`booru dev`), and run this again."
+            )
 
 
 def _materialize(
@@ -164,6 +177,7 @@ def _materialize(
     progress: Progress,
 ) -> None:
     release = item.release
+    _refuse_second_run(instance, release.key)  # which may have been asked for while those before were made
     folders = folders_from(settings)
     instance.add_dynamic_partitions(str(RELEASES.name), [release.key])
     instance.report_runless_asset_event(arrival(folders, release))

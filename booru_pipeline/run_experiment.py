@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 from dagster import DagsterEventType, EventLogEntry
+from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
 from booru_pipeline.definitions import LOCATION, build_defs
 from booru_pipeline.defs.hydration import CONCLUDE, hydration_experiment, plan_arms
@@ -30,12 +32,20 @@ def run_hydration(settings: Settings, config: Mapping[str, Any], said: Callable[
         The report's path.
 
     Raises:
-        BooruError: It failed; finished arms are kept.
+        BooruError: It failed, and finished arms are kept; or another one is under way.
     """
     definitions = build_defs(settings)
     run_id = str(uuid.uuid4())
     listener = _Listener(said)
     with open_instance(settings.lake) as instance:
+        # Each would clear away what the other has made for its arms. The training pool keeps them apart in the queue,
+        # which the shell's runs do not pass through.
+        unfinished = dg.RunsFilter(job_name=hydration_experiment.name, statuses=NOT_FINISHED_STATUSES)
+        for run in instance.get_runs(unfinished, limit=1):
+            raise BooruError(
+                f"run {run.run_id[:8]} of {run.job_name} is under way. Wait for it, or end it in the UI (`booru dev`), "
+                "and run this again: finished arms are kept."
+            )
         instance.add_event_listener(run_id, listener)
         result = definitions.resolve_job_def(hydration_experiment.name).execute_in_process(
             run_id=run_id,

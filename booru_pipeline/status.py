@@ -1,12 +1,13 @@
 """What of each release is fresh, stale, failed or missing, and why: for people and for scripts."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
 
 import dagster as dg
 
-from booru_pipeline.catch_up import first_line, goal_of
+from booru_pipeline.catch_up import decide, first_line, goal_of
 from booru_pipeline.history import Outcome, PastRun, failure_of, runs_of
 from booru_pipeline.release.find import Found, find_releases
 from booru_pipeline.release.fingerprint import release_fingerprint
@@ -98,6 +99,23 @@ def pipeline_status(settings: Settings, instance: dg.DagsterInstance | None) -> 
             stages = _with_runs(key, statuses, instance, runs)
         result.append(ReleaseStatus(key, stages, problems.get(key), runs[0] if runs else None))
     return result
+
+
+def what_is_next(settings: Settings, instance: dg.DagsterInstance | None) -> list[str]:
+    """What is made next and what the others wait for, a sentence a release: what the sensor says at a look.
+
+    Raises:
+        BooruError: The raw folder, the aliases or the implications cannot be read.
+    """
+    found, relations = find_releases(settings.raw_folder), settings.tag_relations.fingerprints
+    with nullcontext(instance) if instance is not None else dg.DagsterInstance.ephemeral() as history:
+        decision = decide(settings, history, found, {}, relations)
+    due = [
+        f"{request.release.key} is due: `booru dev` or `booru run` makes {', '.join(request.stages)}"
+        for request in decision.requests
+    ]
+    problems = {item.problem for item in found.incomplete}  # which are said already
+    return [*due, *(line for line in decision.waiting if line not in problems)]
 
 
 def taken_away(found: Found, instance: dg.DagsterInstance | None) -> list[str]:

@@ -34,9 +34,17 @@ def shared() -> Path:
     return SHARED
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _no_settings_from_outside() -> None:
+    """Tests do not see the caller's settings: nor do fixtures of a module, which would write into the caller's home."""
+    for name in list(os.environ):
+        if name.startswith(("BOORU_", "DAGSTER_", "WANDB_")):
+            del os.environ[name]
+
+
 @pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests do not see the caller's settings."""
+def _no_settings_from_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as DAGSTER_HOME, which opening an instance sets."""
     for name in list(os.environ):
         if name.startswith(("BOORU_", "DAGSTER_", "WANDB_")):
             monkeypatch.delenv(name)

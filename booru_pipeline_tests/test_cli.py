@@ -11,10 +11,13 @@ import sys
 import time
 from pathlib import Path
 
+import dagster as dg
 import duckdb
 import pytest
 
 from booru_pipeline.artifact import read_record
+from booru_pipeline.definitions import build_defs
+from booru_pipeline.instance import open_instance, process_tag
 from booru_pipeline.lake import Lake
 from booru_pipeline.sample import generate
 from booru_pipeline.stages import PATHS, Stage
@@ -256,6 +259,26 @@ def test_bad_input_is_named_with_the_remedy_and_leaves_no_artifact(copy, harm, s
 )
 def test_bad_arguments_are_named_with_the_remedy(workplace, arguments, says):
     assert_refused(booru(workplace, "run", *arguments), *says)
+
+
+def test_a_release_that_another_run_makes_is_refused(copy):
+    with open_instance(Lake(copy / "booru_home")) as instance:
+        tags = {"dagster/partition": "2021a", **process_tag()}
+        job = build_defs().resolve_job_def("load_only")
+        under_way = instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED)
+    result = booru(copy, "run", "--to", "tag_table")
+    assert_refused(result, "release 2021a is being made by run", under_way.run_id[:8], "load_only", "booru dev")
+    with open_instance(Lake(copy / "booru_home")) as instance:
+        instance.report_run_canceled(under_way)
+    assert booru(copy, "run", "--to", "tag_table").returncode == 0
+
+
+def test_a_second_experiment_is_refused(copy):
+    with open_instance(Lake(copy / "booru_home")) as instance:
+        job = build_defs().resolve_job_def("hydration_experiment")
+        under_way = instance.create_run_for_job(job, tags=process_tag(), status=dg.DagsterRunStatus.STARTED)
+    result = booru(copy, "experiment", "hydration", "--base-model", "t5-small")
+    assert_refused(result, f"run {under_way.run_id[:8]} of hydration_experiment is under way", "booru dev")
 
 
 def write_relations(folder, aliases=(), implications=()):

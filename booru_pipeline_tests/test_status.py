@@ -11,10 +11,12 @@ import pytest
 
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake import Lake
+from booru_pipeline.release.find import find_release
+from booru_pipeline.release.fingerprint import release_fingerprint
 from booru_pipeline.run import Progress, make_plan, run_plan
 from booru_pipeline.sample import generate
 from booru_pipeline.settings import load_settings
-from booru_pipeline.stages import Stage
+from booru_pipeline.stages import Stage, target_keys
 from booru_pipeline.status import pipeline_status
 
 BOORU = Path(sys.executable).with_name("booru")
@@ -57,6 +59,11 @@ def test_status_says_of_each_release_what_is_fresh_failed_and_missing_and_why(wo
     assert found["2021b"]["last_run"]["outcome"] == "failed"
     assert "V2021C_tags.tsv (or .tsv.gz) is missing" in found["2021c"]["problem"]
     assert [item["fresh"] for item in found.values()] == [True, False, False, False]
+    assert json.loads(result.stdout)["next"] == [
+        "2021a is due: `booru dev` or `booru run` makes vocabulary, tokenized_dataset, checkpoint, evaluation_report",
+        "2021b is due: `booru dev` or `booru run` makes tag_table, training_shards, vocabulary, tokenized_dataset, "
+        "checkpoint, evaluation_report",
+    ]
 
 
 def test_status_for_people_shows_the_same_and_check_is_its_exit_status(workplace):
@@ -106,3 +113,18 @@ def test_clean_shows_first_and_removes_with_yes(tmp_path):
     assert "4.0 MB gained" in removed.stdout
     assert lake.releases_with(lake.checkpoint) == ["2021c", "2022a"]
     assert "nothing to remove" in booru(tmp_path, "clean", "--keep", "2").stdout
+
+
+def test_releases_shows_what_clean_has_removed(tmp_path):
+    generate(tmp_path / "booru_raw", releases=["2021a"], posts=20)
+    settings = load_settings(raw=tmp_path / "booru_raw", home=tmp_path / "booru_home")
+    release = find_release(settings.raw_folder, "2021a")
+    fingerprint = release_fingerprint(release, settings.lake.raw_fingerprints)
+    keys = target_keys("2021a", fingerprint, settings, *settings.tag_relations.fingerprints)
+    note = settings.lake.retired(Stage.CHECKPOINT.value, "2021a")
+    note.parent.mkdir(parents=True)
+    note.write_text(keys[Stage.CHECKPOINT])
+    for command in ("releases", "status"):
+        result = booru(tmp_path, command)
+        assert result.returncode == 0, result.stderr
+        assert "retired" in result.stdout

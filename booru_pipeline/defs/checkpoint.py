@@ -15,7 +15,6 @@ from booru_pipeline.defs.payload import refuse_failed_gate, run_payload
 from booru_pipeline.defs.pictures import line_plot
 from booru_pipeline.defs.resources import BaseModelChoice, Folders, TrainingResource
 from booru_pipeline.defs.stage import (
-    TRAINING_POOL,
     asset_settings,
     at_hand,
     check_settings,
@@ -24,6 +23,7 @@ from booru_pipeline.defs.stage import (
     shards_so_far,
     table_of,
 )
+from booru_pipeline.defs.training_slot import TRAINING_POOL
 from booru_pipeline.release.key import release_order
 from booru_pipeline.revision import code_revision
 from booru_pipeline.stages import Stage
@@ -91,6 +91,7 @@ def checkpoint(
         run_payload(
             context,
             pipes,
+            lake,
             job.write(draft.parent / "job.json"),
             problem=problem,
             what=key,

@@ -21,6 +21,7 @@ def failed_runs_sensor(read_settings: Callable[[], Settings]) -> dg.SensorDefini
     Args:
         read_settings: Gives the settings as they are now: which webhook is told.
     """
+    former_webhook = read_settings().automation.webhook
 
     @dg.run_failure_sensor(
         name="failed_runs",
@@ -32,7 +33,11 @@ def failed_runs_sensor(read_settings: Callable[[], Settings]) -> dg.SensorDefini
     def failed_runs(context: dg.RunFailureSensorContext) -> None:
         message = describe_failure(context.instance, context.dagster_run)
         context.log.error(message["text"])
-        webhook = read_settings().automation.webhook
+        try:
+            webhook = read_settings().automation.webhook
+        except BooruError as error:  # which may be why the run failed: somebody must be told all the same
+            context.log.error(str(error))
+            webhook = former_webhook
         if webhook:
             post(webhook, message)
 
@@ -46,17 +51,21 @@ def describe_failure(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dict[s
     release = run.tags.get(PARTITION)
     what = f"release {release}" if release else f"job {run.job_name}"
     where = f" at {failure.step}" if failure.step else ""
-    interrupted = past is not None and past.outcome is Outcome.INTERRUPTED
-    if interrupted:
-        todo = "It was killed and did not fail by itself"
-        todo += ": the sensor asks for it again." if past and past.target else ": start it again."
+    no_start = failure.mendable and failure.step is None
+    interrupted = past is not None and past.outcome is Outcome.INTERRUPTED and not no_start
+    again = "the sensor asks for it again." if past and past.target else "start it again."
+    if no_start:
+        todo = f"Once that is mended, {again}"
+    elif interrupted:
+        todo = f"It was killed and did not fail by itself: {again}"
     elif failure.mendable:
         todo = "Then start it again; the sensor does so when the release's files or the settings change."
     else:
         todo = f"The log of run {run.run_id} in the UI says more. Start it again by hand once the cause is mended."
+    fate = "could not be started" if no_start else "was interrupted" if interrupted else "failed"
     said = failure.text if failure.text.endswith(".") else f"{failure.text}."
     return {
-        "text": f"{what} {'was interrupted' if interrupted else 'failed'}{where}: {said} {todo}",
+        "text": f"{what} {fate}{where}: {said} {todo}",
         "release": release,
         "stage": failure.step,
         "error": failure.text,

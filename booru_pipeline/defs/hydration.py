@@ -14,7 +14,8 @@ from pydantic import Field
 from booru_pipeline.defs.payload import refuse_failed_gate, run_payload
 from booru_pipeline.defs.pictures import line_plot
 from booru_pipeline.defs.resources import Folders
-from booru_pipeline.defs.stage import TRAINING_POOL, table_of
+from booru_pipeline.defs.stage import table_of
+from booru_pipeline.defs.training_slot import TRAINING_POOL
 from booru_pipeline.hydration.options import PROBLEM_FILE, HydrationOptions
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def train_arm(
         run_payload(
             context,
             pipes,
+            folders.lake,
             job,
             problem=job.with_name(PROBLEM_FILE),
             what=cell.name,

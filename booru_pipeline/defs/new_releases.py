@@ -11,7 +11,7 @@ from booru_pipeline.catch_up import Decision, Request, decide
 from booru_pipeline.corpus.relations import relations_files
 from booru_pipeline.defs.releases import BYTES_CHECK, RELEASES, arrival
 from booru_pipeline.defs.resources import folders_from, run_config
-from booru_pipeline.defs.stage import TRAINING_POOL
+from booru_pipeline.defs.training_slot import TRAINING_POOL
 from booru_pipeline.history import ASKED_BY, MAX_RUNTIME, PRIORITY, TARGET
 from booru_pipeline.instance import bury_dead_runs
 from booru_pipeline.release.find import Found, find_releases

@@ -7,8 +7,10 @@ from pathlib import Path
 import dagster as dg
 
 from booru_pipeline.defs.retry import note_interruption
+from booru_pipeline.defs.training_slot import training_slot
 from booru_pipeline.errors import BooruError
 from booru_pipeline.labels.gate import read_gate
+from booru_pipeline.lake import Lake
 from booru_pipeline.training.job import INTERRUPTED_PROBLEM, LOCKED_PROBLEM
 from booru_pipeline.training.launch import PARENT_VARIABLE
 
@@ -29,19 +31,21 @@ def refuse_failed_gate(dataset: Path) -> None:
 def run_payload(
     context: dg.AssetExecutionContext | dg.OpExecutionContext,
     pipes: dg.PipesSubprocessClient,
+    lake: Lake,
     job: Path,
     *,
     problem: Path,
     what: str,
     after: str,
 ) -> None:
-    """Run the training payload to its end; with the step's process it ends too.
+    """Run the training payload to its end, once no other training is under way; with the step's process it ends too.
 
     An interruption is noted on the run, so that it is asked for again.
 
     Args:
         context: Of the step.
         pipes: What starts it.
+        lake: Where one training at a time is under way.
         job: The job's file.
         problem: Where the payload leaves word of what went wrong.
         what: What is trained, for the message if it left none.
@@ -51,14 +55,15 @@ def run_payload(
         BooruError: It did not end well.
     """
     command = [sys.executable, "-m", "booru_pipeline.training.payload", str(job)]
-    try:
-        pipes.run(context=context, command=command, env={PARENT_VARIABLE: str(os.getpid())}).get_results()
-    except Exception as error:  # Dagster does not export the one it raises for an exit status
-        known = problem.read_text(encoding="utf-8") if problem.is_file() else None
-        if known is None or known.startswith((INTERRUPTED_PROBLEM, LOCKED_PROBLEM)):
-            note_interruption(context, "the training")
-        raise BooruError(
-            known
-            or f"the training of {what} ended without a word ({str(error).rstrip('.')}): it was killed, perhaps for "
-            f"want of memory, or the step's standard error in the UI says why. {after}"
-        ) from error
+    with training_slot(context, lake):
+        try:
+            pipes.run(context=context, command=command, env={PARENT_VARIABLE: str(os.getpid())}).get_results()
+        except Exception as error:  # Dagster does not export the one it raises for an exit status
+            known = problem.read_text(encoding="utf-8") if problem.is_file() else None
+            if known is None or known.startswith((INTERRUPTED_PROBLEM, LOCKED_PROBLEM)):
+                note_interruption(context, "the training")
+            raise BooruError(
+                known
+                or f"the training of {what} ended without a word ({str(error).rstrip('.')}): it was killed, perhaps "
+                f"for want of memory, or the step's standard error in the UI says why. {after}"
+            ) from error

@@ -15,7 +15,6 @@ from booru_pipeline.release.find import find_releases
 from booru_pipeline.stages import CODE_VERSIONS, PATHS, Stage, stage_record, upstream_key
 
 OWNERS = ["team:booru-pipeline"]
-TRAINING_POOL = "training"  # one at a time, see dagster.yaml
 
 
 def asset_settings(stage: Stage, group: str, kinds: set[str]) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """The methods' table in wandb, where the checkpoint's training was recorded there."""
 
 import logging
+import shutil
 from pathlib import Path
+from typing import Final
 
 from booru_pipeline.evaluation.methods_table import methods_table
 from booru_pipeline.evaluation.summary import EvaluationSummary
@@ -9,6 +11,7 @@ from booru_pipeline.training.provenance import read_provenance
 from booru_pipeline.training.tracking import Wandb
 
 TABLE = "evaluation/methods"
+_MARK: Final = "evaluation"  # tells such a folder from the training's own ones, which have the same run id
 
 
 def record_methods(summary: EvaluationSummary, checkpoint: Path, folder: Path, log: logging.Logger) -> Path | None:
@@ -37,4 +40,14 @@ def record_methods(summary: EvaluationSummary, checkpoint: Path, folder: Path, l
     )
     wandb.table(TABLE, *methods_table(summary))
     wandb.finish({"beats_baselines": float(summary.beats_baselines)})
+    if wandb.folder is not None:
+        _keep_newest(wandb.folder, str(wandb.id))
     return wandb.folder
+
+
+def _keep_newest(folder: Path, run_id: str) -> None:
+    """Remove what earlier evaluations of the checkpoint left: without a server each gets a folder of its own."""
+    (folder / _MARK).touch()
+    for former in folder.parent.glob(f"offline-run-*-{run_id}"):
+        if former != folder and (former / _MARK).is_file():
+            shutil.rmtree(former, ignore_errors=True)

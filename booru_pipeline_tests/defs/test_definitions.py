@@ -7,6 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import yaml
+from dagster._core.system_config.objects import ResolvedRunConfig
 
 from booru_pipeline.definitions import LOCATION, build_defs
 from booru_pipeline.settings import load_settings
@@ -76,3 +77,12 @@ def test_resources_can_be_replaced():
 
     other = Other()
     assert build_defs(resources={"pipes": other}).resources["pipes"] is other
+
+
+def test_retraining_takes_the_settings_but_for_the_strategy(tmp_path):
+    settings = load_settings(home=tmp_path, checkpoint={"strategy": "continue", "time_limit_s": 7, "evaluations": 2})
+    job = build_defs(settings).resolve_job_def("retrain")
+    config = job.partitioned_config.get_run_config_for_partition_key("2021a")
+    resolved = ResolvedRunConfig.build(job, config).resources["training_options"].config
+    expected = settings.checkpoint.model_copy(update={"strategy": "retrain"}).model_dump(mode="json")
+    assert {name: resolved[name] for name in expected} == expected

@@ -2,10 +2,13 @@
 
 import http.server
 import json
+import sys
 import threading
 
 import dagster as dg
 import pytest
+from dagster._core.events import EngineEventData
+from dagster._utils.error import serializable_error_info_from_exc_info
 
 from booru_pipeline.definitions import build_defs
 from booru_pipeline.defs.failed_runs import describe_failure, post
@@ -105,6 +108,40 @@ def test_a_killed_run_is_said_to_be_killed(world):
         "release 2021a was interrupted: the process that executed this run is gone. It was killed and did not fail by "
         "itself: the sensor asks for it again."
     )
+
+
+def test_settings_that_cannot_be_read_are_named_and_the_webhook_is_told_all_the_same(
+    tmp_path, mailbox, world, monkeypatch
+):
+    """The run's process could not load the graph; no more can the sensor read which webhook is to be told now."""
+    _, instance = world
+    config = tmp_path / "booru.toml"
+    config.write_text(f'home = "{tmp_path}/home"\n[automation]\nwebhook = "{mailbox.url}"\n')
+    monkeypatch.setenv("BOORU_CONFIG", str(config))
+    definitions = build_defs()
+    job = definitions.resolve_job_def("load_only")
+    tags = {"dagster/partition": "2021a", "booru/target": "key"}
+    run = instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTING)
+    config.write_text(f"{config.read_text()}nonsense = 3\n")
+    try:
+        build_defs()
+    except BooruError:
+        error = EngineEventData.engine_error(serializable_error_info_from_exc_info(sys.exc_info()))
+    instance.report_engine_event("Could not load job definition.", run, error)
+    failed = instance.report_run_failed(run)
+    sensor = next(item for item in definitions.sensors if item.name == "failed_runs")
+    sensor(
+        dg.build_run_status_sensor_context(
+            sensor_name="failed_runs",
+            dagster_event=failed,
+            dagster_instance=instance,
+            dagster_run=instance.get_run_by_id(run.run_id),
+        ).for_run_failure()
+    )
+    ((_, message),) = mailbox.messages
+    assert message["text"].startswith("release 2021a could not be started: setting automation.nonsense: Extra inputs")
+    assert message["text"].endswith("Once that is mended, the sensor asks for it again.")
+    assert not message["interrupted"]
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "refusing"])

@@ -343,6 +343,36 @@ def test_what_a_person_made_with_other_options_stays(world):
     assert "made by hand with other options (checkpoint: seed was 5, is 0)" in world.waits()
 
 
+def test_what_a_person_made_with_other_options_can_be_gone_on_from(world):
+    world.put()
+    (request,) = world.settled_tick().run_requests
+    by_hand = dg.RunRequest(partition_key="2021a", job_name=request.job_name)
+    world.past(by_hand, dg.DagsterRunStatus.SUCCESS)
+    world.change(checkpoint={"strategy": "continue", "seed": 5})
+    world.make("2021a", Stage.TOKENIZED_DATASET)
+    world.put("2021a", "2021b")
+    world.make("2021b", Stage.TRAINING_SHARDS)
+    world.change(checkpoint={"strategy": "continue"})
+    (request,) = world.settled_tick().run_requests  # what is missing was not made another way
+    assert asked(dg.SensorResult(run_requests=[request])) == [("2021a", "refresh_release", CHAIN[4:])]
+    world.change(checkpoint={"strategy": "continue", "seed": 5})
+    world.make("2021a")
+    world.change(checkpoint={"strategy": "continue"})
+    tick = world.tick()
+    assert asked(tick) == [("2021b", "refresh_release", CHAIN[2:])]
+
+
+def test_dated_releases_wait_for_the_shards_of_hand_tagged_ones(world):
+    world.change(checkpoint={"strategy": "continue"})
+    (world.raw / "walfie.sql").write_text("insert into files values (1);")
+    world.put()
+    world.make("2021a", Stage.TRAINING_SHARDS)
+    tick = world.settled_tick()
+    assert asked(tick) == [("walfie", "refresh_release", LOADING)]
+    world.past(tick.run_requests[0], dg.DagsterRunStatus.STARTED)
+    assert "2021a waits for the training shards of walfie" in world.waits()
+
+
 def test_a_release_that_is_taken_away_is_reported_and_nothing_is_deleted(world):
     world.put()
     world.settled_tick()
@@ -396,6 +426,20 @@ def test_the_schedule_verifies_all_evaluates_the_newest_and_asks_again_for_what_
         assert "bytes_are_what_was_loaded" in {check.name for check in item.asset_check_keys}
     assert requests["2021c"].tags["booru/target"] == request.tags["booru/target"]
     assert requests["2021c"].run_key == f"{request.run_key}:2"
+
+
+def test_the_schedule_verifies_and_evaluates_what_a_person_made_another_way(world, monkeypatch):
+    world.put()
+    (request,) = world.settled_tick().run_requests
+    world.past(dg.RunRequest(partition_key="2021a", job_name=request.job_name), dg.DagsterRunStatus.SUCCESS)
+    world.change(checkpoint={"seed": 5})
+    world.make("2021a")
+    world.change()
+    now = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: now + int(3600e9))
+    (item,) = schedule_requests(world)
+    assert stages(item) == [Stage.EVALUATION_REPORT]
+    assert "bytes_are_what_was_loaded" in {check.name for check in item.asset_check_keys}
 
 
 def test_no_cron_no_schedule_and_another_cron_is_taken(tmp_path):

@@ -91,8 +91,15 @@ class Pools(_Part):
     granularity: Literal["run", "op"]
 
 
+class TagConcurrencyLimit(_Part):
+    key: str
+    value: str | dict[str, Any] | None = None
+    limit: int
+
+
 class Runs(_Part):
     maxConcurrentRuns: int
+    tagConcurrencyLimits: list[TagConcurrencyLimit]
 
 
 class Concurrency(_Part):

@@ -75,7 +75,10 @@ def test_runs_are_limited_and_watched_as_on_one_machine(values):
         "default_limit": concurrency.pools.defaultLimit,
         "granularity": concurrency.pools.granularity,
     }
-    assert ours["concurrency"]["runs"] == {"max_concurrent_runs": concurrency.runs.maxConcurrentRuns}
+    assert ours["concurrency"]["runs"] == {
+        "max_concurrent_runs": concurrency.runs.maxConcurrentRuns,
+        "tag_concurrency_limits": [limit.model_dump() for limit in concurrency.runs.tagConcurrencyLimits],
+    }
     monitoring = values.daemon.runMonitoring
     assert monitoring.enabled
     assert monitoring.maxResumeRunAttempts == ours["run_monitoring"]["max_resume_run_attempts"]

@@ -1,5 +1,6 @@
 import json
 import logging
+import time
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,19 @@ def test_the_table_goes_to_the_training_s_run(tmp_path, caplog):
     assert json.loads(table.read_text())["data"] == [list(row) for row in rows]
     (recorded,) = folder.glob("*.wandb")
     wait_until(lambda: TABLE.encode() in recorded.read_bytes())  # wandb's own process writes it, a little later
+
+
+def test_another_evaluation_takes_the_place_of_the_one_before_and_leaves_the_training_s_run(tmp_path):
+    home = tmp_path / "wandb" / "wandb"
+    training = home / "offline-run-20260102_030405-abc123xy"
+    other = home / "offline-run-20260102_030405-other123"
+    for path in (training, other):
+        path.mkdir(parents=True)
+    trained = checkpoint(tmp_path, wandb=str(training), options={"wandb_project": "p"})
+    first = record_methods(FOUND, trained, tmp_path / "wandb", LOG)
+    wait_until(lambda: time.strftime("%Y%m%d_%H%M%S") not in first.name)  # wandb names folders by the second
+    second = record_methods(FOUND, trained, tmp_path / "wandb", LOG)
+    assert set(home.glob("offline-run-*")) == {training, other, second}
 
 
 @pytest.mark.parametrize("provenance", [{}, {"wandb": None, "options": {"wandb_project": "p"}}])

@@ -1,4 +1,4 @@
-"""A Dagster run that is asked to end while it trains, and the next one."""
+"""Dagster runs that are asked to end or killed while they train, and the next ones."""
 
 import json
 import os
@@ -30,9 +30,9 @@ TRAINING = {
 }
 
 
-def run(raw: Path, home: Path) -> "subprocess.Popen[str]":
+def run(raw: Path, home: Path, release: str = "2021a") -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [BOORU, "run", "--release", "2021a", "--to", "checkpoint"],
+        [BOORU, "run", "--release", release, "--to", "checkpoint"],
         cwd=REPOSITORY,
         env={**os.environ, **TRAINING, "BOORU_RAW": str(raw), "BOORU_HOME": str(home)},
         stdout=subprocess.PIPE,
@@ -42,12 +42,13 @@ def run(raw: Path, home: Path) -> "subprocess.Popen[str]":
     )
 
 
+def payloads_of(process: "subprocess.Popen[str]") -> list[psutil.Process]:
+    children = psutil.Process(process.pid).children(recursive=True)
+    return [child for child in children if "training.payload" in str(child.cmdline())]
+
+
 def payload_of(process: "subprocess.Popen[str]") -> psutil.Process:
-    (child,) = [
-        child
-        for child in psutil.Process(process.pid).children(recursive=True)
-        if "training.payload" in str(child.cmdline())
-    ]
+    (child,) = payloads_of(process)
     return child
 
 
@@ -96,3 +97,26 @@ def test_the_next_materialization_goes_on(raw, tmp_path):
         assert (failed.status, done.status) == (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS)
         logged = [entry.user_message for entry in instance.all_logs(cancelled.run_id)]
     assert any(f"interrupted after step {ended}; the next" in line for line in logged)
+
+
+def test_a_second_training_waits_until_the_first_has_ended_or_died(raw, tmp_path):
+    lake = Lake(tmp_path)
+    first = run(raw, tmp_path)
+    wait_until(lambda: list(lake.training_states("2021a").glob("*/step-*")))
+    payload_of(first).suspend()  # or it might be done before the second comes to its own
+    second = run(raw, tmp_path, "2021b")
+    assert second.stdout is not None
+    said = []
+    for line in second.stdout:
+        said.append(line)
+        if "another training is under way in this home: waiting" in line:
+            break
+    assert lake.tokenized_dataset("2021b").is_dir(), said  # only the training waits
+    assert not payloads_of(second)
+    assert first.poll() is None
+    os.killpg(first.pid, signal.SIGKILL)
+    first.communicate()
+    rest, _ = second.communicate()
+    assert second.returncode == 0, rest
+    assert read_record(lake.checkpoint("2021b"))
+    assert not lake.checkpoint("2021a").exists()
