@@ -58,7 +58,11 @@ class Record:
 
     def write(self, folder: Path) -> None:
         """Keep the record in an artifact that is a folder."""
-        (folder / _RECORD).write_text(json.dumps(self._content(), indent=2) + "\n", encoding="utf-8")
+        self.write_note(folder / _RECORD)
+
+    def write_note(self, path: Path) -> None:
+        """Keep the record as a file of its own."""
+        path.write_text(json.dumps(self._content(), indent=2) + "\n", encoding="utf-8")
 
     def write_table(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Keep the record in an artifact that is a DuckDB file."""
@@ -93,14 +97,22 @@ def read_record(artifact: Path) -> Record | None:
     """The record of an artifact, or None if there is no artifact, or something without a record in its place."""
     try:
         if artifact.is_dir():
-            content = (artifact / _RECORD).read_text(encoding="utf-8")
-        elif artifact.is_file():
+            return read_note(artifact / _RECORD)
+        if artifact.is_file():
             with duckdb.connect(str(artifact), read_only=True) as connection:
                 [(content,)] = connection.execute("SELECT content FROM record").fetchall()
         else:
             return None
         return Record(**json.loads(content))
-    except (OSError, ValueError, TypeError, duckdb.Error):
+    except (ValueError, TypeError, duckdb.Error):
+        return None
+
+
+def read_note(path: Path) -> Record | None:
+    """A record that is a file of its own, or None if it is not there or none."""
+    try:
+        return Record(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
         return None
 
 

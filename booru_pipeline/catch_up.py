@@ -154,7 +154,7 @@ class _Look:
         else:
             self.decision.fresh.append(key)
         # What a person made another way on purpose is there to go on from.
-        made = [status.is_fresh or (left and status.state is State.STALE) for status in statuses]
+        made = [status.is_fresh or (left and (status.state is State.STALE or status.by_options)) for status in statuses]
         if not all(made[: list(Stage).index(self._gate_of(key)) + 1]):
             self._block(key)
 

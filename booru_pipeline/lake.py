@@ -99,7 +99,7 @@ class Lake:
         return self.home / "experiments" / name / release
 
     def retired(self, stage: str, release: str) -> Path:
-        """A file with the key of an artifact that retention removed, so that nobody makes it again unasked."""
+        """A JSON file: the record of an artifact that retention removed, so that nobody makes it again unasked."""
         return self.home / "retired" / stage / release
 
     def releases_with(self, artifact: Callable[[str], Path]) -> list[str]:

@@ -86,7 +86,7 @@ def kept_checkpoints(lake: Lake, newest: int, promoted: str | None) -> dict[str,
 def remove(lake: Lake, items: Iterable[Removable]) -> int:
     """Remove them, and give the bytes gained.
 
-    An artifact's key is noted, so that neither `booru run` nor the sensor makes it again unasked.
+    An artifact's record is noted, so that neither `booru run` nor the sensor makes it again unasked.
 
     Raises:
         BooruError: Something cannot be removed.
@@ -95,8 +95,9 @@ def remove(lake: Lake, items: Iterable[Removable]) -> int:
     for item in items:
         if item.stage is not None and item.release is not None:
             record = lake.record(item.path)
-            with staged(lake.retired(item.stage.value, item.release), lake.staging) as draft:
-                draft.write_text(f"{record.key if record else ''}\n", encoding="utf-8")
+            if record is not None:
+                with staged(lake.retired(item.stage.value, item.release), lake.staging) as draft:
+                    record.write_note(draft)
             discard(item.path, lake.staging)
         elif item.what == "staging":
             sweep(lake.staging.folder)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
-from booru_pipeline.artifact import Record, fingerprint
+from booru_pipeline.artifact import Record, fingerprint, read_note
 from booru_pipeline.corpus.options import ShardOptions
 from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation.options import EvaluationOptions
@@ -169,7 +169,7 @@ class Status:
     Attributes:
         stage: Which.
         state: `fresh`, `stale`, `missing`, or `retired`: it would be fresh, but retention removed it.
-        why: What is different, if stale.
+        why: What is different, if stale, or since retention removed it.
         by_options: Whether other options are all that is different.
     """
 
@@ -213,10 +213,15 @@ def release_status(
         elif statuses and statuses[-1].state is State.RETIRED:
             statuses.append(Status(stage, State.RETIRED))  # it cannot be made of what is not there
         elif record is None:
-            retired = read_retired(lake, stage, release) in fresh
-            statuses.append(Status(stage, State.RETIRED if retired else State.MISSING))
+            retired = read_note(lake.bring(lake.retired(stage.value, release)))
+            if retired is not None and retired.key in fresh:
+                statuses.append(Status(stage, State.RETIRED))
+            else:
+                by_options = retired is not None and _differs_by_options(retired, expected)
+                why = f"removed, and {_difference(retired, expected)}" if retired is not None else ""
+                statuses.append(Status(stage, State.MISSING, why, by_options))
         else:
-            by_options = record.inputs == expected.inputs and record.options != expected.options
+            by_options = _differs_by_options(record, expected)
             statuses.append(Status(stage, State.STALE, _difference(record, expected), by_options))
     return statuses
 
@@ -231,14 +236,6 @@ def target_keys(
         upstream = _expected(stage, release, upstream, recipe.options(stage), aliases, implications).key
         keys[stage] = upstream
     return keys
-
-
-def read_retired(lake: Lake, stage: Stage, release: str) -> str | None:
-    """The key of the artifact that retention removed last, or None."""
-    try:
-        return lake.bring(lake.retired(stage.value, release)).read_text(encoding="utf-8").strip()
-    except OSError:
-        return None
 
 
 def _expected(
@@ -262,6 +259,10 @@ def _retrained(expected: Record) -> Record:
     return stage_record(
         stage, expected.release, expected.inputs[stage.upstream], {**expected.options, "strategy": "retrain"}
     )
+
+
+def _differs_by_options(record: Record, expected: Record) -> bool:
+    return record.inputs == expected.inputs and record.options != expected.options
 
 
 def _difference(record: Record, expected: Record) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from booru_pipeline.artifact import Record
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake import Lake
 from booru_pipeline.release.find import find_release
@@ -123,7 +124,7 @@ def test_releases_shows_what_clean_has_removed(tmp_path):
     keys = target_keys("2021a", fingerprint, settings, *settings.tag_relations.fingerprints)
     note = settings.lake.retired(Stage.CHECKPOINT.value, "2021a")
     note.parent.mkdir(parents=True)
-    note.write_text(keys[Stage.CHECKPOINT])
+    Record(Stage.CHECKPOINT.value, "2021a", keys[Stage.CHECKPOINT], {}, {}).write_note(note)
     for command in ("releases", "status"):
         result = booru(tmp_path, command)
         assert result.returncode == 0, result.stderr

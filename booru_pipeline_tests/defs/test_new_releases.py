@@ -17,7 +17,8 @@ from booru_pipeline.instance import bury_dead_runs, open_instance, process_tag
 from booru_pipeline.lake import Lake
 from booru_pipeline.release.find import find_release
 from booru_pipeline.release.fingerprint import release_fingerprint
-from booru_pipeline.settings import load_settings
+from booru_pipeline.retention import find_removable, remove
+from booru_pipeline.settings import RetentionOptions, load_settings
 from booru_pipeline.stages import PATHS, Stage, stage_record, target_keys
 
 CHAIN = list(Stage)
@@ -341,6 +342,22 @@ def test_what_a_person_made_with_other_options_stays(world):
     world.make("2021a")
     world.change()
     assert "made by hand with other options (checkpoint: seed was 5, is 0)" in world.waits()
+
+
+def test_what_a_person_made_with_other_options_is_not_made_again_after_clean(world):
+    for key in ("2021a", "2021b"):
+        world.put("2021a", key)
+    (request,) = [item for item in world.settled_tick().run_requests if item.partition_key == "2021a"]
+    by_hand = dg.RunRequest(partition_key="2021a", job_name=request.job_name)
+    world.past(by_hand, dg.DagsterRunStatus.SUCCESS)
+    world.change(checkpoint={"seed": 5})
+    world.make("2021a")
+    world.change()
+    world.make("2021b")
+    items = find_removable(world.settings.lake, RetentionOptions(checkpoints=1, reports=1), None)
+    assert {item.release for item in items} == {"2021a"}
+    remove(world.settings.lake, items)
+    assert "2021a was made by hand with other options (checkpoint: removed, and seed was 5, is 0)" in world.waits()
 
 
 def test_what_a_person_made_with_other_options_can_be_gone_on_from(world):
