@@ -47,7 +47,7 @@ def build_defs(settings: Settings | None = None, *, resources: Mapping[str, Any]
     return dg.Definitions(
         assets=dg.load_assets_from_modules(STAGE_MODULES),
         asset_checks=checks,
-        jobs=[*automation.jobs(read_settings()), hydration.hydration_experiment],
+        jobs=[*automation.JOBS, hydration.hydration_experiment],
         sensors=automation.sensors(read_settings, check_keys),
         schedules=automation.schedules(read_settings, check_keys),
         resources={**resources_from(read_settings()), **(resources or {})},

@@ -10,14 +10,13 @@ from booru_pipeline.catch_up import decide
 from booru_pipeline.defs.failed_runs import failed_runs_sensor
 from booru_pipeline.defs.new_releases import automatic_tags, checks_of, new_releases_sensor, resting, run_request
 from booru_pipeline.defs.releases import BYTES_CHECK, RELEASES, arrival
-from booru_pipeline.defs.resources import OPTION_RESOURCES, folders_from, run_config
+from booru_pipeline.defs.resources import folders_from, run_config
 from booru_pipeline.history import PRIORITY
 from booru_pipeline.instance import bury_dead_runs
 from booru_pipeline.release.find import Found, find_releases
 from booru_pipeline.retention import promoted_release
 from booru_pipeline.settings import Settings
 from booru_pipeline.stages import RAW_RELEASE, Stage
-from booru_pipeline.training.options import TrainingOptions
 
 _ASSETS: Final = dg.AssetSelection.assets(*[stage.value for stage in Stage])
 _BYTES: Final = dg.AssetCheckKey(dg.AssetKey(RAW_RELEASE), BYTES_CHECK)
@@ -51,6 +50,14 @@ LOAD_ONLY = dg.define_asset_job(
     ),
     description="Load one release and cut its shards: seconds, and all that `booru sql` and later releases need.",
 )
+RETRAIN = _job(
+    "retrain",
+    [Stage.CHECKPOINT, Stage.EVALUATION_REPORT],
+    "Train one release's model anew, from the base model on this and all earlier releases, and evaluate it, whatever "
+    "`strategy` is set: now and then this makes up for what a chain of checkpoints forgets. Choose the newest release; "
+    "its dataset must be there.",
+    config={"resources": {"training_options": {"config": {"strategy": "retrain"}}}},
+)
 EVALUATE_ONLY = _job(
     "evaluate_only",
     [Stage.EVALUATION_REPORT],
@@ -63,30 +70,7 @@ CATCH_UP = dg.define_asset_job(
     "what was loaded, then make what is missing or stale, or evaluate the promoted checkpoint again. Started by hand "
     "it does all of that to one release.",
 )
-
-
-def jobs(settings: Settings) -> list[AssetJob]:
-    """All jobs on assets.
-
-    Args:
-        settings: Whose options the retraining takes, but for the strategy.
-    """
-    options = run_config(settings.model_copy(update={"checkpoint": _from_the_base(settings.checkpoint)}))
-    key, _ = OPTION_RESOURCES[Stage.CHECKPOINT]
-    retrain = _job(
-        "retrain",
-        [Stage.CHECKPOINT, Stage.EVALUATION_REPORT],
-        "Train one release's model anew, from the base model on this and all earlier releases, and evaluate it, "
-        "whatever `strategy` is set: now and then this makes up for what a chain of checkpoints forgets. Choose the "
-        "newest release; its dataset must be there.",
-        # All options: Dagster forgets what a resource was made with if a job names any of its fields.
-        config={"resources": {key: options["resources"][key]}},
-    )
-    return [REFRESH_RELEASE, LOAD_ONLY, retrain, EVALUATE_ONLY, CATCH_UP]
-
-
-def _from_the_base(options: TrainingOptions) -> TrainingOptions:
-    return options.model_copy(update={"strategy": "retrain"})
+JOBS = [REFRESH_RELEASE, LOAD_ONLY, RETRAIN, EVALUATE_ONLY, CATCH_UP]
 
 
 def sensors(read_settings: Callable[[], Settings], checks: Sequence[dg.AssetCheckKey]) -> list[dg.SensorDefinition]:

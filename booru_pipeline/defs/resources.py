@@ -1,9 +1,11 @@
 """Typed settings of the graph, shown and changeable in the UI's launchpad."""
 
+from copy import copy
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pydantic
 from pydantic import Field
 
 from booru_pipeline.corpus.options import ShardOptions
@@ -124,5 +126,18 @@ def resources_from(settings: Settings) -> dict[str, object]:
         "pipes": dg.PipesSubprocessClient(termination_timeout_seconds=100),
     }
     for stage, (key, kind) in OPTION_RESOURCES.items():
-        resources[key] = kind(**settings.options_model(stage).model_dump())
+        resources[key] = _with_defaults(kind, settings.options_model(stage))()
     return resources
+
+
+def _with_defaults(kind: type[dg.ConfigurableResource], options: pydantic.BaseModel) -> type[dg.ConfigurableResource]:
+    """The resource with other defaults: who changes one field in the launchpad keeps the settings of the others.
+
+    Dagster forgets all the values that a resource was made with if a run names any of its fields.
+    """
+    fields: dict[str, Any] = {}
+    for name, value in options:
+        field = copy(kind.model_fields[name])
+        field.default = value
+        fields[name] = (field.annotation, field)
+    return pydantic.create_model(kind.__name__, __base__=kind, __doc__=kind.__doc__, **fields)

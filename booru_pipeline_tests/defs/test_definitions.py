@@ -79,6 +79,15 @@ def test_resources_can_be_replaced():
     assert build_defs(resources={"pipes": other}).resources["pipes"] is other
 
 
+def test_who_changes_one_option_in_the_launchpad_keeps_the_settings_of_the_others(tmp_path):
+    settings = load_settings(home=tmp_path, checkpoint={"time_limit_s": 7, "hidden_shares": [0.1, 0.9]})
+    job = build_defs(settings).resolve_job_def("refresh_release")
+    config = {"resources": {"training_options": {"config": {"max_steps": 3}}}}
+    resolved = ResolvedRunConfig.build(job, config).resources["training_options"].config
+    expected = settings.checkpoint.model_copy(update={"max_steps": 3}).model_dump(mode="json")
+    assert {name: resolved[name] for name in expected} == expected
+
+
 def test_retraining_takes_the_settings_but_for_the_strategy(tmp_path):
     settings = load_settings(home=tmp_path, checkpoint={"strategy": "continue", "time_limit_s": 7, "evaluations": 2})
     job = build_defs(settings).resolve_job_def("retrain")
