@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -14,6 +15,14 @@ from booru_pipeline.stages import Recipe
 
 CONFIG_FILE: Final = "booru.toml"
 CONFIG_VARIABLE: Final = "BOORU_CONFIG"
+
+
+def _check_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{value!r} is no http or https URL")
+    parts.port  # noqa: B018  (a ValueError if it is none)
+    return value
 
 
 class AutomationOptions(BaseModel, extra="forbid"):
@@ -51,9 +60,7 @@ class AutomationOptions(BaseModel, extra="forbid"):
     @field_validator("webhook")
     @classmethod
     def _is_url(cls, value: str) -> str:
-        if value and not value.startswith(("http://", "https://")):
-            raise ValueError(f"{value!r} is no http or https URL")
-        return value
+        return _check_url(value) if value else value
 
 
 class RetentionOptions(BaseModel, extra="forbid"):
@@ -90,8 +97,18 @@ class Settings(Recipe, BaseSettings):
         False, description="Leave out aliases that stand for two tags or go in a circle, instead of refusing the file."
     )
 
+    reports_url: str = Field(
+        "http://127.0.0.1:3001",
+        description="Where the reports are served over http; the UI's links to them start with it.",
+    )
+
     automation: AutomationOptions = AutomationOptions()
     retention: RetentionOptions = RetentionOptions()
+
+    @field_validator("reports_url")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        return _check_url(value)
 
     @property
     def lake(self) -> Lake:

@@ -1,20 +1,14 @@
 """`booru dev` as a user starts it, asked over GraphQL what the UI would ask."""
 
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
 import urllib.request
-from pathlib import Path
 
 import pytest
 
 from booru_pipeline.run import Progress, make_plan, run_plan
 from booru_pipeline.settings import load_settings
 from booru_pipeline.stages import Stage
+from booru_pipeline_tests.server import booru_dev, eventually
 
 QUICK = """
 [checkpoint]
@@ -25,7 +19,6 @@ test_posts = 20
 [automation]
 look_interval_s = 2
 """
-BOORU = Path(sys.executable).with_name("booru")
 GRAPH = """{ assetNodes {
   assetKey { path } groupName description kinds dependencyKeys { path }
   partitionKeysByDimension { partitionKeys }
@@ -52,22 +45,10 @@ def ask(raw, tmp_path_factory):
         patch.setenv("BOORU_CONFIG", str(config))
         settings = load_settings(raw=raw, home=home)
     run_plan(settings, make_plan(settings, [], Stage.EVALUATION_REPORT), Progress())
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = (home / "dev.log").open("w")
-    server = subprocess.Popen(
-        [BOORU, "dev", "--port", str(port)],
-        cwd=home,
-        env={**os.environ, "BOORU_RAW": str(raw), "BOORU_HOME": str(home), "BOORU_CONFIG": str(config)},
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
 
     def query(text):
         request = urllib.request.Request(
-            f"http://127.0.0.1:{port}/graphql",
+            f"{server.ui}/graphql",
             json.dumps({"query": text}).encode(),
             {"Content-Type": "application/json"},
         )
@@ -76,27 +57,9 @@ def ask(raw, tmp_path_factory):
         assert "errors" not in content, content
         return content["data"]
 
-    try:
-        eventually(lambda: query("{ version }"), (home / "dev.log").read_text)
+    with booru_dev(raw, home, config) as server:
+        eventually(lambda: query("{ version }"), server.log.read_text)
         yield query
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        try:
-            server.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(server.pid, signal.SIGKILL)
-
-
-def eventually(attempt, explain=lambda: ""):
-    """Try until there is a true answer; the machine may be slow, so long."""
-    for _ in range(240):
-        try:
-            if answer := attempt():
-                return answer
-        except OSError:
-            pass
-        time.sleep(0.5)
-    raise AssertionError(f"no answer: {explain()}")
 
 
 def test_the_ui_has_the_graph_with_its_partitions_and_checks(ask):

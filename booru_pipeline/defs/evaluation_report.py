@@ -13,6 +13,7 @@ from booru_pipeline.defs.retry import retry_io
 from booru_pipeline.defs.stage import asset_settings, check_settings, record_for, table_of
 from booru_pipeline.promoted import read_promoted, settle
 from booru_pipeline.release.key import release_order
+from booru_pipeline.report_server import report_url
 from booru_pipeline.stages import Stage
 
 
@@ -82,7 +83,7 @@ def evaluation_report(
         data_version=dg.DataVersion(record.key),
         metadata={
             "report": dg.MetadataValue.path(str(path / "report.html")),
-            "report in the browser": dg.MetadataValue.url((path / "report.html").absolute().as_uri()),
+            "report in the browser": dg.MetadataValue.url(report_url(folders.reports_url, lake, path / "report.html")),
             "path": dg.MetadataValue.path(str(path)),
             "summary": dg.MetadataValue.md(summary.to_markdown()),
             "verdict": summary.verdict(),

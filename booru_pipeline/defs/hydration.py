@@ -16,6 +16,7 @@ from booru_pipeline.defs.pictures import line_plot
 from booru_pipeline.defs.resources import Folders
 from booru_pipeline.defs.stage import TRAINING_POOL, table_of
 from booru_pipeline.hydration.options import PROBLEM_FILE, HydrationOptions
+from booru_pipeline.report_server import report_url
 
 if TYPE_CHECKING:
     from booru_pipeline.hydration.experiment import Experiment
@@ -109,7 +110,7 @@ def compare_arms(context: dg.OpExecutionContext, orders: list[dict[str, Any]], f
         dg.AssetMaterialization(
             asset_key=REPORT,
             description=findings.verdict.text,
-            metadata=_metadata(experiment.report, findings),
+            metadata=_metadata(folders, experiment.report, findings),
             tags={"booru/release": experiment.release},
         )
     )
@@ -139,7 +140,7 @@ def _cell(order: dict[str, Any]) -> "Cell":
     return Cell(Arm(order["arm"]), order["share"], order["seed"])
 
 
-def _metadata(report: Path, findings: "Findings") -> dict[str, Any]:
+def _metadata(folders: Folders, report: Path, findings: "Findings") -> dict[str, Any]:
     arms = sorted({row.arm for row in findings.rows})
 
     def curves(figure: str) -> dict[str, list[tuple[float, float]]]:
@@ -150,6 +151,7 @@ def _metadata(report: Path, findings: "Findings") -> dict[str, Any]:
 
     return {
         "report": dg.MetadataValue.path(str(report)),
+        "report in the browser": dg.MetadataValue.url(report_url(folders.reports_url, folders.lake, report)),
         "release": findings.release,
         "outcome": findings.verdict.outcome.value,
         "verdict": dg.MetadataValue.md(findings.verdict.text),

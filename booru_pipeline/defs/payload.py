@@ -9,8 +9,8 @@ import dagster as dg
 from booru_pipeline.defs.retry import note_interruption
 from booru_pipeline.errors import BooruError
 from booru_pipeline.labels.gate import read_gate
+from booru_pipeline.parent import PARENT_VARIABLE
 from booru_pipeline.training.job import INTERRUPTED_PROBLEM, LOCKED_PROBLEM
-from booru_pipeline.training.launch import PARENT_VARIABLE
 
 
 def refuse_failed_gate(dataset: Path) -> None:

@@ -25,6 +25,9 @@ class Folders(dg.ConfigurableResource):
     raw: str = Field(description="The folder of releases. Nothing is ever written there.")
     home: str = Field(description="The folder of artifacts and of Dagster's history.")
     relations: str = Field("", description=Settings.model_fields["relations"].description)
+    reports_url: str = Field(
+        Settings.model_fields["reports_url"].default, description=Settings.model_fields["reports_url"].description
+    )
     skip_ambiguous_aliases: bool = Field(False, description=Settings.model_fields["skip_ambiguous_aliases"].description)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
@@ -99,6 +102,7 @@ def folders_from(settings: Settings) -> Folders:
         home=str(settings.lake.home),
         relations=str(settings.relations_folder or ""),
         skip_ambiguous_aliases=settings.skip_ambiguous_aliases,
+        reports_url=settings.reports_url,
     )
 
 
