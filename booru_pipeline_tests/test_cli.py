@@ -53,7 +53,7 @@ def assert_refused(result, *says):
 
 def test_help_teaches():
     result = subprocess.run([BOORU, "--help"], capture_output=True, text=True, check=True)
-    for command in ("sample", "releases", "run", "suggest", "inspect", "sql", "export", "dev", "serve-reports", "report"):
+    for command in ("sample", "releases", "run", "suggest", "inspect", "sql", "export", "dev", "report"):
         assert command in result.stdout
     assert "First time" in result.stdout
 
