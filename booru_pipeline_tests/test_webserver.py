@@ -1,6 +1,8 @@
 """`booru dev` as a user starts it, asked over GraphQL what the UI would ask."""
 
 import json
+import os
+import subprocess
 import urllib.request
 
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from booru_pipeline.run import Progress, make_plan, run_plan
 from booru_pipeline.settings import load_settings
 from booru_pipeline.stages import Stage
-from booru_pipeline_tests.server import booru_dev, eventually
+from booru_pipeline_tests.server import BOORU, booru_dev, eventually
 
 QUICK = """
 [checkpoint]
@@ -24,6 +26,9 @@ GRAPH = """{ assetNodes {
   partitionKeysByDimension { partitionKeys }
   assetChecksOrError { ... on AssetChecks { checks { name } } }
 } }"""
+METADATA = """{ assetNodes { assetKey { path } assetMaterializations(limit: 1) {
+  metadataEntries { label ... on TextMetadataEntry { text } }
+} } }"""
 RUNS = "{ runsOrError { ... on Runs { results { status tags { key value } } } } }"
 TICKS = """{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError {
   ... on RepositoryLocation { repositories {
@@ -72,6 +77,30 @@ def test_the_ui_has_the_graph_with_its_partitions_and_checks(ask):
         assert node["assetChecksOrError"]["checks"]
         assert node["description"]
         assert node["kinds"]
+
+
+def test_the_line_on_each_assets_page_opens_its_artifact(ask, tmp_path):
+    lines = {
+        node["assetKey"]["path"][-1]: entry["text"]
+        for node in ask(METADATA)["assetNodes"]
+        for event in node["assetMaterializations"]
+        for entry in event["metadataEntries"]
+        if entry["label"] == "open with"
+    }
+    assert set(lines) == set(Stage)
+    for asset, line in lines.items():
+        done = subprocess.run(
+            line,
+            shell=True,
+            cwd=tmp_path,
+            env={**os.environ, "PATH": f"{BOORU.parent}:{os.environ['PATH']}", "BROWSER": "echo"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, (asset, line, done.stderr)
+        assert done.stdout.strip(), (asset, line)
 
 
 def test_the_shells_runs_are_in_the_ui(ask):

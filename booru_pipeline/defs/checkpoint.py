@@ -15,7 +15,16 @@ from booru_pipeline.defs.payload import refuse_failed_gate, run_payload
 from booru_pipeline.defs.pictures import line_plot
 from booru_pipeline.defs.releases import release_of
 from booru_pipeline.defs.resources import BaseModelChoice, Folders, TrainingResource
-from booru_pipeline.defs.stage import TRAINING_POOL, asset_settings, check_settings, record_for, shards_so_far, table_of
+from booru_pipeline.defs.stage import (
+    TRAINING_POOL,
+    asset_settings,
+    check_settings,
+    open_with,
+    record_for,
+    shards_so_far,
+    table_of,
+)
+from booru_pipeline.labels.vocabulary import Vocabulary
 from booru_pipeline.release.key import release_order
 from booru_pipeline.revision import code_revision
 from booru_pipeline.stages import Stage
@@ -90,7 +99,7 @@ def checkpoint(
         )
         record.write(draft)
     shutil.rmtree(states, ignore_errors=True)
-    return dg.MaterializeResult(data_version=dg.DataVersion(record.key), metadata=_metadata(path))
+    return dg.MaterializeResult(data_version=dg.DataVersion(record.key), metadata=_metadata(folders, key))
 
 
 @dataclass(frozen=True)
@@ -140,7 +149,11 @@ def find_parent(
     return Parent(folder, earlier[-1], record.key, provenance.get("lineage", [earlier[-1]]))
 
 
-def _metadata(path: Path) -> dict[str, Any]:
+def _metadata(folders: Folders, release: str) -> dict[str, Any]:
+    path = folders.lake.checkpoint(release)
+    frequent = Vocabulary.load(folders.lake.vocabulary(release)).labels[0]
+    where = ("--raw", folders.raw, "--home", folders.home)
+    relations = ("--relations", folders.relations) if folders.relations else ()
     provenance = json.loads((path / "provenance.json").read_text(encoding="utf-8"))
     log = json.loads((path / "training_log.json").read_text(encoding="utf-8"))
 
@@ -153,6 +166,7 @@ def _metadata(path: Path) -> dict[str, Any]:
     posts = provenance["trained_on"]
     return {
         "path": dg.MetadataValue.path(str(path)),
+        **open_with("booru", "suggest", *where, *relations, "--release", release, "--", frequent),
         "parent": f"the checkpoint of {parent['release']}"
         if parent
         else f"none, from {provenance['base_model']['name']}",

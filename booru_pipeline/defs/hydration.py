@@ -14,7 +14,7 @@ from pydantic import Field
 from booru_pipeline.defs.payload import refuse_failed_gate, run_payload
 from booru_pipeline.defs.pictures import line_plot
 from booru_pipeline.defs.resources import Folders
-from booru_pipeline.defs.stage import TRAINING_POOL, table_of
+from booru_pipeline.defs.stage import TRAINING_POOL, open_with, table_of
 from booru_pipeline.hydration.options import PROBLEM_FILE, HydrationOptions
 from booru_pipeline.report_server import report_url
 
@@ -141,6 +141,7 @@ def _cell(order: dict[str, Any]) -> "Cell":
 
 
 def _metadata(folders: Folders, report: Path, findings: "Findings") -> dict[str, Any]:
+    page = report_url(folders.reports_url, folders.lake, report)
     arms = sorted({row.arm for row in findings.rows})
 
     def curves(figure: str) -> dict[str, list[tuple[float, float]]]:
@@ -151,7 +152,8 @@ def _metadata(folders: Folders, report: Path, findings: "Findings") -> dict[str,
 
     return {
         "report": dg.MetadataValue.path(str(report)),
-        "report in the browser": dg.MetadataValue.url(report_url(folders.reports_url, folders.lake, report)),
+        "report in the browser": dg.MetadataValue.url(page),
+        **open_with("python", "-m", "webbrowser", page),
         "release": findings.release,
         "outcome": findings.verdict.outcome.value,
         "verdict": dg.MetadataValue.md(findings.verdict.text),

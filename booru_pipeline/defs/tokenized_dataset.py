@@ -8,7 +8,15 @@ from booru_pipeline.category import Category
 from booru_pipeline.defs.releases import release_of
 from booru_pipeline.defs.resources import DatasetResource, Folders, VocabularyResource
 from booru_pipeline.defs.retry import retry_io
-from booru_pipeline.defs.stage import asset_settings, check_settings, earlier_keys, record_for, shards_so_far, table_of
+from booru_pipeline.defs.stage import (
+    asset_settings,
+    check_settings,
+    earlier_keys,
+    open_with,
+    record_for,
+    shards_so_far,
+    table_of,
+)
 from booru_pipeline.errors import BooruError
 from booru_pipeline.labels.gate import read_gate
 from booru_pipeline.labels.options import VocabularyOptions
@@ -75,6 +83,7 @@ def tokenized_dataset(
             "dagster/row_count": sum(summary.posts.values()),
             "dagster/column_schema": _COLUMNS,
             "path": dg.MetadataValue.path(str(path)),
+            **open_with("python", "-c", f"import datasets; print(datasets.load_from_disk({str(path)!r}))"),
             "captions": table_of(["split", "captions"], list(summary.posts.items())),
             "left out": table_of(["why", "posts"], list(summary.left_out.items())),
             "labels per caption": round(summary.labels_per_caption, 2),

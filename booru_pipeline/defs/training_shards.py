@@ -6,7 +6,15 @@ from booru_pipeline.corpus.shards import build_shards, count_lost, count_straddl
 from booru_pipeline.defs.releases import release_of
 from booru_pipeline.defs.resources import Folders, ShardsResource
 from booru_pipeline.defs.retry import retry_io
-from booru_pipeline.defs.stage import asset_settings, check_settings, record_for, shards_there, table_of
+from booru_pipeline.defs.stage import (
+    asset_settings,
+    check_settings,
+    open_with,
+    record_for,
+    shards_there,
+    show_parquet,
+    table_of,
+)
 from booru_pipeline.stages import Stage
 
 _COLUMNS = dg.TableSchema(
@@ -51,6 +59,7 @@ def training_shards(
             "aliases replaced": manifest.aliased,
             "of them merged": manifest.merged,
             "path": dg.MetadataValue.path(str(path)),
+            **open_with(*show_parquet(path / "*.parquet")),
             "splits": table_of(
                 ["split", "posts", "pictures", "tags"],
                 [(name, split["posts"], split["pictures"], split["tags"]) for name, split in manifest.splits.items()],

@@ -8,8 +8,17 @@ from booru_pipeline.category import Category
 from booru_pipeline.defs.releases import release_of
 from booru_pipeline.defs.resources import BaseModelChoice, Folders, VocabularyResource
 from booru_pipeline.defs.retry import retry_io
-from booru_pipeline.defs.stage import asset_settings, check_settings, earlier_keys, record_for, shards_so_far, table_of
-from booru_pipeline.labels.vocabulary import Vocabulary, build_vocabulary
+from booru_pipeline.defs.stage import (
+    asset_settings,
+    check_settings,
+    earlier_keys,
+    open_with,
+    record_for,
+    shards_so_far,
+    show_parquet,
+    table_of,
+)
+from booru_pipeline.labels.vocabulary import LABELS_FILE, Vocabulary, build_vocabulary
 from booru_pipeline.stages import Stage
 
 _COLUMNS = dg.TableSchema(
@@ -57,6 +66,7 @@ def vocabulary(
             "base model": base.name,
             "releases": ", ".join(shards),
             "path": dg.MetadataValue.path(str(path)),
+            **open_with(*show_parquet(path / LABELS_FILE)),
             "labels by category": table_of(["category", "labels"], by_category.most_common()),
             "most frequent": table_of(
                 ["label", "category", "posts", "text"],
