@@ -8,7 +8,7 @@ export BOORU_HOME ?= booru_home
 BOORU = $(VENV)/bin/booru
 INSTALLED = $(VENV)/.installed
 
-.PHONY: demo dev test lint format bench clean
+.PHONY: demo dev test lint format bench screenshots clean
 
 demo: $(INSTALLED)  ## sample releases, the whole graph, and what usada_pekora implies
 	$(BOORU) sample
@@ -35,6 +35,9 @@ format: $(INSTALLED)
 
 bench: $(INSTALLED)  ## every benchmark; results go to standard output
 	@for script in benchmarks/*.py; do echo "== $$script"; $(VENV)/bin/python $$script || exit 1; done
+
+screenshots: $(INSTALLED)  ## the README's pictures of the web UI, from a real run; needs Debian's chromium
+	PYTHONPATH=. $(VENV)/bin/python docs/screenshots.py
 
 clean:  ## the virtual environment; samples and artifacts stay
 	rm -rf $(VENV)

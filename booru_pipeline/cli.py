@@ -1,8 +1,10 @@
 """The command `booru`. Heavy imports wait until a command needs them."""
 
+import contextlib
 import json
 import logging
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -15,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from booru_pipeline.errors import BooruError
+from booru_pipeline.parent import PARENT_VARIABLE, end_with_parent
 from booru_pipeline.release.key import release_order
 
 if TYPE_CHECKING:
@@ -614,8 +617,12 @@ def dev(
     port: Annotated[int, typer.Option(help="Port of the web UI.")] = 3000,
     host: Annotated[str, typer.Option(help="Address that the web UI listens on.")] = "127.0.0.1",
 ) -> None:
-    """Open the Dagster web UI on the project's history; the sensor looks for new releases meanwhile."""
+    """Open the Dagster web UI on the project's history; the sensor looks for new releases meanwhile.
+
+    The reports are served too, where `reports_url` says, if that is on this machine.
+    """
     from booru_pipeline.instance import prepare_dagster_home
+    from booru_pipeline.report_server import local_address
 
     settings = _settings(raw=raw, home=home, relations=relations)
     prepare_dagster_home(settings.lake)
@@ -628,7 +635,30 @@ def dev(
     os.environ.setdefault("DAGSTER_SCHEDULE_GRPC_TIMEOUT_SECONDS", "600")
     dagster = Path(sys.executable).with_name("dagster")
     arguments = ["dev", "-m", "booru_pipeline.definitions", "-h", host, "-p", str(port)]
-    os.execv(dagster, [str(dagster), *arguments])
+    if local_address(settings.reports_url):
+        subprocess.Popen(
+            [Path(sys.executable).with_name("booru"), "serve-reports"],
+            env={**os.environ, PARENT_VARIABLE: str(os.getpid())},
+            stdin=subprocess.DEVNULL,
+        )
+    os.execv(dagster, [str(dagster), *arguments])  # the process stays, so that who is its child now stays that
+
+
+@app.command("serve-reports")
+def serve_reports_command(
+    home: Home = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on. [127.0.0.1, or as in reports_url]")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on. [3001, or as in reports_url]")] = None,
+) -> None:
+    """Serve the reports of evaluations and experiments over http, read-only. `booru dev` does it by itself."""
+    from booru_pipeline.report_server import LISTENS_ON, local_address, serve_reports
+
+    settings = _settings(home=home)
+    if PARENT_VARIABLE in os.environ:
+        end_with_parent()
+    own_host, own_port = local_address(settings.reports_url) or LISTENS_ON
+    with contextlib.suppress(KeyboardInterrupt):
+        serve_reports(settings.lake, host or own_host, own_port if port is None else port)
 
 
 def _settings(**flags: Any) -> "Settings":

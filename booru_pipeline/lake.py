@@ -90,13 +90,23 @@ class Lake:
         """A file that a training locks: there are as many as may run at once."""
         return self.home / "states" / f".slot-{number}"
 
+    @property
+    def reports(self) -> Path:
+        """The folder of the evaluation reports."""
+        return self.home / "reports"
+
     def evaluation_report(self, release: str) -> Path:
         """A folder: metrics.json, report.html, predictions.parquet."""
-        return self.home / "reports" / release
+        return self.reports / release
+
+    @property
+    def experiments(self) -> Path:
+        """The folder of the experiments, by name."""
+        return self.home / "experiments"
 
     def experiment(self, name: str, release: str) -> Path:
         """A folder of an experiment's results, which are no stage's: `arms/`, and its report as JSON and HTML."""
-        return self.home / "experiments" / name / release
+        return self.experiments / name / release
 
     def retired(self, stage: str, release: str) -> Path:
         """A JSON file: the record of an artifact that retention removed, so that nobody makes it again unasked."""

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -18,6 +19,14 @@ from booru_pipeline.store import open_store
 CONFIG_FILE: Final = "booru.toml"
 CONFIG_VARIABLE: Final = "BOORU_CONFIG"
 _SECRET: Final = re.compile(r"(^|_)(key|secret|token|pass|passwd|password|credentials?|sas)(_|$)", re.IGNORECASE)
+
+
+def _check_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{value!r} is no http or https URL")
+    parts.port  # noqa: B018  (a ValueError if it is none)
+    return value
 
 
 class AutomationOptions(BaseModel, extra="forbid"):
@@ -55,9 +64,7 @@ class AutomationOptions(BaseModel, extra="forbid"):
     @field_validator("webhook")
     @classmethod
     def _is_url(cls, value: str) -> str:
-        if value and not value.startswith(("http://", "https://")):
-            raise ValueError(f"{value!r} is no http or https URL")
-        return value
+        return _check_url(value) if value else value
 
 
 class RetentionOptions(BaseModel, extra="forbid"):
@@ -134,9 +141,19 @@ class Settings(Recipe, BaseSettings):
         False, description="Leave out aliases that stand for two tags or go in a circle, instead of refusing the file."
     )
 
+    reports_url: str = Field(
+        "http://127.0.0.1:3001",
+        description="Where the reports are served over http; the UI's links to them start with it.",
+    )
+
     automation: AutomationOptions = AutomationOptions()
     retention: RetentionOptions = RetentionOptions()
     store: StoreOptions = StoreOptions()
+
+    @field_validator("reports_url")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        return _check_url(value)
 
     @property
     def lake(self) -> Lake:

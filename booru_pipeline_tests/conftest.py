@@ -4,8 +4,11 @@ import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's client is imported, so before everything else
 
+import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
@@ -15,6 +18,10 @@ from booru_pipeline.sample import generate
 hypothesis.settings.register_profile("no_clock", deadline=None)  # the machine is shared: no test depends on time
 hypothesis.settings.load_profile("no_clock")
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+SCREENSHOTS = os.environ.get("BOORU_SCREENSHOTS")  # read here, since tests do not see BOORU_ settings
 SHARED = Path(__file__).parents[2] / "shared"
 
 
@@ -32,6 +39,27 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"needs the data folder {SHARED.name}/ beside the checkout: releases and T5's SentencePiece model")
     return SHARED
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    """Headless Chromium. One a module: as long as it is open, an event loop runs."""
+    pytest.importorskip("playwright.sync_api", reason="needs the Python package playwright")
+    executable = shutil.which("chromium")
+    if executable is None:
+        pytest.skip("needs Debian's package chromium: it is not on the PATH")
+    from booru_pipeline_tests.browser import chromium
+
+    with chromium(executable) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that tests in a browser leave their pictures in: BOORU_SCREENSHOTS, or one of pytest's."""
+    folder = Path(SCREENSHOTS) if SCREENSHOTS else tmp_path_factory.mktemp("screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -2,19 +2,15 @@
 
 import json
 import os
-import signal
-import socket
 import subprocess
-import sys
-import time
 import urllib.request
-from pathlib import Path
 
 import pytest
 
 from booru_pipeline.run import Progress, make_plan, run_plan
 from booru_pipeline.settings import load_settings
 from booru_pipeline.stages import Stage
+from booru_pipeline_tests.server import BOORU, booru_dev, eventually
 
 QUICK = """
 [checkpoint]
@@ -25,12 +21,14 @@ test_posts = 20
 [automation]
 look_interval_s = 2
 """
-BOORU = Path(sys.executable).with_name("booru")
 GRAPH = """{ assetNodes {
   assetKey { path } groupName description kinds dependencyKeys { path }
   partitionKeysByDimension { partitionKeys }
   assetChecksOrError { ... on AssetChecks { checks { name } } }
 } }"""
+METADATA = """{ assetNodes { assetKey { path } assetMaterializations(limit: 1) {
+  metadataEntries { label ... on TextMetadataEntry { text } }
+} } }"""
 RUNS = "{ runsOrError { ... on Runs { results { status tags { key value } } } } }"
 TICKS = """{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError {
   ... on RepositoryLocation { repositories {
@@ -52,22 +50,10 @@ def ask(raw, tmp_path_factory):
         patch.setenv("BOORU_CONFIG", str(config))
         settings = load_settings(raw=raw, home=home)
     run_plan(settings, make_plan(settings, [], Stage.EVALUATION_REPORT), Progress())
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = (home / "dev.log").open("w")
-    server = subprocess.Popen(
-        [BOORU, "dev", "--port", str(port)],
-        cwd=home,
-        env={**os.environ, "BOORU_RAW": str(raw), "BOORU_HOME": str(home), "BOORU_CONFIG": str(config)},
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
 
     def query(text):
         request = urllib.request.Request(
-            f"http://127.0.0.1:{port}/graphql",
+            f"{server.ui}/graphql",
             json.dumps({"query": text}).encode(),
             {"Content-Type": "application/json"},
         )
@@ -76,27 +62,9 @@ def ask(raw, tmp_path_factory):
         assert "errors" not in content, content
         return content["data"]
 
-    try:
-        eventually(lambda: query("{ version }"), (home / "dev.log").read_text)
+    with booru_dev(raw, home, config) as server:
+        eventually(lambda: query("{ version }"), server.log.read_text)
         yield query
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        try:
-            server.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(server.pid, signal.SIGKILL)
-
-
-def eventually(attempt, explain=lambda: ""):
-    """Try until there is a true answer; the machine may be slow, so long."""
-    for _ in range(240):
-        try:
-            if answer := attempt():
-                return answer
-        except OSError:
-            pass
-        time.sleep(0.5)
-    raise AssertionError(f"no answer: {explain()}")
 
 
 def test_the_ui_has_the_graph_with_its_partitions_and_checks(ask):
@@ -109,6 +77,30 @@ def test_the_ui_has_the_graph_with_its_partitions_and_checks(ask):
         assert node["assetChecksOrError"]["checks"]
         assert node["description"]
         assert node["kinds"]
+
+
+def test_the_line_on_each_assets_page_opens_its_artifact(ask, tmp_path):
+    lines = {
+        node["assetKey"]["path"][-1]: entry["text"]
+        for node in ask(METADATA)["assetNodes"]
+        for event in node["assetMaterializations"]
+        for entry in event["metadataEntries"]
+        if entry["label"] == "open with"
+    }
+    assert set(lines) == set(Stage)
+    for asset, line in lines.items():
+        done = subprocess.run(
+            line,
+            shell=True,
+            cwd=tmp_path,
+            env={**os.environ, "PATH": f"{BOORU.parent}:{os.environ['PATH']}", "BROWSER": "echo"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, (asset, line, done.stderr)
+        assert done.stdout.strip(), (asset, line)
 
 
 def test_the_shells_runs_are_in_the_ui(ask):

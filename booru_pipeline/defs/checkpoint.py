@@ -19,11 +19,13 @@ from booru_pipeline.defs.stage import (
     at_hand,
     check_settings,
     location,
+    open_with,
     record_for,
     shards_so_far,
     table_of,
 )
 from booru_pipeline.defs.training_slot import TRAINING_POOL
+from booru_pipeline.labels.vocabulary import Vocabulary
 from booru_pipeline.release.key import release_order
 from booru_pipeline.revision import code_revision
 from booru_pipeline.stages import Stage
@@ -100,7 +102,7 @@ def checkpoint(
         record.write(draft)
     shutil.rmtree(states, ignore_errors=True)
     return dg.MaterializeResult(
-        data_version=dg.DataVersion(record.key), metadata={**location(folders, path), **_metadata(path)}
+        data_version=dg.DataVersion(record.key), metadata={**location(folders, path), **_metadata(folders, key)}
     )
 
 
@@ -151,7 +153,11 @@ def find_parent(
     return Parent(folder, earlier[-1], record.key, provenance.get("lineage", [earlier[-1]]))
 
 
-def _metadata(path: Path) -> dict[str, Any]:
+def _metadata(folders: Folders, release: str) -> dict[str, Any]:
+    path = folders.lake.checkpoint(release)
+    frequent = Vocabulary.load(folders.lake.vocabulary(release)).labels[0]
+    where = ("--raw", folders.raw, "--home", folders.home)
+    relations = ("--relations", folders.relations) if folders.relations else ()
     provenance = json.loads((path / "provenance.json").read_text(encoding="utf-8"))
     log = json.loads((path / "training_log.json").read_text(encoding="utf-8"))
 
@@ -163,6 +169,7 @@ def _metadata(path: Path) -> dict[str, Any]:
     parent = provenance.get("parent")
     posts = provenance["trained_on"]
     return {
+        **open_with("booru", "suggest", *where, *relations, "--release", release, "--", frequent),
         "parent": f"the checkpoint of {parent['release']}"
         if parent
         else f"none, from {provenance['base_model']['name']}",

@@ -14,9 +14,10 @@ from pydantic import Field
 from booru_pipeline.defs.payload import refuse_failed_gate, run_payload
 from booru_pipeline.defs.pictures import line_plot
 from booru_pipeline.defs.resources import Folders
-from booru_pipeline.defs.stage import table_of
+from booru_pipeline.defs.stage import open_with, table_of
 from booru_pipeline.defs.training_slot import TRAINING_POOL
 from booru_pipeline.hydration.options import PROBLEM_FILE, HydrationOptions
+from booru_pipeline.report_server import report_url
 
 if TYPE_CHECKING:
     from booru_pipeline.hydration.experiment import Experiment
@@ -111,7 +112,7 @@ def compare_arms(context: dg.OpExecutionContext, orders: list[dict[str, Any]], f
         dg.AssetMaterialization(
             asset_key=REPORT,
             description=findings.verdict.text,
-            metadata=_metadata(experiment.report, findings),
+            metadata=_metadata(folders, experiment.report, findings),
             tags={"booru/release": experiment.release},
         )
     )
@@ -141,7 +142,8 @@ def _cell(order: dict[str, Any]) -> "Cell":
     return Cell(Arm(order["arm"]), order["share"], order["seed"])
 
 
-def _metadata(report: Path, findings: "Findings") -> dict[str, Any]:
+def _metadata(folders: Folders, report: Path, findings: "Findings") -> dict[str, Any]:
+    page = report_url(folders.reports_url, folders.lake, report)
     arms = sorted({row.arm for row in findings.rows})
 
     def curves(figure: str) -> dict[str, list[tuple[float, float]]]:
@@ -152,6 +154,8 @@ def _metadata(report: Path, findings: "Findings") -> dict[str, Any]:
 
     return {
         "report": dg.MetadataValue.path(str(report)),
+        "report in the browser": dg.MetadataValue.url(page),
+        **open_with("python", "-m", "webbrowser", page),
         "release": findings.release,
         "outcome": findings.verdict.outcome.value,
         "verdict": dg.MetadataValue.md(findings.verdict.text),

@@ -11,8 +11,8 @@ from booru_pipeline.defs.training_slot import training_slot
 from booru_pipeline.errors import BooruError
 from booru_pipeline.labels.gate import read_gate
 from booru_pipeline.lake import Lake
+from booru_pipeline.parent import PARENT_VARIABLE
 from booru_pipeline.training.job import INTERRUPTED_PROBLEM, LOCKED_PROBLEM
-from booru_pipeline.training.launch import PARENT_VARIABLE
 
 
 def refuse_failed_gate(dataset: Path) -> None:

@@ -127,6 +127,7 @@ def arrival(folders: Folders, release: Release) -> dg.AssetMaterialization:
         metadata={
             "files": dg.MetadataValue.path(str(release.files)),
             "tags": dg.MetadataValue.path(str(release.tags)),
+            "bytes": sum(path.stat().st_size for path in release.paths),
         },
         tags={"dagster/data_version": fingerprint_of(folders, release)},
     )

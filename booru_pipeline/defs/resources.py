@@ -28,6 +28,9 @@ class Folders(dg.ConfigurableResource):
     raw: str = Field(description="The folder of releases. Nothing is ever written there.")
     home: str = Field(description="The folder of artifacts and of Dagster's history.")
     relations: str = Field("", description=Settings.model_fields["relations"].description)
+    reports_url: str = Field(
+        Settings.model_fields["reports_url"].default, description=Settings.model_fields["reports_url"].description
+    )
     skip_ambiguous_aliases: bool = Field(False, description=Settings.model_fields["skip_ambiguous_aliases"].description)
     store_url: str = Field("", description=StoreOptions.model_fields["url"].description)
     store_options: dict[str, Any] = Field({}, description=StoreOptions.model_fields["options"].description)
@@ -106,6 +109,7 @@ def folders_from(settings: Settings) -> Folders:
         skip_ambiguous_aliases=settings.skip_ambiguous_aliases,
         store_url=settings.store.url,
         store_options=settings.store.storage_options,
+        reports_url=settings.reports_url,
     )
 
 

@@ -1,5 +1,6 @@
 """What the stages' assets have in common: how they are presented, and the record of what they are made from."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,16 @@ def earlier_keys(shards: Mapping[str, Path], release: str) -> dict[str, str]:
     """Record keys of the earlier releases' shards, for `also_read`."""
     records = {key: read_record(path) for key, path in shards.items() if key != release}
     return {key: record.key for key, record in records.items() if record}
+
+
+def open_with(*command: str | Path) -> dict[str, dg.MetadataValue[Any]]:
+    """Metadata with a line that opens the artifact when it is pasted into a shell."""
+    return {"open with": dg.MetadataValue.text(shlex.join(str(word) for word in command))}
+
+
+def show_parquet(files: Path) -> tuple[str, str, str]:
+    """The command that shows the first rows of Parquet files."""
+    return "python", "-c", f"import duckdb; duckdb.read_parquet({str(files)!r}).limit(10).show()"
 
 
 def table_of(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> dg.MetadataValue[Any]:

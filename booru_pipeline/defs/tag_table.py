@@ -7,7 +7,7 @@ import dagster as dg
 from booru_pipeline.defs.releases import fingerprint_of
 from booru_pipeline.defs.resources import Folders, TagTableResource
 from booru_pipeline.defs.retry import retry_io
-from booru_pipeline.defs.stage import asset_settings, at_hand, check_settings, location, table_of
+from booru_pipeline.defs.stage import asset_settings, at_hand, check_settings, location, open_with, table_of
 from booru_pipeline.release.find import find_release
 from booru_pipeline.stages import Stage, stage_record
 from booru_pipeline.tag_table.captions import load_captions
@@ -57,6 +57,7 @@ def tag_table(
             "posts": files.kept,
             "rejected lines": files.rejected + tags.rejected,
             **location(folders, path),
+            **open_with("booru", "sql", "--home", folders.home, f'select * from "{key}".tags limit 10'),
             "bytes": path.stat().st_size,
             "accounting": _accounting_table([files, tags]),
             "sample": table_of(names, rows),

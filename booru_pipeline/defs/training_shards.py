@@ -11,8 +11,10 @@ from booru_pipeline.defs.stage import (
     at_hand,
     check_settings,
     location,
+    open_with,
     record_for,
     shards_there,
+    show_parquet,
     table_of,
 )
 from booru_pipeline.stages import Stage
@@ -59,6 +61,7 @@ def training_shards(
             "aliases replaced": manifest.aliased,
             "of them merged": manifest.merged,
             **location(folders, path),
+            **open_with(*show_parquet(path / "*.parquet")),
             "splits": table_of(
                 ["split", "posts", "pictures", "tags"],
                 [(name, split["posts"], split["pictures"], split["tags"]) for name, split in manifest.splits.items()],

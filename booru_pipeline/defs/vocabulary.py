@@ -13,11 +13,13 @@ from booru_pipeline.defs.stage import (
     check_settings,
     earlier_keys,
     location,
+    open_with,
     record_for,
     shards_so_far,
+    show_parquet,
     table_of,
 )
-from booru_pipeline.labels.vocabulary import Vocabulary, build_vocabulary
+from booru_pipeline.labels.vocabulary import LABELS_FILE, Vocabulary, build_vocabulary
 from booru_pipeline.stages import Stage
 
 _COLUMNS = dg.TableSchema(
@@ -65,6 +67,7 @@ def vocabulary(
             "base model": base.name,
             "releases": ", ".join(shards),
             **location(folders, path),
+            **open_with(*show_parquet(path / LABELS_FILE)),
             "labels by category": table_of(["category", "labels"], by_category.most_common()),
             "most frequent": table_of(
                 ["label", "category", "posts", "text"],

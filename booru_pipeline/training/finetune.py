@@ -27,10 +27,10 @@ from booru_pipeline.labels.masking import Kind, Masking
 from booru_pipeline.labels.options import CaptionOptions, EncodingName, MaskingOptions
 from booru_pipeline.labels.posts import Posts, load_posts, releases_of
 from booru_pipeline.labels.vocabulary import LABELS_FILE, Vocabulary
+from booru_pipeline.parent import end_with_parent
 from booru_pipeline.training.base import check_base
 from booru_pipeline.training.interruption import Interruption
 from booru_pipeline.training.job import INTERRUPTED_PROBLEM, TrainingJob
-from booru_pipeline.training.launch import end_with_parent
 from booru_pipeline.training.limits import disk_named, memory_named
 from booru_pipeline.training.model import pretrained_model, quiet_transformers, tiny_model
 from booru_pipeline.training.model_card import model_card

@@ -17,7 +17,9 @@ from dagster_k8s.models import k8s_model_from_dict, k8s_snake_case_dict
 from dagster_k8s.pipes import build_pod_body
 
 from booru_pipeline.errors import BooruError
+from booru_pipeline.report_server import local_address
 from booru_pipeline_tests.deploy.chart_values import ChartValues
+from booru_pipeline_tests.deploy.served import served
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "kubernetes"
@@ -65,6 +67,23 @@ def test_what_the_values_say_to_kubernetes_is_well_formed(values, deployment):
     claim = parsed(k8s.V1PersistentVolumeClaim, yaml.safe_load((FOLDER / "claim.yaml").read_text()))
     assert {volume["persistentVolumeClaim"]["claimName"] for volume in deployment.volumes} == {claim.metadata.name}
     assert claim.spec.access_modes == ["ReadWriteMany"]
+
+
+def test_the_reports_are_served_from_the_claim_where_the_links_lead(deployment):
+    content, service = yaml.safe_load_all((FOLDER / "reports.yaml").read_text())
+    server = parsed(k8s.V1Deployment, content)
+    pod = server.spec.template
+    (container,) = pod.spec.containers
+    offered = parsed(k8s.V1Service, service).spec
+    assert offered.selector == server.spec.selector.match_labels == pod.metadata.labels
+    ((port,), (listened,)) = offered.ports, container.ports
+    assert port.target_port == listened.name == container.readiness_probe.http_get.port
+    assert local_address(deployment.variables["BOORU_REPORTS_URL"])[1] == port.port == listened.container_port
+    assert served(container.command) == ("0.0.0.0", port.port)
+    (mount,), (claimed,) = container.volume_mounts, deployment.volumeMounts[:1]
+    assert (mount.mount_path, mount.read_only) == (claimed["mountPath"], True)
+    (volume,) = pod.spec.volumes
+    assert volume.persistent_volume_claim.claim_name == deployment.volumes[0]["persistentVolumeClaim"]["claimName"]
 
 
 def test_runs_are_limited_and_watched_as_on_one_machine(values):

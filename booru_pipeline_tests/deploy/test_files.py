@@ -11,7 +11,9 @@ import pytest
 import yaml
 
 from booru_pipeline.definitions import LOCATION
-from booru_pipeline.settings import load_settings
+from booru_pipeline.report_server import local_address
+from booru_pipeline.settings import Settings, load_settings
+from booru_pipeline_tests.deploy.served import served
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -76,8 +78,20 @@ def test_every_process_finds_the_one_code_location():
     connection = read("dagster.yaml")["storage"]["postgres"]["postgres_db"]
     needed = {value["env"] for value in connection.values() if isinstance(value, dict)}
     assert {name for name in services["daemon"]["environment"] if name.startswith("DAGSTER_")} == needed
-    for unit in (DEPLOY / "systemd").glob("*.service"):
-        assert f"-m {LOCATION}" in unit.read_text()
+    for name in ("daemon", "webserver"):
+        assert f"-m {LOCATION}" in (DEPLOY / "systemd" / f"booru-{name}.service").read_text()
+
+
+def test_reports_are_served_where_the_links_of_the_ui_lead():
+    """By default, and to nobody but this machine."""
+    host, port = local_address(Settings.model_fields["reports_url"].default)
+    service = read("compose.yaml")["services"]["reports"]
+    assert served(service["command"]) == ("0.0.0.0", port)
+    assert service["ports"] == [f"{host}:{port}:{port}"]
+    assert service["volumes"] == ["home:/srv/booru/home:ro"]
+    unit = (DEPLOY / "systemd" / "booru-reports.service").read_text()
+    (started,) = [line for line in unit.splitlines() if line.startswith("ExecStart=")]
+    assert served(started.removeprefix("ExecStart=/opt/booru/bin/").split()) == (host, port)
 
 
 def test_the_store_of_the_containers_is_the_one_of_the_environment(monkeypatch):

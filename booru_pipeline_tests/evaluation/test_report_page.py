@@ -1,38 +1,12 @@
 """The page in a real browser, from its file, without a network."""
 
-import os
-import shutil
-from pathlib import Path
-
 import pytest
 
 from booru_pipeline.evaluation.page.words import NOTHING
 
-# Set it to keep the screenshots; read here, since tests do not see BOORU_ settings.
-SCREENSHOTS = os.environ.get("BOORU_SCREENSHOTS")
 DESK = {"width": 1280, "height": 900}
 TELEPHONE = {"width": 390, "height": 844}
 METHODS = "#recovery table"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs the Python package playwright")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("needs Debian's package chromium: it is not on the PATH")
-    with playwright.sync_playwright() as running:
-        # As root, which is what a container's user is, Chromium has no sandbox.
-        opened = running.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def screenshots(tmp_path):
-    folder = Path(SCREENSHOTS) if SCREENSHOTS else tmp_path
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ from booru_pipeline.hydration.options import HydrationOptions
 from booru_pipeline.hydration.rule import Outcome
 from booru_pipeline.instance import open_instance
 from booru_pipeline.lake import Lake
+from booru_pipeline.parent import PARENT_VARIABLE
 from booru_pipeline.settings import load_settings
-from booru_pipeline.training.launch import PARENT_VARIABLE
 
 from .world import train_here
 

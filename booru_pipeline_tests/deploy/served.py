@@ -1,0 +1,16 @@
+"""What a command in a deployment's file listens on, as the real command line reads it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from booru_pipeline.cli import app
+
+
+def served(command: Sequence[str]) -> tuple[Any, Any]:
+    """Host and port of a `booru serve-reports`; an unknown option is an error."""
+    program, name, *arguments = command
+    assert (program, name) == ("booru", "serve-reports")
+    given = typer.main.get_command(app).commands[name].make_context(name, arguments).params
+    return given["host"], given["port"]

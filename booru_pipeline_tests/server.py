@@ -1,0 +1,75 @@
+"""`booru dev` as a user starts it, for tests that ask it or look at it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+BOORU = Path(sys.executable).with_name("booru")
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Server:
+    """The process, where the UI and the reports are, and what was written to the terminal."""
+
+    pid: int
+    ui: str
+    reports: str
+    log: Path
+
+
+@contextmanager
+def booru_dev(raw: Path, home: Path, config: Path, reports: int | None = None) -> Iterator[Server]:
+    """The server, on ports that are free; it may not answer yet. At the end all its processes are gone."""
+    ui, reports = free_port(), reports or free_port()
+    log = home / "dev.log"
+    with log.open("w") as terminal:
+        process = subprocess.Popen(
+            [BOORU, "dev", "--port", str(ui)],
+            cwd=home,
+            env={
+                **os.environ,
+                "BOORU_RAW": str(raw),
+                "BOORU_HOME": str(home),
+                "BOORU_CONFIG": str(config),
+                "BOORU_REPORTS_URL": f"http://127.0.0.1:{reports}",
+            },
+            stdout=terminal,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield Server(process.pid, f"http://127.0.0.1:{ui}", f"http://127.0.0.1:{reports}", log)
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
+def eventually(attempt: Callable[[], Answer], explain: Callable[[], str] = lambda: "") -> Answer:
+    """Try until there is a true answer; the machine may be slow, so long."""
+    for _ in range(240):
+        try:
+            if answer := attempt():
+                return answer
+        except OSError:
+            pass
+        time.sleep(0.5)
+    raise AssertionError(f"no answer: {explain()}")

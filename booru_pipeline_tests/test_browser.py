@@ -1,0 +1,111 @@
+"""The web UI in a real browser: `booru dev` as a user starts it, and gone through by clicking."""
+
+import os
+import re
+import shutil
+
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="needs the Python package playwright")
+from playwright.sync_api import expect
+
+from booru_pipeline.sample import generate
+from booru_pipeline.stages import RAW_RELEASE, Stage
+from booru_pipeline_tests.browser import Ui
+from booru_pipeline_tests.server import booru_dev
+
+QUICK = """
+[checkpoint]
+max_steps = 20
+wandb_project = ""
+[evaluation_report]
+test_posts = 20
+bootstrap_samples = 50
+[automation]
+look_interval_s = 2
+"""
+RELEASE = "2021a"
+
+
+@pytest.fixture(scope="module")
+def raw_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("raw")
+
+
+@pytest.fixture(scope="module")
+def ui(browser, raw_folder, tmp_path_factory, screenshots):
+    """A window on an empty home; whatever its pages complained of by the end fails the test."""
+    home = tmp_path_factory.mktemp("home")
+    config = home / "booru.toml"
+    config.write_text(QUICK)
+    with booru_dev(raw_folder, home, config) as server:
+        ui = Ui(browser, server, screenshots)
+        ui.open()
+        yield ui
+        ui.page.context.close()
+
+
+@pytest.fixture(autouse=True)
+def _no_complaints(ui):
+    yield
+    assert ui.complaints == []
+
+
+@pytest.fixture(scope="module")
+def dropped(ui, raw_folder, tmp_path_factory):
+    """A release that comes file by file while the sensor looks on."""
+    downloads = tmp_path_factory.mktemp("downloads")
+    generate(downloads, releases=[RELEASE], posts=300, seed=1)
+    (folder,) = (path for path in downloads.iterdir() if path.is_dir())
+    target = raw_folder / folder.name
+    target.mkdir()
+    files = sorted(folder.iterdir())
+    for file in files:
+        part = target / f"{file.name}.part"
+        shutil.copyfile(file, part)
+        if file == files[-1]:
+            ui.wait_for_tick("new_releases", f"release {RELEASE} is still being downloaded")
+            ui.screenshot("waiting")
+            ui.page.get_by_role("button", name="Close").click()
+        os.rename(part, target / file.name)
+    return RELEASE
+
+
+def shows_its_headline(report):
+    expect(report).to_have_title(f"Evaluation of {RELEASE}")
+    expect(report.get_by_role("heading", level=1)).to_have_text(re.compile("every baseline"))
+
+
+def test_a_release_that_is_dropped_in_is_reported(ui, dropped):
+    ui.section("Runs")
+    ui.page.get_by_role("link", name="refresh_release").wait_for()  # the one run there is
+    ui.page.get_by_text("Success", exact=True).wait_for()
+    ui.screenshot("runs")
+    ui.asset(Stage.EVALUATION_REPORT)
+    report = ui.report(dropped)
+    shows_its_headline(report)
+    ui.screenshot("report", report)
+    report.close()
+
+
+def test_a_release_is_materialized_checked_and_reported_by_clicking(ui, dropped):
+    ui.graph()
+    for asset in (RAW_RELEASE, *Stage):
+        expect(ui.node(asset)).to_be_visible()
+    ui.screenshot("graph")
+    ui.node(Stage.EVALUATION_REPORT).click()
+    ui.materialize(dropped)
+    ui.page.get_by_text("Success", exact=True).first.wait_for()
+    ui.screenshot("run")
+
+    ui.asset(Stage.EVALUATION_REPORT)
+    ui.tab("Checks").click()
+    for check in ("beats_the_baselines", "does_not_lose"):
+        ui.page.get_by_text(check, exact=True).first.click()
+        expect(ui.page.get_by_text("Latest execution")).to_be_visible()
+        expect(ui.page.get_by_role("row", name="losses" if check == "does_not_lose" else "leaks")).to_be_visible()
+        ui.screenshot(check)
+    ui.tab("Overview").click()
+    report = ui.report(dropped)
+    shows_its_headline(report)
+    report.close()

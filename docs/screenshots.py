@@ -1,0 +1,102 @@
+"""The README's pictures of the web UI, from a real run of the demo: `make screenshots`.
+
+Makes the demo's world in /tmp, minutes on two cores, opens `booru dev` in headless Chromium, and writes docs/images/.
+"""
+
+import io
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Page
+
+from booru_pipeline.errors import BooruError
+from booru_pipeline.stages import Stage
+from booru_pipeline_tests.browser import Ui, chromium
+from booru_pipeline_tests.server import BOORU, booru_dev, free_port
+
+IMAGES = Path(__file__).with_name("images")
+WORLD = Path(tempfile.gettempdir(), "booru")  # its name is in the pictures
+WIDE = {"width": 2700, "height": 700}  # for the graph to say more than names
+RELEASE = "2021b"
+
+
+def main() -> None:
+    """Make the world, and take the pictures."""
+    executable = shutil.which("chromium")
+    if executable is None:
+        raise BooruError("needs Debian's package chromium: it is not on the PATH.")
+    raw, home = WORLD / "booru_raw", WORLD / "booru_home"
+    home.mkdir(parents=True)
+    try:
+        (config := WORLD / "booru.toml").touch()
+        settings = {"BOORU_RAW": str(raw), "BOORU_HOME": str(home), "BOORU_CONFIG": str(config)}
+        settings["BOORU_REPORTS_URL"] = f"http://127.0.0.1:{(reports := free_port())}"  # the links are written down
+        for command in ("sample", "run"):
+            subprocess.run([BOORU, command], env={**os.environ, **settings}, check=True)
+        with booru_dev(raw, home, config, reports) as server, chromium(executable) as browser:
+            ui = Ui(browser, server, IMAGES)
+            ui.open()
+            take(ui)
+            if ui.complaints:
+                raise BooruError(f"the pages complained: {ui.complaints}. Mend that before the pictures are used.")
+    finally:
+        shutil.rmtree(WORLD)
+
+
+def take(ui: Ui) -> None:
+    """Every picture, each from a page that is gone to by clicking."""
+    ui.page.set_viewport_size(WIDE)
+    ui.graph()
+    ui.page.get_by_text("2 partitions").nth(5).wait_for()
+    two_rows(ui.page).save(IMAGES / "graph.png", optimize=True)
+
+    ui.asset(Stage.CHECKPOINT)
+    ui.page.set_viewport_size({"width": 1280, "height": 960})
+    ui.page.get_by_text("open with", exact=True).wait_for()
+    ui.screenshot("checkpoint")
+
+    ui.page.set_viewport_size(WIDE)
+    ui.asset(Stage.EVALUATION_REPORT)
+    report = ui.report(RELEASE)
+    report.set_viewport_size({"width": 1280, "height": 1500})
+    ui.screenshot("report", report)
+    report.close()
+
+    ui.page.set_viewport_size({"width": 1440, "height": 900})
+    ui.section("Runs")
+    ui.page.get_by_role("link", name="View", exact=True).first.click()
+    ui.page.get_by_text("RUN_SUCCESS", exact=True).wait_for()
+    ui.page.get_by_role("button", name="gantt_flat").click()
+    ui.page.get_by_role("button", name="expand_arrows").first.click()
+    ui.page.get_by_text(Stage.EVALUATION_REPORT, exact=True).first.click(trial=True)  # when it has come to rest
+    ui.screenshot("run")
+
+
+def two_rows(page: Page) -> Image.Image:
+    """The graph, which is one long row, cut before its second group."""
+
+    def place(asset: str) -> tuple[float, float]:
+        box = page.get_by_text(asset, exact=True).first.bounding_box()
+        if box is None:
+            raise BooruError(f"{asset} is not in the window.")
+        return box["x"], box["y"]
+
+    left, top = place("raw_release")
+    step = place(Stage.TAG_TABLE)[0] - left  # from an asset to the next one in its group
+    cut = (place(Stage.TRAINING_SHARDS)[0] + 0.85 * step + place(Stage.VOCABULARY)[0] - 0.15 * step) / 2
+    right = place(Stage.EVALUATION_REPORT)[0] + 0.95 * step
+    whole = Image.open(io.BytesIO(page.screenshot(animations="disabled"))).convert("RGB")
+    upper, lower = top - 0.35 * step, top + 0.65 * step
+    rows = [whole.crop((int(a), int(upper), int(b), int(lower))) for a, b in ((left - 0.15 * step, cut), (cut, right))]
+    picture = Image.new("RGB", (max(row.width for row in rows), sum(row.height for row in rows)), "white")
+    picture.paste(rows[0], (0, 0))
+    picture.paste(rows[1], (0, rows[0].height))
+    return picture
+
+
+if __name__ == "__main__":
+    main()
