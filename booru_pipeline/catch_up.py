@@ -193,7 +193,7 @@ class _Look:
     def _tried(self, key: str, runs: Sequence[PastRun], target: str, same: set[str], first: Status) -> str | None:
         """That the same was asked for before, and asking once more is not for us to decide."""
         last = next((run for run in runs if run.target is not None), None)
-        if last is None or last.target not in same or self._again:
+        if last is None or last.target not in same or last.outcome is Outcome.OVERTAKEN or self._again:
             return None
         by_hand = f"start it by hand or with `booru run --release {key}`"
         if last.outcome is Outcome.INTERRUPTED:

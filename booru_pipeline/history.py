@@ -14,6 +14,7 @@ from booru_pipeline.errors import BooruError
 ASKED_BY: Final = "booru/asked_by"  # the sensor's or the schedule's name
 TARGET: Final = "booru/target"  # the key that the last artifact is to have: bytes, options, aliases and code
 INTERRUPTED: Final = "booru/interrupted"  # what was killed under a run that could say so itself
+OVERTAKEN: Final = "booru/overtaken"  # what came after a run was asked for, and has to go first
 
 PARTITION: Final = "dagster/partition"
 MAX_RUNTIME: Final = "dagster/max_runtime"
@@ -33,6 +34,7 @@ class Outcome(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
+    OVERTAKEN = "overtaken"
     CANCELED = "canceled"
 
 
@@ -43,7 +45,8 @@ class PastRun:
     Attributes:
         id: Dagster's.
         job: The job's name.
-        outcome: How it ended. `interrupted` is the fate of one that was killed: it says nothing about the work.
+        outcome: How it ended. `interrupted` is the fate of one that was killed, `overtaken` of one that met an earlier
+            release which came after it was asked for: they say nothing about the work.
         asked_by: The sensor or schedule that asked for it, or None: a person did.
         target: The key of what it was to make last, if it was asked for by the sensor or the schedule.
         ended: When it ended, in seconds since 1970, or None.
@@ -89,6 +92,8 @@ def _outcome(record: dg.RunRecord) -> Outcome:
         return Outcome.SUCCEEDED
     if run.status == dg.DagsterRunStatus.CANCELED:
         return Outcome.CANCELED
+    if OVERTAKEN in run.tags:
+        return Outcome.OVERTAKEN
     killed = INTERRUPTED in run.tags or run.tags.get(_REASON, "") in _NOT_ITS_OWN
     return Outcome.INTERRUPTED if killed and not _timed_out(record) else Outcome.FAILED
 

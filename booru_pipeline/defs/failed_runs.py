@@ -47,7 +47,11 @@ def describe_failure(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dict[s
     what = f"release {release}" if release else f"job {run.job_name}"
     where = f" at {failure.step}" if failure.step else ""
     interrupted = past is not None and past.outcome is Outcome.INTERRUPTED
-    if interrupted:
+    overtaken = past is not None and past.outcome is Outcome.OVERTAKEN
+    word = "was interrupted" if interrupted else "was overtaken" if overtaken else "failed"
+    if overtaken:
+        todo = "That release came while the run was under way: the sensor sees to both, one after the other."
+    elif interrupted:
         todo = "It was killed and did not fail by itself"
         todo += ": the sensor asks for it again." if past and past.target else ": start it again."
     elif failure.mendable:
@@ -56,7 +60,7 @@ def describe_failure(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dict[s
         todo = f"The log of run {run.run_id} in the UI says more. Start it again by hand once the cause is mended."
     said = failure.text if failure.text.endswith(".") else f"{failure.text}."
     return {
-        "text": f"{what} {'was interrupted' if interrupted else 'failed'}{where}: {said} {todo}",
+        "text": f"{what} {word}{where}: {said} {todo}",
         "release": release,
         "stage": failure.step,
         "error": failure.text,

@@ -13,6 +13,7 @@ import pytest
 
 from booru_pipeline.artifact import Record
 from booru_pipeline.definitions import build_defs
+from booru_pipeline.defs.failed_runs import describe_failure
 from booru_pipeline.instance import bury_dead_runs, open_instance, process_tag
 from booru_pipeline.lake import Lake
 from booru_pipeline.release.find import find_release
@@ -287,6 +288,22 @@ def test_a_failed_load_of_a_waiting_release_is_not_tried_in_its_chain(world):
     assert not world.execute(load).success
     world.make("2021a")
     assert "2021b failed at raw_release" in world.waits()
+
+
+def test_a_run_that_an_earlier_release_overtakes_is_asked_for_again_after_it(world):
+    world.put("2021b")
+    (request,) = world.settled_tick().run_requests
+    world.put("2021a")  # while the run is under way
+    result = world.execute(request)
+    message = describe_failure(world.instance, world.instance.get_run_by_id(result.run_id))
+    assert message["text"].startswith("release 2021b was overtaken at vocabulary: release 2021b builds on 2021a")
+    tick = world.settled_tick()
+    assert asked(tick) == [("2021a", "refresh_release", CHAIN)]
+    world.past(tick.run_requests[0], dg.DagsterRunStatus.SUCCESS)
+    world.make("2021a")
+    tick = world.tick()
+    assert asked(tick) == [("2021b", "refresh_release", CHAIN[2:])]
+    assert tick.run_requests[0].run_key == f"{request.run_key}:2"
 
 
 def test_a_killed_run_is_asked_for_again_so_many_times(world):
