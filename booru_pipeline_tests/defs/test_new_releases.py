@@ -324,11 +324,29 @@ def _gone():
     return f"{host}:{number}:1"
 
 
+def _began(world, run, seconds_ago):
+    start = dg.DagsterEvent("PIPELINE_START", run.job_name)
+    world.instance.report_dagster_event(start, run.run_id, timestamp=time.time() - seconds_ago)
+
+
 def test_living_runs_are_not_buried(world):
     world.put()
     (request,) = world.settled_tick().run_requests
-    world.past(request, dg.DagsterRunStatus.STARTED, **process_tag())
+    ((tag, name),) = process_tag().items()
+    host, number, began = name.split(":")
+    for moved in (-1, 0, 1):  # the clock, by a second
+        run = world.past(request, dg.DagsterRunStatus.STARTED, **{tag: f"{host}:{number}:{int(began) + moved}"})
+        _began(world, run, 1000)
+    _began(world, world.past(request, dg.DagsterRunStatus.STARTED), 10)  # it has not come to say where
     assert bury_dead_runs(world.instance) == []
+
+
+def test_a_run_that_died_before_it_said_where_it_is_does_not_block_its_release(world):
+    world.put()
+    (request,) = world.settled_tick().run_requests
+    run = world.past(request, dg.DagsterRunStatus.STARTED)
+    _began(world, run, 1000)
+    assert bury_dead_runs(world.instance) == [run.run_id]
 
 
 def test_a_run_that_took_too_long_or_was_canceled_is_left_to_people(world):
