@@ -30,6 +30,7 @@ class Request:
         release: Of which release.
         fingerprint: Of its raw files.
         stages: What to make, in order.
+        unchecked: The stage before these, if its checks may not have been evaluated since it was made.
         whole: Whether it is the release's chain, and not only its loading while the chain waits.
         target: The key that the last stage's artifact is to have.
         attempt: 1, or more if runs for the same target were killed or the schedule asks once more.
@@ -43,6 +44,7 @@ class Request:
     target: str
     attempt: int
     why: str
+    unchecked: list[Stage] = field(default_factory=list)
 
     @property
     def run_key(self) -> str:
@@ -173,7 +175,11 @@ class _Look:
             return
         attempt = 1 + sum(run.target == target for run in runs)
         why = f"{first.stage.value} is {first.state}{f': {first.why}' if first.why else ''}"
-        self.decision.requests.append(Request(release, fingerprint, stages, free, target, attempt, why))
+        # A run that was killed may have published an artifact that its blocking checks have not seen.
+        row = list(Stage).index(stages[0])
+        killed = bool(runs) and runs[0].outcome is Outcome.INTERRUPTED
+        unchecked = list(Stage)[row - 1 : row] if killed and row else []
+        self.decision.requests.append(Request(release, fingerprint, stages, free, target, attempt, why, unchecked))
         if not free:
             self.decision.waiting.append(f"{key} is loaded, and then {later}")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
@@ -64,6 +65,13 @@ def runs_of(instance: dg.DagsterInstance, release: str) -> list[PastRun]:
     """The runs of a release, the newest first."""
     records = instance.get_run_records(dg.RunsFilter(tags={PARTITION: release}), limit=_KEPT_RUNS)
     return [_past(record) for record in records]
+
+
+def interrupted_since(instance: dg.DagsterInstance, moment: float) -> list[str]:
+    """The releases of which a run was killed after a moment, in seconds since 1970."""
+    after = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=datetime.fromtimestamp(moment, UTC))
+    killed = [record for record in instance.get_run_records(after) if _outcome(record) is Outcome.INTERRUPTED]
+    return sorted({record.dagster_run.tags[PARTITION] for record in killed if PARTITION in record.dagster_run.tags})
 
 
 def run_of(instance: dg.DagsterInstance, run_id: str) -> PastRun | None:

@@ -1,18 +1,20 @@
 """The sensor that looks through the raw folder and asks for what is to be made."""
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
 
+from booru_pipeline.aftermath import make_up_for
 from booru_pipeline.catch_up import Decision, Request, decide
 from booru_pipeline.corpus.relations import relations_files
 from booru_pipeline.defs.releases import BYTES_CHECK, RELEASES, arrival
 from booru_pipeline.defs.resources import folders_from, run_config
 from booru_pipeline.defs.stage import TRAINING_POOL
-from booru_pipeline.history import ASKED_BY, MAX_RUNTIME, PRIORITY, TARGET
+from booru_pipeline.history import ASKED_BY, MAX_RUNTIME, PRIORITY, TARGET, interrupted_since
 from booru_pipeline.instance import bury_dead_runs
 from booru_pipeline.release.find import Found, find_releases
 from booru_pipeline.release.fingerprint import marks_of
@@ -21,6 +23,7 @@ from booru_pipeline.settings import Settings
 from booru_pipeline.stages import RAW_RELEASE, Stage
 
 SENSOR: Final = "new_releases"
+_OVERLAP_S: Final = 60  # machines' clocks differ, and a look that was killed is not made up for
 
 
 def new_releases_sensor(
@@ -61,6 +64,9 @@ def new_releases_sensor(
         for run_id in bury_dead_runs(instance):
             context.log.warning(f"run {run_id[:8]} is marked as failed: its process is gone")
         cursor = _Cursor(context.cursor)
+        for key in interrupted_since(instance, cursor.before()):
+            for stage in make_up_for(instance, settings.lake, key):
+                context.log.info(f"{stage.value} of {key} is there, and its run was killed before it could say so")
         found = find_releases(settings.raw_folder)
         problems = cursor.look(found)
         decision = decide(settings, instance, found, problems, cursor.relations(settings))
@@ -116,7 +122,7 @@ def run_request(
         partition_key=request.release.key,
         run_config=run_config(settings),
         asset_selection=[dg.AssetKey(stage.value) for stage in request.stages],
-        asset_check_keys=[*checks_of(request.stages, checks), *more_checks],
+        asset_check_keys=[*checks_of([*request.unchecked, *request.stages], checks), *more_checks],
         tags={
             **automatic_tags(settings, asked_by),
             TARGET: request.target,
@@ -168,11 +174,16 @@ class _Cursor:
         except ValueError:
             content = {}
         self._before: dict[str, Any] = content if isinstance(content, dict) else {}
-        self._now: dict[str, Any] = {}
+        self._now: dict[str, Any] = {"moment": time.time()}
 
     def text(self) -> str:
         """For the next look."""
         return json.dumps(self._now)
+
+    def before(self) -> float:
+        """When the look before was, in seconds since 1970, or now if there was none; a bit is allowed for."""
+        moment: float = self._before.get("moment", self._now["moment"])
+        return moment - _OVERLAP_S
 
     def look(self, found: Found) -> dict[str, str]:
         """Why whole releases must not be read yet, by key."""

@@ -9,6 +9,7 @@ import shutil
 import time
 
 import dagster as dg
+import duckdb
 import pytest
 
 from booru_pipeline.artifact import Record
@@ -316,6 +317,37 @@ def test_a_killed_run_is_asked_for_again_so_many_times(world):
     assert second.run_key == f"{first.run_key}:2"
     world.past(second, dg.DagsterRunStatus.FAILURE, **{"booru/interrupted": "the training"})
     assert "2021a was interrupted 2 times" in world.waits()
+
+
+def test_what_a_killed_run_published_is_recorded_and_checked_before_anything_builds_on_it(world):
+    world.put()
+    world.tick()
+    (request,) = world.tick().run_requests
+    load = dg.RunRequest(
+        partition_key="2021a",
+        job_name="load_only",
+        run_config=request.run_config,
+        asset_selection=request.asset_selection[:2],
+        asset_check_keys=[],
+        tags=request.tags,
+    )
+    assert world.execute(load).success
+    shards = dg.AssetKey(Stage.TRAINING_SHARDS.value)
+    world.instance.wipe_assets([shards])  # published, and killed before it said so
+    world.instance.report_run_failed(world.past(request, dg.DagsterRunStatus.STARTED))
+    with duckdb.connect(str(world.settings.lake.tag_table("2021a"))) as connection:
+        connection.execute(
+            "DELETE FROM tags WHERE fid = (SELECT min(fid) FROM tags)"
+        )  # what was published is not sound
+    (again,) = world.tick().run_requests
+    assert world.instance.get_materialized_partitions(shards) == {"2021a"}
+    assert stages(again) == CHAIN[2:]
+    result = world.execute(again)
+    assert [item.check_name for item in result.get_asset_check_evaluations() if not item.passed] == ["nothing_is_lost"]
+    assert result.get_asset_materialization_events() == []
+    assert len(world.instance.fetch_materializations(shards, limit=9).records) == 1
+    world.tick()
+    assert len(world.instance.fetch_materializations(shards, limit=9).records) == 1
 
 
 def _gone():
