@@ -3,6 +3,7 @@
 The sensor, the schedule and `booru status` decide here, all from `stages.release_status` and Dagster's history.
 """
 
+import itertools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -203,7 +204,9 @@ class _Look:
             return None
         by_hand = f"start it by hand or with `booru run --release {key}`"
         if last.outcome is Outcome.INTERRUPTED:
-            tried = sum(run.target == last.target for run in runs)
+            # Made before, or overtaken: not what wears a release out.
+            later = itertools.takewhile(lambda run: run.outcome is not Outcome.SUCCEEDED, runs)
+            tried = sum(run.target == last.target and run.outcome is Outcome.INTERRUPTED for run in later)
             enough = tried >= self._settings.automation.attempts
             return f"{key} was interrupted {tried} times; {by_hand}" if enough else None
         if last.outcome is Outcome.FAILED:

@@ -350,6 +350,20 @@ def test_what_a_killed_run_published_is_recorded_and_checked_before_anything_bui
     assert len(world.instance.fetch_materializations(shards, limit=9).records) == 1
 
 
+def test_only_kills_count_as_attempts_and_only_those_since_it_was_made(world):
+    world.change(automation={"attempts": 2})
+    world.put()
+    (request,) = world.settled_tick().run_requests
+    for outcome in ("killed", "made", "overtaken", "killed"):
+        tags = {"killed": {"booru/interrupted": "the training"}, "overtaken": {"booru/overtaken": "by 2020a"}}
+        status = dg.DagsterRunStatus.SUCCESS if outcome == "made" else dg.DagsterRunStatus.FAILURE
+        world.past(request, status, **tags.get(outcome, {}))
+    (again,) = world.tick().run_requests
+    assert again.run_key == f"{request.run_key}:5"
+    world.past(again, dg.DagsterRunStatus.FAILURE, **{"booru/interrupted": "the training"})
+    assert "2021a was interrupted 2 times" in world.waits()
+
+
 def _gone():
     """The tag of a process that was here and is not any more: ours, had it begun at another time."""
     host, number, _ = process_tag()[".dagster/booru_process"].split(":")
