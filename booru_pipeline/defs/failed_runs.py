@@ -13,6 +13,7 @@ from booru_pipeline.history import PARTITION, Outcome, failure_of, run_of
 from booru_pipeline.settings import Settings
 
 _TIMEOUT_S: Final = 10
+_TOLD: Final = ".dagster/booru_told"  # the prefix keeps it out of the UI's list of runs
 
 
 def failed_runs_sensor(read_settings: Callable[[], Settings]) -> dg.SensorDefinition:
@@ -30,11 +31,16 @@ def failed_runs_sensor(read_settings: Callable[[], Settings]) -> dg.SensorDefini
         "the settings (`automation.webhook`) if there is one, as JSON.",
     )
     def failed_runs(context: dg.RunFailureSensorContext) -> None:
-        message = describe_failure(context.instance, context.dagster_run)
+        # A killed run may have failed twice: Dagster marks it, and so does a look that finds its process gone.
+        run = context.instance.get_run_by_id(context.dagster_run.run_id)
+        if run is None or _TOLD in run.tags:
+            return
+        message = describe_failure(context.instance, run)
         context.log.error(message["text"])
         webhook = read_settings().automation.webhook
         if webhook:
             post(webhook, message)
+        context.instance.add_run_tags(run.run_id, {_TOLD: "yes"})
 
     return failed_runs
 
