@@ -67,11 +67,12 @@ def runs_of(instance: dg.DagsterInstance, release: str) -> list[PastRun]:
     return [_past(record) for record in records]
 
 
-def interrupted_since(instance: dg.DagsterInstance, moment: float) -> list[str]:
-    """The releases of which a run was killed after a moment, in seconds since 1970."""
+def interrupted_since(instance: dg.DagsterInstance, moment: float) -> dict[str, str]:
+    """The runs of releases that were killed after a moment, in seconds since 1970: by id, of which release."""
     after = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=datetime.fromtimestamp(moment, UTC))
     killed = [record for record in instance.get_run_records(after) if _outcome(record) is Outcome.INTERRUPTED]
-    return sorted({record.dagster_run.tags[PARTITION] for record in killed if PARTITION in record.dagster_run.tags})
+    runs = [record.dagster_run for record in killed]
+    return {run.run_id: run.tags[PARTITION] for run in runs if PARTITION in run.tags}
 
 
 def run_of(instance: dg.DagsterInstance, run_id: str) -> PastRun | None:

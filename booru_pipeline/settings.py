@@ -19,8 +19,11 @@ CONFIG_VARIABLE: Final = "BOORU_CONFIG"
 class AutomationOptions(BaseModel, extra="forbid"):
     """What is done unasked, and who is told."""
 
-    look_interval_s: int = Field(
-        15, ge=1, description="Seconds between two looks at the raw folder; a release is read after the second."
+    look_interval_s: int = Field(5, ge=1, description="Seconds between two looks at the raw folder.")
+    rest_s: int = Field(
+        15,
+        ge=0,
+        description="Seconds for which a release's files are the same, at two looks or more, before it is read.",
     )
     cron: str = Field(
         "0 4 * * 1",

@@ -32,11 +32,13 @@ class World:
     def __init__(self, raw, folder, instance):
         self.source, self.raw, self.instance = raw, folder / "raw", instance
         self.raw.mkdir()
-        self.settings = load_settings(raw=self.raw, home=folder / "home")
+        self.home = folder / "home"
+        self.change()
         self.cursor = None
 
-    def change(self, **settings):
-        self.settings = load_settings(raw=self.raw, home=self.settings.home, **settings)
+    def change(self, automation=None, **settings):
+        automation = {"rest_s": 0, **(automation or {})}  # two looks are enough, however soon
+        self.settings = load_settings(raw=self.raw, home=self.home, automation=automation, **settings)
 
     def put(self, source="2021a", key=None):
         """Put a release there; under another key its content is the source's."""
@@ -162,6 +164,27 @@ def test_a_release_is_read_at_the_second_look_and_asked_for_whole_as_one_run(wor
     }
     assert world.instance.get_materialized_partitions(dg.AssetKey("raw_release")) == {"2021a"}
     assert [item.run_key for item in world.tick().run_requests] == [request.run_key]  # which the daemon knows by now
+
+
+def test_it_waits_until_files_have_been_at_rest_for_some_time(world, monkeypatch):
+    world.change(automation={"rest_s": 15})
+    world.put()
+    now = time.time()
+    world.tick()
+
+    def later(seconds):
+        monkeypatch.setattr(time, "time", lambda: now + seconds)
+
+    later(10)
+    assert "once its files have been the same for 15 s" in world.waits()
+    later(14)
+    with world.path("2021a", "tags").open("a") as file:
+        file.write("\n")
+    assert "still being written since the last look" in world.waits()
+    later(20)
+    assert "once its files have been the same for 15 s" in world.waits()
+    later(30)
+    assert asked(world.tick()) == [("2021a", "refresh_release", CHAIN)]
 
 
 def test_it_waits_for_what_still_grows_is_downloaded_empty_or_not_readable(world):
@@ -346,8 +369,9 @@ def test_what_a_killed_run_published_is_recorded_and_checked_before_anything_bui
     assert [item.check_name for item in result.get_asset_check_evaluations() if not item.passed] == ["nothing_is_lost"]
     assert result.get_asset_materialization_events() == []
     assert len(world.instance.fetch_materializations(shards, limit=9).records) == 1
+    world.instance.wipe_assets([shards])  # as if the next run had published it, and were about to say so
     world.tick()
-    assert len(world.instance.fetch_materializations(shards, limit=9).records) == 1
+    assert not world.instance.fetch_materializations(shards, limit=9).records
 
 
 def test_only_kills_count_as_attempts_and_only_those_since_it_was_made(world):
