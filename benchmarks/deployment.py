@@ -121,6 +121,18 @@ class Deployment:
                     victim.send_signal(signal.SIGKILL)
             self.processes[name].wait()
 
+    def cpu_seconds(self) -> float:
+        """What the services and their children have computed so far."""
+        seconds = 0.0
+        for service in self.processes.values():
+            with suppress(psutil.Error):
+                process = psutil.Process(service.pid)
+                for item in [process, *process.children(recursive=True)]:
+                    with suppress(psutil.Error):
+                        times = item.cpu_times()
+                        seconds += times.user + times.system
+        return seconds
+
     def payloads(self) -> list[psutil.Process]:
         """The training payloads that are alive."""
         found = []

@@ -69,7 +69,7 @@ SETTINGS: Final = {
     "BOORU_CHECKPOINT__STRATEGY": "continue",
     "BOORU_CHECKPOINT__MAX_STEPS": str(STEPS),
     "BOORU_CHECKPOINT__STATE_INTERVAL_STEPS": "5",
-    "BOORU_AUTOMATION__LOOK_INTERVAL_S": "5",
+    "BOORU_AUTOMATION__REST_S": "5",
     "BOORU_AUTOMATION__CRON": "",
 }
 
@@ -132,6 +132,7 @@ class Kill:
         release: Whose run was killed, if only one was.
         step: What that run was at.
         state: The step of the newest training state, if there was one.
+        key: What that state was on the way to.
     """
 
     kind: str
@@ -140,6 +141,7 @@ class Kill:
     release: str = ""
     step: str = ""
     state: int = 0
+    key: str = ""
 
     def __str__(self) -> str:
         where = f" {self.release} {self.step}".rstrip() + (f", state {self.state}" if self.state else "")
@@ -191,10 +193,10 @@ def step_of(deployment: Deployment, run: dg.DagsterRun) -> str:
     return (events[-1].dagster_event.step_key or "") if events and events[-1].dagster_event else ""
 
 
-def newest_state(deployment: Deployment, release: str) -> int:
-    """The step of a release's newest training state; 0 if it has none."""
-    folder = deployment.lake.training_states(release)
-    return max([int(path.parent.name.split("-")[1]) for path in folder.glob("*/step-*/progress.json")], default=0)
+def newest_state(deployment: Deployment, release: str) -> tuple[int, str]:
+    """The step of a release's newest training state and what it is on the way to; 0 if it has none."""
+    paths = deployment.lake.training_states(release).glob("*/step-*/progress.json")
+    return max([(int(path.parent.name.split("-")[1]), path.parents[1].name) for path in paths], default=(0, ""))
 
 
 def watch_checkpoints(deployment: Deployment, story: Story, ended: threading.Event) -> None:
@@ -308,7 +310,7 @@ class Killer:
             process.kill()
         release = run.tags.get(PARTITION, "")
         state = newest_state(self._deployment, release)
-        return Kill(kind, time.time(), {run.run_id}, release, step_of(self._deployment, run), state)
+        return Kill(kind, time.time(), {run.run_id}, release, step_of(self._deployment, run), *state)
 
     def _payload(self, *, after_state: bool) -> Kill | None:
         payloads = self._deployment.payloads()
@@ -316,7 +318,7 @@ class Killer:
         if not payloads or len(runs) != 1:
             return None
         release = runs[0].tags[PARTITION]
-        if after_state and not newest_state(self._deployment, release):
+        if after_state and not newest_state(self._deployment, release)[0]:
             return None
         if not after_state:
             time.sleep(self._chance.uniform(0, 3))
@@ -326,7 +328,7 @@ class Killer:
             return None
         state = newest_state(self._deployment, release)
         kind = "payload with a state" if after_state else "payload"
-        return Kill(kind, time.time(), {runs[0].run_id}, release, Stage.CHECKPOINT.value, state)
+        return Kill(kind, time.time(), {runs[0].run_id}, release, Stage.CHECKPOINT.value, *state)
 
 
 # --- The verification ------------------------------------------------------------------------------------------------
@@ -618,12 +620,21 @@ class Verification:
             runs = self.runs[kill.release]
             row = next(index for index, run in enumerate(runs) if run.past.id in kill.runs)
             later = [run for run in runs[row + 1 :] if run.past.target == runs[row].past.target]
+            if kill.key != self._made_of(kill.release):
+                continue  # another parent by now, or other bytes: that state is of no use
             words = [self._went_on(run) for run in later]
             trained = next((step for step in words if step is not None), None)
             if trained is None and kill.kind != "run, just published" and later:
                 yield f"{kill.release} had a state of step {kill.state} and began anew"
             elif trained is not None and trained < kill.state:
                 yield f"{kill.release} had a state of step {kill.state} and went on from {trained}"
+
+    def _made_of(self, release: str) -> str:
+        """What the states of the checkpoint that is there were on the way to."""
+        folder = self.lake.checkpoint(release)
+        record = read_record(folder)
+        parent = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))["parent"]
+        return "" if record is None else f"{record.key}-{parent['key']}" if parent else record.key
 
     def _resumed_note(self) -> str:
         steps = [step for run in self.all_runs if (step := self._went_on(run)) is not None]
@@ -806,7 +817,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.keep or Path(temporary)
         holds = soak(folder.resolve(), arguments.seed, arguments.releases, arguments.kills, arguments.minutes)
-    sys.exit(not holds)
+    sys.stdout.flush()
+    os._exit(not holds)  # DuckDB's binding prints pages at the usual exit
 
 
 if __name__ == "__main__":
