@@ -18,7 +18,7 @@ from booru_pipeline.lake import Lake
 _PACKAGE: Final = Path(__file__).parent
 _INSTALLED: Final = _PACKAGE / "_dagster.yaml"  # where the wheel puts it; a checkout has it beside the package
 _TEMPLATE: Final = _INSTALLED if _INSTALLED.is_file() else _PACKAGE.parent / "dagster.yaml"
-_SILENT_S: Final = 180  # as dagster.yaml has it for a start
+_SILENT_S: Final = 60  # a run says where it is within a second of its start
 _CLOCK_S: Final = 3
 _PROCESS_TAG: Final = ".dagster/booru_process"  # the prefix keeps it out of the UI's list of runs
 
