@@ -50,6 +50,7 @@ from booru_pipeline.stages import PATHS, Stage, target_keys
 
 POSTS: Final = 150
 STEPS: Final = 60
+CALM_S: Final = 15  # without a run, before one asks whether all is made
 STUCK_S: Final = 90  # without a run: nothing more will come
 SECONDS_A_DROP: Final = 10  # on average, so that there is always something under way
 KINDS: Final = (
@@ -781,9 +782,9 @@ def soak(folder: Path, seed: int, releases: int, kills: int, minutes: float) -> 
         until = time.monotonic() + left
         busy = time.monotonic()
         while time.monotonic() < min(until, busy + STUCK_S) and not quiet.is_set():
-            if unfinished(deployment) or threads[1].is_alive():
+            if unfinished(deployment):
                 busy = time.monotonic()
-            elif deployment.booru("status", "--check").returncode == 0:
+            elif time.monotonic() > busy + CALM_S and deployment.booru("status", "--check").returncode == 0:
                 quiet.set()
             time.sleep(2)
         story.say("all is made" if quiet.is_set() else "it is stuck, or time is up")
