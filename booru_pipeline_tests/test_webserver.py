@@ -24,6 +24,7 @@ wandb_project = ""
 test_posts = 20
 [automation]
 look_interval_s = 2
+rest_s = 2
 """
 BOORU = Path(sys.executable).with_name("booru")
 GRAPH = """{ assetNodes {
