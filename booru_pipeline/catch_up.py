@@ -170,7 +170,7 @@ class _Look:
         same = {target, keys[goal], keys[Stage.TRAINING_SHARDS]} if loading else {target}
         runs = runs_of(self._instance, key)
         first = next(status for status in statuses if not status.is_fresh)
-        refusal = self._by_hand(key, runs, first) or self._tried(key, runs, target, same, first)
+        refusal = self._by_hand(key, runs, first) or self._tried(key, runs, stages, target, same, first)
         if refusal is not None:
             self.decision.waiting.append(refusal)
             return
@@ -197,18 +197,27 @@ class _Look:
             )
         return None
 
-    def _tried(self, key: str, runs: Sequence[PastRun], target: str, same: set[str], first: Status) -> str | None:
+    def _tried(
+        self,
+        key: str,
+        runs: Sequence[PastRun],
+        stages: Sequence[Stage],
+        target: str,
+        same: set[str],
+        first: Status,
+    ) -> str | None:
         """That the same was asked for before, and asking once more is not for us to decide."""
         last = next((run for run in runs if run.target is not None), None)
         if last is None or last.target not in same or last.outcome is Outcome.OVERTAKEN or self._again:
             return None
         by_hand = f"start it by hand or with `booru run --release {key}`"
         if last.outcome is Outcome.INTERRUPTED:
-            # Made before, or overtaken: not what wears a release out.
+            # Made before, overtaken, or killed after it had made a stage: nothing is wrong with what comes next.
             later = itertools.takewhile(lambda run: run.outcome is not Outcome.SUCCEEDED, runs)
-            tried = sum(run.target == last.target and run.outcome is Outcome.INTERRUPTED for run in later)
+            alike = [run for run in later if run.target == last.target and run.stages == frozenset(stages)]
+            tried = sum(run.outcome is Outcome.INTERRUPTED for run in alike)
             enough = tried >= self._settings.automation.attempts
-            return f"{key} was interrupted {tried} times; {by_hand}" if enough else None
+            return f"{key} was interrupted {tried} times at {first.stage.value}; {by_hand}" if enough else None
         if last.outcome is Outcome.FAILED:
             return failed_words(key, last, failure_of(self._instance, last.id))
         if last.outcome is Outcome.CANCELED:

@@ -50,6 +50,7 @@ class PastRun:
             release which came after it was asked for: they say nothing about the work.
         asked_by: The sensor or schedule that asked for it, or None: a person did.
         target: The key of what it was to make last, if it was asked for by the sensor or the schedule.
+        stages: Which assets it was to make; empty if it was not told.
         ended: When it ended, in seconds since 1970, or None.
     """
 
@@ -58,6 +59,7 @@ class PastRun:
     outcome: Outcome
     asked_by: str | None
     target: str | None
+    stages: frozenset[str]
     ended: float | None
 
 
@@ -89,6 +91,7 @@ def _past(record: dg.RunRecord) -> PastRun:
         outcome=_outcome(record),
         asked_by=run.tags.get(ASKED_BY),
         target=run.tags.get(TARGET),
+        stages=frozenset(key.to_user_string() for key in run.asset_selection or ()),
         ended=record.end_time,
     )
 

@@ -110,6 +110,7 @@ class World:
         run = dg.DagsterInstance.create_run_for_job(
             self.instance,
             build_defs(self.settings).resolve_job_def(request.job_name),
+            asset_selection=frozenset(request.asset_selection) if request.asset_selection else None,
             tags={**request.tags, "dagster/partition": request.partition_key, **tags},
             status=status,
         )
@@ -386,6 +387,19 @@ def test_only_kills_count_as_attempts_and_only_those_since_it_was_made(world):
     assert again.run_key == f"{request.run_key}:5"
     world.past(again, dg.DagsterRunStatus.FAILURE, **{"booru/interrupted": "the training"})
     assert "2021a was interrupted 2 times" in world.waits()
+
+
+def test_a_kill_after_a_stage_was_made_is_no_reason_to_give_up(world):
+    world.change(automation={"attempts": 2})
+    world.put()
+    (request,) = world.settled_tick().run_requests
+    for stage in CHAIN[:4]:
+        world.past(request, dg.DagsterRunStatus.FAILURE, **{"booru/interrupted": "the machine"})
+        world.make("2021a", stage)
+        (request,) = world.tick().run_requests
+    for _ in range(2):
+        world.past(request, dg.DagsterRunStatus.FAILURE, **{"booru/interrupted": "the training"})
+    assert "2021a was interrupted 2 times at checkpoint" in world.waits()
 
 
 def _gone():
