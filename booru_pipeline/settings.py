@@ -19,8 +19,8 @@ CONFIG_VARIABLE: Final = "BOORU_CONFIG"
 class AutomationOptions(BaseModel, extra="forbid"):
     """What is done unasked, and who is told."""
 
-    # Dagster's daemon comes by every 5 s and passes over what was looked at 4.99 s ago: 5 here is 5 or 10 there, and 15 s
-    # of rest are seen a moment before they are over.
+    # Dagster's daemon comes by every 5 s and passes over what was looked at 4.99 s ago, so 5 here would be 5 or 10.
+    # For the same reason 15 s of rest would be seen a look too late.
     look_interval_s: int = Field(4, ge=1, description="Seconds between two looks at the raw folder.")
     rest_s: int = Field(
         14,
