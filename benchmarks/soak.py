@@ -323,11 +323,12 @@ class Killer:
         if not payloads or len(runs) != 1:
             return None
         release = runs[0].tags[PARTITION]
+        own = False
         with suppress(OSError, psutil.Error):
             states = self._deployment.lake.training_states(release).glob("*/step-*/progress.json")
-            own = [path for path in states if path.stat().st_mtime > payloads[0].create_time()]
-            if after_state and not own:
-                return None
+            own = any(path.stat().st_mtime > payloads[0].create_time() for path in states)
+        if after_state and not own:
+            return None
         if not after_state:
             time.sleep(self._chance.uniform(0, 3))
         try:
