@@ -351,7 +351,6 @@ class Run:
         past: What the automation reads of it.
         created: When it was asked for, in seconds since 1970.
         started: When its process began, or None.
-        parts: Of its tags: the target.
     """
 
     past: PastRun
