@@ -5,6 +5,7 @@ A kill at any moment leaves either the former artifact or the new one under the 
 
 import errno
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -99,8 +100,8 @@ def read_record(artifact: Path) -> Record | None:
         if artifact.is_dir():
             return read_note(artifact / _RECORD)
         if artifact.is_file():
-            with duckdb.connect(str(artifact), read_only=True) as connection:
-                [(content,)] = connection.execute("SELECT content FROM record").fetchall()
+            stat = artifact.stat()
+            content = _table_record(artifact, stat.st_ino, stat.st_mtime_ns, stat.st_size)
         else:
             return None
         return Record(**json.loads(content))
@@ -114,6 +115,14 @@ def read_note(path: Path) -> Record | None:
         return Record(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
+
+
+@functools.lru_cache(maxsize=1024)
+def _table_record(table: Path, *marks: int) -> str:
+    """A DuckDB file's record as JSON. Opening one takes 20 ms, and a look asks for those of all releases."""
+    with duckdb.connect(str(table), read_only=True) as connection:
+        [(content,)] = connection.execute("SELECT content FROM record").fetchall()
+    return str(content)
 
 
 @contextmanager

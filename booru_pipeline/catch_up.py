@@ -3,6 +3,7 @@
 The sensor, the schedule and `booru status` decide here, all from `stages.release_status` and Dagster's history.
 """
 
+import itertools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ class Request:
         release: Of which release.
         fingerprint: Of its raw files.
         stages: What to make, in order.
+        unchecked: The stage before these, if its checks may not have been evaluated since it was made.
         whole: Whether it is the release's chain, and not only its loading while the chain waits.
         target: The key that the last stage's artifact is to have.
         attempt: 1, or more if runs for the same target were killed or the schedule asks once more.
@@ -43,6 +45,7 @@ class Request:
     target: str
     attempt: int
     why: str
+    unchecked: list[Stage] = field(default_factory=list)
 
     @property
     def run_key(self) -> str:
@@ -181,13 +184,17 @@ class _Look:
         runs = runs_of(self._instance, key)
         first = next(status for status in statuses if not status.is_fresh)
         by_hand = self._by_hand(key, runs, first)
-        refusal = self._under_way(key, runs) or by_hand or self._tried(key, runs, target, same, first)
+        refusal = self._under_way(key, runs) or by_hand or self._tried(key, runs, stages, target, same, first)
         if refusal is not None:
             self.decision.waiting.append(refusal)
             return refusal == by_hand
         attempt = 1 + sum(run.target == target for run in runs)
         why = f"{first.stage.value} is {first.state}{f': {first.why}' if first.why else ''}"
-        self.decision.requests.append(Request(release, fingerprint, stages, free, target, attempt, why))
+        # A run that was killed may have published an artifact that its blocking checks have not seen.
+        row = list(Stage).index(stages[0])
+        killed = bool(runs) and runs[0].outcome is Outcome.INTERRUPTED
+        unchecked = list(Stage)[row - 1 : row] if killed and row else []
+        self.decision.requests.append(Request(release, fingerprint, stages, free, target, attempt, why, unchecked))
         if not free:
             self.decision.waiting.append(f"{key} is loaded, and then {later}")
         return False
@@ -209,16 +216,27 @@ class _Look:
             )
         return None
 
-    def _tried(self, key: str, runs: Sequence[PastRun], target: str, same: set[str], first: Status) -> str | None:
+    def _tried(
+        self,
+        key: str,
+        runs: Sequence[PastRun],
+        stages: Sequence[Stage],
+        target: str,
+        same: set[str],
+        first: Status,
+    ) -> str | None:
         """That the same was asked for before, and asking once more is not for us to decide."""
         last = next((run for run in runs if run.target is not None), None)
-        if last is None or last.target not in same or self._again:
+        if last is None or last.target not in same or last.outcome is Outcome.OVERTAKEN or self._again:
             return None
         by_hand = f"start it by hand or with `booru run --release {key}`"
         if last.outcome is Outcome.INTERRUPTED:
-            tried = sum(run.target == last.target for run in runs)
+            # Made before, overtaken, or killed after it had made a stage: nothing is wrong with what comes next.
+            later = itertools.takewhile(lambda run: run.outcome is not Outcome.SUCCEEDED, runs)
+            alike = [run for run in later if run.target == last.target and run.stages == frozenset(stages)]
+            tried = sum(run.outcome is Outcome.INTERRUPTED for run in alike)
             enough = tried >= self._settings.automation.attempts
-            return f"{key} was interrupted {tried} times; {by_hand}" if enough else None
+            return f"{key} was interrupted {tried} times at {first.stage.value}; {by_hand}" if enough else None
         if last.outcome is Outcome.FAILED:
             return failed_words(key, last, failure_of(self._instance, last.id))
         if last.outcome is Outcome.CANCELED:

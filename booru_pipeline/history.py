@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
@@ -15,6 +16,7 @@ from booru_pipeline.errors import BooruError
 ASKED_BY: Final = "booru/asked_by"  # the sensor's or the schedule's name
 TARGET: Final = "booru/target"  # the key that the last artifact is to have: bytes, options, aliases and code
 INTERRUPTED: Final = "booru/interrupted"  # what was killed under a run that could say so itself
+OVERTAKEN: Final = "booru/overtaken"  # what came after a run was asked for, and has to go first
 
 PARTITION: Final = "dagster/partition"
 MAX_RUNTIME: Final = "dagster/max_runtime"
@@ -34,6 +36,7 @@ class Outcome(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
+    OVERTAKEN = "overtaken"
     CANCELED = "canceled"
 
 
@@ -44,9 +47,11 @@ class PastRun:
     Attributes:
         id: Dagster's.
         job: The job's name.
-        outcome: How it ended. `interrupted` is the fate of one that was killed: it says nothing about the work.
+        outcome: How it ended. `interrupted` is the fate of one that was killed, `overtaken` of one that met an earlier
+            release which came after it was asked for: they say nothing about the work.
         asked_by: The sensor or schedule that asked for it, or None: a person did.
         target: The key of what it was to make last, if it was asked for by the sensor or the schedule.
+        stages: Which assets it was to make; empty if it was not told.
         ended: When it ended, in seconds since 1970, or None.
     """
 
@@ -55,6 +60,7 @@ class PastRun:
     outcome: Outcome
     asked_by: str | None
     target: str | None
+    stages: frozenset[str]
     ended: float | None
 
 
@@ -62,6 +68,14 @@ def runs_of(instance: dg.DagsterInstance, release: str) -> list[PastRun]:
     """The runs of a release, the newest first."""
     records = instance.get_run_records(dg.RunsFilter(tags={PARTITION: release}), limit=_KEPT_RUNS)
     return [_past(record) for record in records]
+
+
+def interrupted_since(instance: dg.DagsterInstance, moment: float) -> dict[str, str]:
+    """The runs of releases that were killed after a moment, in seconds since 1970: by id, of which release."""
+    after = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=datetime.fromtimestamp(moment, UTC))
+    killed = [record for record in instance.get_run_records(after) if _outcome(record) is Outcome.INTERRUPTED]
+    runs = [record.dagster_run for record in killed]
+    return {run.run_id: run.tags[PARTITION] for run in runs if PARTITION in run.tags}
 
 
 def run_of(instance: dg.DagsterInstance, run_id: str) -> PastRun | None:
@@ -78,6 +92,7 @@ def _past(record: dg.RunRecord) -> PastRun:
         outcome=_outcome(record),
         asked_by=run.tags.get(ASKED_BY),
         target=run.tags.get(TARGET),
+        stages=frozenset(key.to_user_string() for key in run.asset_selection or ()),
         ended=record.end_time,
     )
 
@@ -90,6 +105,8 @@ def _outcome(record: dg.RunRecord) -> Outcome:
         return Outcome.SUCCEEDED
     if run.status == dg.DagsterRunStatus.CANCELED:
         return Outcome.CANCELED
+    if OVERTAKEN in run.tags:
+        return Outcome.OVERTAKEN
     killed = INTERRUPTED in run.tags or run.tags.get(_REASON, "") in _NOT_ITS_OWN
     return Outcome.INTERRUPTED if killed and not _timed_out(record) else Outcome.FAILED
 

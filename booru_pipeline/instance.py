@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ from booru_pipeline.lake import Lake
 _PACKAGE: Final = Path(__file__).parent
 _INSTALLED: Final = _PACKAGE / "_dagster.yaml"  # where the wheel puts it; a checkout has it beside the package
 _TEMPLATE: Final = _INSTALLED if _INSTALLED.is_file() else _PACKAGE.parent / "dagster.yaml"
+_SILENT_S: Final = 60  # a run says where it is within a second of its start
+_CLOCK_S: Final = 3
 _PROCESS_TAG: Final = ".dagster/booru_process"  # the prefix keeps it out of the UI's list of runs
 
 
@@ -75,26 +78,33 @@ def tag_process(instance: dg.DagsterInstance, run_id: str) -> None:
 def bury_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     """Mark runs as failed that a process of this machine executed which is gone, and give their ids.
 
-    Dagster finds out by itself only as long as the code server that started the process lives.
+    Dagster finds out by itself only as long as the code server that started the process lives. A run that began long
+    ago and has not said which process executes it died before it could.
     """
     unfinished = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
     buried = []
-    for run in instance.get_runs(dg.RunsFilter(statuses=unfinished)):
-        name = run.tags.get(_PROCESS_TAG, "")
-        host, _, _ = name.partition(":")
-        if host == socket.gethostname() and name not in _living(name):
+    for record in instance.get_run_records(dg.RunsFilter(statuses=unfinished)):
+        run = record.dagster_run
+        host, _, _ = run.tags.get(_PROCESS_TAG, "").partition(":")
+        silent = not host and record.start_time is not None and time.time() - record.start_time > _SILENT_S
+        if silent or (host == socket.gethostname() and process_of(run) is None):
             instance.report_run_failed(run, "the process that executed this run is gone")
             buried.append(run.run_id)
     return buried
 
 
+def process_of(run: dg.DagsterRun) -> psutil.Process | None:
+    """The process of this machine that executes a run; None if it is gone, not known, or another machine's."""
+    name = run.tags.get(_PROCESS_TAG, "")
+    try:
+        _, number, began = name.split(":")
+        process = psutil.Process(int(number))
+        # Linux reckons it from the time of the boot, which moves when the clock is set.
+        return process if abs(process.create_time() - float(began)) < _CLOCK_S else None
+    except (psutil.Error, ValueError):
+        return None
+
+
 def _process_name(process: psutil.Process) -> str:
     # The start time tells a process from a later one with the same number.
     return f"{socket.gethostname()}:{process.pid}:{process.create_time():.0f}"
-
-
-def _living(name: str) -> set[str]:
-    try:
-        return {_process_name(psutil.Process(int(name.split(":")[1])))}
-    except (psutil.Error, ValueError):
-        return set()

@@ -127,17 +127,28 @@ def _artifact(lake: Lake, stage: Stage, release: str, what: str, why: str) -> Re
     return Removable(path, what, why, size_of(path) + (stored.bytes if stored else 0), stage, release)
 
 
-def _states(lake: Lake, options: RetentionOptions) -> list[Removable]:
+def states_of_published(lake: Lake, release: str) -> list[Path]:
+    """Training states on the way to the checkpoint that is there: a run was killed before it could remove them."""
     from booru_pipeline.training.states import is_training  # imports torch
+
+    folder = lake.training_states(release)
+    record = lake.record(lake.checkpoint(release))
+    if record is None or is_training(folder):
+        return []
+    return [path for path in _folders(folder) if path.name.split("-")[0] == record.key]
+
+
+def _states(lake: Lake, options: RetentionOptions) -> list[Removable]:
+    from booru_pipeline.training.states import is_training
 
     found = []
     for release in lake.releases_with(lake.training_states):
         folder = lake.training_states(release)
         if is_training(folder):
             continue
-        record = lake.record(lake.checkpoint(release))
+        published = states_of_published(lake, release)
         for path in _folders(folder):
-            if record is not None and path.name.split("-")[0] == record.key:
+            if path in published:
                 why = "its checkpoint is published"
             elif _age_days(path) > options.days:
                 why = f"untouched for {options.days:g} days"

@@ -32,8 +32,13 @@ def _check_url(value: str) -> str:
 class AutomationOptions(BaseModel, extra="forbid"):
     """What is done unasked, and who is told."""
 
-    look_interval_s: int = Field(
-        15, ge=1, description="Seconds between two looks at the raw folder; a release is read after the second."
+    # Dagster's daemon comes by every 5 s and passes over what was looked at 4.99 s ago, so 5 here would be 5 or 10.
+    # For the same reason 15 s of rest would be seen a look too late.
+    look_interval_s: int = Field(4, ge=1, description="Seconds between two looks at the raw folder.")
+    rest_s: int = Field(
+        14,
+        ge=0,
+        description="Seconds for which a release's files are the same, at two looks or more, before it is read.",
     )
     cron: str = Field(
         "0 4 * * 1",

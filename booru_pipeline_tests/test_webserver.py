@@ -20,6 +20,7 @@ wandb_project = ""
 test_posts = 20
 [automation]
 look_interval_s = 2
+rest_s = 2
 """
 GRAPH = """{ assetNodes {
   assetKey { path } groupName description kinds dependencyKeys { path }

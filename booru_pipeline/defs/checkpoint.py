@@ -59,7 +59,7 @@ def checkpoint(
     dataset = lake.bring(lake.tokenized_dataset(key))
     refuse_failed_gate(dataset)
     base = base_model.resolve()
-    shards = shards_so_far(folders, key)
+    shards = shards_so_far(context, folders)
     options = TrainingOptions(**training_options.model_dump())
     parent = find_parent(context, folders, key, base.name, options)
     also_read = {f"checkpoint of {parent.release}": parent.key} if parent else {}

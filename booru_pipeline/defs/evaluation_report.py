@@ -1,6 +1,7 @@
 """The asset `evaluation_report` and its checks."""
 
 import json
+import shutil
 from typing import Any
 
 import dagster as dg
@@ -13,6 +14,7 @@ from booru_pipeline.defs.stage import asset_settings, at_hand, check_settings, l
 from booru_pipeline.promoted import read_promoted, settle
 from booru_pipeline.release.key import release_order
 from booru_pipeline.report_server import report_url
+from booru_pipeline.retention import states_of_published
 from booru_pipeline.stages import Stage
 
 
@@ -41,6 +43,8 @@ def evaluation_report(
     lake = folders.lake
     path = lake.evaluation_report(key)
     relations = folders.tag_relations
+    for states in states_of_published(lake, key):
+        shutil.rmtree(states, ignore_errors=True)
     parent = find_parent(lake, key)
     pointer = read_promoted(lake)
     is_earlier = pointer is not None and release_order(pointer.release) < release_order(key)

@@ -13,6 +13,7 @@ from booru_pipeline.history import PARTITION, Outcome, failure_of, run_of
 from booru_pipeline.settings import Settings
 
 _TIMEOUT_S: Final = 10
+_TOLD: Final = ".dagster/booru_told"  # the prefix keeps it out of the UI's list of runs
 
 
 def failed_runs_sensor(read_settings: Callable[[], Settings]) -> dg.SensorDefinition:
@@ -31,7 +32,11 @@ def failed_runs_sensor(read_settings: Callable[[], Settings]) -> dg.SensorDefini
         "the settings (`automation.webhook`) if there is one, as JSON.",
     )
     def failed_runs(context: dg.RunFailureSensorContext) -> None:
-        message = describe_failure(context.instance, context.dagster_run)
+        # A killed run may have failed twice: Dagster marks it, and so does a look that finds its process gone.
+        run = context.instance.get_run_by_id(context.dagster_run.run_id)
+        if run is None or _TOLD in run.tags:
+            return
+        message = describe_failure(context.instance, run)
         context.log.error(message["text"])
         try:
             webhook = read_settings().automation.webhook
@@ -40,6 +45,7 @@ def failed_runs_sensor(read_settings: Callable[[], Settings]) -> dg.SensorDefini
             webhook = former_webhook
         if webhook:
             post(webhook, message)
+        context.instance.add_run_tags(run.run_id, {_TOLD: "yes"})
 
     return failed_runs
 
@@ -52,17 +58,21 @@ def describe_failure(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dict[s
     what = f"release {release}" if release else f"job {run.job_name}"
     where = f" at {failure.step}" if failure.step else ""
     no_start = failure.mendable and failure.step is None
-    interrupted = past is not None and past.outcome is Outcome.INTERRUPTED and not no_start
+    outcome = past.outcome if past is not None and not no_start else None
     again = "the sensor asks for it again." if past and past.target else "start it again."
     if no_start:
-        todo = f"Once that is mended, {again}"
-    elif interrupted:
-        todo = f"It was killed and did not fail by itself: {again}"
+        fate, todo = "could not be started", f"Once that is mended, {again}"
+    elif outcome is Outcome.OVERTAKEN:
+        fate = "was overtaken"
+        todo = "That release came while the run was under way: the sensor sees to both, one after the other."
+    elif outcome is Outcome.INTERRUPTED:
+        fate, todo = "was interrupted", f"It was killed and did not fail by itself: {again}"
     elif failure.mendable:
+        fate = "failed"
         todo = "Then start it again; the sensor does so when the release's files or the settings change."
     else:
+        fate = "failed"
         todo = f"The log of run {run.run_id} in the UI says more. Start it again by hand once the cause is mended."
-    fate = "could not be started" if no_start else "was interrupted" if interrupted else "failed"
     said = failure.text if failure.text.endswith(".") else f"{failure.text}."
     return {
         "text": f"{what} {fate}{where}: {said} {todo}",
@@ -70,7 +80,7 @@ def describe_failure(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dict[s
         "stage": failure.step,
         "error": failure.text,
         "remedy": todo,
-        "interrupted": interrupted,
+        "interrupted": outcome is Outcome.INTERRUPTED,
         "job": run.job_name,
         "run_id": run.run_id,
     }

@@ -1,26 +1,30 @@
 """The sensor that looks through the raw folder and asks for what is to be made."""
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
 
+from booru_pipeline.aftermath import make_up_for
 from booru_pipeline.catch_up import Decision, Request, decide
 from booru_pipeline.corpus.relations import relations_files
 from booru_pipeline.defs.releases import BYTES_CHECK, RELEASES, arrival
 from booru_pipeline.defs.resources import folders_from, run_config
 from booru_pipeline.defs.training_slot import TRAINING_POOL
-from booru_pipeline.history import ASKED_BY, MAX_RUNTIME, PRIORITY, TARGET
+from booru_pipeline.history import ASKED_BY, MAX_RUNTIME, PRIORITY, TARGET, interrupted_since
 from booru_pipeline.instance import bury_dead_runs
 from booru_pipeline.release.find import Found, find_releases
 from booru_pipeline.release.fingerprint import marks_of
-from booru_pipeline.release.steady import Look, at_rest, look_at, unsteady
+from booru_pipeline.release.steady import Rest, at_rest, look_at, unsteady
 from booru_pipeline.settings import Settings
 from booru_pipeline.stages import RAW_RELEASE, Stage
 
 SENSOR: Final = "new_releases"
+_OVERLAP_S: Final = 60  # machines' clocks differ, and a look that was killed is not made up for
 
 
 def new_releases_sensor(
@@ -61,8 +65,11 @@ def new_releases_sensor(
         for run_id in bury_dead_runs(instance):
             context.log.warning(f"run {run_id[:8]} is marked as failed: its process is gone")
         cursor = _Cursor(context.cursor)
+        for key in cursor.newly_killed(instance):
+            for stage in make_up_for(instance, settings.lake, key):
+                context.log.info(f"{stage.value} of {key} is there, and its run was killed before it could say so")
         found = find_releases(settings.raw_folder)
-        problems = cursor.look(found)
+        problems = cursor.look(found, settings.automation.rest_s)
         decision = decide(settings, instance, found, problems, cursor.relations(settings))
         known = set(instance.get_dynamic_partitions(str(RELEASES.name)))
         gone = sorted(known - set(found.keys))
@@ -116,7 +123,7 @@ def run_request(
         partition_key=request.release.key,
         run_config=run_config(settings),
         asset_selection=[dg.AssetKey(stage.value) for stage in request.stages],
-        asset_check_keys=[*checks_of(request.stages, checks), *more_checks],
+        asset_check_keys=[*checks_of([*request.unchecked, *request.stages], checks), *more_checks],
         tags={
             **automatic_tags(settings, asked_by),
             TARGET: request.target,
@@ -168,27 +175,38 @@ class _Cursor:
         except ValueError:
             content = {}
         self._before: dict[str, Any] = content if isinstance(content, dict) else {}
-        self._now: dict[str, Any] = {}
+        self._now: dict[str, Any] = {"moment": time.time()}
 
     def text(self) -> str:
         """For the next look."""
         return json.dumps(self._now)
 
-    def look(self, found: Found) -> dict[str, str]:
+    def newly_killed(self, instance: dg.DagsterInstance) -> list[str]:
+        """Releases of which a run was killed since the look before, each such run counted once."""
+        since = self._before.get("moment", self._now["moment"]) - _OVERLAP_S
+        killed = interrupted_since(instance, since)
+        self._now["killed"] = list(killed)
+        # A later look must not do it again: the next run may be publishing the same by then.
+        return sorted({key for run_id, key in killed.items() if run_id not in self._before.get("killed", [])})
+
+    def look(self, found: Found, rest_s: float) -> dict[str, str]:
         """Why whole releases must not be read yet, by key."""
-        before: Mapping[str, Look] = self._before.get("looks", {})
-        looks: dict[str, Look] = {}
+        known: Mapping[str, Any] = self._before.get("rests", {})
+        rests: dict[str, Rest] = {}
+        now = self._now["moment"]
         problems = {}
         for release in found.releases:
             try:
-                looks[release.key] = look_at(release)
+                look = look_at(release)
             except OSError as error:
                 problems[release.key] = f"{error.filename} of release {release.key} cannot be read: {error.strerror}"
                 continue
-            problem = unsteady(release, looks[release.key], before.get(release.key))
+            before = Rest(**known[release.key]) if release.key in known else None
+            rests[release.key] = before if before is not None and before.look == look else Rest(look, now)
+            problem = unsteady(release, look, now, before, rest_s)
             if problem is not None:
                 problems[release.key] = problem
-        self._now["looks"] = looks
+        self._now["rests"] = {key: asdict(rest) for key, rest in rests.items()}
         return problems
 
     def relations(self, settings: Settings) -> tuple[str, str]:

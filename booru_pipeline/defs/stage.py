@@ -12,6 +12,8 @@ from booru_pipeline.artifact import Record, read_record
 from booru_pipeline.corpus.history import earlier_releases
 from booru_pipeline.defs.releases import RELEASES, release_of
 from booru_pipeline.defs.resources import Folders
+from booru_pipeline.errors import BooruError
+from booru_pipeline.history import OVERTAKEN, TARGET
 from booru_pipeline.release.find import find_releases
 from booru_pipeline.stages import CODE_VERSIONS, PATHS, Stage, stage_record, upstream_key
 
@@ -53,17 +55,25 @@ def record_for(
     return stage_record(stage, release, upstream, chosen, also_read, aliases, implications)
 
 
-def shards_so_far(folders: Folders, release: str) -> dict[str, Path]:
-    """Training shards of all earlier releases and this one, by release, in release order.
+def shards_so_far(
+    context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, folders: Folders
+) -> dict[str, Path]:
+    """Training shards of all earlier releases and the step's own, by release, in release order.
 
     Raises:
-        BooruError: An earlier release has none.
+        BooruError: An earlier release has none. A run that was started unasked had all of them when it was asked for:
+            it is noted as overtaken, and so asked for again.
     """
-    lake = folders.lake
+    lake, release = folders.lake, context.partition_key
     known = find_releases(folders.raw_folder).keys if folders.raw_folder.is_dir() else []
     with_shards = lake.releases_with(lake.training_shards)
-    keys = [*earlier_releases(release, known, with_shards), release]
-    return {key: lake.bring(lake.training_shards(key)) for key in keys}
+    try:
+        earlier = earlier_releases(release, known, with_shards)
+    except BooruError:
+        if TARGET in context.run.tags:
+            context.instance.add_run_tags(context.run.run_id, {OVERTAKEN: "an earlier release"})
+        raise
+    return {key: lake.bring(lake.training_shards(key)) for key in [*earlier, release]}
 
 
 def shards_there(folders: Folders, release: str) -> dict[str, Path]:

@@ -53,7 +53,7 @@ def vocabulary(
     key = context.partition_key
     path = folders.lake.vocabulary(key)
     base = base_model.resolve()
-    shards = shards_so_far(folders, key)
+    shards = shards_so_far(context, folders)
     record = record_for(
         Stage.VOCABULARY, folders, key, vocabulary_options, earlier_keys(shards, key), preset=base_model.preset
     )

@@ -1,7 +1,7 @@
 """Whether a release's files have come to rest: a copy or a download under way must not be read."""
 
 import time
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from booru_pipeline.release.find import Release
@@ -24,22 +24,39 @@ def look_at(release: Release) -> Look:
     return look
 
 
-def unsteady(release: Release, look: Look, before: Mapping[str, list[int]] | None) -> str | None:
+@dataclass(frozen=True)
+class Rest:
+    """How long a release's files have been the same.
+
+    Attributes:
+        look: What they look like.
+        since: When they were first seen like that, in seconds since 1970.
+    """
+
+    look: Look
+    since: float
+
+
+def unsteady(release: Release, look: Look, now: float, before: Rest | None, rest_s: float) -> str | None:
     """Why a release must not be read yet, or None if it may.
 
     Args:
         release: The release.
         look: What its files look like now.
-        before: What they looked like at the look before, or None if this is the first.
+        now: The present moment, in seconds since 1970.
+        before: What the look before knew of them, or None if this is the first.
+        rest_s: Seconds for which they are to have been the same.
     """
     empty = [path for path, marks in look.items() if marks[0] == 0]
     if empty:
         return f"{empty[0]} of release {release.key} is empty yet"
     if before is None:
         return f"release {release.key} is new: one more look tells whether its files still grow"
-    changed = [path for path, marks in look.items() if before.get(path) != marks]
+    changed = [path for path, marks in look.items() if before.look.get(path) != marks]
     if changed:
         return f"{changed[0]} of release {release.key} was still being written since the last look"
+    if now - before.since < rest_s:
+        return f"release {release.key} is read once its files have been the same for {rest_s:g} s"
     return None
 
 

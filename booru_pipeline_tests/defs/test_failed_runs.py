@@ -95,6 +95,15 @@ def test_an_error_in_a_stage_names_the_stage(world, mailbox):
     assert "Make it writable" in message["text"]
 
 
+def test_a_run_that_is_marked_as_failed_twice_is_told_of_once(world, mailbox):
+    settings, instance = world
+    (settings.raw_folder / "Safebooru 2021a" / "V2021A_tags.tsv").write_text("BOORU\tFID\n")
+    result = load(settings, instance)
+    tell(settings, instance, result)
+    tell(settings, instance, result)
+    assert len(mailbox.messages) == 1
+
+
 def test_a_killed_run_is_said_to_be_killed(world):
     settings, instance = world
     job = build_defs(settings).resolve_job_def("load_only")

@@ -1,6 +1,7 @@
 """The whole graph on a tiny sample, on a real instance, with real training in its own process."""
 
 import json
+import shutil
 import time
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -154,6 +155,21 @@ def test_an_evaluation_says_with_what_it_compared_and_promotes_what_does_not_los
     assert (pointer and pointer.release) == promoted
     read = read_record(settings.lake.evaluation_report("2021b")).also_read
     assert read["checkpoint of 2021a"] == read_record(settings.lake.checkpoint("2021a")).key
+
+
+def test_states_that_a_killed_run_left_beside_its_checkpoint_go_with_the_evaluation(first_run, settings):
+    states = settings.lake.training_states("2021a")
+    published = states / read_record(settings.lake.checkpoint("2021a")).key / "step-000000030"
+    other = states / "0123456789abcdef" / "step-000000001"
+    for state in (published, other):
+        state.mkdir(parents=True)
+    other_seed = settings.model_copy(
+        update={"evaluation_report": settings.evaluation_report.model_copy(update={"seed": 7})}
+    )
+    run_plan(other_seed, make_plan(other_seed, ["2021a"], Stage.EVALUATION_REPORT), Heard())
+    assert not published.exists()
+    assert other.exists()
+    shutil.rmtree(states)
 
 
 def test_a_release_goes_on_from_the_checkpoint_before_it(first_run, settings, instance):

@@ -9,10 +9,12 @@ import shutil
 import time
 
 import dagster as dg
+import duckdb
 import pytest
 
 from booru_pipeline.artifact import Record
 from booru_pipeline.definitions import build_defs
+from booru_pipeline.defs.failed_runs import describe_failure
 from booru_pipeline.instance import bury_dead_runs, open_instance, process_tag
 from booru_pipeline.lake import Lake
 from booru_pipeline.release.find import find_release
@@ -31,11 +33,13 @@ class World:
     def __init__(self, raw, folder, instance):
         self.source, self.raw, self.instance = raw, folder / "raw", instance
         self.raw.mkdir()
-        self.settings = load_settings(raw=self.raw, home=folder / "home")
+        self.home = folder / "home"
+        self.change()
         self.cursor = None
 
-    def change(self, **settings):
-        self.settings = load_settings(raw=self.raw, home=self.settings.home, **settings)
+    def change(self, automation=None, **settings):
+        automation = {"rest_s": 0, **(automation or {})}  # two looks are enough, however soon
+        self.settings = load_settings(raw=self.raw, home=self.home, automation=automation, **settings)
 
     def put(self, source="2021a", key=None):
         """Put a release there; under another key its content is the source's."""
@@ -107,6 +111,7 @@ class World:
         run = dg.DagsterInstance.create_run_for_job(
             self.instance,
             build_defs(self.settings).resolve_job_def(request.job_name),
+            asset_selection=frozenset(request.asset_selection) if request.asset_selection else None,
             tags={**request.tags, "dagster/partition": request.partition_key, **tags},
             status=status,
         )
@@ -161,6 +166,27 @@ def test_a_release_is_read_at_the_second_look_and_asked_for_whole_as_one_run(wor
     }
     assert world.instance.get_materialized_partitions(dg.AssetKey("raw_release")) == {"2021a"}
     assert [item.run_key for item in world.tick().run_requests] == [request.run_key]  # which the daemon knows by now
+
+
+def test_it_waits_until_files_have_been_at_rest_for_some_time(world, monkeypatch):
+    world.change(automation={"rest_s": 15})
+    world.put()
+    now = time.time()
+    world.tick()
+
+    def later(seconds):
+        monkeypatch.setattr(time, "time", lambda: now + seconds)
+
+    later(10)
+    assert "once its files have been the same for 15 s" in world.waits()
+    later(14)
+    with world.path("2021a", "tags").open("a") as file:
+        file.write("\n")
+    assert "still being written since the last look" in world.waits()
+    later(20)
+    assert "once its files have been the same for 15 s" in world.waits()
+    later(30)
+    assert asked(world.tick()) == [("2021a", "refresh_release", CHAIN)]
 
 
 def test_it_waits_for_what_still_grows_is_downloaded_empty_or_not_readable(world):
@@ -290,6 +316,22 @@ def test_a_failed_load_of_a_waiting_release_is_not_tried_in_its_chain(world):
     assert "2021b failed at raw_release" in world.waits()
 
 
+def test_a_run_that_an_earlier_release_overtakes_is_asked_for_again_after_it(world):
+    world.put("2021b")
+    (request,) = world.settled_tick().run_requests
+    world.put("2021a")  # while the run is under way
+    result = world.execute(request)
+    message = describe_failure(world.instance, world.instance.get_run_by_id(result.run_id))
+    assert message["text"].startswith("release 2021b was overtaken at vocabulary: release 2021b builds on 2021a")
+    tick = world.settled_tick()
+    assert asked(tick) == [("2021a", "refresh_release", CHAIN)]
+    world.past(tick.run_requests[0], dg.DagsterRunStatus.SUCCESS)
+    world.make("2021a")
+    tick = world.tick()
+    assert asked(tick) == [("2021b", "refresh_release", CHAIN[2:])]
+    assert tick.run_requests[0].run_key == f"{request.run_key}:2"
+
+
 def test_a_killed_run_is_asked_for_again_so_many_times(world):
     world.change(automation={"attempts": 2})
     world.put()
@@ -302,17 +344,94 @@ def test_a_killed_run_is_asked_for_again_so_many_times(world):
     assert "2021a was interrupted 2 times" in world.waits()
 
 
+def test_what_a_killed_run_published_is_recorded_and_checked_before_anything_builds_on_it(world):
+    world.put()
+    world.tick()
+    (request,) = world.tick().run_requests
+    load = dg.RunRequest(
+        partition_key="2021a",
+        job_name="load_only",
+        run_config=request.run_config,
+        asset_selection=request.asset_selection[:2],
+        asset_check_keys=[],
+        tags=request.tags,
+    )
+    assert world.execute(load).success
+    shards = dg.AssetKey(Stage.TRAINING_SHARDS.value)
+    world.instance.wipe_assets([shards])  # published, and killed before it said so
+    world.instance.report_run_failed(world.past(request, dg.DagsterRunStatus.STARTED))
+    with duckdb.connect(str(world.settings.lake.tag_table("2021a"))) as connection:
+        connection.execute(
+            "DELETE FROM tags WHERE fid = (SELECT min(fid) FROM tags)"
+        )  # what was published is not sound
+    (again,) = world.tick().run_requests
+    assert world.instance.get_materialized_partitions(shards) == {"2021a"}
+    assert stages(again) == CHAIN[2:]
+    result = world.execute(again)
+    assert [item.check_name for item in result.get_asset_check_evaluations() if not item.passed] == ["nothing_is_lost"]
+    assert result.get_asset_materialization_events() == []
+    assert len(world.instance.fetch_materializations(shards, limit=9).records) == 1
+    world.instance.wipe_assets([shards])  # as if the next run had published it, and were about to say so
+    world.tick()
+    assert not world.instance.fetch_materializations(shards, limit=9).records
+
+
+def test_only_kills_count_as_attempts_and_only_those_since_it_was_made(world):
+    world.change(automation={"attempts": 2})
+    world.put()
+    (request,) = world.settled_tick().run_requests
+    for outcome in ("killed", "made", "overtaken", "killed"):
+        tags = {"killed": {"booru/interrupted": "the training"}, "overtaken": {"booru/overtaken": "by 2020a"}}
+        status = dg.DagsterRunStatus.SUCCESS if outcome == "made" else dg.DagsterRunStatus.FAILURE
+        world.past(request, status, **tags.get(outcome, {}))
+    (again,) = world.tick().run_requests
+    assert again.run_key == f"{request.run_key}:5"
+    world.past(again, dg.DagsterRunStatus.FAILURE, **{"booru/interrupted": "the training"})
+    assert "2021a was interrupted 2 times" in world.waits()
+
+
+def test_a_kill_after_a_stage_was_made_is_no_reason_to_give_up(world):
+    world.change(automation={"attempts": 2})
+    world.put()
+    (request,) = world.settled_tick().run_requests
+    for stage in CHAIN[:4]:
+        world.past(request, dg.DagsterRunStatus.FAILURE, **{"booru/interrupted": "the machine"})
+        world.make("2021a", stage)
+        (request,) = world.tick().run_requests
+    for _ in range(2):
+        world.past(request, dg.DagsterRunStatus.FAILURE, **{"booru/interrupted": "the training"})
+    assert "2021a was interrupted 2 times at checkpoint" in world.waits()
+
+
 def _gone():
     """The tag of a process that was here and is not any more: ours, had it begun at another time."""
     host, number, _ = process_tag()[".dagster/booru_process"].split(":")
     return f"{host}:{number}:1"
 
 
+def _began(world, run, seconds_ago):
+    start = dg.DagsterEvent("PIPELINE_START", run.job_name)
+    world.instance.report_dagster_event(start, run.run_id, timestamp=time.time() - seconds_ago)
+
+
 def test_living_runs_are_not_buried(world):
     world.put()
     (request,) = world.settled_tick().run_requests
-    world.past(request, dg.DagsterRunStatus.STARTED, **process_tag())
+    ((tag, name),) = process_tag().items()
+    host, number, began = name.split(":")
+    for moved in (-1, 0, 1):  # the clock, by a second
+        run = world.past(request, dg.DagsterRunStatus.STARTED, **{tag: f"{host}:{number}:{int(began) + moved}"})
+        _began(world, run, 1000)
+    _began(world, world.past(request, dg.DagsterRunStatus.STARTED), 10)  # it has not come to say where
     assert bury_dead_runs(world.instance) == []
+
+
+def test_a_run_that_died_before_it_said_where_it_is_does_not_block_its_release(world):
+    world.put()
+    (request,) = world.settled_tick().run_requests
+    run = world.past(request, dg.DagsterRunStatus.STARTED)
+    _began(world, run, 1000)
+    assert bury_dead_runs(world.instance) == [run.run_id]
 
 
 def test_a_run_that_took_too_long_or_was_canceled_is_left_to_people(world):
