@@ -2,6 +2,8 @@
 
 PYTHON ?= python3.11
 VENV ?= .venv
+# Processes that share the tests; each takes up to 2 GB.
+WORKERS ?= 2
 export BOORU_RAW ?= booru_raw
 export BOORU_HOME ?= booru_home
 
@@ -21,7 +23,7 @@ dev: $(INSTALLED)  ## the Dagster web UI on the same home
 	$(BOORU) dev
 
 test: lint  ## lint, types, layers, then every test
-	$(VENV)/bin/pytest
+	$(VENV)/bin/pytest --numprocesses $(WORKERS) --dist loadfile
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .
@@ -34,7 +36,7 @@ format: $(INSTALLED)
 	$(VENV)/bin/ruff format .
 
 bench: $(INSTALLED)  ## every benchmark; results go to standard output
-	@for script in benchmarks/*.py; do echo "== $$script"; $(VENV)/bin/python $$script || exit 1; done
+	@for script in $$(grep -l __main__ benchmarks/*.py); do echo "== $$script"; $(VENV)/bin/python $$script || exit 1; done
 
 screenshots: $(INSTALLED)  ## the README's pictures of the web UI, from a real run; needs Debian's chromium
 	PYTHONPATH=. $(VENV)/bin/python docs/screenshots.py

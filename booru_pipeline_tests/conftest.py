@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+from dagster._core.storage.defs_state.base import set_defs_state_storage
 
 from booru_pipeline.sample import generate
 
@@ -76,6 +77,14 @@ def _no_settings_from_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("BOORU_", "DAGSTER_", "WANDB_")):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_instance_of_other_modules() -> "Iterator[None]":
+    """Dagster keeps the storage of the instance opened last, and instances that fixtures close in another order than
+    they opened them leave that of a closed one."""
+    with set_defs_state_storage(None):
+        yield
 
 
 _STATUS = pytest.StashKey[int]()

@@ -75,7 +75,7 @@ def tokenized_dataset(
         dataset=path,
         vocabulary=labels,
         shards=shards,
-        tag_tables={name: path for name in shards if (path := folders.lake.tag_table(name)).exists()},
+        tag_tables={name: table for name in shards if (table := folders.lake.tag_table(name)).exists()},
         relations=folders.tag_relations,
         thresholds=VocabularyOptions(**vocabulary_options.model_dump()),
     )

@@ -218,7 +218,9 @@ def test_reading_in_order_is_already_shuffled(build):
 
 def test_missing_artifacts_say_how_to_make_them(tmp_path):
     with pytest.raises(BooruError, match="--to tag_table"):
-        build_shards(tmp_path / "x.duckdb", tmp_path / "x", tmp_path / "s", ShardOptions(), record("s", "2021a"))
+        build_shards(
+            tmp_path / "x.duckdb", tmp_path / "x", Staging(tmp_path / "s"), ShardOptions(), record("s", "2021a")
+        )
     assert not (tmp_path / "x").exists()
     with pytest.raises(BooruError, match="--to training_shards"):
         read_manifest(tmp_path / "nothing")

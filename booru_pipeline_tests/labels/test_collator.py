@@ -7,7 +7,7 @@ import torch
 from torch.utils.data import DataLoader
 from transformers import Seq2SeqTrainer, Seq2SeqTrainingArguments, T5Config, T5ForConditionalGeneration
 
-from booru_pipeline.artifact import Record
+from booru_pipeline.artifact import Record, Staging
 from booru_pipeline.labels.captions import CaptionChoice
 from booru_pipeline.labels.collator import CaptionCollator, EpochOf, SequenceBatches
 from booru_pipeline.labels.dataset import build_dataset
@@ -31,9 +31,9 @@ RECORD = Record("tokenized_dataset", "2021b", "key", {}, {})
 def made(request, shards, tmp_path_factory):
     """Vocabulary, dataset folder, and its splits, in either encoding."""
     folder = tmp_path_factory.mktemp(request.param)
-    vocabulary = build_vocabulary(shards, TINY, folder / "v", folder / "s", VocabularyOptions(), RECORD)
+    vocabulary = build_vocabulary(shards, TINY, folder / "v", Staging(folder / "s"), VocabularyOptions(), RECORD)
     options = DatasetOptions(encoding=request.param.value)
-    build_dataset(shards, vocabulary, folder / "d", folder / "s", options, RECORD)
+    build_dataset(shards, vocabulary, folder / "d", Staging(folder / "s"), options, RECORD)
     return vocabulary, folder / "d", datasets.load_from_disk(str(folder / "d"))
 
 

@@ -2,7 +2,7 @@ import datasets
 import numpy as np
 import pytest
 
-from booru_pipeline.artifact import Record
+from booru_pipeline.artifact import Record, Staging
 from booru_pipeline.category import Category
 from booru_pipeline.errors import BooruError
 from booru_pipeline.labels.dataset import build_dataset, read_summary
@@ -21,14 +21,14 @@ RECORD = Record("tokenized_dataset", "2021b", "key", {}, {})
 @pytest.fixture(scope="module")
 def counted(shards, tmp_path_factory):
     folder = tmp_path_factory.mktemp("vocabulary")
-    return build_vocabulary(shards, TINY, folder / "v", folder / "s", VocabularyOptions(), RECORD)
+    return build_vocabulary(shards, TINY, folder / "v", Staging(folder / "s"), VocabularyOptions(), RECORD)
 
 
 @pytest.fixture(scope="module")
 def built(shards, counted, tmp_path_factory):
     """The dataset of the sample world, its summary, and its splits as `load_from_disk` gives them."""
     folder = tmp_path_factory.mktemp("dataset")
-    summary = build_dataset(shards, counted, folder / "d", folder / "s", DatasetOptions(), RECORD)
+    summary = build_dataset(shards, counted, folder / "d", Staging(folder / "s"), DatasetOptions(), RECORD)
     return folder / "d", summary, datasets.load_from_disk(str(folder / "d"))
 
 
@@ -105,7 +105,7 @@ def test_train_is_the_largest_side(built):
 
 def test_tokens_decide_which_posts_are_too_short(shards, counted, tmp_path):
     options = DatasetOptions(encoding="pieces", min_tokens=40)
-    summary = build_dataset(shards, counted, tmp_path / "d", tmp_path / "s", options, RECORD)
+    summary = build_dataset(shards, counted, tmp_path / "d", Staging(tmp_path / "s"), options, RECORD)
     pieces = Encoding.of(counted, EncodingName.PIECES)
     lengths = [
         len(pieces.encode(rows))
@@ -120,9 +120,11 @@ def test_tokens_decide_which_posts_are_too_short(shards, counted, tmp_path):
 
 def test_earlier_sides_spare_work_and_change_nothing(shards, counted, built, tmp_path):
     folder, _, _ = built
-    build_dataset({"2021a": shards["2021a"]}, counted, tmp_path / "a", tmp_path / "s", DatasetOptions(), RECORD)
+    build_dataset(
+        {"2021a": shards["2021a"]}, counted, tmp_path / "a", Staging(tmp_path / "s"), DatasetOptions(), RECORD
+    )
     earlier = Sides.read(tmp_path / "a")
-    build_dataset(shards, counted, tmp_path / "d", tmp_path / "s", DatasetOptions(), RECORD, earlier)
+    build_dataset(shards, counted, tmp_path / "d", Staging(tmp_path / "s"), DatasetOptions(), RECORD, earlier)
     assert Sides.read(tmp_path / "d") == Sides.read(folder)
 
 
@@ -135,7 +137,7 @@ def test_the_gate_passes_on_the_sample_world(counted, built):
 
 def test_a_dataset_without_a_caption_is_refused_and_does_not_appear(shards, counted, tmp_path):
     with pytest.raises(BooruError, match="min_tokens = 500"):
-        build_dataset(shards, counted, tmp_path / "d", tmp_path / "s", DatasetOptions(min_tokens=500), RECORD)
+        build_dataset(shards, counted, tmp_path / "d", Staging(tmp_path / "s"), DatasetOptions(min_tokens=500), RECORD)
     assert not (tmp_path / "d").exists()
     for reader in (read_gate, read_summary):
         with pytest.raises(BooruError, match="--to tokenized_dataset"):

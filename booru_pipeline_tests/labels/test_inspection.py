@@ -1,6 +1,6 @@
 import pytest
 
-from booru_pipeline.artifact import Record
+from booru_pipeline.artifact import Record, Staging
 from booru_pipeline.corpus.options import ShardOptions
 from booru_pipeline.corpus.relations import Relations, find_relations
 from booru_pipeline.corpus.shards import build_shards
@@ -20,9 +20,9 @@ RECORD = Record("tokenized_dataset", "2021b", "key", {}, {})
 
 
 def inspector_of(shards, tables, relations, folder, options=None, encoding="pieces"):
-    vocabulary = build_vocabulary(shards, TINY, folder / "v", folder / "s", VocabularyOptions(), RECORD)
+    vocabulary = build_vocabulary(shards, TINY, folder / "v", Staging(folder / "s"), VocabularyOptions(), RECORD)
     options = options or DatasetOptions(encoding=encoding)
-    build_dataset(shards, vocabulary, folder / "d", folder / "s", options, RECORD)
+    build_dataset(shards, vocabulary, folder / "d", Staging(folder / "s"), options, RECORD)
     return Inspector(folder / "d", vocabulary, shards, tables, relations)
 
 
@@ -34,9 +34,14 @@ def made(raw, tmp_path_factory):
     for release in find_releases(raw).releases:
         key = release.key
         tables[key], shards[key] = folder / f"{key}.duckdb", folder / key
-        load_release(release, tables[key], folder / "s", TagTableOptions(), RECORD)
+        load_release(release, tables[key], Staging(folder / "s"), TagTableOptions(), RECORD)
         build_shards(
-            tables[key], shards[key], folder / "s", ShardOptions(), Record("s", key, "k", {}, {}), {"smile": "happy"}
+            tables[key],
+            shards[key],
+            Staging(folder / "s"),
+            ShardOptions(),
+            Record("s", key, "k", {}, {}),
+            {"smile": "happy"},
         )
     implications = {
         tag: frozenset("happy" if other == "smile" else other for other in implied)

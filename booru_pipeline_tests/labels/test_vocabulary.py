@@ -3,7 +3,7 @@ from collections import Counter
 import pyarrow.parquet as pq
 import pytest
 
-from booru_pipeline.artifact import Record
+from booru_pipeline.artifact import Record, Staging
 from booru_pipeline.corpus.shards import shard_files
 from booru_pipeline.errors import BooruError
 from booru_pipeline.labels.options import VocabularyOptions
@@ -25,7 +25,7 @@ def latest_posts(shards):
 
 def test_counts_are_over_all_releases_with_each_post_as_it_was_listed_last(shards, tmp_path):
     options = VocabularyOptions(min_general_posts=5, min_name_posts=8)
-    built = build_vocabulary(shards, TINY, tmp_path / "v", tmp_path / "s", options, RECORD)
+    built = build_vocabulary(shards, TINY, tmp_path / "v", Staging(tmp_path / "s"), options, RECORD)
     posts, train, categories = Counter(), Counter(), {}
     for row in latest_posts(shards):
         for tag, category in zip(row["tags"], row["categories"], strict=True):
@@ -46,7 +46,7 @@ def test_counts_are_over_all_releases_with_each_post_as_it_was_listed_last(shard
 def test_rows_tokens_and_tokenizer_agree(shards, tmp_path):
     import transformers
 
-    built = build_vocabulary(shards, TINY, tmp_path / "v", tmp_path / "s", VocabularyOptions(), RECORD)
+    built = build_vocabulary(shards, TINY, tmp_path / "v", Staging(tmp_path / "s"), VocabularyOptions(), RECORD)
     assert Vocabulary.load(tmp_path / "v").table.equals(built.table)
     tokenizer = transformers.AutoTokenizer.from_pretrained(built.tokenizer_folder)
     tokens = [f"<{label}>" for label in built.labels]
@@ -60,7 +60,7 @@ def test_rows_tokens_and_tokenizer_agree(shards, tmp_path):
 def test_thresholds_that_leave_nothing_are_named_and_no_artifact_appears(shards, tmp_path):
     options = VocabularyOptions(min_general_posts=10**6, min_name_posts=10**6)
     with pytest.raises(BooruError, match="Lower min_general_posts"):
-        build_vocabulary(shards, TINY, tmp_path / "v", tmp_path / "s", options, RECORD)
+        build_vocabulary(shards, TINY, tmp_path / "v", Staging(tmp_path / "s"), options, RECORD)
     assert not (tmp_path / "v").exists()
 
 

@@ -40,7 +40,7 @@ def trained(made: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -
         dataset=made[1],
         output=folder / "checkpoint",
         base_name="tiny",
-        options=TrainingOptions(time_limit_s=0, max_steps=150, batch_size=32, log_interval_s=0.2, threads=1),
+        options=TrainingOptions(time_limit_s=0, max_steps=150, batch_size=32, log_interval_steps=10, threads=1),
         provenance={"release": "2021a", "releases": ["2021a"], "git_revision": "abc"},
         wandb_folder=folder / "wandb",
     )
