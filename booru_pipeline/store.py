@@ -153,7 +153,8 @@ class Store:
             self._check_sizes(stored)
             self._point(stored)
             self._listed_at = -_LISTING_S
-            if former is not None:
+        if former is not None:
+            with suppress(Exception):  # the new version is published: `booru clean` removes what is left of the former
                 self._remove_version(former)
         return stored
 

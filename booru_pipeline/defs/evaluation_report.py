@@ -17,6 +17,8 @@ from booru_pipeline.report_server import report_url
 from booru_pipeline.retention import states_of_published
 from booru_pipeline.stages import Stage
 
+_DIFFERENCE = ("hidden", "metric", "less", "mean", "low", "high")  # low and high: the 95 % interval
+
 
 @dg.asset(
     **asset_settings(Stage.EVALUATION_REPORT, "model", {"html", "parquet"}),
@@ -117,17 +119,19 @@ def beats_the_baselines(context: dg.AssetCheckExecutionContext, folders: Folders
     """Read the differences from metrics.json."""
     metrics = _metrics(context, folders)
     leaks = metrics["leaks"]
-    metadata: dict[str, str] = {"leaks": f"{leaks['groups']} pictures, {leaks['posts']} posts"}
+    rows = []
     for share in metrics["shares"]:
         result = share["not_derivable"]
         if result is not None:
             best = result["best_baseline"]
-            for metric, item in result["differences"][best].items():
-                metadata[f"{metric} less {best}, {100 * share['hidden_share']:.3g} % hidden"] = _interval(item)
+            rows += _differences(share["hidden_share"], best, result["differences"][best])
     return dg.AssetCheckResult(
         passed=metrics["beats_baselines"] and not any(leaks.values()),
         severity=dg.AssetCheckSeverity.WARN,
-        metadata=metadata,
+        metadata={
+            "leaks": f"{leaks['groups']} pictures, {leaks['posts']} posts",
+            "model less the best baseline": table_of(_DIFFERENCE, rows),
+        },
     )
 
 
@@ -141,16 +145,21 @@ def does_not_lose(context: dg.AssetCheckExecutionContext, folders: Folders) -> d
     """Read the losses and the comparison from metrics.json."""
     metrics = _metrics(context, folders)
     losses, comparison = metrics["losses"], metrics["comparison"]
-    metadata: dict[str, str] = {"losses": "; ".join(losses) or "none"}
-    if comparison is None:
-        metadata["parent"] = "none: this is the first release"
+    rows = []
     for standing in (comparison["parent"], comparison["promoted"]) if comparison else ():
         for result in standing["shares"] if standing else ():
             for name, difference in result["differences"].items():
-                for metric, item in difference.items():
-                    other = f"{name} ({standing['release']}), {100 * result['hidden_share']:.3g} % hidden"
-                    metadata[f"{metric} less {other}"] = _interval(item)
-    return dg.AssetCheckResult(passed=not losses, severity=dg.AssetCheckSeverity.WARN, metadata=metadata)
+                rows += _differences(result["hidden_share"], f"{name} ({standing['release']})", difference)
+    return dg.AssetCheckResult(
+        passed=not losses,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "losses": "; ".join(losses) or "none",
+            "model less earlier checkpoints": table_of(_DIFFERENCE, rows)
+            if comparison
+            else dg.MetadataValue.text("none: this is the first release"),
+        },
+    )
 
 
 def _metrics(context: dg.AssetCheckExecutionContext, folders: Folders) -> dict[str, Any]:
@@ -159,5 +168,9 @@ def _metrics(context: dg.AssetCheckExecutionContext, folders: Folders) -> dict[s
     return metrics
 
 
-def _interval(difference: dict[str, float]) -> str:
-    return f"{difference['mean']:+.3f} ({difference['low']:+.3f} to {difference['high']:+.3f})"
+def _differences(share: float, other: str, difference: dict[str, dict[str, float]]) -> list[tuple[str, ...]]:
+    """Rows of `_DIFFERENCE`: what the model is ahead of another at one hidden share."""
+    return [
+        (f"{100 * share:.3g} %", metric, other, *(f"{item[part]:+.3f}" for part in ("mean", "low", "high")))
+        for metric, item in difference.items()
+    ]
