@@ -123,10 +123,14 @@ def releases(raw: Raw = None, home: Home = None, relations: RelationsFolder = No
         fingerprint = release_fingerprint(release, settings.lake.raw_fingerprints)
         statuses = release_status(settings.lake, release.key, fingerprint, settings, *fingerprints)
         table.add_row(release.key, *[marks[status.state] for status in statuses])
-        notes += [f"{release.key} {status.stage.value}: {status.why}" for status in statuses if status.why]
+        notes += [
+            f"[yellow]{status.state}[/] {release.key} {status.stage.value}: {_escape(status.why)}"
+            for status in statuses
+            if status.why
+        ]
     out.print(table)
     for note in notes:
-        out.print(f"[yellow]stale[/] {_escape(note)}", soft_wrap=True)
+        out.print(note, soft_wrap=True)
     for item in found.incomplete:
         err.print(f"[yellow]{_escape(item.problem)}[/]", soft_wrap=True)
     if not found.releases:

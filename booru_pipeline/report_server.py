@@ -89,7 +89,7 @@ def report_app(lake: Lake) -> "Starlette":
     def index(_: Request) -> HTMLResponse:
         pages = [lake.evaluation_report(key) / "report.html" for key in lake.releases_with(lake.evaluation_report)]
         pages += sorted(lake.experiments.glob("*/*/*.html"))
-        paths = [_path_of(lake, page) for page in pages]
+        paths = [_path_of(lake, page) for page in pages if page.is_file()]  # some may be in a store only
         items = "".join(f'<li><a href="{html.escape(path)}">{html.escape(path)}</a></li>' for path in paths)
         return HTMLResponse(_INDEX.format(items=items or "<li>none yet</li>"))
 
