@@ -12,6 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+QUICK = """
+[checkpoint]
+max_steps = 20
+wandb_project = ""
+[evaluation_report]
+test_posts = 20
+bootstrap_samples = 50
+[automation]
+look_interval_s = 2
+rest_s = 2
+"""
 BOORU = Path(sys.executable).with_name("booru")
 Answer = TypeVar("Answer")
 

@@ -12,18 +12,8 @@ from playwright.sync_api import expect
 from booru_pipeline.sample import generate
 from booru_pipeline.stages import RAW_RELEASE, Stage
 from booru_pipeline_tests.browser import Ui
-from booru_pipeline_tests.server import booru_dev
+from booru_pipeline_tests.server import QUICK, booru_dev
 
-QUICK = """
-[checkpoint]
-max_steps = 20
-wandb_project = ""
-[evaluation_report]
-test_posts = 20
-bootstrap_samples = 50
-[automation]
-look_interval_s = 2
-"""
 RELEASE = "2021a"
 
 

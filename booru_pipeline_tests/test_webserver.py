@@ -10,18 +10,8 @@ import pytest
 from booru_pipeline.run import Progress, make_plan, run_plan
 from booru_pipeline.settings import load_settings
 from booru_pipeline.stages import Stage
-from booru_pipeline_tests.server import BOORU, booru_dev, eventually
+from booru_pipeline_tests.server import BOORU, QUICK, booru_dev, eventually
 
-QUICK = """
-[checkpoint]
-max_steps = 20
-wandb_project = ""
-[evaluation_report]
-test_posts = 20
-[automation]
-look_interval_s = 2
-rest_s = 2
-"""
 GRAPH = """{ assetNodes {
   assetKey { path } groupName description kinds dependencyKeys { path }
   partitionKeysByDimension { partitionKeys }

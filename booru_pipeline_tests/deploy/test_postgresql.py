@@ -29,6 +29,7 @@ from dagster._core.workspace.load_target import WorkspaceFileTarget
 
 from booru_pipeline.lake import Lake
 from booru_pipeline.sample import generate
+from booru_pipeline_tests.server import free_port
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -41,12 +42,6 @@ QUICK = {
     "BOORU_EVALUATION_REPORT__BOOTSTRAP_SAMPLES": "50",
     "HF_HUB_OFFLINE": "1",
 }
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 def binaries():
