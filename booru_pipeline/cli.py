@@ -509,13 +509,14 @@ def store_list(home: Home = None) -> None:
     """Show what the store has, with URLs that other tools read."""
     lake = _settings(home=home).lake
     store = _store(lake)
-    table = Table("artifact", "uploaded", "size", "where", title=store.url)
-    table.columns[2].justify = "right"
-    table.columns[3].overflow = "fold"
-    for name, item in sorted(store.listing().items()):
-        uploaded = f"{item.uploaded:%Y-%m-%d %H:%M} UTC"
-        table.add_row(_escape(name), uploaded, filesize.decimal(item.bytes), _escape(f"{name}/{item.version}"))
-    out.print(table)
+    listing = store.listing()
+    width = max(map(len, listing), default=0)
+    for name, item in sorted(listing.items()):
+        # No table, which would fold what is to be pasted.
+        uploaded, size = f"{item.uploaded:%Y-%m-%d %H:%M} UTC", filesize.decimal(item.bytes)
+        out.print(f"{name:{width}}  {uploaded}  {size:>8}  {store.url_of(name)}", soft_wrap=True, markup=False)
+    if not listing:
+        out.print(f"nothing yet in {store.url}", soft_wrap=True)
 
 
 @store_app.command("push")

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -360,6 +361,9 @@ def test_a_machine_with_an_empty_home_takes_what_it_needs_and_makes_what_is_miss
     listing = booru("two", "store", "list")
     for folder in ("warehouse", "shards", "vocabulary", "datasets", "checkpoints", "reports"):
         assert f"{folder}/2021a" in listing
+    assert re.search(
+        r"^shards/2021a +\d{4}-.* UTC +\S+ kB  s3://booru-\d+/lake/shards/2021a/\S+$", listing, re.MULTILINE
+    )
 
     # Nothing is made again, and what is asked for comes.
     assert "nothing to do" in booru("two", "run", raw=first)
