@@ -2,7 +2,7 @@
 
 PYTHON ?= python3.11
 VENV ?= .venv
-# Processes that share the tests; each takes up to 2 GB.
+# Processes that share the tests.
 WORKERS ?= 2
 export BOORU_RAW ?= booru_raw
 export BOORU_HOME ?= booru_home
