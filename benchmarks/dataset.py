@@ -61,17 +61,18 @@ def prepare(world: Path, posts: int) -> None:
     """Make `world/shards`, `world/vocabulary` and `world/plain` (the base tokenizer, without tokens for labels)."""
     import duckdb
 
-    from booru_pipeline.artifact import Record, Staging
-    from booru_pipeline.corpus.options import ShardOptions
-    from booru_pipeline.corpus.shards import build_shards, shard_files
-    from booru_pipeline.labels.options import VocabularyOptions
-    from booru_pipeline.labels.tokenizer import base_tokenizer
-    from booru_pipeline.labels.vocabulary import build_vocabulary
-    from booru_pipeline.presets import BaseModel
+    from booru_pipeline.lake.publish import Staging
+    from booru_pipeline.lake.record import Record
     from booru_pipeline.release.find import find_releases
     from booru_pipeline.sample import generate
     from booru_pipeline.tag_table.load import load_release
     from booru_pipeline.tag_table.options import TagTableOptions
+    from booru_pipeline.training_shards.options import ShardOptions
+    from booru_pipeline.training_shards.shards import build_shards, shard_files
+    from booru_pipeline.vocabulary.base_model import BaseModel
+    from booru_pipeline.vocabulary.build import build_vocabulary
+    from booru_pipeline.vocabulary.options import VocabularyOptions
+    from booru_pipeline.vocabulary.tokenizer import base_tokenizer
 
     raw, base = SHARED / "data" / "releases", BaseModel("t5", str(SHARED / "t5"))
     if not raw.is_dir():
@@ -102,7 +103,7 @@ def prepare(world: Path, posts: int) -> None:
 def _write_shards(folder: Path, rows: Any) -> None:
     import pyarrow.parquet as pq
 
-    from booru_pipeline.corpus.shards import ShardManifest
+    from booru_pipeline.training_shards.shards import ShardManifest
 
     folder.mkdir()
     files = []
@@ -121,7 +122,7 @@ def run_map(world: Path, workspace: Path) -> dict[str, Any]:
     import datasets
     import transformers
 
-    from booru_pipeline.labels.vocabulary import Vocabulary
+    from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
     datasets.disable_progress_bars()
     labels = frozenset(Vocabulary.load(world / "vocabulary").labels)
@@ -150,10 +151,11 @@ def run_ours(world: Path, workspace: Path) -> dict[str, Any]:
     import datasets  # noqa: F401  (imports take seconds and are not what is measured)
     import transformers  # noqa: F401
 
-    from booru_pipeline.artifact import Record, Staging
-    from booru_pipeline.labels import dataset as stage
-    from booru_pipeline.labels.options import DatasetOptions
-    from booru_pipeline.labels.vocabulary import Vocabulary
+    from booru_pipeline.dataset import build as stage
+    from booru_pipeline.dataset.options import DatasetOptions
+    from booru_pipeline.lake.publish import Staging
+    from booru_pipeline.lake.record import Record
+    from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
     steps: dict[str, float] = {}
 
@@ -192,10 +194,11 @@ def run_pieces(world: Path, workspace: Path) -> dict[str, Any]:
     import numpy as np
     import pyarrow as pa
 
-    from booru_pipeline.labels.encoding import Encoding
-    from booru_pipeline.labels.options import EncodingName
-    from booru_pipeline.labels.posts import gather, load_posts
-    from booru_pipeline.labels.vocabulary import Vocabulary
+    from booru_pipeline.dataset.posts import load_posts
+    from booru_pipeline.ragged import gather
+    from booru_pipeline.vocabulary.encoding import Encoding
+    from booru_pipeline.vocabulary.options import EncodingName
+    from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
     done = run_ours(world, workspace)
     begin = time.perf_counter()

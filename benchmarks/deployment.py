@@ -19,9 +19,9 @@ import dagster as dg
 import psutil
 import yaml
 
-from booru_pipeline.instance import prepare_dagster_home
-from booru_pipeline.lake import Lake
-from booru_pipeline.settings import Settings
+from booru_pipeline.defs.runs.instance import prepare_dagster_home
+from booru_pipeline.lake.lake import Lake
+from booru_pipeline.pipeline.settings import Settings
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PAYLOAD: Final = "booru_pipeline.training.payload"

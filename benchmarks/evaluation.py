@@ -48,9 +48,9 @@ def prepare(world: Path, posts: int) -> None:
     import numpy as np
     import pyarrow.parquet as pq
 
-    from booru_pipeline.corpus.relations import Relations, load_relations
-    from booru_pipeline.evaluation.derivable import implied_matrix
-    from booru_pipeline.labels.vocabulary import Vocabulary
+    from booru_pipeline.evaluation.task import implied_matrix
+    from booru_pipeline.training_shards.relations import Relations, load_relations
+    from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
     dataset.prepare(world, posts)
     vocabulary = Vocabulary.load(world / "vocabulary")
@@ -118,7 +118,7 @@ class Work:
         import numpy as np
         from scipy import sparse
 
-        from booru_pipeline.evaluation.baselines.capped import column_of, columns_of, most_frequent
+        from booru_pipeline.evaluation.baselines.fit import column_of, columns_of, most_frequent
 
         counts = np.asarray(self.train.sum(axis=0)).ravel()
         known = most_frequent(counts, self.cap)
@@ -237,7 +237,7 @@ PEERS: Final[dict[str, tuple[str, str, Callable[[Work], dict[str, Any]]]]] = {
 
 def run(contender: str, work: Work) -> dict[str, Any]:
     """Fit and score one."""
-    from booru_pipeline.evaluation.baselines.names import BASELINES
+    from booru_pipeline.evaluation.results import BASELINES
 
     if contender in PEERS:
         return PEERS[contender][2](work)
@@ -336,7 +336,7 @@ def main() -> None:
     if sys.argv[1:2] == ["--child"]:
         child(*sys.argv[2:])
         return
-    from booru_pipeline.evaluation.baselines.names import BASELINES
+    from booru_pipeline.evaluation.results import BASELINES
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--baselines", nargs="*", choices=BASELINES, default=[], help="some baselines (default: all)")

@@ -231,8 +231,8 @@ def run_ours(raw: Path, keys: list[str], workspace: Path) -> dict[str, Any]:
     """`load_release` with the full accounting, the releases in turn."""
     import pandas  # noqa: F401  (pyarrow imports it at its first numpy array, which takes 0.2 s)
 
-    from booru_pipeline.artifact import Record
-    from booru_pipeline.lake import Lake
+    from booru_pipeline.lake.lake import Lake
+    from booru_pipeline.lake.record import Record
     from booru_pipeline.release.find import find_release
     from booru_pipeline.tag_table.load import load_release, summarise
     from booru_pipeline.tag_table.options import TagTableOptions
@@ -280,17 +280,17 @@ def run_profile(raw: Path, keys: list[str], workspace: Path) -> dict[str, Any]:
 
 def run_chain(raw: Path, keys: list[str], workspace: Path) -> dict[str, Any]:
     """Load, shards and vocabulary of each release in turn; a vocabulary is made over all releases so far."""
-    from booru_pipeline.artifact import Record
-    from booru_pipeline.corpus.options import ShardOptions
-    from booru_pipeline.corpus.shards import build_shards
-    from booru_pipeline.labels import tokenizer  # noqa: F401  (imports transformers, which takes seconds)
-    from booru_pipeline.labels.options import VocabularyOptions
-    from booru_pipeline.labels.vocabulary import build_vocabulary
-    from booru_pipeline.lake import Lake
-    from booru_pipeline.presets import TINY, resolve_base_model
+    from booru_pipeline.lake.lake import Lake
+    from booru_pipeline.lake.record import Record
     from booru_pipeline.release.find import find_release
     from booru_pipeline.tag_table.load import load_release
     from booru_pipeline.tag_table.options import TagTableOptions
+    from booru_pipeline.training_shards.options import ShardOptions
+    from booru_pipeline.training_shards.shards import build_shards
+    from booru_pipeline.vocabulary import tokenizer  # noqa: F401  (imports transformers, which takes seconds)
+    from booru_pipeline.vocabulary.base_model import TINY, resolve_base_model
+    from booru_pipeline.vocabulary.build import build_vocabulary
+    from booru_pipeline.vocabulary.options import VocabularyOptions
 
     lake = Lake(workspace)
     tiny = resolve_base_model(TINY)

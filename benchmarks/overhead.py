@@ -37,10 +37,10 @@ import psutil
 from dagster import DagsterEventType
 from deployment import QUICK, ROOT, Deployment, wait_for
 
-from booru_pipeline.history import PARTITION
-from booru_pipeline.instance import process_of
+from booru_pipeline.defs.runs.history import PARTITION
+from booru_pipeline.defs.runs.instance import process_of
+from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.sample import generate
-from booru_pipeline.stages import Stage
 
 HERE: Final = Path(__file__).resolve()
 MOST_S: Final = 300.0
@@ -222,21 +222,21 @@ def seconds_of(rows: Sequence[Row], imports: Sequence[Import], seen: Processes) 
 
 def library(raw: str, home: str, key: str) -> None:
     """The stages as functions, one after another in this process, with the settings of the environment."""
-    from booru_pipeline.artifact import staged
-    from booru_pipeline.corpus.shards import build_shards
+    from booru_pipeline.dataset.build import build_dataset
     from booru_pipeline.evaluation.evaluate import evaluate
-    from booru_pipeline.labels.dataset import build_dataset
-    from booru_pipeline.labels.vocabulary import build_vocabulary
-    from booru_pipeline.lake import Lake
-    from booru_pipeline.presets import resolve_base_model
+    from booru_pipeline.lake.lake import Lake
+    from booru_pipeline.lake.publish import staged
+    from booru_pipeline.pipeline.settings import Settings
+    from booru_pipeline.pipeline.stages import stage_record
     from booru_pipeline.release.find import find_release
     from booru_pipeline.release.fingerprint import release_fingerprint
-    from booru_pipeline.settings import Settings
-    from booru_pipeline.stages import stage_record
     from booru_pipeline.tag_table.load import load_release
     from booru_pipeline.training.finetune import finetune
     from booru_pipeline.training.interruption import Interruption
     from booru_pipeline.training.job import TrainingJob
+    from booru_pipeline.training_shards.shards import build_shards
+    from booru_pipeline.vocabulary.base_model import resolve_base_model
+    from booru_pipeline.vocabulary.build import build_vocabulary
 
     settings, lake = Settings(), Lake(Path(home))
     release = find_release(Path(raw), key)

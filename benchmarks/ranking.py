@@ -55,14 +55,15 @@ def prepare(world: Path, data: Path) -> None:
     import numpy as np
     import training  # the benchmark beside this one
 
-    from booru_pipeline.artifact import Record
-    from booru_pipeline.labels.dataset import build_dataset
-    from booru_pipeline.labels.options import DatasetOptions, VocabularyOptions
-    from booru_pipeline.labels.posts import load_posts
-    from booru_pipeline.labels.vocabulary import build_vocabulary
-    from booru_pipeline.lake import Lake
-    from booru_pipeline.presets import BaseModel
+    from booru_pipeline.dataset.build import build_dataset
+    from booru_pipeline.dataset.options import DatasetOptions
+    from booru_pipeline.dataset.posts import load_posts
+    from booru_pipeline.lake.lake import Lake
+    from booru_pipeline.lake.record import Record
     from booru_pipeline.sample import generate
+    from booru_pipeline.vocabulary.base_model import BaseModel
+    from booru_pipeline.vocabulary.build import build_vocabulary
+    from booru_pipeline.vocabulary.options import VocabularyOptions
 
     raw, t5 = data / "data" / "releases", BaseModel("t5", str(data / "t5"))
     if not raw.is_dir():
@@ -121,8 +122,8 @@ class Bench:
         import torch
         from transformers import T5Config, T5ForConditionalGeneration
 
-        from booru_pipeline.labels.options import EncodingName
-        from booru_pipeline.labels.vocabulary import Vocabulary
+        from booru_pipeline.vocabulary.options import EncodingName
+        from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
         torch.set_num_threads(task.threads)
         torch.manual_seed(0)
@@ -151,8 +152,8 @@ def run_candidates(task: Task, *, shared_encoder: bool) -> float:
     import torch
     from torch.nn import functional
 
-    from booru_pipeline.labels.encoding import Encoding
-    from booru_pipeline.labels.options import EncodingName
+    from booru_pipeline.vocabulary.encoding import Encoding
+    from booru_pipeline.vocabulary.options import EncodingName
 
     bench = Bench.of(task)
     model, special = bench.model, bench.vocabulary.special_tokens
@@ -191,10 +192,10 @@ def run_ours(task: Task, *, shortlist: bool) -> float:
     """(c) and (d): contexts a second."""
     import numpy as np
 
-    from booru_pipeline.training.calibration import Calibration
-    from booru_pipeline.training.objective import ObjectiveName, objective_name
-    from booru_pipeline.training.predictor import Predictor
-    from booru_pipeline.training.ranking import ranker_for
+    from booru_pipeline.model.calibration import Calibration
+    from booru_pipeline.model.objective import ObjectiveName, objective_name
+    from booru_pipeline.model.predictor import Predictor
+    from booru_pipeline.model.ranking import ranker_for
 
     bench = Bench.of(task)
     objective: ObjectiveName = objective_name("auto", bench.encoding)
@@ -316,10 +317,10 @@ def main() -> None:
 
 def _tree(folder: Path) -> str:
     """How many labels a vocabulary has, and how many nodes their prefix tree."""
-    from booru_pipeline.labels.encoding import Encoding
-    from booru_pipeline.labels.options import EncodingName
-    from booru_pipeline.labels.vocabulary import Vocabulary
-    from booru_pipeline.training.prefix_tree import PrefixTree
+    from booru_pipeline.model.prefix_tree import PrefixTree
+    from booru_pipeline.vocabulary.encoding import Encoding
+    from booru_pipeline.vocabulary.options import EncodingName
+    from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
     vocabulary = Vocabulary.load(folder)
     layout = Encoding.of(vocabulary, EncodingName.PIECES)

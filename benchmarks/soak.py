@@ -38,15 +38,17 @@ import dagster as dg
 import psutil
 from deployment import QUICK, Deployment
 
-from booru_pipeline.artifact import leftovers, read_record
-from booru_pipeline.defs.failed_runs import describe_failure
-from booru_pipeline.history import PARTITION, Outcome, PastRun, failure_of, runs_of
-from booru_pipeline.instance import process_of
+from booru_pipeline.defs.automation.failed_runs import describe_failure
+from booru_pipeline.defs.runs.history import PARTITION, Outcome, PastRun, failure_of, runs_of
+from booru_pipeline.defs.runs.instance import process_of
+from booru_pipeline.lake.publish import leftovers
+from booru_pipeline.lake.record import read_record
+from booru_pipeline.pipeline.freshness import target_keys
+from booru_pipeline.pipeline.stages import PATHS, Stage
 from booru_pipeline.release.find import find_releases
 from booru_pipeline.release.fingerprint import release_fingerprint
 from booru_pipeline.release.key import release_order
 from booru_pipeline.sample import generate
-from booru_pipeline.stages import PATHS, Stage, target_keys
 
 POSTS: Final = 150
 STEPS: Final = 60
@@ -458,11 +460,11 @@ class Verification:
         from datasets import load_from_disk
         from transformers import AutoModelForSeq2SeqLM
 
-        from booru_pipeline.corpus.shards import count_lost, count_straddling
-        from booru_pipeline.labels.gate import read_gate
-        from booru_pipeline.labels.vocabulary import Vocabulary
+        from booru_pipeline.dataset.gate import read_gate
+        from booru_pipeline.model.provenance import look_at
         from booru_pipeline.tag_table.load import summarise
-        from booru_pipeline.training.soundness import look_at
+        from booru_pipeline.training_shards.shards import count_lost, count_straddling
+        from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
         lake = self.lake
         summary = summarise(lake.tag_table(key))
@@ -595,7 +597,7 @@ class Verification:
 
     def _evaluations(self) -> Iterator[str]:
         """By name: a passed evaluation of each blocking check, later than the artifact."""
-        from booru_pipeline.definitions import build_defs
+        from booru_pipeline.defs.build import build_defs
 
         definitions = build_defs(self.settings)
         blocking = [

@@ -23,7 +23,7 @@ table says so, the start. (a) and (b) have no rows for labels in their embedding
 
 The yardstick is one for all: half of the labels of the same validation posts are hidden; the loss is minus the log of
 the probability of a hidden label to be the first answer, over all labels that are not visible, in nats, mean over a
-post's hidden labels, then over posts. Of a model that writes pieces it is exact (`booru_pipeline.training.ranking`).
+post's hidden labels, then over posts. Of a model that writes pieces it is exact (`booru_pipeline.model.ranking`).
 
 Utilisation (MFU) is the FLOPs that the model's own arithmetic needs, over those that the device could have done in the
 same time at its dense bf16 peak (Chowdhery et al. 2022, "PaLM", appendix B). Of a post of n source and m target tokens,
@@ -75,12 +75,12 @@ _OUTCOME: Final = "outcome.json"
 
 def make_shards(raw: Path, lake: Any) -> dict[str, Path]:
     """Load every release of a folder and cut its training shards; gives their folders by release."""
-    from booru_pipeline.artifact import Record
-    from booru_pipeline.corpus.options import ShardOptions
-    from booru_pipeline.corpus.shards import build_shards
+    from booru_pipeline.lake.record import Record
     from booru_pipeline.release.find import find_releases
     from booru_pipeline.tag_table.load import load_release
     from booru_pipeline.tag_table.options import TagTableOptions
+    from booru_pipeline.training_shards.options import ShardOptions
+    from booru_pipeline.training_shards.shards import build_shards
 
     shards = {}
     for release in find_releases(raw).releases:
@@ -100,14 +100,15 @@ def prepare(world: Path, base_name: str, posts: int) -> None:
         base_name: `t5` for T5's own pieces, `tiny` for 2,000 pieces of a SentencePiece model of the labels.
         posts: Posts of the sample world, where there are no shared releases.
     """
-    from booru_pipeline.artifact import Record
-    from booru_pipeline.labels.dataset import build_dataset
-    from booru_pipeline.labels.options import DatasetOptions, VocabularyOptions
-    from booru_pipeline.labels.vocabulary import build_vocabulary
-    from booru_pipeline.lake import Lake
-    from booru_pipeline.presets import BaseModel
+    from booru_pipeline.dataset.build import build_dataset
+    from booru_pipeline.dataset.options import DatasetOptions
+    from booru_pipeline.lake.lake import Lake
+    from booru_pipeline.lake.record import Record
     from booru_pipeline.sample import generate
     from booru_pipeline.tag_table.export import export_sqlite
+    from booru_pipeline.vocabulary.base_model import BaseModel
+    from booru_pipeline.vocabulary.build import build_vocabulary
+    from booru_pipeline.vocabulary.options import VocabularyOptions
 
     raw = SHARED / "data" / "releases"
     if not raw.is_dir():
@@ -146,10 +147,9 @@ class World:
         import numpy as np
         from transformers import AutoTokenizer
 
-        from booru_pipeline.labels.posts import load_posts
-        from booru_pipeline.labels.splits import open_splits
-        from booru_pipeline.labels.vocabulary import Vocabulary
-        from booru_pipeline.training.model import quiet_transformers
+        from booru_pipeline.dataset.posts import load_posts, open_splits
+        from booru_pipeline.model.start import quiet_transformers
+        from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
         quiet_transformers()
         vocabulary = Vocabulary.load(folder / "vocabulary")
@@ -269,11 +269,12 @@ def model_of(world: World, seed: int, *, start: str, text: bool) -> Any:
     """
     import torch
 
-    from booru_pipeline.training.model import tiny_model
+    from booru_pipeline.model.start import tiny_model
+    from booru_pipeline.training.options import TINY_PLAN
 
     # Without their own start, few posts are enough for what is thrown away.
     posts = world.train if start == "own" else world.train.take(range(min(100, len(world.train))))
-    model = tiny_model(world.tokenizer, world.vocabulary, posts, dropout=0.0, seed=seed)
+    model = tiny_model(world.tokenizer, world.vocabulary, posts, dropout=0.0, seed=seed, width=TINY_PLAN.width)
     if start == "own":
         return model
     config = model.config
@@ -284,7 +285,7 @@ def model_of(world: World, seed: int, *, start: str, text: bool) -> Any:
 
 def yardstick(model: Any, world: World, encoding: Any, objective: Any, few: int) -> dict[str, list[float]]:
     """Loss and recall@10 by number of posts."""
-    from booru_pipeline.training.ranking import ranker_for
+    from booru_pipeline.model.ranking import ranker_for
 
     model.eval()
     ranker = ranker_for(model, world.vocabulary, encoding, objective)
@@ -294,7 +295,7 @@ def yardstick(model: Any, world: World, encoding: Any, objective: Any, few: int)
 def _figures(world: World, log_probabilities: Callable[[Any], Any], sizes: list[int]) -> dict[str, list[float]]:
     import numpy as np
 
-    from booru_pipeline.labels.hiding import Hiding
+    from booru_pipeline.dataset.hiding import Hiding
 
     posts = world.held_out.take(np.arange(min(max(sizes), len(world.held_out))))
     visible, hidden = Hiding(HELD_OUT_SEED, 0.5, 0.5).split(posts, 0)
@@ -333,8 +334,8 @@ def run_text(task: Task, world: World) -> dict[str, Any]:
     """(a) and (b): caption text, `Seq2SeqTrainer`."""
     import copy
 
-    from booru_pipeline.labels.options import EncodingName
-    from booru_pipeline.training.objective import ObjectiveName
+    from booru_pipeline.model.objective import ObjectiveName
+    from booru_pipeline.vocabulary.options import EncodingName
 
     rows = _text_rows(task, world)
     model = model_of(world, task.seed, start="random", text=True)
@@ -353,7 +354,7 @@ def _text_rows(task: Task, world: World) -> Callable[[Meter], tuple[Any, Any]]:
     import datasets
     from transformers import DataCollatorForSeq2Seq
 
-    from booru_pipeline.labels.text import SEPARATOR, label_text
+    from booru_pipeline.vocabulary.text import SEPARATOR, label_text
 
     tokenizer, chance = world.tokenizer, random.Random(task.seed)
     text_of = {label: label_text(label) for label in world.vocabulary.labels}
@@ -450,8 +451,8 @@ def run_ours(task: Task, world: World) -> dict[str, Any]:
     """(c): the library's batches, objective and trainer."""
     import copy
 
-    from booru_pipeline.labels.options import EncodingName
-    from booru_pipeline.training.objective import ObjectiveName
+    from booru_pipeline.model.objective import ObjectiveName
+    from booru_pipeline.vocabulary.options import EncodingName
 
     encoding_name, objective_name, start = CONTENDERS[task.contender][1:]
     encoding, objective = EncodingName(encoding_name), ObjectiveName(objective_name)
@@ -487,12 +488,12 @@ def _fit_ours(model: Any, world: World, task: Task, seconds: float, encoding: An
 
 def ours(model: Any, vocabulary: Any, posts: Any, encoding: Any, objective: Any, seed: int) -> tuple[Any, Any]:
     """The batches of an objective over captions of an encoding, and the module that gives their loss."""
-    from booru_pipeline.labels.captions import CaptionChoice
-    from booru_pipeline.labels.collator import SequenceBatches, SetBatches
-    from booru_pipeline.labels.hiding import Hiding
-    from booru_pipeline.labels.masking import Kind, Masking
-    from booru_pipeline.labels.options import CaptionOptions, MaskingOptions
-    from booru_pipeline.training.objective import ObjectiveName, SequenceObjective, SetObjective, answer_tokens
+    from booru_pipeline.dataset.captions import CaptionChoice
+    from booru_pipeline.dataset.collator import SequenceBatches, SetBatches
+    from booru_pipeline.dataset.hiding import Hiding
+    from booru_pipeline.dataset.masking import Kind, Masking
+    from booru_pipeline.dataset.options import CaptionOptions, MaskingOptions
+    from booru_pipeline.model.objective import ObjectiveName, SequenceObjective, SetObjective, answer_tokens
 
     special, masking = vocabulary.special_tokens, MaskingOptions()
     choice = CaptionChoice.of(vocabulary, CaptionOptions(encoding=encoding.value), seed)
@@ -683,10 +684,10 @@ def utilise(load: Load) -> dict[str, Any]:
     from torch.utils.data import DataLoader
     from transformers import T5Config, T5ForConditionalGeneration
 
-    from booru_pipeline.labels.options import EncodingName
-    from booru_pipeline.training.objective import ObjectiveName, SequenceObjective
+    from booru_pipeline.model.objective import ObjectiveName, SequenceObjective
     from booru_pipeline.training.optimizers import optimizer_for
     from booru_pipeline.training.options import PRETRAINED_PLAN
+    from booru_pipeline.vocabulary.options import EncodingName
 
     device = torch.device("cpu" if load.toy else "cuda")
     world = World.load(Path(load.world))

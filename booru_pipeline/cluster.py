@@ -9,7 +9,7 @@ import yaml
 from dagster_k8s import PipesK8sClient
 from dagster_k8s.pipes import build_pod_body
 
-from booru_pipeline.definitions import build_defs
+from booru_pipeline.defs.build import build_defs
 from booru_pipeline.errors import BooruError
 
 POD_VARIABLE: Final = "BOORU_TRAINING_POD"

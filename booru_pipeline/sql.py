@@ -13,28 +13,28 @@ SQL_FOLDER = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent / "sql"
 
 
 @cache
-def statement(stage: str, name: str) -> str:
-    """The text of `sql/<stage>/<name>.sql`."""
-    return (SQL_FOLDER / stage / f"{name}.sql").read_text(encoding="utf-8")
+def statement(folder: str, name: str) -> str:
+    """The text of `sql/<folder>/<name>.sql`."""
+    return (SQL_FOLDER / folder / f"{name}.sql").read_text(encoding="utf-8")
 
 
-def run(connection: duckdb.DuckDBPyConnection, stage: str, name: str, **variables: Any) -> duckdb.DuckDBPyConnection:
+def run(connection: duckdb.DuckDBPyConnection, folder: str, name: str, **variables: Any) -> duckdb.DuckDBPyConnection:
     """Set the variables that a statement reads, and execute it.
 
     Args:
         connection: Where it runs; the variables stay set on it.
-        stage: The folder under `sql/`.
+        folder: Under `sql/`, such as `tag_table` or `dataset/sides`.
         name: The file without `.sql`; it may hold several statements, the last one's result is returned.
         variables: Inputs that the statement reads through `getvariable()`.
     """
     _set(connection, variables)
-    return connection.execute(statement(stage, name))
+    return connection.execute(statement(folder, name))
 
 
-def table(connection: duckdb.DuckDBPyConnection, stage: str, name: str, **variables: Any) -> pa.Table:
+def table(connection: duckdb.DuckDBPyConnection, folder: str, name: str, **variables: Any) -> pa.Table:
     """Set the variables that a query reads, and give its result as an Arrow table. See `run`."""
     _set(connection, variables)
-    return connection.sql(statement(stage, name)).to_arrow_table()
+    return connection.sql(statement(folder, name)).to_arrow_table()
 
 
 def _set(connection: duckdb.DuckDBPyConnection, variables: dict[str, Any]) -> None:

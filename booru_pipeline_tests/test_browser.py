@@ -9,8 +9,8 @@ import pytest
 pytest.importorskip("playwright.sync_api", reason="needs the Python package playwright")
 from playwright.sync_api import expect
 
+from booru_pipeline.pipeline.stages import RAW_RELEASE, Stage
 from booru_pipeline.sample import generate
-from booru_pipeline.stages import RAW_RELEASE, Stage
 from booru_pipeline_tests.browser import Ui
 from booru_pipeline_tests.server import QUICK, booru_dev
 

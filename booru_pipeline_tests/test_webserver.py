@@ -7,9 +7,9 @@ import urllib.request
 
 import pytest
 
-from booru_pipeline.run import Progress, make_plan, run_plan
-from booru_pipeline.settings import load_settings
-from booru_pipeline.stages import Stage
+from booru_pipeline.defs.shell import Progress, make_plan, run_plan
+from booru_pipeline.pipeline.settings import load_settings
+from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline_tests.server import BOORU, QUICK, booru_dev, eventually
 
 GRAPH = """{ assetNodes {

@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import Page
 
 from booru_pipeline.errors import BooruError
-from booru_pipeline.stages import Stage
+from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline_tests.browser import Ui, chromium
 from booru_pipeline_tests.server import BOORU, booru_dev, free_port
 

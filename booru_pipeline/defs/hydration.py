@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 import dagster as dg
 from pydantic import Field
 
-from booru_pipeline.defs.payload import refuse_failed_gate, run_payload
-from booru_pipeline.defs.pictures import line_plot
+from booru_pipeline.defs.assets.metadata import line_plot, open_with, table_of
+from booru_pipeline.defs.payload import TRAINING_POOL, refuse_failed_gate, run_payload
 from booru_pipeline.defs.resources import Folders
-from booru_pipeline.defs.stage import open_with, table_of
-from booru_pipeline.defs.training_slot import TRAINING_POOL
 from booru_pipeline.hydration.options import PROBLEM_FILE, HydrationOptions
-from booru_pipeline.report_server import report_url
+from booru_pipeline.pipeline.report_server import report_url
 
 if TYPE_CHECKING:
     from booru_pipeline.hydration.experiment import Experiment

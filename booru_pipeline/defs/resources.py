@@ -8,18 +8,19 @@ import dagster as dg
 import pydantic
 from pydantic import Field
 
-from booru_pipeline.corpus.options import ShardOptions
-from booru_pipeline.corpus.relations import Relations, find_relations
+from booru_pipeline.dataset.options import DatasetOptions
+from booru_pipeline.defs.runs.instance import tag_process
 from booru_pipeline.evaluation.options import EvaluationOptions
-from booru_pipeline.instance import tag_process
-from booru_pipeline.labels.options import DatasetOptions, VocabularyOptions
-from booru_pipeline.lake import Lake
-from booru_pipeline.presets import TINY, BaseModel, resolve_base_model
-from booru_pipeline.settings import Settings, StoreOptions
-from booru_pipeline.stages import Recipe, Stage
-from booru_pipeline.store import open_store
+from booru_pipeline.lake.lake import Lake
+from booru_pipeline.lake.store import open_store
+from booru_pipeline.pipeline.settings import Settings, StoreOptions
+from booru_pipeline.pipeline.stages import Recipe, Stage
 from booru_pipeline.tag_table.options import TagTableOptions
 from booru_pipeline.training.options import TrainingOptions
+from booru_pipeline.training_shards.options import ShardOptions
+from booru_pipeline.training_shards.relations import Relations, find_relations
+from booru_pipeline.vocabulary.base_model import TINY, BaseModel, resolve_base_model
+from booru_pipeline.vocabulary.options import VocabularyOptions
 
 
 class Folders(dg.ConfigurableResource):

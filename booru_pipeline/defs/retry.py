@@ -10,7 +10,7 @@ from typing import Final, ParamSpec, TypeVar
 import dagster as dg
 import duckdb
 
-from booru_pipeline.history import INTERRUPTED
+from booru_pipeline.defs.runs.history import INTERRUPTED
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")

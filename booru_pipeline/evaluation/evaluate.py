@@ -6,31 +6,30 @@ from typing import Final
 
 import numpy as np
 
-from booru_pipeline.corpus.relations import Relations
+from booru_pipeline.dataset.posts import open_splits
 from booru_pipeline.errors import BooruError
-from booru_pipeline.evaluation.baselines import names
+from booru_pipeline.evaluation import results as names
 from booru_pipeline.evaluation.baselines.fit import fit_baselines
-from booru_pipeline.evaluation.comparison import Comparison, compare
-from booru_pipeline.evaluation.derivable import implied_matrix
-from booru_pipeline.evaluation.examples import pick_examples
-from booru_pipeline.evaluation.findings import Findings, Shortlist, Sizes
-from booru_pipeline.evaluation.former import Former, load_rival
-from booru_pipeline.evaluation.leakage import find_leaks
+from booru_pipeline.evaluation.comparison.compare import Comparison, compare
+from booru_pipeline.evaluation.comparison.leakage import find_leaks
+from booru_pipeline.evaluation.comparison.rivals import load_rival
 from booru_pipeline.evaluation.options import EvaluationOptions
 from booru_pipeline.evaluation.posts import incidence, read_posts
-from booru_pipeline.evaluation.predictions import write_predictions
 from booru_pipeline.evaluation.probes.probe import probe
 from booru_pipeline.evaluation.recovery import Recovery
-from booru_pipeline.evaluation.report import render
+from booru_pipeline.evaluation.report.examples import pick_examples
+from booru_pipeline.evaluation.report.findings import Findings, Shortlist, Sizes
+from booru_pipeline.evaluation.report.predictions import write_predictions
+from booru_pipeline.evaluation.report.render import render
+from booru_pipeline.evaluation.report.summary import EvaluationSummary
 from booru_pipeline.evaluation.results import MODEL
 from booru_pipeline.evaluation.scorer import Scorer
-from booru_pipeline.evaluation.summary import EvaluationSummary
-from booru_pipeline.evaluation.task import hide, recovery_task, tuning_pairs
-from booru_pipeline.evaluation.training_log import read_loss_curve
-from booru_pipeline.labels.splits import open_splits
-from booru_pipeline.labels.vocabulary import Vocabulary
-from booru_pipeline.training.predictor import Predictor
-from booru_pipeline.training.shortlist import ShortlistScorer
+from booru_pipeline.evaluation.task import hide, implied_matrix, recovery_task, tuning_pairs
+from booru_pipeline.model.predictor import Predictor
+from booru_pipeline.model.provenance import Former, read_loss_curve
+from booru_pipeline.model.shortlist import ShortlistScorer
+from booru_pipeline.training_shards.relations import Relations
+from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
 _MODEL_IN_WORDS: Final = "The checkpoint: log-probability of each label as the first answer."
 

@@ -7,25 +7,26 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from booru_pipeline.category import Category
 from booru_pipeline.errors import BooruError
-from booru_pipeline.evaluation.bootstrap import paired_bootstrap
-from booru_pipeline.evaluation.label_precision import LabelPrecision, label_precision
-from booru_pipeline.evaluation.metrics import (
+from booru_pipeline.evaluation.figures.bootstrap import paired_bootstrap
+from booru_pipeline.evaluation.figures.ranks import (
+    LabelPrecision,
     Ranks,
     average_precision,
     hidden_ranks,
+    label_precision,
     r_precision,
     recall_at,
     reciprocal_rank,
 )
+from booru_pipeline.evaluation.figures.reliability import Reliability, reliability
 from booru_pipeline.evaluation.options import HEADLINE_K, EvaluationOptions
 from booru_pipeline.evaluation.posts import incidence
-from booru_pipeline.evaluation.reliability import Reliability, reliability
 from booru_pipeline.evaluation.results import MODEL, Difference, Figures, QuestionResult, Result, ShareResult
 from booru_pipeline.evaluation.scorer import Scorer, scores_in_parts
 from booru_pipeline.evaluation.task import Hidden, Question, RecoveryTask
-from booru_pipeline.training.calibration import Calibration
+from booru_pipeline.model.calibration import Calibration
+from booru_pipeline.tags import Category
 
 CURVE_KS: Final = 30
 FREQUENCIES: Final = (("under 100", 0, 100), ("100 to 1,000", 100, 1001), ("over 1,000", 1001, None))

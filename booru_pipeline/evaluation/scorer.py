@@ -50,3 +50,11 @@ def hide_visible(scores: NDArray[np.float32], contexts: Contexts) -> NDArray[np.
     for row, context in zip(scores, contexts, strict=True):
         row[list(context)] = -np.inf
     return scores
+
+
+class Model(Scorer, Protocol):
+    """A scorer that also gives calibrated probabilities."""
+
+    def probabilities(self, contexts: Contexts) -> NDArray[np.floating]:
+        """Probability in [0, 1] that a post with these visible labels has each label: [len(contexts), labels]."""
+        ...

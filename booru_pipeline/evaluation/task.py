@@ -8,8 +8,45 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from booru_pipeline.evaluation.derivable import close
-from booru_pipeline.evaluation.posts import Posts
+from booru_pipeline.evaluation.posts import Posts, incidence
+from booru_pipeline.training_shards.relations import Relations
+from booru_pipeline.vocabulary.vocabulary import Vocabulary
+
+
+def implied_matrix(vocabulary: Vocabulary, relations: Relations) -> sparse.csr_array:
+    """Which label implies which, however indirectly and through whatever tags lie between.
+
+    Args:
+        vocabulary: The labels.
+        relations: The implications.
+
+    Returns:
+        float32 [labels, labels]; [c, t] is 1 where label c implies label t, and the diagonal is 0. Row indices ascend.
+    """
+    index = vocabulary.index
+    implied = [
+        sorted(index[tag] for tag in relations.closure([label]) if tag != label and tag in index)
+        if label in relations.implications
+        else []
+        for label in vocabulary.labels
+    ]
+    return incidence(implied, len(vocabulary))
+
+
+def close(posts: Sequence[NDArray[np.int64]], implied: sparse.csr_array) -> list[NDArray[np.int64]]:
+    """Each post's labels and what they imply, ascending: what Danbooru makes of a post with these tags.
+
+    Args:
+        posts: Each post's label rows.
+        implied: See `implied_matrix`.
+    """
+    starts, columns = implied.indptr, implied.indices
+    closed = []
+    for own in posts:
+        parts = [columns[starts[row] : starts[row + 1]] for row in own.tolist()]
+        closed.append(np.unique(np.concatenate([own, *parts])).astype(np.int64))
+    return closed
+
 
 Rows = NDArray[np.int64]
 
@@ -128,7 +165,7 @@ def hide(task: RecoveryTask, share: float, implied: sparse.csr_array) -> Hidden:
     Args:
         task: The posts.
         share: Share of a post's labels to hide, rounded, at least one and never all.
-        implied: See `booru_pipeline.evaluation.derivable.implied_matrix`.
+        implied: See `implied_matrix`.
     """
     counts = [min(max(1, round(share * len(own))), len(own) - 1) for own in task.order]
     visible = [np.sort(own[count:]) for own, count in zip(task.order, counts, strict=True)]
@@ -148,7 +185,7 @@ def tuning_pairs(
     Args:
         task: Validation posts.
         shares: The hidden shares.
-        implied: See `booru_pipeline.evaluation.derivable.implied_matrix`.
+        implied: See `implied_matrix`.
 
     Returns:
         For each post with a label that is not derivable, the closed visible labels and the hidden ones not derivable.

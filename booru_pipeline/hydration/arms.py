@@ -13,8 +13,8 @@ import sentencepiece
 import torch
 from transformers import AutoConfig, T5ForConditionalGeneration
 
-from booru_pipeline.labels.text import label_text
-from booru_pipeline.training.model import quiet_transformers
+from booru_pipeline.model.start import quiet_transformers
+from booru_pipeline.vocabulary.text import label_text
 
 _DIGITS: Final = 4
 

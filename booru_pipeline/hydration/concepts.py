@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from booru_pipeline.hydration.auc import auc
+from booru_pipeline.evaluation.figures.probing import auc
 
 LEAST: Final = 3  # labels that are and labels that are not, below which a concept is not measured
 

@@ -18,30 +18,31 @@ import numpy as np
 import torch
 from transformers import AutoConfig
 
-from booru_pipeline.artifact import Record, Staging, fingerprint, read_record, staged
-from booru_pipeline.corpus.relations import Relations
+from booru_pipeline.dataset.build import SPLITS, read_summary
+from booru_pipeline.dataset.options import CaptionOptions
+from booru_pipeline.dataset.posts import load_posts
 from booru_pipeline.errors import BooruError
+from booru_pipeline.hashing import fingerprint
 from booru_pipeline.hydration.arms import Arm, permuted_base, random_base
 from booru_pipeline.hydration.concepts import ConceptResult, load_concepts
 from booru_pipeline.hydration.findings import Cell, Findings, Sizes, conclude
-from booru_pipeline.hydration.held_out import choose_held_out
-from booru_pipeline.hydration.measure import measure
-from booru_pipeline.hydration.measures import Measures
+from booru_pipeline.hydration.measure import Measures, measure
 from booru_pipeline.hydration.options import PROBLEM_FILE, HydrationOptions
-from booru_pipeline.hydration.questions import Questions, pose, ranking_posts
+from booru_pipeline.hydration.questions import Questions, choose_held_out, pose, ranking_posts
 from booru_pipeline.hydration.report import render
 from booru_pipeline.hydration.subsets import write_subset
 from booru_pipeline.hydration.words import Words, used_pieces, write_words
-from booru_pipeline.labels.dataset import SPLITS, read_summary
-from booru_pipeline.labels.options import CaptionOptions
-from booru_pipeline.labels.posts import IntArray, load_posts
-from booru_pipeline.labels.vocabulary import Vocabulary
-from booru_pipeline.lake import Lake
-from booru_pipeline.presets import TINY, BaseModel, resolve_base_model
+from booru_pipeline.lake.lake import Lake
+from booru_pipeline.lake.publish import Staging, staged
+from booru_pipeline.lake.record import Record, read_record
+from booru_pipeline.model.provenance import PROVENANCE_FILE
+from booru_pipeline.ragged import IntArray
 from booru_pipeline.training.finetune import LOG_FILE, idle_cores
 from booru_pipeline.training.job import TrainingJob
 from booru_pipeline.training.options import TrainingOptions
-from booru_pipeline.training.provenance import PROVENANCE_FILE
+from booru_pipeline.training_shards.relations import Relations
+from booru_pipeline.vocabulary.base_model import TINY, BaseModel, resolve_base_model
+from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
 NAME: Final = "hydration"
 FINDINGS_FILE: Final = "hydration.json"

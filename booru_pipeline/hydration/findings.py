@@ -7,9 +7,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from booru_pipeline.evaluation.bootstrap import Interval, paired_bootstrap
+from booru_pipeline.evaluation.figures.bootstrap import Interval, paired_bootstrap
 from booru_pipeline.hydration.arms import CONTROLS, MEANINGS, Arm
-from booru_pipeline.hydration.measures import Measures
+from booru_pipeline.hydration.measure import Measures
 from booru_pipeline.hydration.options import HydrationOptions
 from booru_pipeline.hydration.rule import HELD_OUT, RECALL, RULE, Comparison, Verdict, decide
 

@@ -1,5 +1,7 @@
 """Measuring an arm: hidden labels of test posts, labels it never saw, and what labels are."""
 
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,22 +11,81 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
+from booru_pipeline.dataset.posts import Posts
 from booru_pipeline.errors import BooruError
-from booru_pipeline.evaluation.metrics import Ranks, hidden_ranks, recall_at
+from booru_pipeline.evaluation.figures.ranks import Ranks, hidden_ranks, recall_at
 from booru_pipeline.evaluation.scorer import scores_in_parts
 from booru_pipeline.hydration.concepts import ConceptResult, Concepts, tell_apart
-from booru_pipeline.hydration.held_out import held_out_auc, without
-from booru_pipeline.hydration.measures import Measures
-from booru_pipeline.hydration.questions import Questions
-from booru_pipeline.hydration.text_rows import place_text_rows
+from booru_pipeline.hydration.questions import Questions, held_out_auc, without
 from booru_pipeline.hydration.words import Words
-from booru_pipeline.labels.options import EncodingName
-from booru_pipeline.labels.posts import Posts
-from booru_pipeline.training.calibration import Calibration
-from booru_pipeline.training.model import pretrained_model
-from booru_pipeline.training.predictor import Predictor, read_recipe
-from booru_pipeline.training.provenance import read_provenance
-from booru_pipeline.training.ranking import Ranker, ranker_for
+from booru_pipeline.model.calibration import Calibration
+from booru_pipeline.model.predictor import Predictor, read_recipe
+from booru_pipeline.model.provenance import read_provenance
+from booru_pipeline.model.ranking import Ranker, ranker_for
+from booru_pipeline.model.start import label_rows, pretrained_model
+from booru_pipeline.training.warm_start import row_map
+from booru_pipeline.vocabulary.options import EncodingName
+from booru_pipeline.vocabulary.vocabulary import Vocabulary
+
+MEASURES_FILE: Final = "measures.json"
+
+
+@dataclass(frozen=True)
+class Measures:
+    """One arm, trained on one share with one seed.
+
+    Attributes:
+        recall_at_10: Of each test post, in the task's order.
+        held_out_auc: By held-out label, in vocabulary order.
+        concepts_before: By concept, of the model that the training started from.
+        concepts_after: By concept, of the fine-tuned model.
+        posts: Train posts.
+        steps: Optimizer steps that were made.
+        seconds: Of training.
+    """
+
+    recall_at_10: list[float]
+    held_out_auc: dict[str, float]
+    concepts_before: dict[str, ConceptResult]
+    concepts_after: dict[str, ConceptResult]
+    posts: int
+    steps: int
+    seconds: float
+
+    def write(self, folder: Path) -> None:
+        """Keep the measures in the arm's folder."""
+        (folder / MEASURES_FILE).write_text(json.dumps(asdict(self), ensure_ascii=False) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> "Measures":
+        """Read an arm's measures."""
+        content: dict[str, Any] = json.loads((folder / MEASURES_FILE).read_text(encoding="utf-8"))
+        for when in ("concepts_before", "concepts_after"):
+            content[when] = {name: ConceptResult(**result) for name, result in content[when].items()}
+        return cls(**content)
+
+
+def place_text_rows(trained: Any, start: Any, everything: Vocabulary, learned: int) -> None:
+    """Give each word beyond the learned labels a row, in place, as if it had come along in training.
+
+    A row starts as the mean of its pieces' rows and is then moved as the learned labels' rows were: by the linear map
+    (ridge regression towards none) that takes these from their start to where they are now. It knows nothing but the
+    text. Before training there is nothing to move, and the row is the mean.
+
+    Args:
+        trained: The fine-tuned T5.
+        start: The T5 that it was fine-tuned from, with a text-made row for every word.
+        everything: The words.
+        learned: How many of them were trained; they come first.
+    """
+    matrices = [(trained.shared.weight, start.shared.weight)]
+    if trained.lm_head.weight is not trained.shared.weight:
+        matrices.append((trained.lm_head.weight, start.lm_head.weight))
+    with torch.no_grad():
+        for weight, former in matrices:
+            rows, before = label_rows(weight, everything), label_rows(former, everything)
+            rows[learned:] = before[learned:] @ row_map(before[:learned], rows[:learned])
+
 
 K: Final = 10
 

@@ -1,13 +1,16 @@
 """The page for people: one HTML file that needs nothing but a browser."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
-from booru_pipeline.hydration import plots
+from booru_pipeline.evaluation.report.plots.canvas import canvas, svg
+from booru_pipeline.hydration import report as plots
 from booru_pipeline.hydration.arms import MEANINGS, Arm
 from booru_pipeline.hydration.concepts import LEAST, load_concepts
-from booru_pipeline.hydration.findings import Findings
+from booru_pipeline.hydration.findings import Findings, Row
 from booru_pipeline.hydration.rule import FIGURES, RULE, Outcome
 
 _TEMPLATE: Final = "report.html.j2"
@@ -41,3 +44,37 @@ def render(findings: Findings) -> str:
         plot_recall=plots.by_share(findings.rows, "recall", "recall@10"),
         plot_held_out=plots.by_share(findings.rows, "held_out", "AUC of held-out labels"),
     )
+
+
+# Colours that matplotlib writes and nothing else does, each to become a custom property of the page's style sheet.
+_COLOURS: Final = {arm: f"#0404{number:02d}" for number, arm in enumerate(Arm, start=10)}
+_MARKS: Final = {Arm.PRETRAINED: "o-", Arm.RANDOM: "s--", Arm.PERMUTED: "^-.", Arm.OPAQUE: "D:"}
+
+
+def by_share(rows: Sequence[Row], figure: str, label: str) -> Markup:
+    """A figure of each arm by share of the train posts, with 95 % intervals.
+
+    Args:
+        rows: By arm and share.
+        figure: `recall` or `held_out`.
+        label: Of the vertical axis.
+    """
+    with canvas(3.2, width=7.2) as (figure_of_all, axes):
+        shares = sorted({row.share for row in rows})
+        for place, arm in enumerate(Arm):
+            own = sorted((row for row in rows if row.arm is arm), key=lambda row: row.share)
+            intervals = [getattr(row, figure) for row in own]
+            means = [interval.mean for interval in intervals]
+            ends = [
+                [max(0.0, interval.mean - interval.low) for interval in intervals],
+                [max(0.0, interval.high - interval.mean) for interval in intervals],
+            ]
+            where = [100 * row.share * 1.03 ** (place - 1.5) for row in own]  # side by side, not on one another
+            axes.errorbar(where, means, yerr=ends, fmt=_MARKS[arm], color=_COLOURS[arm], label=arm.value, capsize=3)
+        axes.set_xscale("log")
+        axes.set_xticks([100 * share for share in shares], [f"{100 * share:g} %" for share in shares])
+        axes.minorticks_off()
+        axes.set(xlabel="share of the train posts (logarithmic)", ylabel=label)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0)
+        description = f"{label} by share of the train posts, for each arm"
+        return svg(figure_of_all, description, {_COLOURS[arm]: f"--{arm.value}" for arm in Arm})

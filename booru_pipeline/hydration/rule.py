@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from booru_pipeline.evaluation.bootstrap import Interval
+from booru_pipeline.evaluation.figures.bootstrap import Interval
 from booru_pipeline.hydration.arms import CONTROLS, Arm
 
 SMALL: Final = 0.1  # the largest share of the train posts that the rule looks at

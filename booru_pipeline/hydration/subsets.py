@@ -7,13 +7,14 @@ import datasets
 import numpy as np
 import pyarrow as pa
 
+from booru_pipeline.dataset.build import DatasetSummary
+from booru_pipeline.dataset.chance import mix
+from booru_pipeline.dataset.options import CaptionOptions
+from booru_pipeline.dataset.posts import Posts, load_posts, releases_of
 from booru_pipeline.errors import BooruError
-from booru_pipeline.hydration.held_out import long_enough, without
+from booru_pipeline.hydration.questions import long_enough, without
 from booru_pipeline.hydration.words import Words
-from booru_pipeline.labels.chance import mix
-from booru_pipeline.labels.dataset import DatasetSummary
-from booru_pipeline.labels.options import CaptionOptions
-from booru_pipeline.labels.posts import IntArray, Posts, load_posts, releases_of
+from booru_pipeline.ragged import IntArray
 
 VALIDATION_POSTS: Final = 500  # for the payload's own figures, which the experiment does not use
 _LEAST: Final = 2

@@ -10,12 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from booru_pipeline.category import Category
+from booru_pipeline.dataset.posts import Posts
 from booru_pipeline.hydration.arms import opaque_texts, pieces_of
-from booru_pipeline.labels.options import EncodingName
-from booru_pipeline.labels.posts import IntArray, Posts
-from booru_pipeline.labels.vocabulary import LABELS_FILE, Vocabulary, tokenize_labels, write_vocabulary
-from booru_pipeline.presets import BaseModel
+from booru_pipeline.ragged import IntArray
+from booru_pipeline.tags import Category
+from booru_pipeline.vocabulary.base_model import BaseModel
+from booru_pipeline.vocabulary.build import tokenize_labels, write_vocabulary
+from booru_pipeline.vocabulary.options import EncodingName
+from booru_pipeline.vocabulary.vocabulary import LABELS_FILE, Vocabulary
 
 _CONCEPT: Final = "word_for_a_concept_{}"  # no tag is called so
 _ALL: Final = "all"

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from booru_pipeline.artifact import fingerprint
+from booru_pipeline.hashing import fingerprint
 from booru_pipeline.release.find import Release
 
 

@@ -6,8 +6,8 @@ from itertools import accumulate
 from random import Random
 from typing import TypeVar
 
-from booru_pipeline.category import Category
 from booru_pipeline.sample.world import Bundle, Character, World
+from booru_pipeline.tags import Category
 
 _T = TypeVar("_T")
 

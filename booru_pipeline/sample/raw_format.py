@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from booru_pipeline.category import Category
 from booru_pipeline.sample.listing import Listing, some
 from booru_pipeline.sample.world import World
+from booru_pipeline.tags import Category
 
 FILES_COLUMNS = (
     "BOORU",

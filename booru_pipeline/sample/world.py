@@ -8,8 +8,7 @@ from importlib import resources
 from itertools import chain
 from typing import Any
 
-from booru_pipeline.category import Category
-from booru_pipeline.closure import closure
+from booru_pipeline.tags import Category, closure
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import duckdb
 
 from booru_pipeline import sql
 from booru_pipeline.errors import BooruError
-from booru_pipeline.lake import Lake
+from booru_pipeline.lake.lake import Lake
 from booru_pipeline.release.key import release_order
 
 
@@ -42,7 +42,7 @@ def attach_all(connection: duckdb.DuckDBPyConnection, lake: Lake, only: Sequence
                 f"{lake.tag_table(key)} cannot be opened: {str(error).splitlines()[0]} "
                 f"Remove it and make it again with `booru run --release {key} --to tag_table`."
             ) from error
-    for (view,) in sql.run(connection, "views", "all_releases", keys=keys).fetchall():
+    for (view,) in sql.run(connection, "tag_table/attach", "all_releases", keys=keys).fetchall():
         connection.execute(view)
-    sql.run(connection, "views", "latest", keys=keys)
+    sql.run(connection, "tag_table/attach", "latest", keys=keys)
     return keys

@@ -10,10 +10,12 @@ from typing import Any, Final
 import duckdb
 
 from booru_pipeline import sql
-from booru_pipeline.artifact import Staging, staged
 from booru_pipeline.errors import BooruError
-from booru_pipeline.lake import Lake
+from booru_pipeline.lake.lake import Lake
+from booru_pipeline.lake.publish import Staging, staged
 from booru_pipeline.tag_table.attach import attach_all
+
+_SQL: Final = "tag_table/export"
 
 _BATCH_ROWS: Final = 20_000
 _DUCKDB: Final[dict[str, Any]] = {"memory_limit": "256MB", "threads": 2}  # it sorts on disk what does not fit
@@ -54,12 +56,12 @@ def export_sqlite(lake: Lake, target: Path, only: Sequence[str] = (), *, force: 
 def _write(source: duckdb.DuckDBPyConnection, draft: Path) -> dict[str, int]:
     try:
         with closing(sqlite3.connect(draft)) as database, database:
-            database.executescript(sql.statement("export", "schema"))
+            database.executescript(sql.statement(_SQL, "schema"))
             rows = {
                 "files": _copy(source, "files", database, "insert_file"),
                 "tags": _copy(source, "tags", database, "insert_tag"),
             }
-            database.executescript(sql.statement("export", "indexes"))
+            database.executescript(sql.statement(_SQL, "indexes"))
     except (sqlite3.OperationalError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
         place = draft.parents[2]
         raise BooruError(
@@ -69,10 +71,10 @@ def _write(source: duckdb.DuckDBPyConnection, draft: Path) -> dict[str, int]:
 
 
 def _copy(source: duckdb.DuckDBPyConnection, query: str, database: sqlite3.Connection, insert: str) -> int:
-    result = sql.run(source, "export", query)
+    result = sql.run(source, _SQL, query)
     count = 0
     while rows := result.fetchmany(_BATCH_ROWS):
-        database.executemany(sql.statement("export", insert), rows)
+        database.executemany(sql.statement(_SQL, insert), rows)
         count += len(rows)
     return count
 

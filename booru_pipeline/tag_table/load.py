@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from booru_pipeline import sql
-from booru_pipeline.artifact import Record, Staging, staged
 from booru_pipeline.errors import BooruError
+from booru_pipeline.lake.publish import Staging, staged
+from booru_pipeline.lake.record import Record
 from booru_pipeline.release.find import Release
 from booru_pipeline.release.header import read_header
 from booru_pipeline.tag_table.lines import read_lines

@@ -7,6 +7,8 @@ from typing import Final
 from booru_pipeline import sql
 from booru_pipeline.tag_table.script import ScriptError, ScriptRow
 
+_SQL: Final = "tag_table/hand_tagged"
+
 LARGEST_ROW: Final = 1 << 20
 
 # Columns of a row whose statement names none, by the number of its values: the origin's table, the TSV's columns, tags.
@@ -54,12 +56,12 @@ class Sandbox:
     def __init__(self) -> None:
         # Nothing is cached: the authorizer is asked when a statement is prepared, and has to see each one.
         self._connection = sqlite3.connect(":memory:", isolation_level=None, cached_statements=0)
-        self._connection.executescript(sql.statement("captions", "sqlite_tables"))
+        self._connection.executescript(sql.statement(_SQL, "sqlite_tables"))
         if sys.version_info >= (3, 12):  # "text" is allowed by default; some builds of SQLite are made without it
             self._connection.setconfig(sqlite3.SQLITE_DBCONFIG_DQS_DML, True)
         for limit, value in _LIMITS.items():
             self._connection.setlimit(limit, value)
-        takes = {table: self._connection.execute(sql.statement("captions", take)) for table, take in _TAKE.items()}
+        takes = {table: self._connection.execute(sql.statement(_SQL, take)) for table, take in _TAKE.items()}
         self.columns = {table: [column[0] for column in take.description] for table, take in takes.items()}
         self._trusted = False  # while our own statements run
         self._table = ""
@@ -88,7 +90,7 @@ class Sandbox:
         except (sqlite3.Error, sqlite3.Warning) as error:
             what = f"{self._refused} is not allowed" if self._refused else str(error)
             raise ScriptError(row.line, f"{what}.") from error
-        inserted = self._ours(sql.statement("captions", _TAKE[self._table]))
+        inserted = self._ours(sql.statement(_SQL, _TAKE[self._table]))
         self._ours("ROLLBACK")
         if len(inserted) != 1:  # EXPLAIN INSERT …
             raise ScriptError(row.line, "the statement inserts nothing.")

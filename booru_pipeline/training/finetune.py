@@ -18,34 +18,26 @@ import torch
 from torch import nn
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from booru_pipeline.dataset.build import read_summary
+from booru_pipeline.dataset.captions import CaptionChoice
+from booru_pipeline.dataset.collator import PostBatches, SequenceBatches, SetBatches
+from booru_pipeline.dataset.hiding import Hiding
+from booru_pipeline.dataset.masking import Kind, Masking
+from booru_pipeline.dataset.options import CaptionOptions, MaskingOptions
+from booru_pipeline.dataset.posts import Posts, load_posts, releases_of
 from booru_pipeline.errors import BooruError
-from booru_pipeline.labels.captions import CaptionChoice
-from booru_pipeline.labels.collator import PostBatches, SequenceBatches, SetBatches
-from booru_pipeline.labels.dataset import read_summary
-from booru_pipeline.labels.hiding import Hiding
-from booru_pipeline.labels.masking import Kind, Masking
-from booru_pipeline.labels.options import CaptionOptions, EncodingName, MaskingOptions
-from booru_pipeline.labels.posts import Posts, load_posts, releases_of
-from booru_pipeline.labels.vocabulary import LABELS_FILE, Vocabulary
-from booru_pipeline.parent import end_with_parent
-from booru_pipeline.training.base import check_base
+from booru_pipeline.model.objective import ObjectiveName, SequenceObjective, SetObjective, answer_tokens, objective_name
+from booru_pipeline.model.provenance import PROVENANCE_FILE, read_provenance
+from booru_pipeline.model.ranking import ranker_for
+from booru_pipeline.model.start import check_base, pretrained_model, quiet_transformers, tiny_model
+from booru_pipeline.orphan import end_with_parent
 from booru_pipeline.training.interruption import Interruption
 from booru_pipeline.training.job import INTERRUPTED_PROBLEM, TrainingJob
 from booru_pipeline.training.limits import disk_named, memory_named
-from booru_pipeline.training.model import pretrained_model, quiet_transformers, tiny_model
 from booru_pipeline.training.model_card import model_card
-from booru_pipeline.training.objective import (
-    ObjectiveName,
-    SequenceObjective,
-    SetObjective,
-    answer_tokens,
-    objective_name,
-)
 from booru_pipeline.training.options import Plan, TrainingOptions, resolve
 from booru_pipeline.training.processes import Processes
 from booru_pipeline.training.progress import Diverged
-from booru_pipeline.training.provenance import PROVENANCE_FILE, read_provenance
-from booru_pipeline.training.ranking import ranker_for
 from booru_pipeline.training.sampler import LengthGroupedSampler
 from booru_pipeline.training.states import States, newest_state, read_progress, step_of
 from booru_pipeline.training.tracking import Wandb, run_log, under_pipes
@@ -53,6 +45,8 @@ from booru_pipeline.training.trainer import Interrupted, posts_per_step, train, 
 from booru_pipeline.training.validation import Validation
 from booru_pipeline.training.warm_start import carry_over, with_replay
 from booru_pipeline.training.watch import Surroundings
+from booru_pipeline.vocabulary.options import EncodingName
+from booru_pipeline.vocabulary.vocabulary import LABELS_FILE, Vocabulary
 
 LOG_FILE: Final = "training_log.json"
 CARD_FILE: Final = "README.md"

@@ -5,7 +5,7 @@ from typing import Final, Literal, NamedTuple
 
 from pydantic import Field, field_validator
 
-from booru_pipeline.labels.options import MaskingOptions
+from booru_pipeline.dataset.options import MaskingOptions
 
 PRECISIONS: Final = ("auto", "fp32", "bf16")
 OPTIMIZERS: Final = ("adamw", "adamw_rms", "adafactor")

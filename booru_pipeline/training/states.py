@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from safetensors import SafetensorError
 
-from booru_pipeline.artifact import flush
 from booru_pipeline.errors import BooruError
+from booru_pipeline.lake.publish import flush
 from booru_pipeline.training.job import LOCKED_PROBLEM
 from booru_pipeline.training.processes import Processes
 

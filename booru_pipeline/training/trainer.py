@@ -5,7 +5,7 @@ It knows no objective: a module that gives a loss, a dataset that gives whole ba
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +23,7 @@ from booru_pipeline.training.display import display
 from booru_pipeline.training.optimizers import optimizer_for, schedule_for
 from booru_pipeline.training.options import Plan, TrainingOptions
 from booru_pipeline.training.progress import Diverged, Guard, Progress
+from booru_pipeline.training.sampler import WholeBatches
 from booru_pipeline.training.states import read_progress, step_of
 from booru_pipeline.training.watch import LogEntry, Surroundings, Watch
 
@@ -66,26 +67,6 @@ class Trained:
     entries: list[LogEntry]
     steps: int
     seconds: float
-
-
-class WholeBatches(Sampler[int]):
-    """Another sampler's positions, without the rest that makes no whole batch.
-
-    So every optimizer step sees the same posts and weighs them the same, however many processes share it. Fewer posts
-    than one batch are repeated to make one.
-    """
-
-    def __init__(self, sampler: Sampler[int], posts: int, batch_size: int) -> None:
-        self._sampler = sampler
-        self._posts = posts
-        self._batch_size = batch_size
-
-    def __len__(self) -> int:
-        return max(self._posts // self._batch_size, 1) * self._batch_size
-
-    def __iter__(self) -> Iterator[int]:
-        order = list(self._sampler)
-        yield from (order[row % len(order)] for row in range(len(self)))
 
 
 class StatefulTrainer(Trainer):

@@ -9,11 +9,11 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from booru_pipeline.labels.collator import PostBatches
-from booru_pipeline.labels.hiding import Hiding
-from booru_pipeline.labels.posts import Posts
-from booru_pipeline.training.calibration import Calibration, fit
-from booru_pipeline.training.ranking import Ranker
+from booru_pipeline.dataset.collator import PostBatches
+from booru_pipeline.dataset.hiding import Hiding
+from booru_pipeline.dataset.posts import Posts
+from booru_pipeline.model.calibration import Calibration, fit
+from booru_pipeline.model.ranking import Ranker
 
 _BATCH = 256
 _POSTS_DURING_TRAINING = 1000

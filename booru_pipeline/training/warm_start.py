@@ -10,11 +10,11 @@ import numpy.typing as npt
 import torch
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedTokenizerBase, T5ForConditionalGeneration
 
+from booru_pipeline.dataset.chance import mix
 from booru_pipeline.errors import BooruError
-from booru_pipeline.labels.chance import mix
-from booru_pipeline.labels.posts import IntArray
-from booru_pipeline.labels.vocabulary import Vocabulary
-from booru_pipeline.training.model import label_rows
+from booru_pipeline.model.start import label_rows
+from booru_pipeline.ragged import IntArray
+from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
 _SHAPE: Final = ("d_model", "d_kv", "d_ff", "num_layers", "num_decoder_layers", "num_heads", "is_gated_act")
 _RIDGE: Final = 0.01  # of the mean square of the rows: where few labels are known, new ones stay near where they start

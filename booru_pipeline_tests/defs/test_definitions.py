@@ -9,9 +9,9 @@ import pytest
 import yaml
 from dagster._core.system_config.objects import ResolvedRunConfig
 
-from booru_pipeline.definitions import LOCATION, build_defs
-from booru_pipeline.settings import load_settings
-from booru_pipeline.stages import CODE_VERSIONS, Stage
+from booru_pipeline.defs.build import LOCATION, build_defs
+from booru_pipeline.pipeline.settings import load_settings
+from booru_pipeline.pipeline.stages import CODE_VERSIONS, Stage
 
 ROOT = Path(__file__).parents[2]
 

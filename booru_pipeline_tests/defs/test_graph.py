@@ -8,15 +8,15 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from booru_pipeline.artifact import read_record
-from booru_pipeline.definitions import LOCATION, build_defs
-from booru_pipeline.evaluation.baselines.names import BASELINES
-from booru_pipeline.instance import open_instance
-from booru_pipeline.lake import Lake
-from booru_pipeline.promoted import read_promoted
-from booru_pipeline.run import Progress, make_plan, run_plan
-from booru_pipeline.settings import load_settings
-from booru_pipeline.stages import PATHS, Stage
+from booru_pipeline.defs.build import LOCATION, build_defs
+from booru_pipeline.defs.runs.instance import open_instance
+from booru_pipeline.defs.shell import Progress, make_plan, run_plan
+from booru_pipeline.evaluation.results import BASELINES
+from booru_pipeline.lake.lake import Lake
+from booru_pipeline.lake.record import read_record
+from booru_pipeline.pipeline.checkpoints import read_promoted
+from booru_pipeline.pipeline.settings import load_settings
+from booru_pipeline.pipeline.stages import PATHS, Stage
 
 QUICK = {"checkpoint": {"max_steps": 30, "wandb_project": ""}, "evaluation_report": {"bootstrap_samples": 50}}
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from booru_pipeline.cli import app
+from booru_pipeline.cli.app import app
 
 
 def served(command: Sequence[str]) -> tuple[Any, Any]:

@@ -10,9 +10,9 @@ import dagster as dg
 import pytest
 import yaml
 
-from booru_pipeline.definitions import LOCATION
-from booru_pipeline.report_server import local_address
-from booru_pipeline.settings import Settings, load_settings
+from booru_pipeline.defs.build import LOCATION
+from booru_pipeline.pipeline.report_server import local_address
+from booru_pipeline.pipeline.settings import Settings, load_settings
 from booru_pipeline_tests.deploy.served import served
 
 ROOT = Path(__file__).parents[2]
@@ -109,7 +109,7 @@ def test_the_store_of_the_containers_is_the_one_of_the_environment(monkeypatch):
 
 def test_the_image_has_its_settings_where_dagster_and_the_shell_look(tmp_path):
     """A code server in the container and `booru` beside it must use one history."""
-    from booru_pipeline.lake import Lake
+    from booru_pipeline.lake.lake import Lake
 
     text = (DEPLOY / "Dockerfile").read_text()
     home = Lake(Path("/srv/booru/home")).dagster_home

@@ -27,7 +27,7 @@ from dagster._core.scheduler.instigation import ScheduleInstigatorData
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 
-from booru_pipeline.lake import Lake
+from booru_pipeline.lake.lake import Lake
 from booru_pipeline.sample import generate
 from booru_pipeline_tests.server import free_port
 

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from booru_pipeline.corpus.relations import Relations
 from booru_pipeline.evaluation import evaluate as evaluation
-from booru_pipeline.evaluation.findings import Findings
 from booru_pipeline.evaluation.options import EvaluationOptions
-from booru_pipeline_tests.evaluation.world import World, make_world
+from booru_pipeline.evaluation.report.findings import Findings
+from booru_pipeline.training_shards.relations import Relations
+from booru_pipeline_tests.evaluation.evaluated import World, make_world
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from booru_pipeline.corpus.relations import Relations
-from booru_pipeline.evaluation.derivable import close, implied_matrix
+from booru_pipeline.evaluation.task import close, implied_matrix
+from booru_pipeline.training_shards.relations import Relations
 
 
 def relations(**implications):

@@ -8,15 +8,15 @@ import pytest
 from datasets import Dataset, DatasetDict, load_from_disk
 from safetensors.torch import load_file, save_file
 
-from booru_pipeline.corpus.relations import Relations
 from booru_pipeline.errors import BooruError
-from booru_pipeline.evaluation.baselines.names import BASELINES
+from booru_pipeline.evaluation.comparison.leakage import find_leaks
 from booru_pipeline.evaluation.evaluate import evaluate
-from booru_pipeline.evaluation.findings import metrics_schema
-from booru_pipeline.evaluation.leakage import find_leaks
 from booru_pipeline.evaluation.options import EvaluationOptions
-from booru_pipeline.labels.vocabulary import Vocabulary
-from booru_pipeline.training.predictor import Predictor
+from booru_pipeline.evaluation.report.findings import metrics_schema
+from booru_pipeline.evaluation.results import BASELINES
+from booru_pipeline.model.predictor import Predictor
+from booru_pipeline.training_shards.relations import Relations
+from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
 SHARES = [0.1, 0.5, 0.9]
 OPTIONS = EvaluationOptions(test_posts=100, top=100, ks=[1, 5], hidden_shares=SHARES, bootstrap_samples=100)

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from datasets import Dataset, DatasetDict, load_from_disk
 
+from booru_pipeline.dataset.posts import open_splits
 from booru_pipeline.errors import BooruError
-from booru_pipeline.evaluation.leakage import Leaks, find_leaks
+from booru_pipeline.evaluation.comparison.leakage import Leaks, find_leaks
 from booru_pipeline.evaluation.posts import incidence, read_posts
-from booru_pipeline.labels.splits import open_splits
-from booru_pipeline.labels.vocabulary import Vocabulary
+from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
 
 def test_captions_come_back_as_rows_of_the_vocabulary(world):

@@ -7,13 +7,13 @@ import pytest
 from scipy import sparse, stats
 
 from booru_pipeline.errors import BooruError
-from booru_pipeline.evaluation.examples import LEAST_ASKED, pick_examples
 from booru_pipeline.evaluation.options import EvaluationOptions
 from booru_pipeline.evaluation.posts import Posts
 from booru_pipeline.evaluation.recovery import Recovery
+from booru_pipeline.evaluation.report.examples import LEAST_ASKED, pick_examples
 from booru_pipeline.evaluation.scorer import hide_visible
 from booru_pipeline.evaluation.task import hide, recovery_task
-from booru_pipeline.training.calibration import Calibration
+from booru_pipeline.model.calibration import Calibration
 
 LABELS = 60
 NAMES = [f"label_{row}" for row in range(LABELS)]

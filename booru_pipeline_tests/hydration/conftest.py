@@ -1,6 +1,6 @@
 import pytest
 
-from .world import World, make_world
+from booru_pipeline_tests.hydration.themed_bases import World, make_world
 
 
 @pytest.fixture(scope="session")

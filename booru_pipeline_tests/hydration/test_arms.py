@@ -4,17 +4,18 @@ import torch
 from scipy.stats import mannwhitneyu
 from transformers import T5Config, T5ForConditionalGeneration
 
+from booru_pipeline.dataset.posts import load_posts
 from booru_pipeline.errors import BooruError
+from booru_pipeline.evaluation.figures.probing import auc
 from booru_pipeline.hydration.arms import opaque_texts, permuted_base, random_base
-from booru_pipeline.hydration.auc import auc
 from booru_pipeline.hydration.concepts import load_concepts, tell_apart
-from booru_pipeline.hydration.held_out import choose_held_out, held_out_auc
+from booru_pipeline.hydration.measure import place_text_rows
 from booru_pipeline.hydration.options import parse_settings
+from booru_pipeline.hydration.questions import choose_held_out, held_out_auc
 from booru_pipeline.hydration.subsets import share_of
-from booru_pipeline.hydration.text_rows import place_text_rows
-from booru_pipeline.labels.posts import load_posts
-from booru_pipeline.labels.vocabulary import Vocabulary
-from booru_pipeline_tests.labels.world import make_vocabulary, posts_of, random_posts
+from booru_pipeline.vocabulary.vocabulary import Vocabulary
+from booru_pipeline_tests.dataset.label_rows import posts_of, random_posts
+from booru_pipeline_tests.vocabulary.labels import make_vocabulary
 
 
 @pytest.fixture(params=[True, False], ids=["tied", "untied"])

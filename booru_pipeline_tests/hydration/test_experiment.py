@@ -11,21 +11,20 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from booru_pipeline.artifact import Staging
-from booru_pipeline.definitions import build_defs
+from booru_pipeline.defs.build import build_defs
 from booru_pipeline.defs.hydration import HydrationConfig
+from booru_pipeline.defs.runs.instance import open_instance
 from booru_pipeline.errors import BooruError
 from booru_pipeline.hydration.arms import Arm
 from booru_pipeline.hydration.experiment import Experiment
 from booru_pipeline.hydration.findings import Cell
 from booru_pipeline.hydration.options import HydrationOptions
 from booru_pipeline.hydration.rule import Outcome
-from booru_pipeline.instance import open_instance
-from booru_pipeline.lake import Lake
-from booru_pipeline.parent import PARENT_VARIABLE
-from booru_pipeline.settings import load_settings
-
-from .world import train_here
+from booru_pipeline.lake.lake import Lake
+from booru_pipeline.lake.publish import Staging
+from booru_pipeline.orphan import PARENT_VARIABLE
+from booru_pipeline.pipeline.settings import load_settings
+from booru_pipeline_tests.hydration.themed_bases import train_here
 
 QUICK = {
     "shares": [0.1],

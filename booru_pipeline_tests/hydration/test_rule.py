@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from booru_pipeline.evaluation.bootstrap import Interval
+from booru_pipeline.evaluation.figures.bootstrap import Interval
 from booru_pipeline.hydration.arms import CONTROLS
 from booru_pipeline.hydration.rule import FIGURES, RULE, Comparison, Outcome, decide
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from booru_pipeline.category import Category
 from booru_pipeline.errors import BooruError
 from booru_pipeline.sample import generate, load_world
 from booru_pipeline.sample.generate import ReleaseTruth
+from booru_pipeline.tags import Category
 
 FILES_HEADER = (
     "BOORU FID FILE_NAME TORR_MD5 ORIG_EXT ORIG_MD5 FILE_SIZE IMG_SIZE_TORR JQ TORR_PATH "

@@ -5,9 +5,9 @@ from importlib import resources
 
 import pytest
 
-from booru_pipeline.category import Category
 from booru_pipeline.sample import load_world
 from booru_pipeline.sample.world import Character, World
+from booru_pipeline.tags import Category
 
 # Enough of the explicit vocabulary of the boorus that one such tag slipping in would be seen.
 EXPLICIT = re.compile(

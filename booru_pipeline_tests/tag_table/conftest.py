@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from booru_pipeline.artifact import Record
-from booru_pipeline.lake import Lake
+from booru_pipeline.lake.lake import Lake
+from booru_pipeline.lake.record import Record
 from booru_pipeline.release.find import Release, find_releases
-from booru_pipeline.tag_table.captions import load_captions
+from booru_pipeline.tag_table.hand_tagged import load_captions
 from booru_pipeline.tag_table.load import load_release
 from booru_pipeline.tag_table.options import TagTableOptions
 

@@ -4,7 +4,7 @@ import duckdb
 import pytest
 
 from booru_pipeline.errors import BooruError
-from booru_pipeline.lake import Lake
+from booru_pipeline.lake.lake import Lake
 from booru_pipeline.tag_table.attach import attach_all
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from booru_pipeline import sql
 from booru_pipeline.errors import BooruError
-from booru_pipeline.lake import Lake
+from booru_pipeline.lake.lake import Lake
 from booru_pipeline.tag_table import export
 from booru_pipeline.tag_table.attach import attach_all
 from booru_pipeline.tag_table.export import export_sqlite

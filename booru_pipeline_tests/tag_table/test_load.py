@@ -6,8 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from booru_pipeline.artifact import Record, Staging, read_record
 from booru_pipeline.errors import BooruError
+from booru_pipeline.lake.publish import Staging
+from booru_pipeline.lake.record import Record, read_record
 from booru_pipeline.release.find import Release, find_releases
 from booru_pipeline.sample import generate
 from booru_pipeline.tag_table.load import load_release, summarise

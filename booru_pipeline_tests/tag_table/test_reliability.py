@@ -12,8 +12,9 @@ from contextlib import contextmanager
 import duckdb
 import pytest
 
-from booru_pipeline.artifact import Record, Staging, read_record
 from booru_pipeline.errors import BooruError
+from booru_pipeline.lake.publish import Staging
+from booru_pipeline.lake.record import Record, read_record
 from booru_pipeline.release.find import find_releases
 from booru_pipeline.sample import generate
 from booru_pipeline.tag_table.load import load_release, summarise

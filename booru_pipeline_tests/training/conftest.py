@@ -4,12 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from booru_pipeline.presets import BaseModel
 from booru_pipeline.training.job import TrainingJob
 from booru_pipeline.training.options import TrainingOptions
-
-from . import world
-from .process import Forks, run_payload
+from booru_pipeline.vocabulary.base_model import BaseModel
+from booru_pipeline_tests.training import themed_dataset
+from booru_pipeline_tests.training.process import Forks, run_payload
 
 
 @dataclass(frozen=True)
@@ -21,7 +20,7 @@ class Trained:
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Folders of a vocabulary with a tokenizer of its own, and of a dataset."""
-    return world.build(tmp_path_factory.mktemp("world"), BaseModel("tiny", None))
+    return themed_dataset.build(tmp_path_factory.mktemp("world"), BaseModel("tiny", None))
 
 
 @pytest.fixture(scope="session")

@@ -10,15 +10,14 @@ from pathlib import Path
 import dagster as dg
 import psutil
 
-from booru_pipeline.artifact import read_record
-from booru_pipeline.instance import open_instance
-from booru_pipeline.lake import Lake
-from booru_pipeline.run import Progress, make_plan, run_plan
-from booru_pipeline.settings import load_settings
-from booru_pipeline.stages import Stage
+from booru_pipeline.defs.runs.instance import open_instance
+from booru_pipeline.defs.shell import Progress, make_plan, run_plan
+from booru_pipeline.lake.lake import Lake
+from booru_pipeline.lake.record import read_record
+from booru_pipeline.pipeline.settings import load_settings
+from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.training.states import newest_state, step_of
-
-from .process import REPOSITORY, wait_until
+from booru_pipeline_tests.training.process import REPOSITORY, wait_until
 
 BOORU = Path(sys.executable).with_name("booru")
 TRAINING = {

@@ -11,8 +11,7 @@ from transformers import T5Config, T5ForConditionalGeneration
 from booru_pipeline.training.optimizers import AdamWRms, optimizer_for, schedule_for
 from booru_pipeline.training.options import OPTIMIZERS, SCHEDULES, TrainingOptions, resolve
 from booru_pipeline.training.states import newest_state
-
-from .process import job_in
+from booru_pipeline_tests.training.process import job_in
 
 
 def plan(**options):

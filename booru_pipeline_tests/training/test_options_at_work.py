@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from .process import job_in
+from booru_pipeline_tests.training.process import job_in
 
 OPTIONS = {"max_steps": 12, "log_interval_steps": 1, "batch_size": 16}
 

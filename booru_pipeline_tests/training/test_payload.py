@@ -15,13 +15,12 @@ from safetensors import safe_open
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 from booru_pipeline.errors import BooruError
-from booru_pipeline.labels.vocabulary import Vocabulary
+from booru_pipeline.model.predictor import Predictor
 from booru_pipeline.training.job import TrainingJob
 from booru_pipeline.training.options import TrainingOptions
-from booru_pipeline.training.predictor import Predictor
-
-from . import world
-from .process import REPOSITORY, command, job_in, run_payload, wait_until
+from booru_pipeline.vocabulary.vocabulary import Vocabulary
+from booru_pipeline_tests.training import themed_dataset
+from booru_pipeline_tests.training.process import REPOSITORY, command, job_in, run_payload, wait_until
 
 
 def pipes_env(folder) -> dict[str, str]:
@@ -110,7 +109,7 @@ def test_the_cards_five_lines_work(trained, capsys):
     exec(code, {"FOLDER": str(trained.job.output)})
     character = code.split('tokenizer("<')[1].split(">")[0]
     printed = capsys.readouterr().out
-    assert sum(f"<{label}>" in printed for label in world.THEMES[character]) >= 4
+    assert sum(f"<{label}>" in printed for label in themed_dataset.THEMES[character]) >= 4
     assert "{" not in card.split("## Training")[1]
 
 
@@ -125,7 +124,7 @@ def test_a_label_implies_its_theme(trained):
     vocabulary = predictor.vocabulary
     scores = predictor.scores([[vocabulary.index["usada_pekora"]]])[0]
     best = [vocabulary.labels[row] for row in np.argsort(-scores)[:10]]
-    assert set(world.THEMES["usada_pekora"]) <= set(best)
+    assert set(themed_dataset.THEMES["usada_pekora"]) <= set(best)
 
 
 def test_scores_are_log_probabilities_of_what_is_not_visible(trained):
@@ -144,7 +143,8 @@ def test_probabilities_are_calibrated(trained):
     predictor = Predictor.load(trained.job.output)
     index = predictor.vocabulary.index
     random = np.random.default_rng(0)
-    posts = [random.permutation([index[label] for label in post]).tolist() for post in world.captions(400, seed=9)]
+    captions = themed_dataset.captions(400, seed=9)
+    posts = [random.permutation([index[label] for label in caption]).tolist() for caption in captions]
     contexts = [post[: max(1, len(post) // 2)] for post in posts]
     chance = predictor.probabilities(contexts)
     assert ((chance >= 0) & (chance <= 1)).all()

@@ -12,11 +12,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from booru_pipeline.training.sampler import LengthGroupedSampler
+from booru_pipeline.training.sampler import LengthGroupedSampler, WholeBatches
 from booru_pipeline.training.states import newest_state, step_of
-from booru_pipeline.training.trainer import WholeBatches
-
-from .process import PAYLOAD, REPOSITORY, command, job_in, wait_until
+from booru_pipeline_tests.training.process import PAYLOAD, REPOSITORY, command, job_in, wait_until
 
 STEPS = 60
 OPTIONS = {"max_steps": STEPS, "log_interval_steps": 1, "state_interval_steps": 5, "threads": 2}
@@ -75,7 +73,7 @@ def test_two_processes_under_torchrun_then_under_accelerate_give_what_one_does(m
 
 
 def test_the_processes_end_when_who_started_the_training_is_killed(made, tmp_path):
-    from .test_payload import messages, pipes_env
+    from booru_pipeline_tests.training.test_payload import messages, pipes_env
 
     job = job_in(tmp_path, made, {**OPTIONS, **SHARED, "max_steps": 0, "time_limit_s": 600})
     start = "import subprocess, sys; subprocess.run(sys.argv[1:])"

@@ -5,18 +5,17 @@ import json
 import numpy as np
 import pytest
 
-from booru_pipeline.labels.options import CaptionOptions
-from booru_pipeline.presets import BaseModel
-from booru_pipeline.training.predictor import Predictor
-
-from . import world
-from .process import job_in
+from booru_pipeline.dataset.options import CaptionOptions
+from booru_pipeline.model.predictor import Predictor
+from booru_pipeline.vocabulary.base_model import BaseModel
+from booru_pipeline_tests.training import themed_dataset
+from booru_pipeline_tests.training.process import job_in
 
 
 @pytest.fixture(scope="module", params=["labels", "pieces"])
 def encoded(request, tmp_path_factory):
     options = CaptionOptions(encoding=request.param, max_tokens=64)
-    made = world.build(tmp_path_factory.mktemp(request.param), BaseModel("tiny", None), options=options)
+    made = themed_dataset.build(tmp_path_factory.mktemp(request.param), BaseModel("tiny", None), options=options)
     return request.param, made
 
 
@@ -48,13 +47,13 @@ def test_a_checkpoint_learns_and_answers(encoded, objective, forks, tmp_path):
     probabilities = predictor.probabilities([[known.index["usada_pekora"]], [known.index["hatsune_miku"]]])
     assert np.isfinite(probabilities).all()
     for row, name in enumerate(["usada_pekora", "hatsune_miku"]):
-        own = np.mean([probabilities[row, known.index[label]] for label in world.THEMES[name]])
+        own = np.mean([probabilities[row, known.index[label]] for label in themed_dataset.THEMES[name]])
         others = np.mean(
             [
                 probabilities[row, known.index[label]]
-                for other, labels in world.THEMES.items()
+                for other, labels in themed_dataset.THEMES.items()
                 for label in labels
-                if other != name and label not in world.THEMES[name]
+                if other != name and label not in themed_dataset.THEMES[name]
             ]
         )
         assert own > others

@@ -13,8 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from booru_pipeline.training.states import newest_state, step_of
-
-from .process import job_in, wait_until
+from booru_pipeline_tests.training.process import job_in, wait_until
 
 # 18 steps to a pass, so that states lie in the middle of one; dropout, so that random numbers matter.
 STEPS = 120

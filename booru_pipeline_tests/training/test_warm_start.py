@@ -7,14 +7,14 @@ import pytest
 import torch
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, T5Config, T5ForConditionalGeneration
 
+from booru_pipeline.dataset.posts import load_posts, releases_of
 from booru_pipeline.errors import BooruError
-from booru_pipeline.labels.posts import load_posts, releases_of
-from booru_pipeline.training.model import label_rows, pretrained_model, tiny_model
-from booru_pipeline.training.predictor import Predictor
+from booru_pipeline.model.predictor import Predictor
+from booru_pipeline.model.start import label_rows, pretrained_model, tiny_model
 from booru_pipeline.training.warm_start import carry_over, with_replay
-from booru_pipeline_tests.labels.world import GENERAL, LABELS, make_vocabulary, random_posts
-
-from .process import job_in
+from booru_pipeline_tests.dataset.label_rows import random_posts
+from booru_pipeline_tests.training.process import job_in
+from booru_pipeline_tests.vocabulary.labels import GENERAL, LABELS, make_vocabulary
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def larger(tmp_path_factory):
 def tiny_of(vocabulary, seed):
     tokenizer = AutoTokenizer.from_pretrained(vocabulary.tokenizer_folder)
     posts = random_posts(300, len(vocabulary), seed)
-    return tiny_model(tokenizer, vocabulary, posts, dropout=0.0, seed=seed), tokenizer
+    return tiny_model(tokenizer, vocabulary, posts, dropout=0.0, seed=seed, width=128), tokenizer
 
 
 def saved(model, tokenizer, folder):

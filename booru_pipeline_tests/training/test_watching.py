@@ -9,8 +9,7 @@ import pytest
 
 from booru_pipeline.training.progress import JUDGED_STEPS, Diverged, Guard
 from booru_pipeline.training.states import newest_state, read_progress, step_of
-
-from .process import job_in, wait_until
+from booru_pipeline_tests.training.process import job_in, wait_until
 
 
 def test_each_line_has_what_one_wants_to_know(made, forks, tmp_path):

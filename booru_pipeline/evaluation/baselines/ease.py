@@ -5,8 +5,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.linalg import lapack
 
-from booru_pipeline.evaluation.baselines.baseline import Batched
-from booru_pipeline.evaluation.baselines.pairs import PairCounts
+from booru_pipeline.evaluation.baselines.counting import Batched, PairCounts
 
 _BLOCK = 512
 

@@ -2,24 +2,175 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from booru_pipeline.evaluation.baselines import names
-from booru_pipeline.evaluation.baselines.baseline import Baseline
-from booru_pipeline.evaluation.baselines.capped import Capped, column_of, columns_of, most_frequent
-from booru_pipeline.evaluation.baselines.closure import ImplicationClosure
-from booru_pipeline.evaluation.baselines.cooccurrence import CoOccurrence
+from booru_pipeline.evaluation import results as names
+from booru_pipeline.evaluation.baselines.counting import (
+    Baseline,
+    CoOccurrence,
+    ImplicationClosure,
+    ItemKnn,
+    NaiveBayes,
+    PairCounts,
+    Popularity,
+)
 from booru_pipeline.evaluation.baselines.ease import Ease
-from booru_pipeline.evaluation.baselines.item_knn import ItemKnn
-from booru_pipeline.evaluation.baselines.naive_bayes import NaiveBayes
-from booru_pipeline.evaluation.baselines.pairs import PairCounts
-from booru_pipeline.evaluation.baselines.popularity import Popularity
 from booru_pipeline.evaluation.baselines.rules import AssociationRules, mine
-from booru_pipeline.evaluation.baselines.tuning import Pair, climb
+from booru_pipeline.evaluation.figures.ranks import hidden_ranks
+from booru_pipeline.evaluation.scorer import Contexts, Scorer, hide_visible
+
+
+def most_frequent(counts: NDArray[np.float64], cap: int) -> NDArray[np.int64]:
+    """The rows of the `cap` most frequent labels, ascending; of equally frequent ones the first.
+
+    Args:
+        counts: [labels], train posts that have the label.
+        cap: Labels at most.
+    """
+    return np.sort(np.argsort(-counts, kind="stable")[:cap])
+
+
+class Capped:
+    """A baseline of some labels, made one of all.
+
+    It sees the visible labels that it knows. The labels that it does not know rank below all that it knows, by
+    popularity: a score is the post's lowest one, less the label's place among them, 1 for the most frequent; equally
+    frequent ones share a place.
+    """
+
+    def __init__(self, inner: Baseline, known: NDArray[np.int64], counts: NDArray[np.float64]) -> None:
+        """Wrap.
+
+        Args:
+            inner: The baseline, with a column for each label that it knows.
+            known: The rows of these labels, ascending.
+            counts: [labels], train posts that have the label.
+        """
+        self.described = (
+            f"{inner.described}; of the {len(known):,} most frequent labels, the others below by popularity"
+        )
+        self._inner = inner
+        self._known = known
+        self._column = column_of(known, len(counts))
+        self._others = np.flatnonzero(self._column < 0)
+        _, place = np.unique(-counts[self._others], return_inverse=True)
+        self._place = 1 + place.astype(np.float32)
+
+    def scores(self, contexts: Contexts, batch_size: int = 256) -> NDArray[np.float32]:
+        """Score each label, [len(contexts), labels]; the visible ones are at -inf."""
+        scores = np.empty((len(contexts), len(self._column)), dtype=np.float32)
+        for start in range(0, len(contexts), batch_size):
+            batch = contexts[start : start + batch_size]
+            inner = self._inner.scores([columns_of(context, self._column) for context in batch], batch_size)
+            part = scores[start : start + len(batch)]
+            part[:, self._known] = inner
+            lowest = np.where(np.isfinite(inner), inner, np.inf).min(axis=1, initial=np.inf)
+            lowest[np.isinf(lowest)] = 0  # all that it knows is visible
+            part[:, self._others] = lowest[:, None] - self._place
+        return hide_visible(scores, contexts)
+
+
+def column_of(known: NDArray[np.int64], labels: int) -> NDArray[np.int64]:
+    """Each label's column among the known ones, -1 for the others, int64 [labels]."""
+    column = np.full(labels, -1, dtype=np.int64)
+    column[known] = np.arange(len(known))
+    return column
+
+
+def columns_of(rows: Sequence[int] | NDArray[np.int64], column: NDArray[np.int64]) -> list[int]:
+    """The columns of those rows that are known."""
+    columns = column[np.asarray(rows, dtype=np.int64)]
+    found: list[int] = columns[columns >= 0].tolist()
+    return found
+
+
+Pair = tuple[Sequence[int], NDArray[np.int64]]
+S = TypeVar("S", bound=Scorer)
+
+_K: Final = 10
+_AT_ONCE: Final = 256
+
+
+def mean_recall(scorer: Scorer, pairs: Sequence[Pair]) -> float:
+    """Recall@10, hidden labels among the first ten over min(10, hidden labels), mean over posts.
+
+    Args:
+        scorer: What ranks.
+        pairs: Visible rows and hidden rows of each post, one or more.
+    """
+    recall = []
+    for start in range(0, len(pairs), _AT_ONCE):
+        part = pairs[start : start + _AT_ONCE]
+        ranks = hidden_ranks(scorer.scores([visible for visible, _ in part], _AT_ONCE), [hidden for _, hidden in part])
+        recall += [float((own <= _K).sum()) / min(_K, len(own)) for own in ranks]
+    return float(np.mean(recall))
+
+
+def climb(
+    make: Callable[..., S], grid: Mapping[str, Sequence[float]], start: Mapping[str, float], pairs: Sequence[Pair]
+) -> S:
+    """Make the scorer with the best mean recall@10: from the start to the best of its neighbours on the grid, and on.
+
+    A neighbour is one step away in one setting. A setting that cannot be fitted counts as the worst; as long as none
+    could be, the way leads to later values of the last setting.
+
+    Args:
+        make: Makes a scorer from one value for each setting; may raise LinAlgError.
+        grid: The values of each setting, in order.
+        start: One value of each, from the grid; the answer if there are no pairs.
+        pairs: Visible rows and hidden rows of validation posts.
+
+    Returns:
+        The best scorer on the way; of equal ones the first.
+
+    Raises:
+        numpy.linalg.LinAlgError: No setting could be fitted.
+    """
+    names = list(grid)
+    here = tuple(grid[name].index(start[name]) for name in names)
+    if not pairs:
+        return make(**start)
+    reached: dict[tuple[int, ...], float] = {}
+    best: tuple[float, S] | None = None
+
+    def visit(place: tuple[int, ...]) -> float:
+        nonlocal best
+        if place not in reached:
+            try:
+                scorer = make(**{name: grid[name][at] for name, at in zip(names, place, strict=True)})
+            except np.linalg.LinAlgError:
+                reached[place] = -np.inf
+            else:
+                reached[place] = mean_recall(scorer, pairs)
+                if best is None or reached[place] > best[0]:
+                    best = reached[place], scorer
+        return reached[place]
+
+    visit(here)
+    while True:
+        up, down = (_neighbours(here, grid, step) for step in (1, -1))
+        if reached[here] == -np.inf and best is None and up:
+            here = up[-1]
+            visit(here)
+            continue
+        there = max(up + down, key=visit, default=here)
+        if reached[there] <= reached[here]:
+            break
+        here = there
+    if best is None:
+        raise np.linalg.LinAlgError("no setting on the grid could be fitted")
+    return best[1]
+
+
+def _neighbours(here: tuple[int, ...], grid: Mapping[str, Sequence[float]], step: int) -> list[tuple[int, ...]]:
+    sizes = [len(values) for values in grid.values()]
+    moved = [(*here[:axis], at + step, *here[axis + 1 :]) for axis, at in enumerate(here)]
+    return [place for place in moved if all(0 <= at < size for at, size in zip(place, sizes, strict=True))]
+
 
 LABEL_CAP: Final = 10_000
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rusket import FPGrowth
 from scipy import sparse
 
-from booru_pipeline.evaluation.baselines.baseline import Batched
+from booru_pipeline.evaluation.baselines.counting import Batched
 
 LEAST_POSTS: Final = 10
 LEAST_SHARE: Final = 0.001

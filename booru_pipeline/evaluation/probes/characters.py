@@ -7,14 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from booru_pipeline.category import Category
-from booru_pipeline.evaluation.bootstrap import Interval
+from booru_pipeline.evaluation.figures.bootstrap import Interval
+from booru_pipeline.evaluation.figures.probing import NDCG_K, mean_intervals, ndcg, rank_correlation, wilson
+from booru_pipeline.evaluation.options import ProbeOptions
 from booru_pipeline.evaluation.probes.counts import Split, Supported, choose
-from booru_pipeline.evaluation.probes.figures import NDCG_K, mean_intervals, ndcg, rank_correlation, wilson
-from booru_pipeline.evaluation.probes.model import Model
-from booru_pipeline.evaluation.probes.options import ProbeOptions
-from booru_pipeline.evaluation.scorer import Scorer
-from booru_pipeline.labels.vocabulary import Vocabulary
+from booru_pipeline.evaluation.scorer import Model, Scorer
+from booru_pipeline.tags import Category
+from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
 TOP: Final = 20
 EXPECTED_SHARE: Final = 0.1

@@ -7,10 +7,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from booru_pipeline.corpus.relations import Relations
 from booru_pipeline.evaluation.probes.counts import Split
-from booru_pipeline.evaluation.probes.model import Model
-from booru_pipeline.labels.vocabulary import Vocabulary
+from booru_pipeline.evaluation.scorer import Model
+from booru_pipeline.training_shards.relations import Relations
+from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
 YES_RANK: Final = 10
 """A claim holds if a label it expects is among this many first guesses."""

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from booru_pipeline.corpus.relations import Relations
-from booru_pipeline.evaluation.bootstrap import Interval
-from booru_pipeline.evaluation.probes.figures import PairedAuc
-from booru_pipeline.evaluation.probes.options import ProbeOptions
+from booru_pipeline.evaluation.figures.bootstrap import Interval
+from booru_pipeline.evaluation.figures.probing import PairedAuc
+from booru_pipeline.evaluation.options import ProbeOptions
 from booru_pipeline.evaluation.scorer import Scorer
-from booru_pipeline.labels.vocabulary import Vocabulary
+from booru_pipeline.training_shards.relations import Relations
+from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
 REVERSED: Final = "reversed"
 SIBLING: Final = "sibling"

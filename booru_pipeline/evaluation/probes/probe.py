@@ -3,19 +3,19 @@
 from dataclasses import dataclass
 from typing import Final
 
-from booru_pipeline.corpus.relations import Relations
-from booru_pipeline.evaluation.derivable import implied_matrix
+from booru_pipeline.evaluation.options import ProbeOptions
 from booru_pipeline.evaluation.posts import Posts, incidence
-from booru_pipeline.evaluation.probes import characters, implications, pairs
+from booru_pipeline.evaluation.probes import characters, implications
+from booru_pipeline.evaluation.probes import costumes as pairs
 from booru_pipeline.evaluation.probes.characters import CharacterFindings, probe_characters
 from booru_pipeline.evaluation.probes.claims import YES_RANK, ClaimResult, probe_claims
+from booru_pipeline.evaluation.probes.costumes import PairFindings, probe_pairs
 from booru_pipeline.evaluation.probes.counts import Split
 from booru_pipeline.evaluation.probes.implications import ImplicationFindings, probe_implications
-from booru_pipeline.evaluation.probes.model import Model
-from booru_pipeline.evaluation.probes.options import ProbeOptions
-from booru_pipeline.evaluation.probes.pairs import PairFindings, probe_pairs
-from booru_pipeline.evaluation.scorer import Scorer
-from booru_pipeline.labels.vocabulary import Vocabulary
+from booru_pipeline.evaluation.scorer import Model, Scorer
+from booru_pipeline.evaluation.task import implied_matrix
+from booru_pipeline.training_shards.relations import Relations
+from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
 DEFINITIONS: Final = {
     "claim": (

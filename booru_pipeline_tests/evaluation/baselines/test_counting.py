@@ -3,16 +3,18 @@
 import numpy as np
 import pytest
 
-from booru_pipeline.evaluation.baselines.closure import ImplicationClosure
-from booru_pipeline.evaluation.baselines.cooccurrence import CoOccurrence
+from booru_pipeline.evaluation.baselines.counting import (
+    CoOccurrence,
+    ImplicationClosure,
+    ItemKnn,
+    NaiveBayes,
+    PairCounts,
+    Popularity,
+)
 from booru_pipeline.evaluation.baselines.ease import Ease
-from booru_pipeline.evaluation.baselines.item_knn import ItemKnn
-from booru_pipeline.evaluation.baselines.naive_bayes import NaiveBayes
-from booru_pipeline.evaluation.baselines.pairs import PairCounts
-from booru_pipeline.evaluation.baselines.popularity import Popularity
 from booru_pipeline.evaluation.baselines.rules import AssociationRules, mine
 from booru_pipeline.evaluation.posts import incidence
-from booru_pipeline_tests.evaluation.baselines.world import CONTEXTS, LABELS, MATRIX, TRAIN, having
+from booru_pipeline_tests.evaluation.baselines.countable_posts import CONTEXTS, LABELS, MATRIX, TRAIN, having
 
 PAIRS = PairCounts.of(MATRIX)
 ALL = {

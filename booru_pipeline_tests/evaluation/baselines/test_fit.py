@@ -6,14 +6,11 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from booru_pipeline.evaluation.baselines import names
-from booru_pipeline.evaluation.baselines.capped import Capped, most_frequent
-from booru_pipeline.evaluation.baselines.cooccurrence import CoOccurrence
-from booru_pipeline.evaluation.baselines.fit import fit_baselines
-from booru_pipeline.evaluation.baselines.pairs import PairCounts
-from booru_pipeline.evaluation.baselines.tuning import mean_recall
+from booru_pipeline.evaluation import results as names
+from booru_pipeline.evaluation.baselines.counting import CoOccurrence, PairCounts
+from booru_pipeline.evaluation.baselines.fit import Capped, fit_baselines, mean_recall, most_frequent
 from booru_pipeline.evaluation.posts import incidence
-from booru_pipeline_tests.evaluation.baselines.world import correlated_posts, halves
+from booru_pipeline_tests.evaluation.baselines.countable_posts import correlated_posts, halves
 
 LABELS = 60
 POSTS = correlated_posts(0, 1200)

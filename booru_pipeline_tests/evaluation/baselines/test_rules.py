@@ -7,7 +7,7 @@ from hypothesis import given, settings
 
 from booru_pipeline.evaluation.baselines.rules import LEAST_CONFIDENCE, LEAST_POSTS, AssociationRules, mine
 from booru_pipeline.evaluation.posts import incidence
-from booru_pipeline_tests.evaluation.baselines.world import random_posts
+from booru_pipeline_tests.evaluation.baselines.countable_posts import random_posts
 
 LABELS = 7
 POSTS = st.lists(st.sets(st.integers(0, LABELS - 1), max_size=LABELS), min_size=1, max_size=25)

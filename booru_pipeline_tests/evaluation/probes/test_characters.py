@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from booru_pipeline.evaluation.derivable import implied_matrix
+from booru_pipeline.evaluation.figures.probing import wilson
+from booru_pipeline.evaluation.options import ProbeOptions
 from booru_pipeline.evaluation.probes.characters import probe_characters
-from booru_pipeline.evaluation.probes.figures import wilson
-from booru_pipeline.evaluation.probes.options import ProbeOptions
-from booru_pipeline_tests.evaluation.probes.world import (
+from booru_pipeline.evaluation.task import implied_matrix
+from booru_pipeline_tests.evaluation.probes.known_scores import (
     Constant,
     Oracle,
     Reversed,

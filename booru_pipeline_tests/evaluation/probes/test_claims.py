@@ -1,8 +1,8 @@
 import pytest
 
-from booru_pipeline.corpus.relations import find_relations
 from booru_pipeline.evaluation.probes.claims import CLAIMS, Claim, probe_claims
-from booru_pipeline_tests.evaluation.probes.world import Constant, Oracle, relations_of, split_of, vocabulary_of
+from booru_pipeline.training_shards.relations import find_relations
+from booru_pipeline_tests.evaluation.probes.known_scores import Constant, Oracle, relations_of, split_of, vocabulary_of
 
 OTHERS = [f"label_{number}" for number in range(12)]
 KNOWN = vocabulary_of("usada_pekora", "rabbit_ears", "carrot", "animal_ears", *OTHERS, characters=["usada_pekora"])

@@ -1,7 +1,7 @@
 import numpy as np
 
 from booru_pipeline.evaluation.probes.counts import Split, choose
-from booru_pipeline_tests.evaluation.probes.world import split_of, vocabulary_of
+from booru_pipeline_tests.evaluation.probes.known_scores import split_of, vocabulary_of
 
 
 def test_counts_are_those_of_the_posts():

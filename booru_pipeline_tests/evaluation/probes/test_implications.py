@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from booru_pipeline.evaluation.baselines.popularity import Popularity
-from booru_pipeline.evaluation.derivable import implied_matrix
+from booru_pipeline.evaluation.baselines.counting import Popularity
+from booru_pipeline.evaluation.options import ProbeOptions
 from booru_pipeline.evaluation.probes.implications import probe_implications
-from booru_pipeline.evaluation.probes.options import ProbeOptions
-from booru_pipeline_tests.evaluation.probes.world import (
+from booru_pipeline.evaluation.task import implied_matrix
+from booru_pipeline_tests.evaluation.probes.known_scores import (
     Asked,
     Constant,
     Oracle,

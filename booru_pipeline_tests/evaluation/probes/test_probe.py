@@ -3,14 +3,14 @@ from dataclasses import asdict
 
 import pytest
 
-from booru_pipeline.corpus.relations import find_relations
-from booru_pipeline.evaluation.baselines.popularity import Popularity
+from booru_pipeline.dataset.posts import open_splits
+from booru_pipeline.evaluation.baselines.counting import Popularity
+from booru_pipeline.evaluation.options import ProbeOptions
 from booru_pipeline.evaluation.posts import incidence, read_posts
-from booru_pipeline.evaluation.probes.options import ProbeOptions
 from booru_pipeline.evaluation.probes.probe import DEFINITIONS, probe
-from booru_pipeline.labels.splits import open_splits
-from booru_pipeline.labels.vocabulary import Vocabulary
-from booru_pipeline.training.predictor import Predictor
+from booru_pipeline.model.predictor import Predictor
+from booru_pipeline.training_shards.relations import find_relations
+from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
 
 @pytest.fixture(scope="module")

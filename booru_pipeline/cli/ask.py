@@ -1,0 +1,261 @@
+"""Commands that answer: suggest, inspect, report, sql, export."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from booru_pipeline.cli.app import Home, Raw, RelationsFolder, app, err, export_app, out, read_settings
+from booru_pipeline.errors import BooruError
+from booru_pipeline.release.key import release_order
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@app.command()
+def suggest(
+    tags: Annotated[list[str], typer.Argument(help="Tags that a picture has; aliases are understood.")],
+    top: Annotated[int, typer.Option(help="How many suggestions.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    release: Annotated[
+        str | None,
+        typer.Option("--release", help="Ask this release's checkpoint; the promoted one by default, or the newest."),
+    ] = None,
+    raw: Raw = None,
+    home: Home = None,
+    relations: RelationsFolder = None,
+) -> None:
+    """Say what these tags imply, with probability and how often they stand together.
+
+    Examples: `booru suggest usada_pekora`, `booru suggest hatsune_miku outdoors --top 20 --json`
+    """
+    settings = read_settings(raw=raw, home=home, relations=relations)
+    lake = settings.lake
+    if release is not None:
+        key = lake.newest(lake.checkpoint, release)
+    else:
+        from booru_pipeline.pipeline.checkpoints import checkpoint_in_use
+
+        in_use = checkpoint_in_use(lake)
+        key = in_use.release
+        if in_use.note:
+            err.print(escape(in_use.note), soft_wrap=True)
+    known = settings.tag_relations
+    from booru_pipeline.model.suggest import suggest as ask  # imports transformers
+    from booru_pipeline.model.suggest import typed_tags
+
+    for tag in typed_tags(tags):
+        if known.canonical(tag) != tag:
+            err.print(f"{escape(tag)} is an alias: asking for {escape(known.canonical(tag))}", soft_wrap=True)
+    with_shards = lake.releases_with(lake.training_shards)
+
+    suggestions = ask(
+        tags,
+        checkpoint=lake.bring(lake.checkpoint(key)),
+        shards=[
+            lake.bring(lake.training_shards(shard))
+            for shard in with_shards
+            if release_order(shard) <= release_order(key)
+        ],
+        relations=known,
+        top=top,
+    )
+    if as_json:
+        print(json.dumps([vars(item) for item in suggestions], indent=2, ensure_ascii=False))
+        return
+    table = Table("tag", "probability", "category", "seen together", title=f"{escape(' '.join(tags))} ({key})")
+    for column in (1, 3):
+        table.columns[column].justify = "right"
+    show_implied = any(item.implied for item in suggestions)
+    if show_implied:
+        table.add_column("implied")
+        table.caption = "implied: Danbooru adds these by itself"
+    for item in suggestions:
+        cells = [escape(item.tag), f"{item.probability:.1%}", item.category, f"{item.together:,} of {item.given:,}"]
+        if show_implied:
+            cells.append("yes" if item.implied else "")
+        table.add_row(*cells)
+    out.print(table)
+
+
+@app.command()
+def inspect(
+    post: Annotated[
+        list[str] | None,
+        typer.Argument(help="Id of the post, with its booru before it if several boorus have that id. [at random]"),
+    ] = None,
+    release: Annotated[
+        str | None, typer.Option("--release", help="Look in this release's dataset; the newest by default.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of what is hidden, and of the post that is taken if none is named.")] = 0,
+    raw: Raw = None,
+    home: Home = None,
+    relations: RelationsFolder = None,
+) -> None:
+    """Show what became of a post: its tags, the caption, what was dropped and why, and how the model sees it.
+
+    Examples: `booru inspect`, `booru inspect 4263151`, `booru inspect danbooru.donmai.us 4263151 --seed 7`
+    """
+    settings = read_settings(raw=raw, home=home, relations=relations)
+    lake = settings.lake
+    key = lake.newest(lake.tokenized_dataset, release)
+    from booru_pipeline.dataset.inspection import KEPT, Inspector
+    from booru_pipeline.dataset.options import MaskingOptions
+    from booru_pipeline.dataset.sides import Sides
+    from booru_pipeline.vocabulary.vocabulary import Vocabulary
+
+    dataset = lake.bring(lake.tokenized_dataset(key))
+    keys = list(Sides.read(dataset).shards)
+    inspector = Inspector(
+        dataset=dataset,
+        vocabulary=Vocabulary.load(lake.bring(lake.vocabulary(key))),
+        shards={name: lake.bring(lake.training_shards(name)) for name in keys},
+        tag_tables={name: lake.bring(lake.tag_table(name)) for name in keys},
+        relations=settings.tag_relations,
+        thresholds=settings.vocabulary,
+        masking=MaskingOptions(**{name: getattr(settings.checkpoint, name) for name in MaskingOptions.model_fields}),
+    )
+    found = inspector.inspect(*(inspector.find(post) if post else inspector.sample(1, seed)[0]), seed)
+    side = f"left out: {found.left_out}" if found.left_out else f"in the {found.split} split"
+    table = Table("tag", "category", "", title=f"{escape(found.booru)} {found.fid} ({found.release}), {escape(side)}")
+    for item in found.tags:
+        table.add_row(escape(item.tag), item.category, "" if item.fate == KEPT else f"[dim]{escape(item.fate)}[/]")
+    out.print(table)
+    if found.implied:
+        out.print(f"Implied by its tags, and missing: {escape(', '.join(found.implied))}", soft_wrap=True)
+    for example in found.examples:
+        out.print(
+            f"[bold]{example.kind}[/]\n  input   {escape(example.source)}\n  target  {escape(example.target)}",
+            soft_wrap=True,
+        )
+
+
+@app.command()
+def report(
+    release: Annotated[
+        str | None, typer.Option("--release", help="This release's report; the newest by default.")
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Print where the evaluation report is, for a browser to open: `open $(booru report)`."""
+    lake = read_settings(home=home).lake
+    print(lake.bring(lake.evaluation_report(lake.newest(lake.evaluation_report, release))) / "report.html")
+
+
+@app.command("sql")
+def sql_command(
+    query: Annotated[
+        str | None, typer.Argument(help="A DuckDB query; read from the terminal if none is given.")
+    ] = None,
+    file: Annotated[
+        str | None, typer.Option("--file", help="Run the query in this file, or the one of this name in the library.")
+    ] = None,
+    variables: Annotated[
+        list[str] | None, typer.Option("--set", help="A variable of the query as name=value; may be repeated.")
+    ] = None,
+    show_library: Annotated[bool, typer.Option("--list", help="Show the library of queries.")] = False,
+    raw: Raw = None,
+    home: Home = None,
+) -> None:
+    """Query the tag tables of all releases, attached read-only.
+
+    `files` and `tags` have a row a listing and say in `release` which release it is of; `files_latest` and
+    `tags_latest` have each post as it was listed last. `rejects` and `accounting` are there too, and each release by
+    itself, as `"2021a".files`. Examples:
+
+    `booru sql "select tag, count(*) from tags_latest group by tag order by 2 desc limit 10"`
+
+    `booru sql --file general_labels --set min_posts=100`
+    """
+    import duckdb as engine
+
+    from booru_pipeline.tag_table.attach import attach_all
+    from booru_pipeline.tag_table.queries import (
+        Query,
+        check_variables,
+        find_query,
+        library,
+        parse_variables,
+        set_variables,
+    )
+
+    if show_library:
+        table = Table("query", "what it shows", "variables")
+        for item in library():
+            table.add_row(item.name, escape(item.summary), ", ".join(item.variables))
+        out.print(table)
+        return
+    if query is not None and file is not None:
+        raise BooruError("there is a query and a --file. Give one of the two.")
+    values = parse_variables(variables or [])
+    asked = find_query(file) if file is not None else None
+    if asked is None and (query is not None or not sys.stdin.isatty()):
+        asked = Query("the query", query if query is not None else sys.stdin.read())
+    if asked is not None:
+        check_variables(asked, values)
+    lake = read_settings(raw=raw, home=home).lake
+    with engine.connect() as connection:
+        keys = attach_all(connection, lake)
+        set_variables(connection, values)
+        if asked is not None:
+            _execute(connection, asked.text)
+            return
+        out.print(f"files and tags of {', '.join(keys)}. End a query with ; and leave with Ctrl-D.")
+        _prompt(lambda text: _execute(connection, text))
+
+
+@export_app.command("sqlite")
+def export_sqlite_command(
+    path: Annotated[Path, typer.Argument(help="The file to write, such as booru-chars.db.")],
+    release: Annotated[
+        list[str] | None, typer.Option("--release", help="Release to export; may be repeated. All by default.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    home: Home = None,
+) -> None:
+    """Write the tag tables as one SQLite file, with the tables, keys and indexes of the origin's booru-chars.db.
+
+    A post that is listed in several of the releases is there as the latest has it.
+
+    Example: `booru export sqlite booru-chars.db --release 2021a --release 2021b`
+    """
+    from booru_pipeline.tag_table.export import export_sqlite
+
+    rows = export_sqlite(read_settings(home=home).lake, path, release or [], force=force)
+    out.print(f"{path}: {rows['files']:,} posts, {rows['tags']:,} tag rows", soft_wrap=True)
+
+
+def _execute(connection: "duckdb.DuckDBPyConnection", query: str) -> None:
+    import duckdb
+
+    try:
+        relation = connection.sql(query)
+        if relation is not None:
+            relation.show(max_rows=200, max_width=max(out.width, 80))
+    except duckdb.Error as error:
+        first, *more = [line for line in str(error).splitlines() if line.strip()]
+        where = next((line for line in more if line.startswith("LINE ")), *more[:1] or [""])
+        raise BooruError(f"the query failed: {first}\n{where}".rstrip()) from error
+
+
+def _prompt(execute: Callable[[str], None]) -> None:
+    import readline  # noqa: F401  (line editing and history for input)
+
+    while True:
+        try:
+            text = input("booru> ")
+            while ";" not in text:
+                text += "\n" + input("  ...> ")
+        except (EOFError, KeyboardInterrupt):
+            print()
+            return
+        try:
+            execute(text)
+        except BooruError as error:
+            err.print(escape(str(error)), soft_wrap=True)

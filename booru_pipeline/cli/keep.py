@@ -1,0 +1,234 @@
+"""Commands about what was made: releases, status, promote, clean, store."""
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich import filesize
+from rich.markup import escape
+from rich.table import Table
+
+from booru_pipeline.cli.app import Home, Raw, RelationsFolder, app, err, out, read_settings, store_app
+from booru_pipeline.errors import BooruError
+
+if TYPE_CHECKING:
+    from booru_pipeline.defs.status import ReleaseStatus
+    from booru_pipeline.lake.lake import Lake
+    from booru_pipeline.lake.store import Store
+
+
+@app.command()
+def releases(raw: Raw = None, home: Home = None, relations: RelationsFolder = None) -> None:
+    """Show which releases are found, and what is made of each."""
+    from booru_pipeline.pipeline.freshness import release_status
+    from booru_pipeline.pipeline.stages import Stage
+    from booru_pipeline.release.find import find_releases
+    from booru_pipeline.release.fingerprint import release_fingerprint
+
+    settings = read_settings(raw=raw, home=home, relations=relations)
+    found = find_releases(settings.raw_folder)
+    fingerprints = settings.tag_relations.fingerprints
+    marks = {
+        "fresh": "[green]fresh[/]",
+        "stale": "[yellow]stale[/]",
+        "missing": "[dim]-[/]",
+        "retired": "[dim]retired[/]",
+    }
+    table = Table("release", *[stage.value.replace("_", "\n") for stage in Stage])
+    notes = []
+    for release in found.releases:
+        fingerprint = release_fingerprint(release, settings.lake.raw_fingerprints)
+        statuses = release_status(settings.lake, release.key, fingerprint, settings, *fingerprints)
+        table.add_row(release.key, *[marks[status.state] for status in statuses])
+        notes += [
+            f"[yellow]{status.state}[/] {release.key} {status.stage.value}: {escape(status.why)}"
+            for status in statuses
+            if status.why
+        ]
+    out.print(table)
+    for note in notes:
+        out.print(note, soft_wrap=True)
+    for item in found.incomplete:
+        err.print(f"[yellow]{escape(item.problem)}[/]", soft_wrap=True)
+    if not found.releases:
+        raise BooruError(f"there is no whole release in {settings.raw_folder}. Make a sample with `booru sample`.")
+
+
+@app.command()
+def promote(
+    release: Annotated[str | None, typer.Argument(help="The release whose checkpoint is to be asked.")] = None,
+    none: Annotated[bool, typer.Option("--none", help="Promote none: the newest is asked.")] = False,
+    home: Home = None,
+) -> None:
+    """Choose the checkpoint that `booru suggest` asks, against what the evaluation says if need be.
+
+    An evaluation promotes a checkpoint by itself if it loses neither to the best baseline nor to its parent or the
+    promoted one. Examples: `booru promote 2021a`, `booru promote --none`
+    """
+    from booru_pipeline.pipeline.checkpoints import clear
+    from booru_pipeline.pipeline.checkpoints import promote as set_pointer
+
+    if (release is None) is not none:
+        raise BooruError("name a release, or give --none. `booru status` shows the releases.")
+    lake = read_settings(home=home).lake
+    if release is None:
+        clear(lake)
+        out.print("no checkpoint is promoted")
+        return
+    pointer = set_pointer(lake, release, "by hand")
+    out.print(f"promoted: {pointer.release}, {pointer.date} ({escape(pointer.reason)})", soft_wrap=True)
+
+
+@app.command()
+def status(
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit with status 1 if something is stale, failed, missing or not whole.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    raw: Raw = None,
+    home: Home = None,
+    relations: RelationsFolder = None,
+) -> None:
+    """Show what of each release is fresh, stale, failed or missing, and why, with its newest run and what is next.
+
+    Examples: `booru status`, `booru status --check || booru run`
+    """
+    settings = read_settings(raw=raw, home=home, relations=relations)
+    from booru_pipeline.defs.runs.instance import existing_instance  # imports Dagster
+    from booru_pipeline.defs.status import pipeline_status, taken_away, what_is_next
+    from booru_pipeline.pipeline.checkpoints import read_promoted
+    from booru_pipeline.release.find import find_releases
+
+    with existing_instance(settings.lake) as instance:
+        statuses = pipeline_status(settings, instance)
+        gone = taken_away(find_releases(settings.raw_folder), instance)
+        following = what_is_next(settings, instance)
+    promoted = read_promoted(settings.lake)
+    if as_json:
+        pointer = vars(promoted) if promoted else None
+        releases = [item.as_dict() for item in statuses]
+        content = {"releases": releases, "next": following, "taken_away": gone, "promoted": pointer}
+        print(json.dumps({**content, "store": settings.store.url or None}, indent=2))
+    else:
+        _show_status(statuses, gone)
+        for line in following:
+            out.print(f"[dim]next[/]  {escape(line)}", soft_wrap=True)
+        said = f"{promoted.release}, since {promoted.date}: {promoted.reason}" if promoted else "none"
+        out.print(f"promoted  {escape(said)}", soft_wrap=True)
+        if settings.store.url:
+            out.print(f"store  {escape(settings.store.url)}", soft_wrap=True)
+    if check and not all(item.is_fresh for item in statuses):
+        raise typer.Exit(1)
+
+
+@app.command()
+def clean(
+    yes: Annotated[bool, typer.Option("--yes", help="Remove it. Without this, only show it.")] = False,
+    keep: Annotated[int | None, typer.Option("--keep", min=1, help="Newest checkpoints that are kept. [3]")] = None,
+    home: Home = None,
+) -> None:
+    """Show which old checkpoints, reports, states and leftovers can go, and remove them with `--yes`.
+
+    Kept are the newest checkpoints, the one in use, and those that these went on from. What is removed is not made
+    again unless you name its release: `booru run --release 2021a`.
+    """
+    from booru_pipeline.pipeline.retention import find_removable, promoted_release, remove
+
+    settings = read_settings(home=home, retention=None if keep is None else {"checkpoints": keep})
+    lake = settings.lake
+    items = find_removable(lake, settings.retention, promoted_release(lake))
+    if not items:
+        out.print(f"nothing to remove in {lake.home}", soft_wrap=True)
+        return
+    table = Table("what", "where", "why", "size")
+    table.columns[3].justify = "right"
+    for item in items:
+        table.add_row(item.what, escape(str(item.path.relative_to(lake.home))), item.why, filesize.decimal(item.bytes))
+    out.print(table)
+    if yes:
+        out.print(f"removed; {filesize.decimal(remove(lake, items))} gained")
+    else:
+        out.print(
+            f"{filesize.decimal(sum(item.bytes for item in items))} would be gained: `booru clean --yes` removes it"
+        )
+
+
+@store_app.command("list")
+def store_list(home: Home = None) -> None:
+    """Show what the store has, with URLs that other tools read."""
+    lake = read_settings(home=home).lake
+    store = _store(lake)
+    listing = store.listing()
+    width = max(map(len, listing), default=0)
+    for name, item in sorted(listing.items()):
+        # No table, which would fold what is to be pasted.
+        uploaded, size = f"{item.uploaded:%Y-%m-%d %H:%M} UTC", filesize.decimal(item.bytes)
+        out.print(f"{name:{width}}  {uploaded}  {size:>8}  {store.url_of(name)}", soft_wrap=True, markup=False)
+    if not listing:
+        out.print(f"nothing yet in {store.url}", soft_wrap=True)
+
+
+@store_app.command("push")
+def store_push(home: Home = None) -> None:
+    """Publish what the home has and the store has not, or has older: once, for a home from before there was a store.
+
+    What is made from then on is published as it is made.
+    """
+    from booru_pipeline.lake.publish import snapshot
+    from booru_pipeline.pipeline.stages import PATHS
+
+    lake = read_settings(home=home).lake
+    store = _store(lake)
+    artifacts = [partial(path_of, lake) for path_of in PATHS.values()]
+    paths = [artifact(key) for artifact in artifacts for key in lake.releases_with(artifact)]
+    due = [path for path in [*paths, lake.promoted] if path.exists() and not lake.is_stored(path)]
+    for path in due:
+        with snapshot(path, lake.staging) as copy:
+            store.publish(copy, lake.name_of(path))
+        out.print(f"{lake.name_of(path)}  published", soft_wrap=True)
+    if not due:
+        out.print("the store has everything that the home has")
+
+
+@store_app.command("remove")
+def store_remove(
+    name: Annotated[str, typer.Argument(help="As `booru store list` names it, such as checkpoints/2021a.")],
+    home: Home = None,
+) -> None:
+    """Take one artifact out of the store; what the home has stays. For old ones there is `booru clean`."""
+    store = _store(read_settings(home=home).lake)
+    if name not in store.listing():
+        raise BooruError(f"{name} is not in {store.url}. `booru store list` shows what is.")
+    store.remove(name)
+    out.print(f"{name} removed from {store.url}", soft_wrap=True)
+
+
+def _store(lake: "Lake") -> "Store":
+    if lake.store is None:
+        raise BooruError("no store is configured. Set url under [store] in booru.toml, or BOORU_STORE__URL.")
+    return lake.store
+
+
+def _show_status(statuses: "Sequence[ReleaseStatus]", gone: Sequence[str]) -> None:
+    from booru_pipeline.pipeline.stages import Stage
+
+    colours = {"fresh": "green", "stale": "yellow", "failed": "red", "missing": "dim"}
+    table = Table("release", *[stage.value.replace("_", "\n") for stage in Stage], "newest run")
+    for column in table.columns:
+        column.overflow = "fold"  # a terminal is narrow, and a run's id of no use without its end
+    for item in statuses:
+        run = f"{item.last_run.outcome}\n{item.last_run.job}\n{item.last_run.id[:8]}" if item.last_run else "none"
+        cells = [f"[{colours.get(stage.state, 'dim')}]{stage.state}[/]" for stage in item.stages]
+        table.add_row(item.release, *(cells or [""] * len(Stage)), run)
+    out.print(table)
+    for item in statuses:
+        if item.problem:
+            out.print(f"[yellow]not whole[/]  {escape(item.problem)}", soft_wrap=True)
+        for stage in item.stages:
+            if stage.why:
+                mark = f"[{colours.get(stage.state, 'dim')}]{stage.state}[/]"
+                out.print(f"{mark}  {item.release} {stage.stage.value}: {escape(stage.why)}", soft_wrap=True)
+    for key in gone:
+        out.print(f"[dim]taken away[/]  {key}: its raw files are gone; what was made of it stays")

@@ -1,0 +1,249 @@
+"""What became of one post: which of its tags are labels and why the others are not, and how the model sees it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import numpy as np
+import pyarrow.compute as pc
+
+from booru_pipeline import sql
+from booru_pipeline.dataset.build import read_summary
+from booru_pipeline.dataset.captions import CaptionChoice
+from booru_pipeline.dataset.chance import post_keys
+from booru_pipeline.dataset.masking import Kind, Masking
+from booru_pipeline.dataset.options import MaskingOptions
+from booru_pipeline.dataset.posts import Posts
+from booru_pipeline.dataset.sides import Sides
+from booru_pipeline.errors import BooruError
+from booru_pipeline.ragged import IntArray
+from booru_pipeline.tags import Category
+from booru_pipeline.training_shards.relations import Relations
+from booru_pipeline.training_shards.shards import attach, shard_files
+from booru_pipeline.vocabulary.options import VocabularyOptions
+from booru_pipeline.vocabulary.vocabulary import Vocabulary
+
+_SQL: Final = "dataset/inspection"
+
+KEPT: Final = "in the caption"
+
+_WORD_START: Final = "▁"  # SentencePiece's sign for white space
+
+
+@dataclass(frozen=True)
+class TagFate:
+    """A tag of the post and what became of it.
+
+    Attributes:
+        tag: As the raw release has it.
+        category: Its category's name.
+        fate: `in the caption`, or why not.
+    """
+
+    tag: str
+    category: str
+    fate: str
+
+
+@dataclass(frozen=True)
+class SeenExample:
+    """The post as the model would see it once, as text.
+
+    Attributes:
+        kind: What is hidden.
+        source: The input: labels, parts of labels and sentinels.
+        target: The answer.
+    """
+
+    kind: str
+    source: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What became of a post.
+
+    Attributes:
+        booru: Where it is from.
+        fid: Its id there.
+        release: The latest release that lists it.
+        group_md5: Its group: the same picture, or nearly.
+        split: Its side.
+        left_out: Why it is no caption, or None if it is one.
+        tags: All its tags.
+        implied: Tags that its tags imply and that it lacks.
+        examples: Three looks at it, of each kind one; none if it is no caption.
+    """
+
+    booru: str
+    fid: int
+    release: str
+    group_md5: str
+    split: str
+    left_out: str | None
+    tags: list[TagFate]
+    implied: list[str]
+    examples: list[SeenExample]
+
+
+@dataclass(frozen=True)
+class Inspector:
+    """Looks posts up in what was made of a release and the ones before it.
+
+    Attributes:
+        dataset: The dataset's folder.
+        vocabulary: Its vocabulary.
+        shards: Folders of training shards by release, those that the dataset was made from.
+        tag_tables: DuckDB files by release; without one, a post's aliases are not told.
+        relations: Aliases and implications.
+        thresholds: Those that the vocabulary was made with.
+        masking: What is hidden of captions.
+    """
+
+    dataset: Path
+    vocabulary: Vocabulary
+    shards: Mapping[str, Path]
+    tag_tables: Mapping[str, Path]
+    relations: Relations
+    thresholds: VocabularyOptions = field(default_factory=VocabularyOptions)
+    masking: MaskingOptions = field(default_factory=MaskingOptions)
+
+    def sample(self, number: int, seed: int = 0) -> list[tuple[str, int]]:
+        """Some posts of the dataset at random, as (booru, fid)."""
+        posts = Sides.read(self.dataset).table
+        chosen = np.random.default_rng(seed).permutation(len(posts))[:number]
+        return [(row["booru"], row["fid"]) for row in posts.take(np.sort(chosen)).to_pylist()]
+
+    def find(self, post: Sequence[str]) -> tuple[str, int]:
+        """A post that a person named: its id, with the booru before it where two boorus have that id.
+
+        Raises:
+            BooruError: It is not in the dataset's releases, or the name fits several.
+        """
+        *booru, number = [part for word in post for part in word.replace("/", " ").split()]
+        if not number.isdecimal() or len(booru) > 1:
+            raise BooruError(
+                f"{' '.join(post)} is not a post. Give its id, or booru and id, such as `booru inspect "
+                "danbooru.donmai.us 4263151`."
+            )
+        posts = Sides.read(self.dataset).table
+        found = posts.filter(pc.field("fid") == int(number)).to_pylist()
+        if booru:
+            found = [row for row in found if booru[0] in row["booru"]]
+        if not found:
+            raise BooruError(
+                f"no post {' '.join(post)} in {', '.join(self.shards)}. Look for one with "
+                '`booru sql "select booru, fid from files limit 10"`.'
+            )
+        if len({row["booru"] for row in found}) > 1:
+            boorus = ", ".join(sorted({row["booru"] for row in found}))
+            raise BooruError(f"{boorus} all have a post {number}. Name the booru too: `booru inspect BOORU {number}`.")
+        return found[0]["booru"], found[0]["fid"]
+
+    def inspect(self, booru: str, fid: int, seed: int = 0) -> Inspection:
+        """Say what became of a post.
+
+        Args:
+            booru: Where it is from.
+            fid: Its id there; the two must be in the dataset's releases.
+            seed: Of the examples.
+        """
+        side = self._side(booru, fid)
+        with duckdb.connect() as connection:
+            of_release = shard_files(self.shards[side["release"]])
+            tags = dict(sql.run(connection, _SQL, "listing", shards=of_release, booru=booru, fid=fid).fetchall())
+            others = [tag for tag in tags if tag not in self.vocabulary.index]
+            files = shard_files(*self.shards.values())
+            counts = dict(sql.run(connection, _SQL, "post_counts", shards=files, asked=others).fetchall())
+            aliases = self._aliases(connection, side, tags)
+        summary = read_summary(self.dataset)
+        choice = CaptionChoice.of(self.vocabulary, summary.captions, seed)
+        rows = [self.vocabulary.index[tag] for tag in tags if tag in self.vocabulary.index]
+        post = Posts(
+            np.array(rows, dtype=np.int64),
+            np.array([0, len(rows)], dtype=np.int64),
+            post_keys(np.array([booru], dtype=object), np.array([fid])),
+        )
+        left_out = side["left_out"]
+        tokens = int(choice.encoding.caption_lengths(post.rows, post.offsets)[0])
+        if left_out is None and (tokens < summary.captions.min_tokens or len(rows) < 2):
+            left_out = f"its labels have {tokens} tokens, fewer than min_tokens {summary.captions.min_tokens}"
+        kept = set() if left_out else {self.vocabulary.labels[row] for row in choice.choose(post, 0).rows}
+        fates = [
+            TagFate(tag, Category.name_of(category), self._fate(tag, category, kept, counts, left_out))
+            for tag, category in tags.items()
+        ]
+        fates += [
+            TagFate(alias, Category.name_of(tags[tag]), f"an alias of {tag}, which stands for it")
+            for alias, tag in aliases.items()
+        ]
+        return Inspection(
+            booru=booru,
+            fid=fid,
+            release=side["release"],
+            group_md5=side["group_md5"],
+            split=side["split"],
+            left_out=left_out,
+            tags=sorted(fates, key=lambda item: (item.fate != KEPT, item.fate, item.tag)),
+            implied=sorted(self.relations.closure(tags) - set(tags)),
+            examples=[] if left_out else self._examples(choice, post, seed),
+        )
+
+    def _side(self, booru: str, fid: int) -> dict[str, Any]:
+        posts = Sides.read(self.dataset).table
+        (found,) = posts.filter((pc.field("booru") == booru) & (pc.field("fid") == fid)).to_pylist()
+        return dict(found)
+
+    def _aliases(
+        self, connection: duckdb.DuckDBPyConnection, side: Mapping[str, Any], tags: Mapping[str, int]
+    ) -> dict[str, str]:
+        """Names of the raw release that stand for a tag of the post."""
+        table = self.tag_tables.get(side["release"])
+        if table is None or not table.is_file():
+            return {}
+        attach(connection, table)
+        raw = sql.run(connection, _SQL, "raw_tags", booru=side["booru"], fid=side["fid"]).fetchall()
+        named = {tag: self.relations.canonical(tag) for (tag,) in raw if tag not in tags}
+        return {alias: tag for alias, tag in named.items() if tag in tags}
+
+    def _fate(self, tag: str, category: int, kept: set[str], counts: Mapping[str, int], left_out: str | None) -> str:
+        if tag in kept:
+            return KEPT
+        if tag in self.vocabulary.index:
+            return "a label, but the post is left out" if left_out else "a label, left out of this caption for length"
+        if category not in self.thresholds.categories:
+            return f"no label: {Category.name_of(category)} tags are not learned"
+        posts = counts.get(tag, 0)
+        least = self.thresholds.min_general_posts if category == Category.GENERAL else self.thresholds.min_name_posts
+        return f"no label: on {posts:,} post{'' if posts == 1 else 's'}, {least:,} are needed"
+
+    def _examples(self, choice: CaptionChoice, post: Posts, seed: int) -> list[SeenExample]:
+        special = self.vocabulary.special_tokens
+        masking = Masking(choice, self.masking, special, seed)
+        return [
+            SeenExample(
+                kind=kind.name.lower().replace("_", " "),
+                source=self._text(example.source, choice),
+                target=self._text(example.target, choice),
+            )
+            for kind in Kind
+            for example in masking.examples(post, 0, kind)
+        ]
+
+    def _text(self, tokens: IntArray, choice: CaptionChoice) -> str:
+        """Tokens in words: labels separated by commas, a sentinel as the T5 paper writes it."""
+        special = self.vocabulary.special_tokens
+        names = {special.separator: ", ", special.eos: ""}
+        names |= {sentinel: f" <{number}> " for number, sentinel in enumerate(special.sentinels)}
+        if choice.encoding.separator is None:
+            first = self.vocabulary.first_token_id
+            words = [names.get(token) or self.vocabulary.labels[token - first] for token in tokens[:-1].tolist()]
+            return ", ".join(word.strip() for word in words)
+        pieces = self.vocabulary.pieces
+        return "".join(
+            names[token] if token in names else pieces.id_to_piece(token).replace(_WORD_START, " ")
+            for token in tokens.tolist()
+        ).strip()

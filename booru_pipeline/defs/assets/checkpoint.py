@@ -1,0 +1,179 @@
+"""The asset `checkpoint` and its check."""
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from booru_pipeline.defs.assets.common import asset_settings, at_hand, check_settings, record_for, shards_so_far
+from booru_pipeline.defs.assets.metadata import line_plot, location, open_with, table_of
+from booru_pipeline.defs.payload import TRAINING_POOL, refuse_failed_gate, run_payload
+from booru_pipeline.defs.resources import BaseModelChoice, Folders, TrainingResource
+from booru_pipeline.lake.publish import staged
+from booru_pipeline.model.provenance import code_revision
+from booru_pipeline.pipeline.checkpoints import find_parent
+from booru_pipeline.pipeline.stages import Stage
+from booru_pipeline.training.job import TrainingJob
+from booru_pipeline.training.options import TrainingOptions
+from booru_pipeline.training_shards.shards import read_manifest
+from booru_pipeline.vocabulary.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from booru_pipeline.model.provenance import Soundness
+
+
+@dg.asset(
+    **asset_settings(Stage.CHECKPOINT, "model", {"transformers", "pytorch"}),
+    pool=TRAINING_POOL,
+    description=(
+        "A T5 that was fine-tuned on the captions, in a process of its own: a plain transformers folder with "
+        "provenance and model card. `AutoModelForSeq2SeqLM.from_pretrained(path)` loads it, `booru suggest` asks it."
+    ),
+)
+def checkpoint(
+    context: dg.AssetExecutionContext,
+    folders: Folders,
+    base_model: BaseModelChoice,
+    training_options: TrainingResource,
+    pipes: dg.PipesSubprocessClient,
+) -> dg.MaterializeResult:
+    """Start the training payload, and publish what it wrote once it has ended well."""
+    key = context.partition_key
+    lake = folders.lake
+    path = lake.checkpoint(key)
+    dataset = lake.bring(lake.tokenized_dataset(key))
+    refuse_failed_gate(dataset)
+    base = base_model.resolve()
+    shards = shards_so_far(context, folders)
+    options = TrainingOptions(**training_options.model_dump())
+    parent = find_parent(lake, key, base.name, options, context.log)
+    also_read = {f"checkpoint of {parent.release}": parent.key} if parent else {}
+    record = record_for(Stage.CHECKPOINT, folders, key, training_options, also_read)
+    states = lake.training_states(key)
+    with tempfile.TemporaryDirectory() as scratch, staged(path, lake.staging) as draft:
+        problem = Path(scratch, "problem.txt")  # not in the home, whose disk may be what is full
+        job = TrainingJob(
+            dataset=dataset,
+            vocabulary=lake.bring(lake.vocabulary(key)),
+            output=draft,
+            base_name=base.name,
+            base_source=base.source,
+            parent=parent.folder if parent else None,
+            options=options,
+            provenance={
+                "release": key,
+                "parent": {"release": parent.release, "key": parent.key} if parent else None,
+                "lineage": [*parent.lineage, key] if parent else [key],
+                "releases": {name: read_manifest(folder).content_sha256 for name, folder in shards.items()},
+                "dataset": record.inputs[Stage.CHECKPOINT.upstream],
+                "code": code_revision(),
+                "dagster_run": context.run.run_id,
+            },
+            wandb_folder=lake.wandb,
+            states=states,
+            # The parent is no part of the record's key, but of what a state is on the way to.
+            key=f"{record.key}-{parent.key}" if parent else record.key,
+            problem=problem,
+        )
+        run_payload(
+            context,
+            pipes,
+            lake,
+            job.write(draft.parent / "job.json"),
+            problem=problem,
+            what=key,
+            after="The next materialization goes on from its last state.",
+        )
+        record.write(draft)
+    shutil.rmtree(states, ignore_errors=True)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(record.key), metadata={**location(folders, path), **_metadata(folders, key)}
+    )
+
+
+def _metadata(folders: Folders, release: str) -> dict[str, Any]:
+    path = folders.lake.checkpoint(release)
+    frequent = Vocabulary.load(folders.lake.vocabulary(release)).labels[0]
+    where = ("--raw", folders.raw, "--home", folders.home)
+    relations = ("--relations", folders.relations) if folders.relations else ()
+    provenance = json.loads((path / "provenance.json").read_text(encoding="utf-8"))
+    log = json.loads((path / "training_log.json").read_text(encoding="utf-8"))
+
+    def curve(column: str) -> list[tuple[float, float]]:
+        return [(entry["step"], entry[column]) for entry in log if column in entry]
+
+    training = provenance["training"]
+    figures = {name: value for name, value in provenance["metrics"].items() if isinstance(value, int | float)}
+    parent = provenance.get("parent")
+    posts = provenance["trained_on"]
+    return {
+        **open_with("booru", "suggest", *where, *relations, "--release", release, "--", frequent),
+        "parent": f"the checkpoint of {parent['release']}"
+        if parent
+        else f"none, from {provenance['base_model']['name']}",
+        "lineage": " → ".join(provenance["lineage"]),
+        "trained on": table_of(
+            ["release", "posts", "share"],
+            [(name, number, f"{number / sum(posts.values()):.1%}") for name, number in posts.items()],
+        ),
+        "loss curve": line_plot({"training": curve("loss"), "validation": curve("eval_loss")}, "step", "loss"),
+        "learning rate": line_plot({"learning rate": curve("learning_rate")}, "step", "learning rate"),
+        "steps": training["steps"],
+        "seconds of training": round(training["seconds"], 1),
+        "posts per second": round(training["steps"] * training["posts_per_step"] / max(training["seconds"], 1e-9)),
+        "tokens per second": _mean(curve("tokens_per_s")),
+        "epochs": log[-1]["epoch"],
+        **{f"validation {name}".replace("_", " "): round(value, 4) for name, value in figures.items()},
+        "model card": dg.MetadataValue.md((path / "README.md").read_text(encoding="utf-8")),
+        "provenance": dg.MetadataValue.json(provenance),
+    }
+
+
+def _mean(points: list[tuple[float, float]]) -> int:
+    """Of rates that are each since the step of the one before."""
+    weights = [step - before for (step, _), (before, _) in zip(points, [(0.0, 0.0), *points], strict=False)]
+    return round(sum(w * value for w, (_, value) in zip(weights, points, strict=True)) / max(sum(weights), 1))
+
+
+@dg.asset_check(
+    **check_settings(Stage.CHECKPOINT, blocking=True),
+    description="Every weight is a finite number, and nothing in the folder would be unpickled.",
+)
+def weights_are_sound(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
+    """Read every weight."""
+    found = _look_at(context, folders)
+    return dg.AssetCheckResult(
+        passed=found.is_sound,
+        metadata={
+            "weights": found.weights,
+            "weights that are not finite": found.not_finite,
+            "pickled files": ", ".join(found.pickled) or "none",
+        },
+    )
+
+
+@dg.asset_check(
+    **check_settings(Stage.CHECKPOINT, blocking=False),
+    description="On the validation split the model finds more hidden labels than the most frequent ones would: it is "
+    "off the plateau on which T5 starts from random weights.",
+)
+def has_left_the_unigram_plateau(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
+    """Compare recall@10 with popularity's."""
+    found = _look_at(context, folders)
+    return dg.AssetCheckResult(
+        passed=found.has_learned,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "recall at 10": round(found.recall_at_10, 4),
+            "popularity's": round(found.popularity_recall_at_10, 4),
+        },
+    )
+
+
+def _look_at(context: dg.AssetCheckExecutionContext, folders: Folders) -> "Soundness":
+    from booru_pipeline.model.provenance import look_at  # imports torch
+
+    return look_at(at_hand(context, folders, Stage.CHECKPOINT))

@@ -1,0 +1,139 @@
+"""The partitions of the graph, the raw releases behind them, and the sensor that finds new ones."""
+
+import dagster as dg
+
+from booru_pipeline.defs.resources import Folders
+from booru_pipeline.errors import BooruError
+from booru_pipeline.pipeline.stages import RAW_RELEASE
+from booru_pipeline.release.find import Release, find_release, find_releases
+from booru_pipeline.release.fingerprint import release_fingerprint
+from booru_pipeline.release.header import read_header
+from booru_pipeline.tag_table.load import FILES_COLUMNS, TAGS_COLUMNS
+
+BYTES_CHECK = "bytes_are_what_was_loaded"
+
+RELEASES = dg.DynamicPartitionsDefinition(name="release")
+
+
+@dg.observable_source_asset(
+    name=RAW_RELEASE,
+    partitions_def=RELEASES,
+    group_name="data",
+    description=(
+        "A booru-chars release as it was downloaded: `V2021A_files.tsv` has a row a picture, `V2021A_tags.tsv` a row a "
+        "tag of a picture, plain or gzip. Or a hand-tagged one: a file of SQL statements that insert such rows. Found "
+        "in the raw folder, never written. Observing it reads the files' fingerprints again, so that the UI knows what "
+        "is out of date."
+    ),
+    tags={"dagster/kind/tsv": ""},
+)
+def raw_release(context: dg.AssetExecutionContext, folders: Folders) -> dg.DataVersionsByPartition:
+    """Fingerprints of the raw files, for the releases that are partitions already."""
+    known = set(context.instance.get_dynamic_partitions("release"))
+    found = find_releases(folders.raw_folder)
+    for item in found.incomplete:
+        context.log.warning(item.problem)
+    return dg.DataVersionsByPartition(
+        {release.key: fingerprint_of(folders, release) for release in found.releases if release.key in known}
+    )
+
+
+@dg.asset_check(
+    asset=RAW_RELEASE,
+    partitions_def=RELEASES,
+    blocking=True,
+    description="Both files of the release are there and their headers name every column that the tables need. A "
+    "hand-tagged release has no header: its script is checked where it is loaded.",
+)
+def release_is_whole(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
+    """Look at both headers."""
+    headers = {}
+    try:
+        release = find_release(folders.raw_folder, release_of(context))
+        if not release.hand_tagged:
+            headers["files columns"] = ", ".join(read_header(release.files, FILES_COLUMNS))
+            headers["tags columns"] = ", ".join(read_header(release.tags, TAGS_COLUMNS))
+    except BooruError as error:
+        return dg.AssetCheckResult(passed=False, description=str(error))
+    return dg.AssetCheckResult(
+        passed=True,
+        metadata={
+            "files": dg.MetadataValue.path(str(release.files)),
+            "tags": dg.MetadataValue.path(str(release.tags)),
+            "bytes": sum(path.stat().st_size for path in release.paths),
+            **headers,
+        },
+    )
+
+
+@dg.asset_check(
+    asset=RAW_RELEASE,
+    name=BYTES_CHECK,
+    partitions_def=RELEASES,
+    blocking=False,
+    description="Reads the files whole and compares them with what the tag table was made from, so that a disk that "
+    "changes bytes silently is noticed. Run by the weekly schedule; if it fails, the release is made again.",
+)
+def bytes_are_what_was_loaded(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
+    """Hash the files anew."""
+    key = release_of(context)
+    try:
+        release = find_release(folders.raw_folder, key)
+    except BooruError as error:
+        return dg.AssetCheckResult(passed=False, severity=dg.AssetCheckSeverity.WARN, description=str(error))
+    found = release_fingerprint(release, folders.lake.raw_fingerprints, reread=True)
+    loaded = loaded_fingerprint(folders, key)
+    return dg.AssetCheckResult(
+        passed=loaded in (None, found),
+        severity=dg.AssetCheckSeverity.WARN,
+        description=None
+        if loaded in (None, found)
+        else f"release {key} has other bytes than those that its tag table was made from.",
+        metadata={
+            "fingerprint": found,
+            "of the tag table": loaded or "there is none",
+            "bytes": sum(path.stat().st_size for path in release.paths),
+        },
+    )
+
+
+def release_of(context: dg.AssetCheckExecutionContext) -> str:
+    """The release that a check is asked about.
+
+    Raises:
+        dg.Failure: None is: the UI's "Execute all" on a checks tab starts partitioned checks without a partition.
+    """
+    if not context.op_execution_context.has_partition_key:
+        raise dg.Failure(
+            "A check looks at one release. Materialize the asset for that release: its checks run with it.",
+            allow_retries=False,
+        )
+    return context.partition_key
+
+
+def fingerprint_of(folders: Folders, release: Release) -> str:
+    """The release's fingerprint; unchanged files are not read again."""
+    return release_fingerprint(release, folders.lake.raw_fingerprints)
+
+
+def arrival(folders: Folders, release: Release) -> dg.AssetMaterialization:
+    """What the event log should know of a raw release before a run reads it.
+
+    A materialization, made by whoever published the release: the UI does not count observed partitions as filled.
+    """
+    return dg.AssetMaterialization(
+        asset_key=RAW_RELEASE,
+        partition=release.key,
+        metadata={
+            "files": dg.MetadataValue.path(str(release.files)),
+            "tags": dg.MetadataValue.path(str(release.tags)),
+            "bytes": sum(path.stat().st_size for path in release.paths),
+        },
+        tags={"dagster/data_version": fingerprint_of(folders, release)},
+    )
+
+
+def loaded_fingerprint(folders: Folders, key: str) -> str | None:
+    """The raw fingerprint that a release's tag table was made from, or None if there is no table."""
+    record = folders.lake.record(folders.lake.tag_table(key))
+    return record.inputs[RAW_RELEASE] if record else None

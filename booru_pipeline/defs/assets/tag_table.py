@@ -1,0 +1,103 @@
+"""The asset `tag_table` and its checks."""
+
+from typing import Any
+
+import dagster as dg
+
+from booru_pipeline.defs.assets.common import asset_settings, at_hand, check_settings
+from booru_pipeline.defs.assets.metadata import location, open_with, table_of
+from booru_pipeline.defs.assets.raw_release import fingerprint_of
+from booru_pipeline.defs.resources import Folders, TagTableResource
+from booru_pipeline.defs.retry import retry_io
+from booru_pipeline.pipeline.stages import Stage, stage_record
+from booru_pipeline.release.find import find_release
+from booru_pipeline.tag_table.hand_tagged import load_captions
+from booru_pipeline.tag_table.load import Accounting, load_release, summarise
+
+_COLUMNS = dg.TableSchema(
+    [
+        dg.TableColumn("booru", "string", "Where the post stands, such as danbooru.donmai.us"),
+        dg.TableColumn("fid", "int64", "The post's number there"),
+        dg.TableColumn("tag", "string"),
+        dg.TableColumn("tag_id", "int64", "The booru's number of the tag; 0 if it has none"),
+        dg.TableColumn("tag_cat", "int8", "0 general, 1 artist, 3 copyright, 4 character, 5 meta, -1 uncatalogued"),
+        dg.TableColumn("danb_fr", "string", "The copyright that Danbooru files the tag under"),
+    ]
+)
+
+
+@dg.asset(
+    **asset_settings(Stage.TAG_TABLE, "data", {"duckdb", "tsv"}),
+    description=(
+        "One DuckDB file a release with the origin's tables `files` and `tags`, plus `rejects` (each unusable line "
+        "with its number, bytes and reason) and `accounting` (what became of every line). Open it with "
+        "`booru sql` or `duckdb -readonly`."
+    ),
+)
+@retry_io
+def tag_table(
+    context: dg.AssetExecutionContext, folders: Folders, tag_table_options: TagTableResource
+) -> dg.MaterializeResult:
+    """Load the release's two TSV files, or its script."""
+    key = context.partition_key
+    release = find_release(folders.raw_folder, key)
+    path = folders.lake.tag_table(key)
+    record = stage_record(
+        Stage.TAG_TABLE, key, fingerprint_of(folders, release), tag_table_options.model_dump(mode="json")
+    )
+    load = load_captions if release.hand_tagged else load_release
+    load(release, path, folders.lake.staging, tag_table_options, record)
+    summary = summarise(path)
+    files, tags = summary.accounting
+    names, rows = summary.sample
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(record.key),
+        metadata={
+            "dagster/row_count": tags.kept,
+            "dagster/column_schema": _COLUMNS,
+            "posts": files.kept,
+            "rejected lines": files.rejected + tags.rejected,
+            **location(folders, path),
+            **open_with("booru", "sql", "--home", folders.home, f'select * from "{key}".tags limit 10'),
+            "bytes": path.stat().st_size,
+            "accounting": _accounting_table([files, tags]),
+            "sample": table_of(names, rows),
+        },
+    )
+
+
+@dg.asset_check(
+    **check_settings(Stage.TAG_TABLE, blocking=True),
+    description="Every line of both files is a row, an exact duplicate, a reject with a reason, blank, or the header.",
+)
+def every_line_is_accounted_for(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
+    """Add the accounting up."""
+    summary = summarise(at_hand(context, folders, Stage.TAG_TABLE))
+    return dg.AssetCheckResult(
+        passed=all(accounting.holds for accounting in summary.accounting),
+        metadata={
+            "accounting": _accounting_table(summary.accounting),
+            "rejects": table_of(
+                ["file", "reason", "lines"], [(*source, lines) for source, lines in summary.rejects.items()]
+            ),
+        },
+    )
+
+
+@dg.asset_check(
+    **check_settings(Stage.TAG_TABLE, blocking=True),
+    description="(booru, fid) is unique in files, (booru, fid, tag) in tags, and no tag stands without its file.",
+)
+def keys_hold(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
+    """Count violations."""
+    violations = summarise(at_hand(context, folders, Stage.TAG_TABLE)).key_violations
+    return dg.AssetCheckResult(passed=not any(violations.values()), metadata=dict(violations))
+
+
+def _accounting_table(accounting: list[Accounting]) -> dg.MetadataValue[Any]:
+    names = ["file", "lines read", "header", "kept", "exact duplicates", "rejected", "blank"]
+    rows = [
+        (item.source, item.lines_read, item.header, item.kept, item.duplicates, item.rejected, item.blank)
+        for item in accounting
+    ]
+    return table_of(names, rows)

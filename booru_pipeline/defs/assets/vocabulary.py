@@ -1,0 +1,93 @@
+"""The asset `vocabulary` and its check."""
+
+from collections import Counter
+
+import dagster as dg
+
+from booru_pipeline.defs.assets.common import (
+    asset_settings,
+    at_hand,
+    check_settings,
+    earlier_keys,
+    record_for,
+    shards_so_far,
+)
+from booru_pipeline.defs.assets.metadata import location, open_with, show_parquet, table_of
+from booru_pipeline.defs.resources import BaseModelChoice, Folders, VocabularyResource
+from booru_pipeline.defs.retry import retry_io
+from booru_pipeline.pipeline.stages import Stage
+from booru_pipeline.tags import Category
+from booru_pipeline.vocabulary.build import build_vocabulary
+from booru_pipeline.vocabulary.vocabulary import LABELS_FILE, Vocabulary
+
+_COLUMNS = dg.TableSchema(
+    [
+        dg.TableColumn("label", "string"),
+        dg.TableColumn("category", "int8", "0 general, 1 artist, 3 copyright, 4 character, 5 meta, -1 uncatalogued"),
+        dg.TableColumn("posts", "int64", "Posts with the label, in this and all earlier releases"),
+        dg.TableColumn("train_posts", "int64", "Those of them in the train split"),
+        dg.TableColumn("text", "string", "What the base model's tokenizer reads"),
+        dg.TableColumn("piece_ids", "list<int32>", "The text in the base model's pieces"),
+        dg.TableColumn("token_id", "int32", "The label's own token"),
+    ]
+)
+
+
+@dg.asset(
+    **asset_settings(Stage.VOCABULARY, "labels", {"parquet", "huggingface"}),
+    description=(
+        "Tags that are frequent enough to learn, counted over this and all earlier releases, each with its text, its "
+        "pieces and a token of its own. `labels.parquet` is the table, `tokenizer/` a Hugging Face tokenizer."
+    ),
+)
+@retry_io
+def vocabulary(
+    context: dg.AssetExecutionContext,
+    folders: Folders,
+    base_model: BaseModelChoice,
+    vocabulary_options: VocabularyResource,
+) -> dg.MaterializeResult:
+    """Count tags over the releases so far."""
+    key = context.partition_key
+    path = folders.lake.vocabulary(key)
+    base = base_model.resolve()
+    shards = shards_so_far(context, folders)
+    record = record_for(
+        Stage.VOCABULARY, folders, key, vocabulary_options, earlier_keys(shards, key), preset=base_model.preset
+    )
+    built = build_vocabulary(shards, base, path, folders.lake.staging, vocabulary_options, record)
+    by_category = Counter(Category.name_of(category) for category in built.categories.tolist())
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(record.key),
+        metadata={
+            "dagster/row_count": len(built),
+            "dagster/column_schema": _COLUMNS,
+            "base model": base.name,
+            "releases": ", ".join(shards),
+            **location(folders, path),
+            **open_with(*show_parquet(path / LABELS_FILE)),
+            "labels by category": table_of(["category", "labels"], by_category.most_common()),
+            "most frequent": table_of(
+                ["label", "category", "posts", "text"],
+                [
+                    (row["label"], Category.name_of(row["category"]), row["posts"], row["text"])
+                    for row in built.table.slice(0, 20).to_pylist()
+                ],
+            ),
+        },
+    )
+
+
+@dg.asset_check(
+    **check_settings(Stage.VOCABULARY, blocking=False),
+    description="Every label occurs in the train split: one that does not can only be guessed.",
+)
+def labels_occur_in_train(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
+    """Look for labels without a train post."""
+    built = Vocabulary.load(at_hand(context, folders, Stage.VOCABULARY))
+    unseen = [label for label, posts in zip(built.labels, built.train_posts.tolist(), strict=True) if not posts]
+    return dg.AssetCheckResult(
+        passed=not unseen,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"labels": len(built), "without a train post": len(unseen), "first": ", ".join(unseen[:10]) or "none"},
+    )

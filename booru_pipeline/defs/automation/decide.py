@@ -1,0 +1,265 @@
+"""What is to be made unasked: which releases are due, which of them can start, and what the others wait for.
+
+The sensor, the schedule and `booru status` decide here, all from `stages.release_status` and Dagster's history.
+"""
+
+import itertools
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import dagster as dg
+
+from booru_pipeline.defs.runs.history import Failure, Outcome, PastRun, failure_of, runs_of
+from booru_pipeline.pipeline.freshness import State, Status, release_status, target_keys
+from booru_pipeline.pipeline.settings import Settings
+from booru_pipeline.pipeline.stages import Stage
+from booru_pipeline.release.find import Found, Release
+from booru_pipeline.release.fingerprint import is_known, release_fingerprint
+from booru_pipeline.release.key import is_hand_tagged
+
+# A look is made over RPC, which ends after a minute by default. What is not read by then is read at the next one.
+_READING_S: Final = 20.0
+_LOADING: Final[tuple[Stage, ...]] = (Stage.TAG_TABLE, Stage.TRAINING_SHARDS)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A run to ask for.
+
+    Attributes:
+        release: Of which release.
+        fingerprint: Of its raw files.
+        stages: What to make, in order.
+        unchecked: The stage before these, if its checks may not have been evaluated since it was made.
+        whole: Whether it is the release's chain, and not only its loading while the chain waits.
+        target: The key that the last stage's artifact is to have.
+        attempt: 1, or more if runs for the same target were killed or the schedule asks once more.
+        why: For the log.
+    """
+
+    release: Release
+    fingerprint: str
+    stages: list[Stage]
+    whole: bool
+    target: str
+    attempt: int
+    why: str
+    unchecked: list[Stage] = field(default_factory=list)
+
+    @property
+    def run_key(self) -> str:
+        """Another one for other bytes, options, aliases or code, and for another attempt; else the same."""
+        key = f"{self.release.key}:{self.target}"
+        return key if self.attempt == 1 else f"{key}:{self.attempt}"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is to be done about all releases.
+
+    Attributes:
+        requests: Runs to ask for, in release order.
+        waiting: What is not asked for and why, a sentence a release.
+        fresh: Releases of which everything is there, in release order.
+        left: Releases that are left as a person made them, in release order.
+    """
+
+    requests: list[Request] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
+    fresh: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+
+def goal_of(release: str) -> Stage:
+    """The last stage that is made unasked. A hand-tagged release is an addition to dated ones: it gets no model."""
+    return Stage.TRAINING_SHARDS if is_hand_tagged(release) else Stage.EVALUATION_REPORT
+
+
+def statuses_to(goal: Stage, statuses: Sequence[Status]) -> list[Status]:
+    """The statuses of the stages up to one."""
+    stages = list(Stage)
+    return list(statuses[: stages.index(goal) + 1])
+
+
+def due_stages(statuses: Sequence[Status]) -> list[Stage]:
+    """The first stage that is not fresh and all after it."""
+    first = next((row for row, status in enumerate(statuses) if not status.is_fresh), len(statuses))
+    return [status.stage for status in statuses[first:]]
+
+
+def decide(
+    settings: Settings,
+    instance: dg.DagsterInstance,
+    found: Found,
+    unsteady: Mapping[str, str],
+    relations: tuple[str, str],
+    *,
+    again: bool = False,
+) -> Decision:
+    """Decide which runs to ask for.
+
+    A release's chain starts when the earlier releases have their training shards, or their checkpoints if one training
+    goes on from the other. Until then it is only loaded.
+
+    Args:
+        settings: Where things are and how they are to be made.
+        instance: Whose history tells what was tried.
+        found: The raw folder's releases.
+        unsteady: Why a whole release must not be read yet, by key.
+        relations: Fingerprints of the aliases and of the implications.
+        again: Ask again for what failed, was canceled, or was made and removed since.
+    """
+    look = _Look(settings, instance, relations, again)
+    whole = {release.key: release for release in found.releases}
+    problems = {item.key: item.problem for item in found.incomplete} | dict(unsteady)
+    look.decision.waiting.extend(item.problem for item in found.incomplete if item.key not in found.keys)
+    until = time.monotonic() + _READING_S
+    for key in found.keys:
+        if key in problems:
+            look.wait(key, problems[key])
+        elif time.monotonic() > until and not is_known(whole[key], settings.lake.raw_fingerprints):
+            look.wait(key, f"the files of {key} are read at the next look")
+        else:
+            look.at(whole[key])
+    return look.decision
+
+
+class _Look:
+    """One look at all releases, in release order."""
+
+    def __init__(
+        self, settings: Settings, instance: dg.DagsterInstance, relations: tuple[str, str], again: bool
+    ) -> None:
+        self.decision = Decision()
+        self._settings = settings
+        self._instance = instance
+        self._relations = relations
+        self._again = again
+        self._gate = Stage.CHECKPOINT if settings.checkpoint.strategy == "continue" else Stage.TRAINING_SHARDS
+        self._blocker: str | None = None  # what the later releases wait for: the first one's stage
+
+    def wait(self, key: str, why: str) -> None:
+        """Note that a release, and so all later ones, must wait."""
+        self.decision.waiting.append(why)
+        self._block(key)
+
+    def at(self, release: Release) -> None:
+        """Decide about a whole release."""
+        key, goal = release.key, goal_of(release.key)
+        lake = self._settings.lake
+        fingerprint = release_fingerprint(release, lake.raw_fingerprints)
+        statuses = statuses_to(goal, release_status(lake, key, fingerprint, self._settings, *self._relations))
+        left = False
+        if due := due_stages(statuses):
+            left = self._decide(release, fingerprint, statuses, due)
+            self.decision.left.extend([key] if left else [])
+        else:
+            self.decision.fresh.append(key)
+        # What a person made another way on purpose is there to go on from.
+        made = [status.is_fresh or (left and (status.state is State.STALE or status.by_options)) for status in statuses]
+        if not all(made[: list(Stage).index(self._gate_of(key)) + 1]):
+            self._block(key)
+
+    def _gate_of(self, key: str) -> Stage:
+        return min(self._gate, goal_of(key), key=list(Stage).index)
+
+    def _block(self, key: str) -> None:
+        self._blocker = self._blocker or f"the {self._gate_of(key).value.replace('_', ' ')} of {key}"
+
+    def _decide(self, release: Release, fingerprint: str, statuses: Sequence[Status], due: list[Stage]) -> bool:
+        """Ask for a release or say what it waits for; gives whether it is left as a person made it."""
+        key, goal = release.key, statuses[-1].stage
+        later = f"waits for {self._blocker}"
+        loading = [stage for stage in due if stage in _LOADING]
+        free = self._blocker is None or goal in _LOADING
+        if not free and not loading:
+            self.decision.waiting.append(f"{key} {later}")
+            return False
+        keys = target_keys(key, fingerprint, self._settings, *self._relations)
+        stages = due if free else loading
+        target = keys[stages[-1]]
+        # What fails to load alone fails to load in a chain.
+        same = {target, keys[goal], keys[Stage.TRAINING_SHARDS]} if loading else {target}
+        runs = runs_of(self._instance, key)
+        first = next(status for status in statuses if not status.is_fresh)
+        by_hand = self._by_hand(key, runs, first)
+        refusal = self._under_way(key, runs) or by_hand or self._tried(key, runs, stages, target, same, first)
+        if refusal is not None:
+            self.decision.waiting.append(refusal)
+            return refusal == by_hand
+        attempt = 1 + sum(run.target == target for run in runs)
+        why = f"{first.stage.value} is {first.state}{f': {first.why}' if first.why else ''}"
+        # A run that was killed may have published an artifact that its blocking checks have not seen.
+        row = list(Stage).index(stages[0])
+        killed = bool(runs) and runs[0].outcome is Outcome.INTERRUPTED
+        unchecked = list(Stage)[row - 1 : row] if killed and row else []
+        self.decision.requests.append(Request(release, fingerprint, stages, free, target, attempt, why, unchecked))
+        if not free:
+            self.decision.waiting.append(f"{key} is loaded, and then {later}")
+        return False
+
+    def _under_way(self, key: str, runs: Sequence[PastRun]) -> str | None:
+        """That the release is being made, whoever started it."""
+        for run in runs:
+            if run.outcome is Outcome.UNDER_WAY:
+                return f"{key} is being made by run {run.id[:8]} of {run.job}"
+        return None
+
+    def _by_hand(self, key: str, runs: Sequence[PastRun], first: Status) -> str | None:
+        """That a person made it another way on purpose."""
+        succeeded = next((run for run in runs if run.outcome is Outcome.SUCCEEDED), None)
+        if first.by_options and succeeded is not None and succeeded.asked_by is None:
+            return (
+                f"{key} was made by hand with other options ({first.stage.value}: {first.why}) and is left as it is; "
+                f"`booru run --release {key}` makes it with the present ones"
+            )
+        return None
+
+    def _tried(
+        self,
+        key: str,
+        runs: Sequence[PastRun],
+        stages: Sequence[Stage],
+        target: str,
+        same: set[str],
+        first: Status,
+    ) -> str | None:
+        """That the same was asked for before, and asking once more is not for us to decide."""
+        last = next((run for run in runs if run.target is not None), None)
+        if last is None or last.target not in same or last.outcome is Outcome.OVERTAKEN or self._again:
+            return None
+        by_hand = f"start it by hand or with `booru run --release {key}`"
+        if last.outcome is Outcome.INTERRUPTED:
+            # Made before, overtaken, or killed after it had made a stage: nothing is wrong with what comes next.
+            later = itertools.takewhile(lambda run: run.outcome is not Outcome.SUCCEEDED, runs)
+            alike = [run for run in later if run.target == last.target and run.stages == frozenset(stages)]
+            tried = sum(run.outcome is Outcome.INTERRUPTED for run in alike)
+            enough = tried >= self._settings.automation.attempts
+            return f"{key} was interrupted {tried} times at {first.stage.value}; {by_hand}" if enough else None
+        if last.outcome is Outcome.FAILED:
+            return failed_words(key, last, failure_of(self._instance, last.id))
+        if last.outcome is Outcome.CANCELED:
+            return f"{key} was canceled (run {last.id[:8]}); {by_hand}"
+        if last.target != target:
+            return None  # loaded, and now comes the chain
+        return (
+            f"{key} was made by run {last.id[:8]} and has been changed or removed since ({first.stage.value} is "
+            f"{first.state}); `booru run --release {key}` or the schedule makes it again"
+        )
+
+
+def failed_words(key: str, run: PastRun, failure: Failure) -> str:
+    """One sentence or two about a failed run."""
+    where = f" at {failure.step}" if failure.step else ""
+    return (
+        f"{key} failed{where} (run {run.id[:8]}) and is asked for again when its files or the settings change, or by "
+        f"hand: {first_line(failure.text)}"
+    )
+
+
+def first_line(text: str) -> str:
+    """The first line, cut at 300 characters."""
+    line = (text.splitlines() or [""])[0]
+    return line if len(line) <= 300 else f"{line[:300]}…"

@@ -1,0 +1,1 @@
+"""Dagster's runs: their history, and the instance that keeps it."""

@@ -1,0 +1,152 @@
+"""What of each release is fresh, stale, failed or missing, and why: for people and for scripts."""
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, Final
+
+import dagster as dg
+
+from booru_pipeline.defs.automation.decide import decide, first_line, goal_of
+from booru_pipeline.defs.runs.history import Outcome, PastRun, failure_of, runs_of
+from booru_pipeline.pipeline.freshness import State, Status, release_status
+from booru_pipeline.pipeline.settings import Settings
+from booru_pipeline.pipeline.stages import Stage
+from booru_pipeline.release.find import Found, find_releases
+from booru_pipeline.release.fingerprint import release_fingerprint
+
+FAILED: Final = "failed"
+_NOT_NEEDED: Final = "not needed"
+
+
+@dataclass(frozen=True)
+class StageStatus:
+    """How one artifact stands.
+
+    Attributes:
+        stage: Which.
+        state: `fresh`, `stale`, `missing`, `retired`, `failed`, or `not needed`.
+        why: What is different, or why it failed; empty if there is nothing to say.
+    """
+
+    stage: Stage
+    state: str
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class ReleaseStatus:
+    """How one release stands.
+
+    Attributes:
+        release: Its key.
+        stages: Stage by stage; empty if the release is not whole.
+        problem: Why it is not whole, or None.
+        last_run: Its newest run, or None if there was none.
+    """
+
+    release: str
+    stages: list[StageStatus]
+    problem: str | None
+    last_run: PastRun | None
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether everything is there and up to date."""
+        return self.problem is None and all(
+            item.state in (State.FRESH, State.RETIRED, _NOT_NEEDED) for item in self.stages
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "release": self.release,
+            "fresh": self.is_fresh,
+            "problem": self.problem,
+            "stages": {item.stage.value: {"state": str(item.state), "why": item.why} for item in self.stages},
+            "last_run": {
+                "id": self.last_run.id,
+                "job": self.last_run.job,
+                "outcome": self.last_run.outcome.value,
+                "asked_by": self.last_run.asked_by,
+                "ended": self.last_run.ended,
+            }
+            if self.last_run
+            else None,
+        }
+
+
+def pipeline_status(settings: Settings, instance: dg.DagsterInstance | None) -> list[ReleaseStatus]:
+    """How all releases of the raw folder stand, in release order.
+
+    Args:
+        settings: Where things are and how they are to be made.
+        instance: Whose runs are told of; None if nothing ever ran.
+
+    Raises:
+        BooruError: The raw folder, the aliases or the implications cannot be read.
+    """
+    found = find_releases(settings.raw_folder)
+    relations = settings.tag_relations.fingerprints
+    problems = {item.key: item.problem for item in found.incomplete}
+    whole = {release.key: release for release in found.releases}
+    result = []
+    for key in [*found.keys, *(item.key for item in found.incomplete if item.key not in found.keys)]:
+        runs = runs_of(instance, key) if instance is not None else []
+        stages: list[StageStatus] = []
+        if key in whole:
+            fingerprint = release_fingerprint(whole[key], settings.lake.raw_fingerprints)
+            statuses = release_status(settings.lake, key, fingerprint, settings, *relations)
+            stages = _with_runs(key, statuses, instance, runs)
+        result.append(ReleaseStatus(key, stages, problems.get(key), runs[0] if runs else None))
+    return result
+
+
+def what_is_next(settings: Settings, instance: dg.DagsterInstance | None) -> list[str]:
+    """What is made next and what the others wait for, a sentence a release: what the sensor says at a look.
+
+    Raises:
+        BooruError: The raw folder, the aliases or the implications cannot be read.
+    """
+    found, relations = find_releases(settings.raw_folder), settings.tag_relations.fingerprints
+    with nullcontext(instance) if instance is not None else dg.DagsterInstance.ephemeral() as history:
+        decision = decide(settings, history, found, {}, relations)
+    due = [
+        f"{request.release.key} is due: `booru dev` or `booru run` makes {', '.join(request.stages)}"
+        for request in decision.requests
+    ]
+    problems = {item.problem for item in found.incomplete}  # which are said already
+    return [*due, *(line for line in decision.waiting if line not in problems)]
+
+
+def taken_away(found: Found, instance: dg.DagsterInstance | None) -> list[str]:
+    """Releases that Dagster knows and the raw folder no longer has."""
+    known = instance.get_dynamic_partitions("release") if instance is not None else []
+    return sorted(set(known) - set(found.keys))
+
+
+def _with_runs(
+    key: str, statuses: list[Status], instance: dg.DagsterInstance | None, runs: list[PastRun]
+) -> list[StageStatus]:
+    goal = list(Stage).index(goal_of(key))
+    failed: Mapping[str, str] = _failed_stage(instance, runs)
+    stages = []
+    for row, status in enumerate(statuses):
+        if row > goal and not status.is_fresh and status.state is State.MISSING:
+            stages.append(StageStatus(status.stage, _NOT_NEEDED))
+        elif not status.is_fresh and status.stage.value in failed:
+            stages.append(StageStatus(status.stage, FAILED, failed[status.stage.value]))
+        else:
+            stages.append(StageStatus(status.stage, status.state.value, status.why))
+    return stages
+
+
+def _failed_stage(instance: dg.DagsterInstance | None, runs: list[PastRun]) -> dict[str, str]:
+    """Where and why the newest run failed, if it did."""
+    if instance is None or not runs or runs[0].outcome not in (Outcome.FAILED, Outcome.INTERRUPTED):
+        return {}
+    failure = failure_of(instance, runs[0].id)
+    # A check of the raw files stands before the first stage, and a run may die before any.
+    stages = list(Stage)
+    at = next((stage for stage in stages if (failure.step or "").startswith(stage.value)), stages[0])
+    return {at.value: f"run {runs[0].id[:8]} {runs[0].outcome.value}: {first_line(failure.text)}"}

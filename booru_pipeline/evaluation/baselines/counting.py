@@ -1,0 +1,248 @@
+"""Baselines that count: popularity, closure, co-occurrence, naive Bayes, item-kNN."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from booru_pipeline.evaluation.posts import incidence
+from booru_pipeline.evaluation.scorer import Contexts, Scorer, hide_visible
+
+
+@dataclass(frozen=True)
+class PairCounts:
+    """Counts over train posts.
+
+    Attributes:
+        posts: Train posts, 1 if there are none.
+        labels: float64 [labels], posts that have the label.
+        together: float32 [labels, labels], posts that have both, in sparse rows; the diagonal is left out.
+    """
+
+    posts: int
+    labels: NDArray[np.float64]
+    together: sparse.csr_array
+
+    @classmethod
+    def of(cls, train: sparse.csr_array) -> "PairCounts":
+        """Count.
+
+        Args:
+            train: Incidence matrix of the train posts, [posts, labels].
+        """
+        counts = np.asarray(train.sum(axis=0, dtype=np.float64)).ravel()
+        together = sparse.csr_array(train.T @ train - sparse.diags_array(counts), dtype=np.float32)
+        together.eliminate_zeros()
+        together.sort_indices()
+        for shared in (together.indices, together.indptr):  # by what `with_values` makes
+            shared.setflags(write=False)
+        return cls(max(1, train.shape[0]), counts, together)
+
+    @property
+    def share(self) -> NDArray[np.float32]:
+        """Each label's share of train posts, float32 [labels]."""
+        return (self.labels / self.posts).astype(np.float32)
+
+    def rows(self) -> NDArray[np.int32]:
+        """The row of each stored entry of `together`, int32 [entries]."""
+        return np.repeat(np.arange(len(self.labels), dtype=np.int32), np.diff(self.together.indptr))
+
+    def with_values(self, values: NDArray[np.floating]) -> sparse.csr_array:
+        """The pairs that were seen, with other values than their counts, float32 [labels, labels].
+
+        Args:
+            values: One for each stored entry of `together`.
+        """
+        own = (values.astype(np.float32, copy=False), self.together.indices, self.together.indptr)
+        return sparse.csr_array(own, shape=self.together.shape)
+
+
+class Baseline(Scorer, Protocol):
+    """A scorer that is fitted on train posts.
+
+    Attributes:
+        described: What it is and how it is set, for people.
+    """
+
+    described: str
+
+
+class Batched(ABC):
+    """A baseline that scores a sparse batch of posts at a time, which bounds its memory.
+
+    Attributes:
+        described: What it is and how it is set, for people.
+    """
+
+    described: str
+
+    def __init__(self, share: NDArray[np.float32], described: str) -> None:
+        """Start from popularity.
+
+        Args:
+            share: Each label's share of train posts, float32 [labels].
+            described: What it is and how it is set.
+        """
+        self._share = share
+        self.described = described
+
+    def scores(self, contexts: Contexts, batch_size: int = 256) -> NDArray[np.float32]:
+        """Score each label, [len(contexts), labels]; the visible ones are at -inf.
+
+        Where no visible label was ever seen in training, the scores are each label's share of train posts.
+        """
+        scores = np.empty((len(contexts), len(self._share)), dtype=np.float32)
+        for start in range(0, len(contexts), batch_size):
+            batch = contexts[start : start + batch_size]
+            visible = incidence(batch, len(self._share))
+            own = self._batch(visible)
+            own[(visible @ self._share) == 0] = self._share
+            scores[start : start + len(batch)] = own
+        return hide_visible(scores, contexts)
+
+    @abstractmethod
+    def _batch(self, visible: sparse.csr_array) -> NDArray[np.float32]:
+        """Score each label, float32 [posts, labels], given which are visible, float32 [posts, labels]."""
+
+
+class ImplicationClosure:
+    """1 for what a visible label implies, 0 for everything else, so that all else is a tie."""
+
+    described = "1 for what the visible labels imply, 0 for all else"
+
+    def __init__(self, implied: sparse.csr_array) -> None:
+        """Remember the implications, 1 at [c, t] where label c implies label t, closed transitively."""
+        self._implied = implied
+
+    def scores(self, contexts: Contexts, batch_size: int = 256) -> NDArray[np.float32]:
+        """Score each label, [len(contexts), labels]; the visible ones are at -inf."""
+        scores = np.zeros((len(contexts), self._implied.shape[0]), dtype=np.float32)
+        for start in range(0, len(contexts), batch_size):
+            batch = contexts[start : start + batch_size]
+            post, label = (incidence(batch, self._implied.shape[0]) @ self._implied).nonzero()
+            scores[start + post, label] = 1
+        return hide_visible(scores, contexts)
+
+
+class CoOccurrence(Batched):
+    """The mean over visible labels c of P(t | c), smoothed towards t's share of all posts.
+
+    P(t | c) = (n(t, c) + a * p(t)) / (n(c) + a): a Dirichlet prior worth `a` posts (Zhai and Lafferty 2004, for
+    language models), without which a label seen once would be as sure as one seen a thousand times.
+    """
+
+    def __init__(self, pairs: PairCounts, *, prior_posts: float = 10.0) -> None:
+        """Turn counts into conditional shares.
+
+        Args:
+            pairs: Counts over train posts.
+            prior_posts: The prior's weight `a`, in posts; above 0.
+        """
+        super().__init__(pairs.share, f"mean of P(t | c) over the visible labels, prior worth {prior_posts:g} posts")
+        self._prior = (prior_posts / (pairs.labels + prior_posts)).astype(np.float32)
+        self._given = pairs.with_values(pairs.together.data / (pairs.labels + prior_posts)[pairs.rows()])
+
+    def _batch(self, visible: sparse.csr_array) -> NDArray[np.float32]:
+        size = np.maximum(1, visible.sum(axis=1)).reshape(-1, 1)
+        prior = (visible @ self._prior).reshape(-1, 1)
+        return ((visible @ self._given).toarray() + prior * self._share) / size
+
+
+class ItemKnn(Batched):
+    """The sum over visible labels c of their likeness to t, n(c, t) / (n(c)^x n(t)^y), over t's nearest neighbours.
+
+    x = y = 1/2 is the cosine, x = 1 the conditional probability of Deshpande and Karypis (2004, "Item-based top-N
+    recommendation algorithms") with their y against frequent labels. x above 1 trusts rare visible labels more, as
+    inverse document frequency does.
+    """
+
+    def __init__(self, pairs: PairCounts, *, visible: float = 1.5, target: float = 0.25, neighbours: int = 0) -> None:
+        """Turn counts into likenesses.
+
+        Args:
+            pairs: Counts over train posts.
+            visible: The power x of the visible label's count.
+            target: The power y of the count of the label that is scored.
+            neighbours: Labels nearest to each label, by cosine, that count for it, and ties; 0 is all.
+        """
+        kept = f"{neighbours:,} nearest" if neighbours else "all"
+        super().__init__(
+            pairs.share,
+            f"sum of n(c, t) / (n(c)^{visible:g} n(t)^{target:g}) over the visible labels, {kept} neighbours",
+        )
+        counts = np.maximum(1, pairs.labels)
+        rows, columns, together = pairs.rows(), pairs.together.indices, pairs.together.data
+        alike = together * (counts**-visible)[rows] * (counts**-target)[columns]
+        alike /= alike.max(initial=0) or 1  # powers of large counts are near the smallest float32
+        if neighbours:
+            alike[~_nearest(pairs.with_values(together / np.sqrt(counts)[rows]), neighbours)] = 0
+        self._likeness = pairs.with_values(alike).copy()
+        self._likeness.eliminate_zeros()
+
+    def _batch(self, visible: sparse.csr_array) -> NDArray[np.float32]:
+        scores: NDArray[np.float32] = (visible @ self._likeness).toarray()
+        return scores
+
+
+def _nearest(closeness: sparse.csr_array, neighbours: int) -> NDArray[np.bool_]:
+    """Whether each entry is among the `neighbours` largest of its column, in the order of the matrix's own entries."""
+    entry = np.arange(1, closeness.nnz + 1)
+    columns = sparse.csc_array(sparse.csr_array((entry, closeness.indices, closeness.indptr), shape=closeness.shape))
+    near = np.ones(closeness.nnz, dtype=np.bool_)
+    for start, end in zip(columns.indptr[:-1], columns.indptr[1:], strict=True):
+        if end - start > neighbours:
+            own = columns.data[start:end] - 1
+            values = closeness.data[own]
+            near[own] = values >= np.partition(values, -neighbours)[-neighbours]
+    return near
+
+
+class NaiveBayes(Batched):
+    """log P(t) + w * sum over visible labels c of log P(c | t), less what is the same for every t.
+
+    P(c | t) = (n(c, t) + a * p(c)) / (n(t) + a). The labels of a post are far from independent, so that the plain sum,
+    w = 1, is too sure of itself; w < 1 is the usual mend.
+    """
+
+    def __init__(self, pairs: PairCounts, *, prior_posts: float = 100.0, weight: float = 0.5) -> None:
+        """Turn counts into logarithms.
+
+        Args:
+            pairs: Counts over train posts.
+            prior_posts: The prior's weight `a`, in posts; above 0.
+            weight: The sum's weight `w`.
+        """
+        super().__init__(
+            pairs.share,
+            f"log P(t) + {weight:g} x sum of log P(c | t) over the visible labels, prior worth {prior_posts:g} posts",
+        )
+        # log P(c | t) = log(1 + n(c, t) / (a p(c))) - log(n(t) + a) + what is the same for every t; the first is sparse
+        odds = pairs.together.data / (prior_posts * pairs.labels[pairs.rows()] / pairs.posts)
+        self._evidence = pairs.with_values(weight * np.log1p(odds))
+        self._cost = (weight * np.log(pairs.labels + prior_posts)).astype(np.float32)
+        # Half a post more than was seen, so that a label that never was has a number too.
+        self._start = np.log((pairs.labels + 0.5) / (pairs.posts + 1)).astype(np.float32)
+        self._seen = (pairs.labels > 0).astype(np.float32)
+
+    def _batch(self, visible: sparse.csr_array) -> NDArray[np.float32]:
+        known = (visible @ self._seen).reshape(-1, 1)
+        scores: NDArray[np.float32] = self._start + (visible @ self._evidence).toarray() - known * self._cost
+        return scores
+
+
+class Popularity:
+    """Each label's share of train posts, whatever is visible."""
+
+    described = "share of train posts that have the label"
+
+    def __init__(self, train: sparse.csr_array) -> None:
+        """Count the labels of train posts, an incidence matrix [posts, labels]."""
+        self._share = (np.asarray(train.sum(axis=0)).ravel() / max(1, train.shape[0])).astype(np.float32)
+
+    def scores(self, contexts: Contexts, batch_size: int = 256) -> NDArray[np.float32]:
+        """Score each label, [len(contexts), labels]; the visible ones are at -inf."""
+        scores = np.tile(self._share, (len(contexts), 1))
+        return hide_visible(scores, contexts)

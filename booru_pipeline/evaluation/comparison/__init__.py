@@ -1,0 +1,1 @@
+"""A release's model beside earlier ones."""

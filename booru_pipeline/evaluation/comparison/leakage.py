@@ -1,0 +1,67 @@
+"""The guard against leakage: what lies on two sides of the split would be learned by heart."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from booru_pipeline.dataset.posts import open_splits
+from booru_pipeline.evaluation.posts import Posts
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """What lies in more than one split; all 0 in a sound dataset.
+
+    Attributes:
+        groups: Picture groups (`group_md5`).
+        posts: Posts (booru and fid).
+    """
+
+    groups: int
+    posts: int
+
+    def __bool__(self) -> bool:
+        return bool(self.groups or self.posts)
+
+    def __str__(self) -> str:
+        return f"{self.groups:,} pictures and {self.posts:,} posts are on two sides of the split"
+
+
+def find_leaks(dataset: Path) -> Leaks:
+    """Count the picture groups and the posts that are in more than one split.
+
+    Raises:
+        BooruError: There is no dataset at the path, or it lacks a split.
+    """
+    splits = open_splits(dataset)
+    groups, posts = [], []
+    for split in splits.values():
+        columns = split.with_format("arrow")
+        groups.append(set(columns["group_md5"].to_pylist()))
+        posts.append(set(zip(columns["booru"].to_pylist(), columns["fid"].to_pylist(), strict=True)))
+    return Leaks(_shared(groups), _shared(posts))
+
+
+def _shared(sides: Sequence[set[Any]]) -> int:
+    return len(set().union(*(one & other for one, other in combinations(sides, 2))))
+
+
+def trained_on(dataset: Path, test: Posts) -> frozenset[str]:
+    """Picture groups of test posts that another release's dataset has in train, which its model may know by heart.
+
+    A post counts by its key and by its group, since a group may be called after another picture in another release.
+
+    Args:
+        dataset: The other release's.
+        test: The test split.
+
+    Raises:
+        BooruError: There is no dataset at the path.
+    """
+    columns = open_splits(dataset)["train"].with_format("arrow")
+    groups = set(columns["group_md5"].to_pylist())
+    keys = set(zip(columns["booru"].to_pylist(), columns["fid"].to_pylist(), strict=True))
+    posts = zip(test.booru, test.fid.tolist(), test.group, strict=True)
+    return frozenset(group for booru, fid, group in posts if group in groups or (booru, fid) in keys)

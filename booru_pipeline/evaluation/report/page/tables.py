@@ -1,0 +1,263 @@
+"""The page's tables of methods: what stands in which cell, without any markup."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from booru_pipeline.evaluation.figures.bootstrap import Interval
+from booru_pipeline.evaluation.options import HEADLINE_K
+from booru_pipeline.evaluation.probes.characters import CharacterFindings
+from booru_pipeline.evaluation.probes.costumes import PairFindings
+from booru_pipeline.evaluation.probes.implications import ImplicationFindings
+from booru_pipeline.evaluation.report.page import words
+from booru_pipeline.evaluation.results import MODEL, Difference, QuestionResult, Result, ShareResult
+
+_RECALL: Final = f"recall@{HEADLINE_K}"
+_NAMES: Final = {
+    "mrr": "MRR",
+    "r_precision": "R-precision",
+    "map": "MAP",
+    "micro_ap": "micro AP",
+    "macro_ap": "macro AP",
+}
+AHEAD, BEHIND, UNCLEAR = "ahead", "behind", "unclear"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell.
+
+    Attributes:
+        text: What it says.
+        value: What it is sorted by; None = last.
+        style: `top` for the best value of its column, or a state that is shown as a pill; empty = none.
+    """
+
+    text: str
+    value: float | None = None
+    style: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row: its name, its cells, and whether it is the model's or a best baseline's (`model`, `best`, empty)."""
+
+    name: str
+    cells: Sequence[Cell]
+    style: str = ""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows that are sorted among themselves, under a heading; without a title there is none."""
+
+    rows: Sequence[Row]
+    title: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that can be sorted by every column.
+
+    Attributes:
+        caption: What it shows.
+        first: Heading of the column of names.
+        columns: Headings of the others, all of figures.
+        groups: The rows.
+    """
+
+    caption: str
+    first: str
+    columns: Sequence[str]
+    groups: Sequence[Group] = field(default_factory=tuple)
+
+
+Question = Callable[[ShareResult], QuestionResult | None]
+Parts = Callable[[QuestionResult], Mapping[str, Result]]
+
+
+def figures(shares: Iterable[ShareResult], question: Question, caption: str) -> Table:
+    """All figures of all methods to one question, by hidden share."""
+    asked = [(share, own) for share in shares if (own := question(share))]
+    keys = list(asked[0][1].whole.methods[MODEL].to_json()) if asked else []
+    groups = []
+    for share, own in asked:
+        columns = {name: found.to_json() for name, found in own.whole.methods.items()}
+        best = {key: _highest(columns[name][key] for name in columns) for key in keys}
+        rows = [
+            Row(name, [_figure(values[key], best[key]) for key in keys], _style(name, own.whole))
+            for name, values in columns.items()
+        ]
+        whole = own.whole
+        detail = f"{whole.posts:,} posts, {whole.labels:,} hidden labels; {own.labels_counted:,} labels behind AP"
+        groups.append(Group(rows, f"{words.percent(share.share)} hidden", detail))
+    return Table(caption, "method", [_NAMES.get(key, key) for key in keys], groups)
+
+
+def questions(shares: Iterable[ShareResult]) -> Table:
+    """Recall@10 and MRR of every method where labels are derivable and where not."""
+    groups = []
+    for share in shares:
+        asked = (share.not_derivable, share.derivable, share.all)
+        present = [own.whole for own in asked if own]
+        if not present:
+            continue
+        columns = [(own and own.whole, metric) for own in asked for metric in ("recall", "mrr")]
+        rows = []
+        for name in present[0].methods:
+            cells = []
+            for result, metric in columns:
+                values = {other: _value(result, other, metric) for other in result.methods} if result else {}
+                cells.append(_figure(values.get(name), _highest(values.values())))
+            rows.append(Row(name, cells, _style(name, present[0])))
+        detail = f"{share.hidden_labels:,} labels hidden, {share.derivable_labels:,} of them derivable"
+        groups.append(Group(rows, f"{words.percent(share.share)} hidden", detail))
+    heads = [
+        f"{question}: {metric}" for question in ("not derivable", "derivable", "all") for metric in (_RECALL, "MRR")
+    ]
+    return Table(f"{_RECALL} and MRR by what the visible labels imply", "method", heads, groups)
+
+
+def parts(shares: Iterable[ShareResult], part: Parts, first: str, caption: str, methods: Sequence[str]) -> Table:
+    """Recall@10 of every method on the parts of the headline's question, and the lead over the best baseline."""
+    groups = []
+    for share in shares:
+        if share.not_derivable is None:
+            continue
+        rows = []
+        for name, result in part(share.not_derivable).items():
+            best = result.best_baseline
+            lead = result.differences[best].recall
+            values = {method: _value(result, method, "recall") for method in methods}
+            highest = _highest(values.values())
+            cells = [
+                Cell(words.count(result.labels), result.labels),
+                *(_figure(values[method], highest) for method in methods),
+                Cell(f"{words.points_interval(lead)} · {best}", lead.mean, _verdict(lead)),
+            ]
+            rows.append(Row(name, cells))
+        groups.append(Group(rows, f"{words.percent(share.share)} hidden"))
+    return Table(caption, first, ["labels", *methods, "model less best baseline, points"], groups)
+
+
+def differences(results: Mapping[float, Result]) -> Table:
+    """The model less each baseline, by hidden share."""
+    groups = [
+        Group(
+            [
+                Row(
+                    name,
+                    [
+                        Cell(words.points_interval(own.recall), own.recall.mean),
+                        Cell(words.points_interval(own.mrr), own.mrr.mean),
+                        _state(own),
+                    ],
+                    _style(name, result),
+                )
+                for name, own in result.differences.items()
+            ],
+            f"{words.percent(share)} hidden",
+            f"{result.posts:,} posts of {result.pictures:,} pictures",
+        )
+        for share, result in results.items()
+    ]
+    columns = [f"{_RECALL}, points", "MRR, points", "model is"]
+    return Table("The model less each baseline, with 95 % intervals", "baseline", columns, groups)
+
+
+def characters(found: CharacterFindings) -> Table:
+    """Every method on characters given alone."""
+    rows = [
+        Row(
+            name,
+            [_mean(own.ndcg), _lead(name, own.ndcg_behind), _mean(own.spearman), _lead(name, own.spearman_behind)],
+            MODEL if name == MODEL else "",
+        )
+        for name, own in found.methods.items()
+    ]
+    columns = ["NDCG@20", "model less this", "Spearman", "model less this"]
+    return Table("Characters alone: mean over characters, with 95 % intervals", "method", columns, [Group(rows)])
+
+
+def pairs(found: PairFindings) -> Table:
+    """Every method on a character with another label."""
+    rows = [
+        Row(
+            name,
+            [
+                _mean(own.ndcg),
+                _mean(own.gain),
+                _lead(name, own.gain_behind),
+                _mean(own.shift),
+                _lead(name, own.shift_behind),
+            ],
+            MODEL if name == MODEL else "",
+        )
+        for name, own in found.methods.items()
+    ]
+    columns = ["NDCG@20", "gain", "model less this", "shift", "model less this"]
+    return Table("Pairs: mean over pairs, with 95 % intervals", "method", columns, [Group(rows)])
+
+
+def implications(found: ImplicationFindings) -> Table:
+    """Every method on telling implications from edges that are none."""
+    groups = []
+    for kind, contrast in found.contrasts.items():
+        highest = _highest(own.auc for own in contrast.methods.values())
+        rows = [
+            Row(
+                name,
+                [
+                    Cell(
+                        words.interval(own.interval) if own.interval else words.number(own.auc),
+                        own.auc,
+                        "top" if own.auc == highest else "",
+                    ),
+                    _lead(name, own.behind),
+                ],
+                MODEL if name == MODEL else "",
+            )
+            for name, own in contrast.methods.items()
+        ]
+        groups.append(Group(rows, f"against {kind} edges", f"{contrast.edges:,} edges of {contrast.children:,} labels"))
+    caption = "Area under the ROC curve of implications against false edges, with 95 % intervals"
+    return Table(caption, "method", ["AUC", "model less this"], groups)
+
+
+def _value(result: Result, method: str, metric: str) -> float:
+    own = result.methods[method]
+    return own.recall[HEADLINE_K] if metric == "recall" else own.mrr
+
+
+def _figure(value: float | None, highest: float | None) -> Cell:
+    return Cell(words.number(value), value, "top" if value is not None and value == highest else "")
+
+
+def _highest(values: Iterable[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)
+
+
+def _style(method: str, result: Result) -> str:
+    return MODEL if method == MODEL else "best" if method == result.best_baseline else ""
+
+
+def _verdict(interval: Interval) -> str:
+    return AHEAD if interval.low > 0 else BEHIND if interval.high < 0 else UNCLEAR
+
+
+def _state(difference: Difference) -> Cell:
+    if difference.is_ahead:
+        return Cell(AHEAD, 1, AHEAD)
+    return Cell(BEHIND, -1, BEHIND) if difference.is_behind else Cell(UNCLEAR, 0, UNCLEAR)
+
+
+def _mean(interval: Interval | None) -> Cell:
+    return Cell(words.interval(interval), interval.mean if interval else None)
+
+
+def _lead(method: str, interval: Interval | None) -> Cell:
+    if interval is None or method == MODEL:
+        return Cell(words.NOTHING)
+    mean, low, high = (words.signed(value) for value in (interval.mean, interval.low, interval.high))
+    return Cell(f"{mean} ({low} to {high})", interval.mean, _verdict(interval))

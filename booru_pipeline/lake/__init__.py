@@ -1,0 +1,1 @@
+"""Artifacts on disk and in a store."""

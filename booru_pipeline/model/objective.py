@@ -1,0 +1,179 @@
+"""What a T5 is trained to say of a caption with something hidden.
+
+- `set`: the first decoder step gives a distribution over all hidden labels at once, which is what the first step of
+  `sequence` learns in expectation over random orders. Needs one token a label.
+- `sequence`: the hidden labels one after another, in random order, with an end of sequence: T5's own way to answer.
+- `span`: T5's own pre-training: what each sentinel stands for.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from booru_pipeline.dataset.collator import IGNORED, PAD_ROW
+from booru_pipeline.errors import BooruError
+from booru_pipeline.vocabulary.options import EncodingName
+from booru_pipeline.vocabulary.vocabulary import SpecialTokens
+
+
+class ObjectiveName(StrEnum):
+    """What is learned."""
+
+    SET = "set"
+    SEQUENCE = "sequence"
+    SPAN = "span"
+
+
+def objective_name(wanted: str, encoding: EncodingName) -> ObjectiveName:
+    """The objective that was asked for; `auto` is the one that did best with the encoding.
+
+    Raises:
+        BooruError: The encoding cannot be trained with it.
+    """
+    if wanted == "auto":
+        return ObjectiveName.SET if encoding is EncodingName.LABELS else ObjectiveName.SEQUENCE
+    name = ObjectiveName(wanted)
+    if name is ObjectiveName.SET and encoding is not EncodingName.LABELS:
+        raise BooruError(
+            f"the set objective needs one token a label, and the dataset's captions are {encoding.value}. Choose "
+            "objective = sequence, or make the dataset with encoding = labels."
+        )
+    return name
+
+
+class SetObjective(nn.Module):
+    """A T5 with the loss of the `set` objective, for the trainer to drive; it has no weights of its own.
+
+    Only label rows take part in the softmax, and the visible labels are left out of it: what is known is not asked.
+    """
+
+    def __init__(self, model: Any, first_token_id: int, labels: int, answer_start: Sequence[int] = ()) -> None:
+        """Make the objective.
+
+        Args:
+            model: The T5.
+            first_token_id: Token of the vocabulary's first label.
+            labels: How many there are.
+            answer_start: What the decoder has before the first label; the model's own start if empty.
+        """
+        super().__init__()
+        self.model = model
+        self.first_token_id = first_token_id
+        self.labels = labels
+        self._answer_start = list(answer_start) or [model.config.decoder_start_token_id]
+
+    def log_probabilities(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Log-probability of each label at the first decoder step, float32 [posts, labels]; visible ones have -inf.
+
+        The same numbers as a softmax over `model(...).logits[:, 0, first:first + labels]` without the visible labels,
+        but the output layer is computed for label rows alone, the pieces being most of it for a pre-trained base.
+        """
+        model = self.model
+        memory = model.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        start = torch.tensor([self._answer_start], device=input_ids.device).expand(len(input_ids), -1)
+        state = model.decoder(
+            input_ids=start, encoder_hidden_states=memory, encoder_attention_mask=attention_mask, use_cache=False
+        ).last_hidden_state[:, -1]
+        if model.config.scale_decoder_outputs:
+            state = state * model.model_dim**-0.5
+        logits = functional.linear(state, model.lm_head.weight.narrow(0, self.first_token_id, self.labels)).float()
+        visible = input_ids - self.first_token_id
+        is_label = (visible >= 0) & (visible < self.labels)
+        # One more column takes what is no label (end of sequence, padding) and is cut off again.
+        mask = torch.zeros(len(logits), self.labels + 1, dtype=torch.bool, device=logits.device)
+        mask.scatter_(1, visible.where(is_label, self.labels), True)
+        return logits.masked_fill(mask[:, :-1], -torch.inf).log_softmax(-1)
+
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, hidden: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """Cross-entropy against the uniform distribution over each post's hidden labels, in nats, mean over posts.
+
+        Args:
+            input_ids: int64 [posts, tokens], visible labels and end of sequence.
+            attention_mask: int64 [posts, tokens].
+            hidden: int64 [posts, hidden], vocabulary rows, filled up with -1.
+        """
+        scores = self.log_probabilities(input_ids, attention_mask)
+        is_hidden = hidden != PAD_ROW
+        chosen = scores.gather(1, hidden.clamp(min=0)).masked_fill(~is_hidden, 0.0)
+        return {"loss": -(chosen.sum(1) / is_hidden.sum(1)).mean()}
+
+
+class SequenceObjective(nn.Module):
+    """A T5 with the loss of the `sequence` and `span` objectives: the target, token by token.
+
+    Only tokens that an answer can hold take part in the softmax: pieces need no label rows and labels no piece rows,
+    and the output layer is most of the work of a small T5.
+    """
+
+    _rows: torch.Tensor
+    _place: torch.Tensor
+
+    def __init__(self, model: Any, answers: Sequence[int]) -> None:
+        """Make the objective.
+
+        Args:
+            model: The T5.
+            answers: Tokens that targets are made of.
+        """
+        super().__init__()
+        self.model = model
+        rows = torch.tensor(sorted(answers))
+        place = torch.full((int(rows.max()) + 1,), IGNORED)
+        place[rows] = torch.arange(len(rows))
+        self.register_buffer("_rows", rows, persistent=False)
+        self.register_buffer("_place", place, persistent=False)
+
+    @property
+    def answers(self) -> int:
+        """How many tokens take part in the softmax."""
+        return len(self._rows)
+
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """Cross-entropy in nats, mean over each post's target tokens, then over posts.
+
+        Not over all tokens of the batch, which would weigh posts by their length, and differently for each way to
+        share a batch among processes.
+
+        Args:
+            input_ids: int64 [posts, tokens].
+            attention_mask: int64 [posts, tokens].
+            labels: int64 [posts, target tokens], filled up with -100.
+        """
+        model = self.model
+        memory = model.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        state = model.decoder(
+            input_ids=model.prepare_decoder_input_ids_from_labels(labels),
+            encoder_hidden_states=memory,
+            encoder_attention_mask=attention_mask,
+            use_cache=False,
+        ).last_hidden_state
+        used = labels != IGNORED
+        state = state[used]  # padding is not worth a row of the output layer
+        if model.config.scale_decoder_outputs:
+            state = state * model.model_dim**-0.5
+        logits = functional.linear(state, model.lm_head.weight.index_select(0, self._rows)).float()
+        losses = functional.cross_entropy(logits, self._place[labels[used]], reduction="none")
+        sums = torch.zeros(len(labels), device=losses.device).index_add(0, used.nonzero()[:, 0], losses)
+        return {"loss": (sums / used.sum(1)).mean()}
+
+
+def answer_tokens(encoding: EncodingName, first_token_id: int, labels: int, special: SpecialTokens) -> list[int]:
+    """Tokens that a target of an encoding is made of: its pieces or labels, end of sequence, separator, sentinels.
+
+    Args:
+        encoding: Of the captions.
+        first_token_id: Token of the vocabulary's first label; all before are the base model's, or added to it.
+        labels: How many labels there are.
+        special: Tokens that are no label's.
+    """
+    if encoding is EncodingName.PIECES:
+        return list(range(first_token_id))
+    return [special.eos, *special.sentinels, *range(first_token_id, first_token_id + labels)]

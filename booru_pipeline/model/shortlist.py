@@ -1,0 +1,88 @@
+"""Exact ranking of a few labels that something fast proposes, for a model that takes long to rank all.
+
+What is not proposed cannot come first, however sure the model is of it, so each such ranking has a ceiling, which is to
+be given with its figures.
+"""
+
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from booru_pipeline.model.predictor import Predictor
+from booru_pipeline.ragged import IntArray
+
+_GAP: Final = 100.0  # nats between the last label of the shortlist and the first other one: nothing in probability
+
+Contexts = Sequence[Sequence[int]]
+
+
+class Proposer(Protocol):
+    """Scores all labels, fast; such as co-occurrence."""
+
+    def scores(self, contexts: Contexts, batch_size: int = 256) -> npt.NDArray[np.float32]:
+        """Scores, float32 [contexts, labels], higher is better; the visible labels have -inf."""
+        ...
+
+
+class ShortlistScorer:
+    """A proposer's best labels in the model's order, then the others in the proposer's own.
+
+    Scores of the shortlist differ by what the model's exact log-probabilities differ by.
+
+    Args:
+        predictor: The model, made faster by this if it `is_slow`.
+        proposer: Names the labels that the model ranks.
+        size: How many for each context.
+    """
+
+    def __init__(self, predictor: Predictor, proposer: Proposer, size: int) -> None:
+        self._predictor = predictor
+        self._proposer = proposer
+        self._size = size
+
+    def scores(self, contexts: Contexts, batch_size: int = 256) -> npt.NDArray[np.float32]:
+        """Scores of all labels.
+
+        Args:
+            contexts: Vocabulary rows of the visible labels, one sequence a context.
+            batch_size: Contexts at a time.
+
+        Returns:
+            float32 [contexts, labels]. The visible labels have -inf. In the shortlist log-probabilities, whose exp sums
+            to 1 over it; the others are at least 100 below, 1 apart.
+        """
+        proposed = self._proposer.scores(contexts, batch_size)
+        shortlist = best_of(proposed, self._size)
+        exact = self._predictor.scores(contexts, batch_size, shortlist)
+        for own, fast in zip(exact, proposed, strict=True):
+            ranked = np.isfinite(own)
+            others = np.flatnonzero(~ranked & ~np.isneginf(fast))
+            order = others[np.argsort(-fast[others], kind="stable")]
+            lowest = own[ranked].min(initial=0.0)
+            own[order] = lowest - _GAP - np.arange(len(order))
+        return exact
+
+    def ceiling(self, contexts: Contexts, hidden: Contexts, batch_size: int = 256) -> float:
+        """The highest recall that any order of the shortlist can reach: the share of hidden labels that are in it.
+
+        Args:
+            contexts: Vocabulary rows of the visible labels, one sequence a context.
+            hidden: Those of the labels to recover.
+            batch_size: Contexts at a time.
+        """
+        shortlist = best_of(self._proposer.scores(contexts, batch_size), self._size)
+        return ceiling(shortlist, hidden)
+
+
+def best_of(scores: npt.NDArray[np.floating], size: int) -> list[IntArray]:
+    """The labels of highest score for each context, ties by row; fewer where the others have -inf."""
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :size]
+    return [best[~np.isneginf(own[best])] for best, own in zip(order, scores, strict=True)]
+
+
+def ceiling(shortlist: Sequence[npt.ArrayLike], hidden: Contexts) -> float:
+    """Share of hidden labels that are in a shortlist; the mean over contexts that hide any, NaN if none does."""
+    shares = [float(np.isin(asked, short).mean()) for short, asked in zip(shortlist, hidden, strict=True) if len(asked)]
+    return float(np.mean(shares)) if shares else float("nan")

@@ -1,0 +1,226 @@
+"""Which checkpoint is asked, which one a training goes on from, and which ones an evaluation compares with."""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from booru_pipeline.errors import BooruError
+from booru_pipeline.lake.lake import Lake
+from booru_pipeline.lake.publish import discard, staged
+from booru_pipeline.lake.record import read_record
+from booru_pipeline.model.provenance import Former, read_provenance
+from booru_pipeline.pipeline.stages import Stage
+from booru_pipeline.release.key import release_order
+from booru_pipeline.training.options import TrainingOptions
+
+
+@dataclass(frozen=True)
+class Promoted:
+    """What the pointer says.
+
+    Attributes:
+        release: Whose checkpoint is promoted.
+        key: Of its record, by which one that was made anew is told apart.
+        date: When, ISO 8601, UTC.
+        reason: Why.
+    """
+
+    release: str
+    key: str
+    date: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class InUse:
+    """The checkpoint to ask if nobody names one.
+
+    Attributes:
+        release: Its release.
+        promoted: The pointer, if this is the checkpoint that it points at.
+        note: Why it is another one; empty if it is promoted.
+    """
+
+    release: str
+    promoted: Promoted | None
+    note: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What an evaluation did to the pointer.
+
+    Attributes:
+        is_promoted: Whether the checkpoint evaluated is the promoted one now.
+        why: In words.
+    """
+
+    is_promoted: bool
+    why: str
+
+
+def read_pointer(lake: Lake) -> Promoted | None:
+    """What the pointer says, whether that checkpoint is still there or not; None if there is none that can be read."""
+    try:
+        return Promoted(**json.loads(lake.bring(lake.promoted).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def read_promoted(lake: Lake) -> Promoted | None:
+    """The promoted checkpoint; None if none is promoted, or it is gone or was made anew since."""
+    pointer = read_pointer(lake)
+    return pointer if pointer is not None and not _problem(lake, pointer) else None
+
+
+def checkpoint_in_use(lake: Lake) -> InUse:
+    """The promoted checkpoint, or else the newest.
+
+    Raises:
+        BooruError: There is no checkpoint.
+    """
+    newest = lake.newest(lake.checkpoint)
+    pointer = read_pointer(lake)
+    if pointer is None:
+        return InUse(newest, None, f"no checkpoint is promoted: the newest is taken, {newest}")
+    problem = _problem(lake, pointer)
+    if problem:
+        return InUse(newest, None, f"{problem}: the newest is taken, {newest}")
+    return InUse(pointer.release, pointer, "")
+
+
+def promote(lake: Lake, release: str, reason: str) -> Promoted:
+    """Set the pointer, in one step. A checkpoint that is promoted already keeps its date and reason.
+
+    Raises:
+        BooruError: The release has no checkpoint, or one without a record.
+    """
+    key = lake.newest(lake.checkpoint, release)
+    record = lake.record(lake.checkpoint(key))
+    if record is None:
+        raise BooruError(
+            f"{lake.checkpoint(key)} has no record of what it was made from. "
+            f"Make it again with `booru run --release {key}`."
+        )
+    return _set(lake, key, record.key, reason)
+
+
+def clear(lake: Lake) -> None:
+    """Promote none.
+
+    Raises:
+        BooruError: The pointer cannot be removed.
+    """
+    if lake.bring(lake.promoted).exists():
+        discard(lake.promoted, lake.staging)
+
+
+def settle(lake: Lake, release: str, key: str, losses: Sequence[str]) -> Decision:
+    """Promote a checkpoint that was evaluated, if it does not lose; else leave the pointer where it is.
+
+    An earlier release does not take over from a later one by being evaluated again, and a promoted checkpoint stays
+    promoted if it now loses to its parent: a person decides that, with `booru promote`.
+
+    Args:
+        lake: Where the artifacts are.
+        release: Which was evaluated.
+        key: Of the checkpoint's record.
+        losses: To what it loses.
+    """
+    current = read_promoted(lake)
+    if current is not None and (current.release, current.key) == (release, key):
+        but = f", though now {'; '.join(losses)}" if losses else ""
+        return Decision(True, f"since {current.date}: {current.reason}{but}")
+    stays = f"{current.release} stays promoted" if current else "none is promoted"
+    if losses:
+        return Decision(False, f"{'; '.join(losses)}; {stays}")
+    if current is not None and release_order(current.release) > release_order(release):
+        return Decision(False, f"{current.release} is promoted, which is later")
+    _set(lake, release, key, "its evaluation shows no loss to the best baseline, its parent or the promoted checkpoint")
+    return Decision(True, f"it does not lose; {current.release} was promoted before" if current else "it does not lose")
+
+
+def _set(lake: Lake, release: str, key: str, reason: str) -> Promoted:
+    current = read_pointer(lake)
+    if current is not None and (current.release, current.key) == (release, key):
+        return current
+    pointer = Promoted(release, key, datetime.now(UTC).isoformat(timespec="seconds"), reason)
+    with staged(lake.promoted, lake.staging) as draft:
+        draft.write_text(json.dumps(asdict(pointer), indent=2) + "\n", encoding="utf-8")
+    return pointer
+
+
+def _problem(lake: Lake, pointer: Promoted) -> str:
+    record = lake.record(lake.checkpoint(pointer.release))
+    if record is None:
+        return f"the promoted checkpoint of {pointer.release} is gone"
+    if record.key != pointer.key:
+        return f"the promoted checkpoint of {pointer.release} was made anew since and has not been promoted again"
+    return ""
+
+
+@dataclass(frozen=True)
+class Parent:
+    """The checkpoint to go on from.
+
+    Attributes:
+        folder: Where it is.
+        release: Of which release.
+        key: Of its record.
+        lineage: The releases whose checkpoints led to it, the first one first, itself last.
+    """
+
+    folder: Path
+    release: str
+    key: str
+    lineage: list[str]
+
+
+def find_parent(lake: Lake, release: str, base: str, options: TrainingOptions, log: logging.Logger) -> Parent | None:
+    """The newest earlier checkpoint, if the strategy is to go on from it and it was trained in the same way."""
+    if options.strategy != "continue":
+        return None
+    from booru_pipeline.dataset.build import read_summary  # imports scipy
+
+    earlier = [key for key in lake.releases_with(lake.checkpoint) if release_order(key) < release_order(release)]
+    if not earlier:
+        log.info(f"no release before {release} has a checkpoint: training starts from {base}")
+        return None
+    folder = lake.bring(lake.checkpoint(earlier[-1]))
+    record, provenance = read_record(folder), read_provenance(folder)
+    captions = read_summary(lake.tokenized_dataset(release)).captions
+    ours = {"base model": base, "encoding": captions.encoding, "objective": options.objective}
+    theirs = {
+        "base model": provenance["base_model"]["name"],
+        "encoding": provenance.get("encoding"),
+        "objective": provenance["options"].get("objective"),
+    }
+    different = [f"{name} was {theirs[name]}, is {ours[name]}" for name in ours if ours[name] != theirs[name]]
+    if record is None or different:
+        why = "; ".join(different) or "it has no record"
+        log.warning(f"the checkpoint of {earlier[-1]} is no parent ({why}): training starts from {base}")
+        return None
+    return Parent(folder, earlier[-1], record.key, provenance.get("lineage", [earlier[-1]]))
+
+
+def find_former(lake: Lake, release: str) -> Former | None:
+    """A release's checkpoint, or None if it has none with a record."""
+    folder = lake.checkpoint(release)
+    record = lake.record(folder)
+    if record is None:
+        return None
+    dataset = lake.tokenized_dataset(release)
+    made = lake.record(dataset)
+    is_its_own = made is not None and made.key == record.inputs.get(Stage.CHECKPOINT.upstream)
+    return Former(release, record.key, lake.bring(folder), lake.bring(dataset) if is_its_own else None)
+
+
+def find_former_parent(lake: Lake, release: str) -> Former | None:
+    """The checkpoint that a release's went on from, or else the newest of the earlier ones; None for the first."""
+    earlier = [key for key in lake.releases_with(lake.checkpoint) if release_order(key) < release_order(release)]
+    went_on_from = (read_provenance(lake.bring(lake.checkpoint(release))).get("parent") or {}).get("release")
+    candidates = [went_on_from, *reversed(earlier)] if went_on_from in earlier else list(reversed(earlier))
+    return next((former for key in candidates if (former := find_former(lake, key))), None)

@@ -1,0 +1,104 @@
+"""Reports over http: a browser opens no file from a page that came over http, as the web UI's pages do."""
+
+import html
+import ipaddress
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, urlsplit
+
+from booru_pipeline.errors import BooruError
+from booru_pipeline.lake.lake import Lake
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+LISTENS_ON: Final = ("127.0.0.1", 3001)
+_INDEX: Final = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>Reports</title>
+<link rel="icon" href="data:,">
+<h1>Reports</h1>
+<ul>{items}</ul>
+</html>
+"""
+
+
+def report_url(base: str, lake: Lake, page: Path) -> str:
+    """Where a browser finds a page that lies in the folder of reports or of experiments.
+
+    Args:
+        base: The setting `reports_url`.
+        lake: Where the page lies.
+        page: Its path.
+    """
+    return f"{base.rstrip('/')}/{_path_of(lake, page)}"
+
+
+def local_address(url: str) -> tuple[str, int] | None:
+    """Host and port on this machine's loopback that a URL names, or None if somebody else answers for it."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return None
+    return (host, parts.port or 80) if is_loopback and parts.scheme == "http" and parts.path in ("", "/") else None
+
+
+def serve_reports(lake: Lake, host: str, port: int) -> None:
+    """Serve until the process is told to end.
+
+    Raises:
+        BooruError: The address cannot be listened on.
+    """
+    import uvicorn
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listening = socket.create_server((host, port), family=family)
+    except (OSError, OverflowError) as error:
+        raise BooruError(
+            f"no reports on {host}:{port}: {getattr(error, 'strerror', None) or error}. End what listens there, or "
+            f"choose another port, as in BOORU_REPORTS_URL=http://127.0.0.1:{port + 1}: the UI's links follow it."
+        ) from error
+    with listening:
+        config = uvicorn.Config(report_app(lake), log_level="warning", access_log=False, lifespan="off")
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def report_app(lake: Lake) -> "Starlette":
+    """An index at `/`, and the folders of reports and experiments, read-only; nothing else of the home."""
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import HTMLResponse, Response
+    from starlette.routing import Mount, Route
+    from starlette.staticfiles import StaticFiles
+    from starlette.types import Scope
+
+    class Folder(StaticFiles):
+        async def check_config(self) -> None:
+            """The folder comes with its first report."""
+
+        async def get_response(self, path: str, scope: Scope) -> Response:
+            response = await super().get_response(path, scope)
+            response.headers["Cache-Control"] = "no-cache"  # a report that is made again has the same address
+            return response
+
+    def index(_: Request) -> HTMLResponse:
+        pages = [lake.evaluation_report(key) / "report.html" for key in lake.releases_with(lake.evaluation_report)]
+        pages += sorted(lake.experiments.glob("*/*/*.html"))
+        paths = [_path_of(lake, page) for page in pages if page.is_file()]  # some may be in a store only
+        items = "".join(f'<li><a href="{html.escape(path)}">{html.escape(path)}</a></li>' for path in paths)
+        return HTMLResponse(_INDEX.format(items=items or "<li>none yet</li>"))
+
+    folders = [
+        Mount(f"/{folder.name}", Folder(directory=folder, html=True, check_dir=False))
+        for folder in (lake.reports, lake.experiments)
+    ]
+    return Starlette(routes=[Route("/", index), *folders])
+
+
+def _path_of(lake: Lake, page: Path) -> str:
+    return quote(page.relative_to(lake.home).as_posix())

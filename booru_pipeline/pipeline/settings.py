@@ -1,0 +1,222 @@
+"""The one settings object: flags, then environment, then the config file, then defaults."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from booru_pipeline.errors import BooruError
+from booru_pipeline.lake.lake import Lake
+from booru_pipeline.lake.store import open_store
+from booru_pipeline.pipeline.stages import Recipe
+from booru_pipeline.training_shards.relations import Relations, find_relations
+
+CONFIG_FILE: Final = "booru.toml"
+CONFIG_VARIABLE: Final = "BOORU_CONFIG"
+_SECRET: Final = re.compile(r"(^|_)(key|secret|token|pass|passwd|password|credentials?|sas)(_|$)", re.IGNORECASE)
+
+
+def _check_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{value!r} is no http or https URL")
+    parts.port  # noqa: B018  (a ValueError if it is none)
+    return value
+
+
+class AutomationOptions(BaseModel, extra="forbid"):
+    """What is done unasked, and who is told."""
+
+    # Dagster's daemon comes by every 5 s and passes over what was looked at 4.99 s ago, so 5 here would be 5 or 10.
+    # For the same reason 15 s of rest would be seen a look too late.
+    look_interval_s: int = Field(4, ge=1, description="Seconds between two looks at the raw folder.")
+    rest_s: int = Field(
+        14,
+        ge=0,
+        description="Seconds for which a release's files are the same, at two looks or more, before it is read.",
+    )
+    cron: str = Field(
+        "0 4 * * 1",
+        description="When everything is verified, caught up with and evaluated again, as cron has it: minute, hour, "
+        "day, month, weekday. Empty: never.",
+    )
+    run_timeout_s: int = Field(
+        172_800,
+        ge=0,
+        description="Seconds after which a run that was started unasked is ended; its training can go on later. "
+        "0 = no limit.",
+    )
+    attempts: int = Field(
+        5, ge=1, description="How often a release is tried whose run was killed. A run that failed is not tried again."
+    )
+    webhook: str = Field("", description="URL that is told of each failed run, as JSON. Empty: nobody.")
+
+    @field_validator("cron")
+    @classmethod
+    def _is_cron(cls, value: str) -> str:
+        if value and value != cls.model_fields["cron"].default:
+            from dagster._utils.schedules import is_valid_cron_schedule  # Dagster takes a second to import
+
+            if not is_valid_cron_schedule(value):
+                raise ValueError(f"{value!r} is no cron schedule such as '0 4 * * 1'")
+        return value
+
+    @field_validator("webhook")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        return _check_url(value) if value else value
+
+
+class RetentionOptions(BaseModel, extra="forbid"):
+    """What `booru clean` keeps."""
+
+    checkpoints: int = Field(
+        3, ge=1, description="Newest checkpoints that are kept, with the promoted one and those they went on from."
+    )
+    reports: int = Field(20, ge=1, description="Newest reports that are kept; a kept checkpoint keeps its own.")
+    days: float = Field(
+        14, ge=0, description="Days for which training states and wandb folders are kept that no kept checkpoint needs."
+    )
+
+
+class StoreOptions(BaseModel, extra="forbid"):
+    """Where artifacts are besides the home."""
+
+    url: str = Field(
+        "",
+        description="A URL that fsspec knows, such as s3://bucket/folder: artifacts are published there as well, and "
+        "fetched from there where the home lacks them. Empty: they are in the home only.",
+    )
+    endpoint_url: str = Field(
+        "", description="The server of an S3 store that is not Amazon's, such as http://host:9000."
+    )
+    options: dict[str, Any] = Field(
+        {},
+        description="More of fsspec's storage options. No credentials, which the UI would show: those come from where "
+        "the kind of store looks for them, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
+    )
+
+    @field_validator("options")
+    @classmethod
+    def _has_no_secret(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if secret := next((name for name in _names(value) if _SECRET.search(name)), None):
+            raise ValueError(
+                f"{secret} looks like a credential, and the UI shows this setting. Put it into the environment, "
+                "such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or into a profile that AWS_PROFILE names"
+            )
+        return value
+
+    @property
+    def storage_options(self) -> dict[str, Any]:
+        """As fsspec takes them."""
+        return {**self.options, **({"endpoint_url": self.endpoint_url} if self.endpoint_url else {})}
+
+
+def _names(options: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in options.items():
+        yield name
+        if isinstance(value, dict):
+            yield from _names(value)
+
+
+class Settings(Recipe, BaseSettings):
+    """Where things are and how they are made.
+
+    Each field can be set in the environment (`BOORU_RAW`, `BOORU_CHECKPOINT__TIME_LIMIT_S`) or in `booru.toml` of the
+    working directory (`[checkpoint]`, `time_limit_s = 600`); `BOORU_CONFIG` names another file.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="BOORU_", env_nested_delimiter="__", extra="forbid", nested_model_default_partial_update=True
+    )
+
+    raw: Path = Field(Path("booru_raw"), description="The folder of releases. Nothing is ever written there.")
+    home: Path = Field(Path("booru_home"), description="The folder of artifacts and of Dagster's history.")
+    relations: Path | None = Field(
+        None,
+        description="A folder with Danbooru's tag_aliases.json, tag_implications.json or both. By default those of the "
+        "raw folder, if it has any, or else the sample world's own.",
+    )
+    skip_ambiguous_aliases: bool = Field(
+        False, description="Leave out aliases that stand for two tags or go in a circle, instead of refusing the file."
+    )
+
+    reports_url: str = Field(
+        "http://127.0.0.1:3001",
+        description="Where the reports are served over http; the UI's links to them start with it.",
+    )
+
+    automation: AutomationOptions = AutomationOptions()
+    retention: RetentionOptions = RetentionOptions()
+    store: StoreOptions = StoreOptions()
+
+    @field_validator("reports_url")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        return _check_url(value)
+
+    @property
+    def lake(self) -> Lake:
+        """Where the artifacts lie, as absolute paths: Dagster's processes may run elsewhere."""
+        return Lake(self.home.expanduser().resolve(), open_store(self.store.url, self.store.storage_options))
+
+    @property
+    def raw_folder(self) -> Path:
+        """The folder of releases as an absolute path."""
+        return self.raw.expanduser().resolve()
+
+    @property
+    def relations_folder(self) -> Path | None:
+        """The configured folder of aliases and implications as an absolute path."""
+        return self.relations.expanduser().resolve() if self.relations is not None else None
+
+    @property
+    def tag_relations(self) -> Relations:
+        """The tag aliases and implications; read anew each time.
+
+        Raises:
+            BooruError: They are not there or broken.
+        """
+        return find_relations(self.relations_folder, self.raw_folder, skip_ambiguous=self.skip_ambiguous_aliases)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags win over the environment, and that over the file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, config_file())
+
+
+def config_file() -> Path:
+    """The config file that is read, if it is there."""
+    return Path(os.environ.get(CONFIG_VARIABLE, CONFIG_FILE))
+
+
+def load_settings(**flags: Any) -> Settings:
+    """Read the settings; flags that are None count as not given.
+
+    Raises:
+        BooruError: The config file is not there though it was named, or a setting is unknown or has a bad value.
+    """
+    if CONFIG_VARIABLE in os.environ and not config_file().is_file():
+        raise BooruError(f"{CONFIG_VARIABLE} names {config_file()}, which is not there. Make it or unset the variable.")
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise BooruError(
+            f"setting {name}: {first['msg']}. Look at the flags, the BOORU_ variables and {config_file()}."
+        ) from error
+    except ValueError as error:  # TOML, JSON in a variable
+        raise BooruError(f"{config_file()} or a BOORU_ variable cannot be read: {error}. Correct it.") from error

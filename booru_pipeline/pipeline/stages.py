@@ -1,0 +1,154 @@
+"""The stages of the pipeline, and what of a release is fresh, stale or missing.
+
+A stage's artifact carries a `Record` with a key: a hash of the code version, the options, and the keys of what it was
+made from, down to the raw bytes. It is fresh as long as the present inputs and options give the same key, so freshness
+is decided without reading any data, and the same way from the shell, the sensor and the UI.
+"""
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, Field
+
+from booru_pipeline.dataset.options import DatasetOptions
+from booru_pipeline.errors import BooruError
+from booru_pipeline.evaluation.options import EvaluationOptions
+from booru_pipeline.hashing import fingerprint
+from booru_pipeline.lake.lake import Lake
+from booru_pipeline.lake.record import Record
+from booru_pipeline.tag_table.options import TagTableOptions
+from booru_pipeline.training.options import TrainingOptions
+from booru_pipeline.training_shards.options import ShardOptions
+from booru_pipeline.vocabulary.base_model import TINY
+from booru_pipeline.vocabulary.options import VocabularyOptions
+
+
+class Stage(StrEnum):
+    """What is made of a release, in order; the value is the asset's name. Each is made from the one before."""
+
+    TAG_TABLE = "tag_table"
+    TRAINING_SHARDS = "training_shards"
+    VOCABULARY = "vocabulary"
+    TOKENIZED_DATASET = "tokenized_dataset"
+    CHECKPOINT = "checkpoint"
+    EVALUATION_REPORT = "evaluation_report"
+
+    @property
+    def upstream(self) -> str:
+        """The name of the asset it is made from."""
+        stages = list(Stage)
+        row = stages.index(self)
+        return stages[row - 1].value if row else RAW_RELEASE
+
+
+RAW_RELEASE: Final = "raw_release"
+ALIASES: Final = "aliases"  # what the training shards are made from besides a tag table
+IMPLICATIONS: Final = "implications"  # what the report is made from besides a checkpoint
+
+# Raise a stage's number when its code gives another artifact from the same input; what was made before is then stale.
+CODE_VERSIONS: Final[Mapping[Stage, str]] = {
+    **dict.fromkeys(Stage, "1"),
+    Stage.TRAINING_SHARDS: "2",
+    Stage.EVALUATION_REPORT: "2",
+}
+
+# Options that decide how a stage is watched, and not what it gives: another choice makes nothing stale.
+_WATCHING: Final = {
+    "threads",
+    "evaluations",
+    "log_interval_s",
+    "log_interval_steps",
+    "state_interval_s",
+    "state_interval_steps",
+    "states_kept",
+    "wandb_project",
+    "wandb_artifact",
+}
+
+PATHS: Final[Mapping[Stage, Callable[[Lake, str], Path]]] = {
+    Stage.TAG_TABLE: Lake.tag_table,
+    Stage.TRAINING_SHARDS: Lake.training_shards,
+    Stage.VOCABULARY: Lake.vocabulary,
+    Stage.TOKENIZED_DATASET: Lake.tokenized_dataset,
+    Stage.CHECKPOINT: Lake.checkpoint,
+    Stage.EVALUATION_REPORT: Lake.evaluation_report,
+}
+
+
+class Recipe(BaseModel):
+    """Everything that decides what is made of a release, apart from its bytes."""
+
+    preset: str = Field(
+        TINY,
+        description="Base model: tiny (random weights, no download), t5-small, t5-v1_1-small, t5-v1_1-base, "
+        "flan-t5-base, a local model folder, or a hub name.",
+    )
+    tag_table: TagTableOptions = TagTableOptions()
+    training_shards: ShardOptions = ShardOptions()
+    vocabulary: VocabularyOptions = VocabularyOptions()
+    tokenized_dataset: DatasetOptions = DatasetOptions()
+    checkpoint: TrainingOptions = TrainingOptions()
+    evaluation_report: EvaluationOptions = EvaluationOptions()
+
+    def options_model(self, stage: Stage) -> BaseModel:
+        """A stage's options."""
+        model: BaseModel = getattr(self, stage.value)
+        return model
+
+    def options(self, stage: Stage) -> dict[str, Any]:
+        """A stage's options as JSON."""
+        options = self.options_model(stage).model_dump(mode="json")
+        # The base model enters where its tokenizer does; later stages inherit it through the vocabulary's key.
+        return {"preset": self.preset, **options} if stage is Stage.VOCABULARY else options
+
+
+def stage_record(
+    stage: Stage,
+    release: str,
+    upstream: str,
+    options: Mapping[str, Any],
+    also_read: Mapping[str, str] | None = None,
+    aliases: str | None = None,
+    implications: str | None = None,
+) -> Record:
+    """The record of an artifact that is about to be made.
+
+    Args:
+        stage: Which.
+        release: The release's key.
+        upstream: Key of the artifact that it is made from, or the raw files' fingerprint.
+        options: The stage's options as JSON.
+        also_read: Keys of earlier releases' artifacts that it reads too.
+        aliases: Fingerprint of the tag aliases, for the training shards; the other stages see canonical tags only.
+        implications: Fingerprint of the tag implications, for the report; the other stages do not read them.
+    """
+    inputs = {stage.upstream: upstream}
+    inputs |= {name: key for name, key in ((ALIASES, aliases), (IMPLICATIONS, implications)) if key is not None}
+    options = {name: value for name, value in options.items() if name not in _WATCHING}
+    return Record(
+        stage=stage.value,
+        release=release,
+        key=fingerprint(stage.value, CODE_VERSIONS[stage], inputs, options),
+        inputs=inputs,
+        options=options,
+        also_read=dict(also_read or {}),
+    )
+
+
+def upstream_key(lake: Lake, stage: Stage, release: str) -> str:
+    """The key of the artifact that a stage is made from.
+
+    Raises:
+        BooruError: It is not there.
+    """
+    above = Stage(stage.upstream)
+    path = PATHS[above](lake, release)
+    record = lake.record(path)
+    if record is None:
+        raise BooruError(
+            f"{stage.value} of {release} is made from {path}, which is not there. "
+            f"Make it with `booru run --release {release} --to {above.value}`."
+        )
+    return record.key

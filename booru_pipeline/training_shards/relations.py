@@ -1,0 +1,252 @@
+"""Tag aliases and implications: where they come from, and what they make of a tag."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from booru_pipeline.errors import BooruError
+from booru_pipeline.hashing import fingerprint
+from booru_pipeline.tags import closure
+
+ALIASES_FILE: Final = "tag_aliases.json"
+IMPLICATIONS_FILE: Final = "tag_implications.json"
+
+_NAME: Final = re.compile(r"[^\s\ud800-\udfff]+")  # half a surrogate pair can be written in JSON and is no character
+
+
+@dataclass(frozen=True)
+class Relations:
+    """How tags stand to each other.
+
+    Attributes:
+        aliases: Canonical tag by alias. No canonical tag is an alias itself.
+        implications: What a tag implies directly. Both are canonical, and nothing implies itself, however indirectly.
+        source: Where they are from, for messages.
+        left_out: Aliases that were set aside because the file contradicts itself about them.
+    """
+
+    aliases: Mapping[str, str]
+    implications: Mapping[str, frozenset[str]]
+    source: str
+    left_out: tuple[str, ...] = ()
+
+    def canonical(self, tag: str) -> str:
+        """The tag that a name stands for: itself, unless it is an alias."""
+        return self.aliases.get(tag, tag)
+
+    def closure(self, tags: Iterable[str]) -> set[str]:
+        """Canonical tags and everything they imply, however indirectly."""
+        return closure(tags, self.implications)
+
+    @cached_property
+    def aliases_fingerprint(self) -> str:
+        """A hash of the aliases alone: what the training shards depend on."""
+        return fingerprint(sorted(self.aliases.items()))
+
+    @cached_property
+    def implications_fingerprint(self) -> str:
+        """A hash of the implications alone."""
+        return fingerprint(sorted((tag, sorted(implied)) for tag, implied in self.implications.items()))
+
+    @property
+    def fingerprints(self) -> tuple[str, str]:
+        """Of the aliases and of the implications: what decides whether artifacts are up to date."""
+        return self.aliases_fingerprint, self.implications_fingerprint
+
+
+def find_relations(configured: Path | None, raw: Path, *, skip_ambiguous: bool = False) -> Relations:
+    """The relations of a configured folder; else of the raw folder, if it has any; else the sample world's own.
+
+    Args:
+        configured: A folder with one of the two files at least.
+        raw: The folder of releases.
+        skip_ambiguous: See `load_relations`.
+
+    Raises:
+        BooruError: The configured folder has neither file, or a file is broken.
+    """
+    if configured is not None:
+        return load_relations(configured, skip_ambiguous=skip_ambiguous)
+    if any((raw / name).is_file() for name in (ALIASES_FILE, IMPLICATIONS_FILE)):
+        return load_relations(raw, skip_ambiguous=skip_ambiguous)
+    from booru_pipeline.sample.world import load_world
+
+    world = load_world()
+    implications = {tag: frozenset(implied) for tag, implied in world.implications.items()}
+    return Relations(world.aliases, implications, "the sample world")
+
+
+def relations_files(configured: Path | None, raw: Path) -> list[Path]:
+    """The files that `find_relations` reads; none if it takes the sample world's own."""
+    return [path for name in (ALIASES_FILE, IMPLICATIONS_FILE) if (path := (configured or raw) / name).is_file()]
+
+
+def load_relations(folder: Path, *, skip_ambiguous: bool = False) -> Relations:
+    """Read `tag_aliases.json` and `tag_implications.json`, one JSON object a line, as Danbooru exports them.
+
+    Only active ones count. A file that is missing has none; a line may be there twice.
+
+    Args:
+        folder: Where the files are.
+        skip_ambiguous: Leave out aliases that stand for two tags or for each other in a circle, and go on.
+
+    Raises:
+        BooruError: Both files are missing; a file cannot be read, a line is broken, a tag stands for or implies itself;
+            or an alias is ambiguous, unless those are skipped.
+    """
+    alias_lines = _read(folder / ALIASES_FILE)
+    implication_lines = _read(folder / IMPLICATIONS_FILE)
+    if alias_lines is None and implication_lines is None:
+        raise BooruError(
+            f"{folder} has neither {ALIASES_FILE} nor {IMPLICATIONS_FILE}. Put one of them there, or name another "
+            "folder with --relations or BOORU_RELATIONS."
+        )
+    aliases, left_out = _aliases(alias_lines or {}, folder / ALIASES_FILE, skip_ambiguous)
+    implications = _implications(implication_lines or {}, folder / IMPLICATIONS_FILE, aliases)
+    return Relations(aliases, implications, str(folder), left_out)
+
+
+def _read(path: Path) -> dict[tuple[str, str], int] | None:
+    """The first line number of each (antecedent, consequent) that is active, or None if there is no such file."""
+    try:
+        content = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise BooruError(
+            f"{path} cannot be read: {error.strerror}. Make it readable, or name another folder with --relations or "
+            "BOORU_RELATIONS."
+        ) from error
+    lines: dict[tuple[str, str], int] = {}
+    for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+        pair = _parse(line, path, number) if line.strip() else None
+        if pair is not None:
+            lines.setdefault(pair, number)
+    return lines
+
+
+def _parse(line: bytes, path: Path, number: int) -> tuple[str, str] | None:
+    """The two names of a line, or None if it is not active."""
+    try:
+        entry = json.loads(line.decode())
+    except UnicodeDecodeError:
+        _refuse(path, [number], "this is not UTF-8.")
+    except (ValueError, RecursionError):
+        _refuse(path, [number], "this is not JSON.")
+    if not isinstance(entry, dict):
+        _refuse(path, [number], "this is not a JSON object with antecedent_name, consequent_name and status.")
+    status = entry.get("status", "active")
+    if not isinstance(status, str):
+        _refuse(path, [number], f"status is {_shown(status)}, not a word such as active.")
+    if status != "active":
+        return None
+    antecedent, consequent = (_name(entry, key, path, number) for key in ("antecedent_name", "consequent_name"))
+    if antecedent == consequent:
+        what = "an alias of itself" if path.name == ALIASES_FILE else "implied by itself"
+        _refuse(path, [number], f"{antecedent} is {what}.")
+    return antecedent, consequent
+
+
+def _name(entry: dict[str, Any], key: str, path: Path, number: int) -> str:
+    name = entry.get(key)
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        _refuse(path, [number], f"{key} is {_shown(name)}, not the name of a tag, which has no white space.")
+    return name
+
+
+def _aliases(
+    lines: Mapping[tuple[str, str], int], path: Path, skip_ambiguous: bool
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Canonical tag by alias, chains followed to their end; and the ambiguous aliases."""
+    consequents: dict[str, list[str]] = {}
+    for alias, tag in lines:
+        consequents.setdefault(alias, []).append(tag)
+    direct = {alias: tags[0] for alias, tags in consequents.items()}
+    several = [[alias] for alias, tags in consequents.items() if len(tags) > 1]
+    circles = _circles(direct)
+    left_out = tuple(dict.fromkeys(alias for aliases in (*several, *circles) for alias in aliases))
+    if left_out and not skip_ambiguous:
+        first = (several or circles)[0]
+        if several:
+            numbers = [lines[first[0], tag] for tag in consequents[first[0]]]
+            problem = f"{first[0]} is an alias of {' and of '.join(consequents[first[0]])}"
+        else:
+            numbers = [lines[alias, direct[alias]] for alias in first]
+            problem = f"the aliases {' -> '.join([*first, first[0]])} go in a circle"
+        more = len(several) + len(circles) - 1
+        also = f" ({more} more such problem{'s' if more > 1 else ''} in the file)" if more else ""
+        _refuse(
+            path,
+            numbers,
+            f"{problem}{also}.",
+            "Correct or remove one of these lines, or go on without such aliases with BOORU_SKIP_AMBIGUOUS_ALIASES=1.",
+        )
+    for alias in left_out:
+        del direct[alias]
+    return {alias: _last(direct, alias) for alias in direct}, left_out
+
+
+def _circles(direct: Mapping[str, str]) -> list[list[str]]:
+    """Aliases that lead back to themselves, a list a circle."""
+    circles = []
+    seen: set[str] = set()
+    for start in direct:
+        path: dict[str, None] = {}  # ordered
+        name = start
+        while name in direct and name not in seen:
+            seen.add(name)
+            path[name] = None
+            name = direct[name]
+        if name in path:
+            walked = list(path)
+            circles.append(walked[walked.index(name) :])
+    return circles
+
+
+def _last(direct: Mapping[str, str], name: str) -> str:
+    while name in direct:
+        name = direct[name]
+    return name
+
+
+def _implications(
+    lines: Mapping[tuple[str, str], int], path: Path, aliases: Mapping[str, str]
+) -> dict[str, frozenset[str]]:
+    """What each tag implies, aliases applied to both."""
+    numbers: dict[tuple[str, str], int] = {}
+    for (antecedent, consequent), number in lines.items():
+        pair = aliases.get(antecedent, antecedent), aliases.get(consequent, consequent)
+        if pair[0] != pair[1]:  # a name and its alias: it says nothing
+            numbers.setdefault(pair, number)
+    implied: dict[str, set[str]] = {}
+    for antecedent, consequent in numbers:
+        implied.setdefault(antecedent, set()).add(consequent)
+    try:
+        TopologicalSorter(implied).prepare()
+    except CycleError as error:
+        circle: list[str] = error.args[1][::-1]  # each implies the next; the first is there again at the end
+        _refuse(
+            path,
+            [numbers[pair] for pair in pairwise(circle)],
+            f"the implications {' -> '.join(circle)} go in a circle.",
+            "Correct or remove one of these lines.",
+        )
+    return {tag: frozenset(tags) for tag, tags in implied.items()}
+
+
+def _refuse(
+    path: Path, numbers: Sequence[int], problem: str, remedy: str = "Correct the line or remove it."
+) -> NoReturn:
+    where = f"line{'s' if len(numbers) > 1 else ''} {', '.join(str(number) for number in numbers)}"
+    raise BooruError(f"{path}, {where}: {problem} {remedy}")
+
+
+def _shown(value: Any) -> str:
+    text = "missing" if value is None else json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:40]}…"

@@ -1,0 +1,183 @@
+"""A tag table as training shards: Parquet files of posts, with a manifest."""
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+
+from booru_pipeline import sql
+from booru_pipeline.errors import BooruError
+from booru_pipeline.lake.publish import Staging, staged
+from booru_pipeline.lake.record import Record
+from booru_pipeline.release.key import release_order
+from booru_pipeline.training_shards.options import ShardOptions
+
+_MANIFEST: Final = "manifest.json"
+_POSTS: Final = "posts.parquet"
+
+
+@dataclass(frozen=True)
+class ShardManifest:
+    """What a folder of shards holds.
+
+    Attributes:
+        release: The release's key.
+        posts: Rows.
+        tags: Tags over all rows.
+        splits: By split: posts, pictures and tags.
+        files: Rows are in these, in reading order.
+        content_sha256: Over the files' bytes in that order.
+        aliased: Rows of the tag table whose tag was an alias.
+        merged: Those of them that fell together with another row of their post.
+        frequent_aliases: The ten that most rows had, each with its `alias`, its `tag` and the `rows`.
+    """
+
+    release: str
+    posts: int
+    tags: int
+    splits: dict[str, dict[str, int]]
+    files: list[str]
+    content_sha256: str
+    aliased: int = 0
+    merged: int = 0
+    frequent_aliases: list[dict[str, Any]] = field(default_factory=list)
+
+
+def build_shards(
+    tag_table: Path,
+    final: Path,
+    staging: Staging,
+    options: ShardOptions,
+    record: Record,
+    aliases: Mapping[str, str] | None = None,
+) -> ShardManifest:
+    """Write a tag table's posts as Parquet, each with its canonical tags.
+
+    Columns: booru, fid, release, split (train, validation, test), group_md5 (of the picture), tags (list of string,
+    alphabetical), categories (list of int8, parallel to tags; -1 is uncatalogued). A tag that takes an alias's place
+    has the category that it has most often in the tag table, or the alias's, if it is nowhere in it.
+
+    Args:
+        tag_table: A release's DuckDB file.
+        final: The folder to publish.
+        staging: Where it is written first.
+        options: Shares of the split.
+        record: What the shards are made from; its release is written into the rows.
+        aliases: Canonical tag by alias; no canonical tag is an alias.
+
+    Raises:
+        BooruError: There is no tag table.
+    """
+    names = aliases or {}
+    with staged(final, staging) as draft, duckdb.connect() as connection:
+        attach(connection, tag_table)
+        columns = [pa.array(names.keys(), pa.string()), pa.array(names.values(), pa.string())]
+        connection.register("aliases", pa.table(columns, ["alias", "tag"]))
+        sql.run(connection, "training_shards", "apply_aliases")
+        [(aliased, merged)] = sql.run(connection, "training_shards", "aliases_applied").fetchall()
+        sql.run(connection, "training_shards", "posts", release=record.release, **options.model_dump())
+        rows = sql.run(connection, "training_shards", "splits").fetchall()
+        splits = {split: {"posts": posts, "pictures": pictures, "tags": tags} for split, posts, pictures, tags in rows}
+        draft.mkdir()
+        files = [draft / _POSTS]
+        sql.run(connection, "training_shards", "write", file=str(files[0])).fetchall()
+        manifest = ShardManifest(
+            release=record.release,
+            posts=sum(split["posts"] for split in splits.values()),
+            tags=sum(split["tags"] for split in splits.values()),
+            splits=splits,
+            files=[file.name for file in files],
+            content_sha256=_hash(files),
+            aliased=aliased,
+            merged=merged,
+            frequent_aliases=sql.table(connection, "training_shards", "frequent_aliases").to_pylist(),
+        )
+        (draft / _MANIFEST).write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
+        record.write(draft)
+    return manifest
+
+
+def read_manifest(shards: Path) -> ShardManifest:
+    """The manifest of a folder of shards.
+
+    Raises:
+        BooruError: There are no shards there.
+    """
+    try:
+        content: dict[str, Any] = json.loads((shards / _MANIFEST).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BooruError(
+            f"there are no training shards at {shards}. Make them with `booru run --to training_shards`."
+        ) from error
+    return ShardManifest(**content)
+
+
+def shard_files(*shards: Path) -> list[str]:
+    """Paths of the Parquet files of several folders of shards, in reading order."""
+    return [str(folder / name) for folder in shards for name in read_manifest(folder).files]
+
+
+def attach(connection: duckdb.DuckDBPyConnection, tag_table: Path) -> None:
+    """Attach a tag table read-only, as `source`.
+
+    Raises:
+        BooruError: There is none.
+    """
+    if not tag_table.is_file():
+        raise BooruError(f"there is no tag table at {tag_table}. Make it with `booru run --to tag_table`.")
+    path = str(tag_table).replace("'", "''")  # ATTACH takes no parameter
+    connection.execute(f"ATTACH '{path}' AS source (READ_ONLY)")
+
+
+def count_lost(shards: Path, tag_table: Path) -> dict[str, int]:
+    """Posts and tags of the tag table that are not in the shards, merged tags aside; both are 0 in good shards."""
+    manifest = read_manifest(shards)
+    with duckdb.connect() as connection:
+        attach(connection, tag_table)
+        counted = sql.run(
+            connection, "training_shards", "lost_posts", shards=shard_files(shards), merged=manifest.merged
+        )
+        [(posts, tags)] = counted.fetchall()
+    return {"posts": posts, "tags": tags}
+
+
+def count_straddling(*shards: Path) -> int:
+    """Pictures on more than one side of the split, over several releases' shards; 0 unless the options changed."""
+    with duckdb.connect() as connection:
+        [(pictures,)] = sql.run(connection, "training_shards", "straddling", shards=shard_files(*shards)).fetchall()
+    return int(pictures)
+
+
+def _hash(files: list[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def earlier_releases(release: str, known: Iterable[str], with_shards: Collection[str]) -> list[str]:
+    """Releases before this one, in release order.
+
+    Args:
+        release: The release's key.
+        known: Keys of the raw releases that are there, whole or not.
+        with_shards: Keys of the releases whose training shards are there; the raw files may be gone.
+
+    Raises:
+        BooruError: An earlier release is known and has no shards: what is cumulative would silently lack it.
+    """
+    order = release_order(release)
+    earlier = sorted({key for key in {*known, *with_shards} if release_order(key) < order}, key=release_order)
+    for key in earlier:
+        if key not in with_shards:
+            raise BooruError(
+                f"release {release} builds on {key}, which comes earlier and has no training shards yet. "
+                f"Run `booru run --release {key} --to training_shards` first, or move {key} out of the raw folder."
+            )
+    return earlier

@@ -1,0 +1,420 @@
+"""The command as a user types it: a process of its own, real output, real exit status."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+
+from booru_pipeline.defs.build import build_defs
+from booru_pipeline.defs.runs.instance import open_instance, process_tag
+from booru_pipeline.lake.lake import Lake
+from booru_pipeline.lake.record import read_record
+from booru_pipeline.pipeline.stages import PATHS, Stage
+from booru_pipeline.sample import generate
+
+BOORU = Path(sys.executable).with_name("booru")
+QUICK = {"BOORU_CHECKPOINT__MAX_STEPS": "60", "BOORU_CHECKPOINT__WANDB_PROJECT": ""}
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    """A folder with a sample and everything made of its one release."""
+    folder = tmp_path_factory.mktemp("workplace")
+    generate(folder / "booru_raw", releases=["2021a"], posts=500)
+    result = booru(folder, "run")
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+def environment():
+    return {**os.environ, **QUICK, "COLUMNS": "120"}
+
+
+def booru(folder, *arguments, **more):
+    return subprocess.run(
+        [BOORU, *arguments], cwd=folder, env={**environment(), **more}, capture_output=True, text=True, timeout=300
+    )
+
+
+def assert_refused(result, *says):
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr + result.stdout
+    assert len(result.stderr.strip().splitlines()) <= 2
+    for text in says:
+        assert text in result.stderr
+
+
+def test_help_teaches():
+    result = subprocess.run([BOORU, "--help"], capture_output=True, text=True, check=True)
+    for command in ("sample", "releases", "run", "suggest", "inspect", "sql", "export", "dev", "report"):
+        assert command in result.stdout
+    assert "First time" in result.stdout
+
+
+def test_sample_run_and_releases(workplace):
+    result = booru(workplace, "releases")
+    assert result.returncode == 0
+    (line,) = [line for line in result.stdout.splitlines() if "2021a" in line]
+    assert line.count("fresh") == 6
+
+
+def test_inspect_shows_what_became_of_a_post(workplace):
+    at_random = booru(workplace, "inspect", "--seed", "3")
+    assert at_random.returncode == 0, at_random.stderr
+    for words in ("artist tags are not learned", "caption completion", "label completion", "span corruption", "target"):
+        assert words in at_random.stdout
+    with duckdb.connect(str(Lake(workplace / "booru_home").tag_table("2021a")), read_only=True) as connection:
+        [(name, fid)] = connection.execute("SELECT booru, fid FROM files LIMIT 1").fetchall()
+    named = booru(workplace, "inspect", name, str(fid))
+    assert f"{name} {fid} (2021a)" in named.stdout
+    assert_refused(booru(workplace, "inspect", "1"), "no post 1 in 2021a")
+    assert_refused(booru(workplace, "inspect", "pekora"), "is not a post")
+
+
+def test_running_again_does_nothing_and_says_so(workplace):
+    places = [PATHS[stage](Lake(workplace / "booru_home"), "2021a") for stage in Stage]
+    before = [path.stat().st_mtime_ns for path in places]
+    result = booru(workplace, "run")
+    assert result.returncode == 0
+    assert "2021a  nothing to do" in result.stdout
+    assert [path.stat().st_mtime_ns for path in places] == before
+
+
+def test_a_dry_run_says_what_and_why_and_makes_nothing(workplace):
+    result = booru(workplace, "run", "--dry-run", BOORU_TOKENIZED_DATASET__MIN_TOKENS="6")
+    assert "tokenized_dataset: stale min_tokens was 4, is 6" in result.stdout
+    assert "vocabulary" not in result.stdout
+    assert "nothing to do" in booru(workplace, "run").stdout
+
+
+def test_sql_agrees_with_the_accounting(workplace):
+    count = booru(workplace, "sql", "select count(*) as n from tags")
+    kept = booru(workplace, "sql", "select kept as n from \"2021a\".accounting where source = 'tags'")
+    assert count.returncode == kept.returncode == 0
+    assert count.stdout == kept.stdout
+
+
+def test_sql_reads_a_query_from_a_pipe_and_refuses_to_write(workplace):
+    piped = subprocess.run(
+        [BOORU, "sql"], cwd=workplace, env=environment(), input="select 6 * 7 as n", capture_output=True, text=True
+    )
+    assert "42" in piped.stdout
+    assert_refused(booru(workplace, "sql", 'delete from "2021a".tags'), "read-only")
+    assert_refused(booru(workplace, "sql", "select nothing"), "the query failed")
+
+
+def test_sql_lists_its_library_and_runs_a_query_of_it_with_variables(workplace):
+    listed = booru(workplace, "sql", "--list")
+    assert listed.returncode == 0
+    assert "general_labels" in listed.stdout
+    assert "min_posts" in listed.stdout
+    frequent = booru(workplace, "sql", "--file", "general_labels", "--set", "min_posts=200")
+    assert frequent.returncode == 0, frequent.stderr
+    assert "1girl" in frequent.stdout
+    assert len(frequent.stdout.splitlines()) < len(
+        booru(workplace, "sql", "--file", "general_labels", "--set", "min_posts=50").stdout.splitlines()
+    )
+
+
+def test_sql_runs_a_query_in_a_file(workplace, tmp_path):
+    path = tmp_path / "mine.sql"
+    path.write_text(
+        "-- mine\nselect getvariable('tag') as asked, count(*) as n from tags where tag = getvariable('tag')"
+    )
+    result = booru(workplace, "sql", "--file", str(path), "--set", "tag=no_such_tag")
+    assert "no_such_tag" in result.stdout
+    assert "0" in result.stdout
+    path.write_text("select\n\n  (1, from tags")
+    assert_refused(booru(workplace, "sql", "--file", str(path)), "the query failed", "LINE 3")
+    path.write_text("select\n\n  nothing from tags")
+    assert_refused(booru(workplace, "sql", "--file", str(path)), 'column "nothing" not found')
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--file", "nowhere.sql"], ["there is no file nowhere.sql", "general_labels"]),
+        (["--file", "general_labels", "--set", "min_posts"], ["write name=value"]),
+        (["--file", "general_labels", "--set", "min_post=3"], ["min_post", "it reads: min_posts"]),
+        (["--file", "general_labels", "--set", "min_posts=many"], ["the query failed", "many"]),
+        (["--file", "general_labels", "select 1"], ["Give one of the two"]),
+    ],
+)
+def test_sql_names_what_it_cannot_run(workplace, arguments, says):
+    assert_refused(booru(workplace, "sql", *arguments), *says)
+
+
+def test_export_writes_the_origins_database_and_refuses_to_overwrite_it(workplace, tmp_path):
+    path = tmp_path / "booru-chars.db"
+    result = booru(workplace, "export", "sqlite", str(path), "--release", "2021a")
+    assert result.returncode == 0, result.stderr
+    assert "500 posts" in result.stdout
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        assert database.execute("select count(*) from files where shard = 'Safebooru 2021a'").fetchall() == [(500,)]
+    assert_refused(booru(workplace, "export", "sqlite", str(path)), "--force")
+    assert booru(workplace, "export", "sqlite", str(path), "--force").returncode == 0
+    assert_refused(booru(workplace, "export", "sqlite", str(tmp_path / "x.db"), "--release", "2029a"), "2029a")
+
+
+def test_suggest_gives_probability_category_and_counts(workplace):
+    result = booru(workplace, "suggest", "usada_pekora", "--top", "5", "--json")
+    assert result.returncode == 0, result.stderr
+    suggestions = json.loads(result.stdout)
+    assert len(suggestions) == 5
+    assert all(0 <= item["probability"] <= 1 and item["together"] <= item["given"] for item in suggestions)
+    assert sorted((item["probability"] for item in suggestions), reverse=True) == [
+        item["probability"] for item in suggestions
+    ]
+    assert_refused(booru(workplace, "suggest", "usada_pekorra"), "usada_pekora")
+
+
+def test_suggest_asks_for_what_an_alias_stands_for_and_marks_what_is_implied(workplace):
+    asked = booru(workplace, "suggest", "rabbit_ears", "--top", "400", "--json")
+    alias = booru(workplace, "suggest", "Bunny Ears", "--top", "400", "--json")
+    assert alias.stdout == asked.stdout
+    newest = "no checkpoint is promoted: the newest is taken, 2021a\n"
+    assert asked.stderr == newest
+    assert sorted(alias.stderr.splitlines()) == ["bunny_ears is an alias: asking for rabbit_ears", newest.strip()]
+    assert [item["tag"] for item in json.loads(asked.stdout) if item["implied"]] == ["animal_ears"]
+    shown = booru(workplace, "suggest", "rabbit_ears", "--top", "400").stdout
+    (line,) = [line for line in shown.splitlines() if "│ animal_ears " in line]
+    assert "yes" in line
+    assert shown.count(" yes ") == 1
+    assert "implied: Danbooru adds these by itself" in shown
+
+
+def test_report_prints_a_path_that_is_there(workplace):
+    result = booru(workplace, "report")
+    assert Path(result.stdout.strip()).is_file()
+
+
+@pytest.fixture
+def copy(workplace, tmp_path):
+    """A copy of the raw folder only, to break."""
+    shutil.copytree(workplace / "booru_raw", tmp_path / "booru_raw")
+    return tmp_path
+
+
+def raw_file(folder, table):
+    return folder / "booru_raw" / "Safebooru 2021a" / f"V2021A_{table}.tsv"
+
+
+def drop_column(path, column):
+    lines = path.read_text().splitlines()
+    row = lines[0].split("\t").index(column)
+    path.write_text("".join("\t".join(f for i, f in enumerate(line.split("\t")) if i != row) + "\n" for line in lines))
+
+
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        (lambda folder: raw_file(folder, "tags").unlink(), ["V2021A_tags.tsv", "missing", "Add the file"]),
+        (lambda folder: raw_file(folder, "files").write_text(""), ["V2021A_files.tsv is empty"]),
+        (lambda folder: drop_column(raw_file(folder, "tags"), "TAG_CAT"), ["line 1: column TAG_CAT is missing"]),
+        (lambda folder: shutil.rmtree(folder / "booru_raw"), ["booru sample"]),
+        (lambda folder: shutil.rmtree(folder / "booru_raw" / "Safebooru 2021a"), ["there is no release in"]),
+        (
+            lambda folder: (folder / "booru_raw" / "Safebooru 2021a").rename(folder / "booru_raw" / "Safebooru spring"),
+            ["'spring' is not a release key"],
+        ),
+        (lambda folder: (folder / "booru_home").write_text("a file"), ["BOORU_HOME"]),
+        (lambda folder: (folder / "booru.toml").write_text("prest = 1"), ["prest", "booru.toml"]),
+    ],
+    ids=[
+        "one file",
+        "empty file",
+        "missing column",
+        "no folder",
+        "no release",
+        "no key",
+        "unwritable home",
+        "bad config",
+    ],
+)
+def test_bad_input_is_named_with_the_remedy_and_leaves_no_artifact(copy, harm, says):
+    harm(copy)
+    assert_refused(booru(copy, "run"), *says)
+    assert not list((copy / "booru_home").glob("warehouse/*")) if (copy / "booru_home").is_dir() else True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--preset", "nope"], ["unknown preset 'nope'", "tiny"]),
+        (["--preset", "./nowhere"], ["./nowhere is not a model folder"]),
+        (["--release", "20x1"], ["'20x1' is not a release key", "2021a"]),
+        (["--release", "2029a"], ["2029a is not in", "found: 2021a"]),
+        (["--to", "nowhere"], ["'nowhere'", "tag_table"]),
+    ],
+)
+def test_bad_arguments_are_named_with_the_remedy(workplace, arguments, says):
+    assert_refused(booru(workplace, "run", *arguments), *says)
+
+
+def test_a_release_that_another_run_makes_is_refused(copy):
+    with open_instance(Lake(copy / "booru_home")) as instance:
+        tags = {"dagster/partition": "2021a", **process_tag()}
+        job = build_defs().resolve_job_def("load_only")
+        under_way = instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED)
+    result = booru(copy, "run", "--to", "tag_table")
+    assert_refused(result, "release 2021a is being made by run", under_way.run_id[:8], "load_only", "booru dev")
+    with open_instance(Lake(copy / "booru_home")) as instance:
+        instance.report_run_canceled(under_way)
+    assert booru(copy, "run", "--to", "tag_table").returncode == 0
+
+
+def test_a_second_experiment_is_refused(copy):
+    with open_instance(Lake(copy / "booru_home")) as instance:
+        job = build_defs().resolve_job_def("hydration_experiment")
+        under_way = instance.create_run_for_job(job, tags=process_tag(), status=dg.DagsterRunStatus.STARTED)
+    result = booru(copy, "experiment", "hydration", "--base-model", "t5-small")
+    assert_refused(result, f"run {under_way.run_id[:8]} of hydration_experiment is under way", "booru dev")
+
+
+def write_relations(folder, aliases=(), implications=()):
+    folder.mkdir(exist_ok=True)
+    for name, pairs in (("tag_aliases.json", aliases), ("tag_implications.json", implications)):
+        lines = [json.dumps({"antecedent_name": one, "consequent_name": other}) for one, other in pairs]
+        (folder / name).write_text("".join(f"{line}\n" for line in lines))
+
+
+def test_aliases_of_a_configured_folder_are_in_the_shards_and_others_make_them_stale(copy):
+    run = ["run", "--to", "training_shards", "--relations", "relations"]
+    write_relations(copy / "relations", aliases=[("rabbit_ears", "long_ears"), ("no_such_tag", "long_ears")])
+    result = booru(copy, *run)
+    assert result.returncode == 0, result.stderr
+    shards = Lake(copy / "booru_home").training_shards("2021a")
+    manifest = json.loads((shards / "manifest.json").read_text())
+    assert f"aliases replaced {manifest['aliased']}, of them merged 0" in result.stdout
+    count = "select count(*) from read_parquet($shards) where list_contains(tags, $tag)"
+    with duckdb.connect() as connection:
+        posts = {
+            tag: connection.execute(count, {"shards": str(shards / "*.parquet"), "tag": tag}).fetchall()[0][0]
+            for tag in ("rabbit_ears", "long_ears")
+        }
+    assert posts == {"rabbit_ears": 0, "long_ears": manifest["aliased"]}
+    assert manifest["aliased"] > 0
+    write_relations(
+        copy / "relations",
+        aliases=[("rabbit_ears", "long_ears"), ("no_such_tag", "long_ears")],
+        implications=[("long_ears", "animal_ears")],
+    )
+    assert "nothing to do" in booru(copy, *run, "--dry-run").stdout
+    write_relations(copy / "relations", aliases=[("rabbit_ears", "lop_ears")])
+    assert "training_shards: stale the aliases changed" in booru(copy, *run, "--dry-run").stdout
+    listed = booru(copy, "releases", "--relations", "relations")
+    assert "stale 2021a training_shards: the aliases changed" in listed.stdout
+
+
+def test_broken_relations_stop_the_run_before_anything_is_made(copy):
+    write_relations(copy / "relations", implications=[("a", "b")])
+    with (copy / "relations" / "tag_implications.json").open("a") as file:
+        file.write('{"antecedent_name": "b"}\n')
+    for command in (["run"], ["releases"]):
+        result = booru(copy, *command, BOORU_RELATIONS="relations")
+        assert_refused(result, "tag_implications.json, line 2", "consequent_name is missing", "Correct the line")
+    assert not [path for path in (copy / "booru_home").rglob("*") if path.is_dir()]
+    write_relations(copy / "relations", aliases=[("a", "b"), ("b", "a")])
+    assert_refused(booru(copy, "run", BOORU_RELATIONS="relations"), "tag_aliases.json, lines 1, 2", "a -> b -> a")
+
+
+def test_a_broken_release_does_not_keep_earlier_ones_from_being_made(copy):
+    generate(copy / "booru_raw", releases=["2021a", "2021b", "2021c"], posts=60)
+    (copy / "booru_raw" / "Safebooru 2021b" / "V2021B_tags.tsv").unlink()
+    result = booru(copy, "run", "--to", "vocabulary")
+    assert_refused(result, "V2021B_tags.tsv", "Not run, since they build on it: 2021c")
+    lake = Lake(copy / "booru_home")
+    assert read_record(lake.vocabulary("2021a"))
+    assert not lake.tag_table("2021c").exists()
+
+
+WALFIE = """insert into files (BOORU, FID, FILE_NAME, ORIG_MD5, IMG_SIZE_TORR) values
+  ("nobooru", 1, "a.gif", "ab", "3x4"), ("nobooru", 2, "b.gif", "ac", "3x4");
+insert into tags (BOORU, FID, TAG, TAG_ID, TAG_CAT, DANB_FR) values
+  ("nobooru", 1, "usada_pekora", 0, 4, "hololive"), ("nobooru", 1, "1girl", 1, 0, "GENERAL"),
+  ("nobooru", 1, "solo", 2, 0, "GENERAL"), ("nobooru", 1, "smile", 3, 0, "GENERAL"),
+  ("nobooru", 2, "1girl", 1, 0, "GENERAL");
+"""
+
+
+def test_a_hand_tagged_release_comes_first_and_goes_into_what_later_ones_are_made_of(copy):
+    folder = copy / "booru_raw" / "manual walfie"
+    folder.mkdir()
+    (folder / "walfie.sql").write_text(WALFIE)
+    result = booru(copy, "run", "--release", "2021a", "--to", "vocabulary")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.index("manual_walfie  training_shards") < result.stdout.index("2021a  vocabulary")
+    lake = Lake(copy / "booru_home")
+    assert list(read_record(lake.vocabulary("2021a")).also_read) == ["manual_walfie"]
+    count = "select release, count(*) as n from files where booru = 'nobooru' group by release"
+    assert "manual_walfie" in booru(copy, "sql", count).stdout
+    with duckdb.connect() as connection:
+        shards = str(lake.training_shards("manual_walfie") / "*.parquet")
+        [(posts, tags)] = connection.execute(
+            "select count(*), sum(len(tags)) from read_parquet($shards) where release = 'manual_walfie'",
+            {"shards": shards},
+        ).fetchall()
+    assert (posts, tags) == (2, 5)
+    again = booru(copy, "run", "--release", "2021a", "--to", "vocabulary")
+    assert "nothing to do" in again.stdout
+
+
+def test_a_hostile_script_is_named_and_makes_nothing(copy):
+    (copy / "booru_raw" / "evil.sql").write_text("insert into tags (tag) values (load_extension('x'));")
+    result = booru(copy, "run", "--release", "evil", "--to", "tag_table")
+    assert_refused(result, "evil.sql, line 1", "load_extension", "correct or remove that statement")
+    assert not Lake(copy / "booru_home").tag_table("evil").exists()
+
+
+@pytest.mark.parametrize("after", ["tag_table …", "vocabulary …", "tokenized_dataset …", "checkpoint …", "step "])
+def test_a_kill_leaves_whole_artifacts_only_and_running_again_completes(copy, after):
+    lake = Lake(copy / "booru_home")
+    process = subprocess.Popen(
+        [BOORU, "run"],
+        cwd=copy,
+        env={
+            **environment(),
+            "BOORU_CHECKPOINT__MAX_STEPS": "400",
+            "BOORU_CHECKPOINT__LOG_INTERVAL_S": "0.5",
+            "PYTHONUNBUFFERED": "1",
+        },
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stdout:
+        if after in line:
+            break
+    else:
+        pytest.fail(f"the run ended before {after!r}")
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    payload_is_gone(lake)
+    for stage in Stage:
+        path = PATHS[stage](lake, "2021a")
+        assert not path.exists() or read_record(path), f"half an artifact at {path}"
+    again = booru(copy, "run")
+    assert again.returncode == 0, again.stderr
+    assert all(read_record(PATHS[stage](lake, "2021a")) for stage in Stage)
+    assert not [path for path in lake.staging.folder.iterdir() if path.is_dir()]
+
+
+def payload_is_gone(lake):
+    """Wait until no training payload of this home is left: a killed run must not train on unseen."""
+    import psutil
+
+    for _ in range(100):
+        commands = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
+        if not any(str(lake.home) in command and "payload" in command for command in commands):
+            return
+        time.sleep(0.2)
+    pytest.fail("the training payload outlived the run that started it")

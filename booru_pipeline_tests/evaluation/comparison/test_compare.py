@@ -1,0 +1,267 @@
+"""Model and earlier checkpoints on the same posts, with answers that are known beforehand."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from booru_pipeline.errors import BooruError
+from booru_pipeline.evaluation.comparison.compare import PARENT, PROMOTED, compare
+from booru_pipeline.evaluation.comparison.rivals import Rival, Translated
+from booru_pipeline.evaluation.options import EvaluationOptions
+from booru_pipeline.evaluation.posts import Posts
+from booru_pipeline.evaluation.recovery import Recovery
+from booru_pipeline.evaluation.scorer import hide_visible
+from booru_pipeline.evaluation.task import hide, recovery_task
+from booru_pipeline.model.calibration import Calibration
+
+LABELS = 60
+NAMES = [f"label_{row}" for row in range(LABELS)]
+NEW = {3, 17, 40}  # rows that the parent lacks
+THEIRS = ["label_gone", *(NAMES[row] for row in reversed(range(LABELS)) if row not in NEW)]
+OPTIONS = EvaluationOptions(bootstrap_samples=200, hidden_shares=[0.5], change_support=10)
+CATEGORIES = np.zeros(LABELS, dtype=np.int8)
+IMPLIED = sparse.csr_array((LABELS, LABELS), dtype=np.float32)
+
+
+def make_posts(count=300):
+    rng = np.random.default_rng(0)
+    labels = [np.sort(rng.choice(LABELS, 20, replace=False)) for _ in range(count)]
+    release = [("2021a", "2021b")[row % 3 == 0] for row in range(count)]
+    return Posts(
+        ["safebooru"] * count, np.arange(count), [f"picture {row // 2}" for row in range(count)], labels, release
+    )
+
+
+POSTS = make_posts()
+TASK = recovery_task(POSTS, NAMES, limit=1000, seed=0)
+HIDDEN = hide(TASK, 0.5, IMPLIED)
+TOLD = {
+    frozenset(NAMES[row] for row in given): {NAMES[row] for row in own}
+    for given, own in zip(HIDDEN.visible, HIDDEN.hidden, strict=True)
+}
+
+
+class Oracle:
+    """Has been told what is hidden and knows a share of it, more or less of some labels; the rest is random.
+
+    Args:
+        names: Its vocabulary.
+        share: How much it knows.
+        others: Label names of which it knows another share.
+    """
+
+    def __init__(self, names=NAMES, share=1.0, others=None, seed=0):
+        self.names, self.share, self.others, self.seed = names, share, others or {}, seed
+        self.told = {self.visible(given): own for given, own in TOLD.items()}
+        self.rows = {name: row for row, name in enumerate(names)}
+
+    def visible(self, labels):
+        return frozenset(set(labels) & set(self.names))
+
+    def scores(self, contexts, batch_size=256):
+        scores = np.empty((len(contexts), len(self.names)), dtype=np.float32)
+        for row, context in zip(scores, contexts, strict=True):
+            given = frozenset(self.names[label] for label in context)
+            rng = np.random.default_rng([self.seed, *sorted(int(name.split("_")[1]) for name in given)])
+            row[:] = -1 - rng.random(len(self.names))
+            for name in sorted(self.told[given] & set(self.names)):
+                if rng.random() < self.others.get(name, self.share):
+                    row[self.rows[name]] = -0.1
+        return hide_visible(scores, contexts)
+
+
+def answers_of(model, baseline=None):
+    methods = {"model": model, "popularity": baseline or Oracle(share=0.2, seed=5)}
+    recovery = Recovery(methods, Calibration(), TASK, CATEGORIES, np.full(LABELS, 50), OPTIONS)
+    _, asked = recovery.measure(HIDDEN)
+    return {0.5: asked}
+
+
+def rival(scorer, release="2021a", seen=frozenset(), **other):
+    return Rival(release, f"key of {release}", THEIRS, scorer, frozenset({"2021a"}), seen, **other)
+
+
+def compared(model, parent, promoted=None, **other):
+    return compare(
+        parent if isinstance(parent, Rival) else rival(parent),
+        promoted,
+        task=TASK,
+        answers=answers_of(model),
+        best={0.5: "popularity"},
+        splits=[POSTS],
+        labels=NAMES,
+        options=OPTIONS.model_copy(update=other),
+    )
+
+
+@pytest.fixture(scope="module")
+def improved():
+    """The model knows more of everything, much more of label_7, and less of label_9."""
+    model = Oracle(share=0.7, others={"label_7": 1.0, "label_9": 0.0}, seed=1)
+    return compared(model, Oracle(THEIRS, share=0.4, others={"label_7": 0.0, "label_9": 1.0}, seed=2))
+
+
+def test_labels_go_by_name_and_what_a_checkpoint_lacks_is_never_guessed():
+    asked = []
+
+    class Rows:
+        def scores(self, contexts, batch_size=256):
+            asked.extend(contexts)
+            return hide_visible(np.tile(np.arange(len(THEIRS), dtype=np.float32), (len(contexts), 1)), contexts)
+
+    scorer = Translated(Rows(), THEIRS, NAMES)
+    scores = scorer.scores([[0, 3, 59], [17]])
+    assert asked == [[THEIRS.index("label_0"), THEIRS.index("label_59")], []]
+    assert set(np.flatnonzero(~scorer.known)) == NEW
+    for given, row in zip(({0, 3, 59}, {17}), scores, strict=True):
+        assert set(np.flatnonzero(np.isneginf(row))) == NEW | given
+        for label in set(range(LABELS)) - NEW - given:
+            assert row[label] == THEIRS.index(NAMES[label])
+
+
+def test_an_improvement_is_found_with_its_interval(improved):
+    own = improved.parent.shares[0.5]
+    assert own.posts == len(TASK) == improved.parent.posts
+    assert own.pictures == 150
+    assert own.differences[PARENT].mrr.low >= 0
+    assert own.recall["model"] - own.recall[PARENT] == pytest.approx(own.differences[PARENT].recall.mean)
+    assert 0.2 < own.differences[PARENT].recall.low < own.differences[PARENT].recall.high < 0.5
+
+
+def test_a_regression_is_found_and_equals_are_neither():
+    better, worse = Oracle(share=0.7, seed=1), Oracle(THEIRS, share=0.9, seed=2)
+    assert compared(better, worse).parent.both_know[0.5].differences[PARENT].is_behind
+    lucky = Rival("2021a", "key", NAMES, Oracle(share=0.5, seed=3), frozenset({"2021a"}), frozenset())
+    same = compared(Oracle(share=0.5), lucky)
+    difference = same.parent.shares[0.5].differences[PARENT]
+    assert not difference.is_behind
+    assert not difference.is_ahead
+    assert same.new_labels == {}
+
+
+def test_figures_equal_a_plain_count(improved):
+    """Recall@10 by the definition: hits among the first 10 over min(10, hidden), with no helper in between."""
+    scorer = Oracle(THEIRS, share=0.4, others={"label_7": 0.0, "label_9": 1.0}, seed=2)
+    recalls = []
+    for given, hidden in zip(HIDDEN.visible, HIDDEN.hidden, strict=True):
+        context = [THEIRS.index(NAMES[row]) for row in given if row not in NEW]
+        [row] = scorer.scores([context])
+        first = [THEIRS[place] for place in np.argsort(-row) if THEIRS[place] != "label_gone"][:10]
+        recalls.append(len(set(first) & {NAMES[label] for label in hidden}) / min(10, len(hidden)))
+    assert improved.parent.shares[0.5].recall[PARENT] == pytest.approx(np.mean(recalls))
+
+
+def test_what_got_better_and_worse_most_is_named_and_new_labels_are_neither(improved):
+    changes = improved.changes
+    assert changes.better[0].label == "label_7"
+    assert changes.worse[0].label == "label_9"
+    assert changes.better[0].q < 0.05 > changes.worse[0].q
+    assert changes.labels == LABELS - len(NEW)
+    for one in (*changes.better, *changes.worse):
+        assert one.posts >= changes.support == 10
+        assert one.found_now - one.found_before == one.gained - one.lost
+        assert int(one.label.split("_")[1]) not in NEW
+        assert one.posts == sum(int(one.label.split("_")[1]) in own for own in HIDDEN.hidden)
+    assert len(changes.better) <= 15
+    assert [one.difference for one in changes.better] == sorted(
+        (one.difference for one in changes.better), reverse=True
+    )
+
+
+def test_a_label_needs_support_to_be_compared():
+    same = Oracle(THEIRS, share=0.4)
+    assert compared(Oracle(share=0.7), same, change_support=10_000).changes.labels == 0
+
+
+def test_without_any_change_no_label_is_significant():
+    """The same knowledge, other luck: q is corrected, so that none of 57 labels stands out by chance."""
+    changes = compared(Oracle(share=0.5, seed=1), Oracle(THEIRS, share=0.5, seed=2)).changes
+    assert changes.significant == 0
+
+
+def test_new_labels_are_counted_and_asked_for_alone(improved):
+    assert (improved.labels_both, improved.labels_new, improved.labels_gone) == (LABELS - 3, 3, 1)
+    own = improved.new_labels[0.5]
+    assert own.posts == sum(bool(NEW & set(hidden.tolist())) for hidden in HIDDEN.hidden)
+    assert own.labels == sum(len(NEW & set(hidden.tolist())) for hidden in HIDDEN.hidden)
+    assert list(own.recall) == ["model", "popularity"]
+    assert own.differences["popularity"].is_ahead
+    both = improved.parent.both_know[0.5]
+    assert both.labels + own.labels == improved.parent.shares[0.5].labels
+
+
+def test_posts_of_new_releases_are_told_from_earlier_ones(improved):
+    assert improved.new_releases == ["2021b"]
+    new, earlier = improved.new_posts[0.5], improved.earlier_posts[0.5]
+    assert new.posts == sum(release == "2021b" for release in TASK.release)
+    assert new.posts + earlier.posts == improved.parent.posts
+    for part in (new, earlier):
+        assert list(part.recall) == ["model", "popularity", PARENT]
+        assert part.differences[PARENT].recall.low > 0
+    whole = improved.parent.shares[0.5].recall[PARENT]
+    assert (new.posts * new.recall[PARENT] + earlier.posts * earlier.recall[PARENT]) / 300 == pytest.approx(whole)
+
+
+def test_a_parent_that_is_lost_on_new_posts_shows_out_of_time():
+    class Dated(Oracle):
+        """Knows nothing of posts of the new release."""
+
+        def scores(self, contexts, batch_size=256):
+            known = super().scores(contexts)
+            blind = Oracle(THEIRS, share=0.0, seed=self.seed).scores(contexts)
+            new = {
+                self.visible(NAMES[row] for row in given)
+                for given, release in zip(HIDDEN.visible, TASK.release, strict=True)
+                if release == "2021b"
+            }
+            rows = [frozenset(THEIRS[label] for label in context) in new for context in contexts]
+            return np.where(np.array(rows)[:, None], blind, known)
+
+    found = compared(Oracle(share=0.6, seed=1), Dated(THEIRS, share=0.9, seed=2))
+    assert found.new_posts[0.5].differences[PARENT].is_ahead
+    assert found.earlier_posts[0.5].differences[PARENT].mrr.mean < found.new_posts[0.5].differences[PARENT].mrr.mean
+    assert found.earlier_posts[0.5].recall[PARENT] > 2 * found.new_posts[0.5].recall[PARENT]
+
+
+def test_what_the_parent_was_trained_on_is_left_out_for_both_and_counted():
+    seen = frozenset(f"picture {number}" for number in range(50))
+    model = Oracle(share=0.7, seed=1)
+    found = compared(model, rival(Oracle(THEIRS, share=0.4, seed=2), seen=seen))
+    assert found.parent.left_out == 100
+    assert found.parent.posts == found.parent.shares[0.5].posts == 200
+    assert found.new_posts[0.5].posts + found.earlier_posts[0.5].posts == 200
+    assert compared(model, rival(Oracle(THEIRS, share=0.4, seed=2), seen=None)).parent.left_out is None
+
+
+def test_a_slow_parent_is_asked_about_fewer_posts():
+    slow = rival(Oracle(THEIRS, share=0.4, seed=2), is_slow=True)
+    found = compared(Oracle(share=0.7, seed=1), slow, test_posts_slow=40)
+    assert found.parent.posts == found.parent.shares[0.5].posts == 40
+
+
+def test_the_promoted_checkpoint_is_compared_too():
+    promoted = rival(Oracle(THEIRS, share=0.95, seed=4), release="2020z")
+    found = compared(Oracle(share=0.6, seed=1), Oracle(THEIRS, share=0.4, seed=2), promoted)
+    assert found.promoted.release == "2020z"
+    assert found.promoted.both_know[0.5].differences[PROMOTED].is_behind
+    assert found.parent.shares[0.5].differences[PARENT].recall.low > 0
+
+
+def test_scores_that_are_no_numbers_are_refused():
+    class Diverged:
+        def scores(self, contexts, batch_size=256):
+            return np.full((len(contexts), len(THEIRS)), np.nan, dtype=np.float32)
+
+    with pytest.raises(BooruError, match=r"checkpoint of 2021a .* not numbers"):
+        compared(Oracle(), Diverged())
+
+
+def test_it_is_json_and_markdown(improved):
+    content = json.loads(json.dumps(improved.to_json(), allow_nan=False))
+    assert content["parent"]["shares"][0]["methods"]["parent"]["mrr"] == improved.parent.shares[0.5].mrr[PARENT]
+    assert content["changes"]["hidden_share"] == 0.5
+    markdown = improved.to_markdown()
+    assert "#### Since 2021a" in markdown
+    assert f"| 50 % | {improved.parent.shares[0.5].recall['model']:.3f} |" in markdown

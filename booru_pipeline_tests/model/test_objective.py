@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+import torch
+from transformers import T5Config, T5ForConditionalGeneration
+
+from booru_pipeline.dataset.collator import SetBatches
+from booru_pipeline.dataset.hiding import Hiding
+from booru_pipeline.dataset.posts import Posts
+from booru_pipeline.model.objective import SetObjective
+
+FIRST, LABELS = 10, 25
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_loss_equals_an_explicit_softmax_over_the_full_model(tied):
+    torch.manual_seed(0)
+    model = T5ForConditionalGeneration(
+        T5Config(
+            vocab_size=FIRST + LABELS + 5,
+            d_model=16,
+            d_kv=8,
+            d_ff=32,
+            num_layers=1,
+            num_heads=2,
+            decoder_start_token_id=0,
+            tie_word_embeddings=tied,
+        )
+    )
+    assert model.config.scale_decoder_outputs == tied
+    if not tied:
+        model.lm_head.weight = torch.nn.Parameter(torch.randn(FIRST + LABELS + 5, 16))
+    objective = SetObjective(model, FIRST, LABELS).eval()
+    random = np.random.default_rng(0)
+    sizes = random.integers(2, 12, 9)
+    rows = np.concatenate([random.permutation(LABELS)[:size] for size in sizes])
+    posts = Posts(rows, np.concatenate([[0], np.cumsum(sizes)]))
+    batch = SetBatches(posts, Hiding(0), first_token_id=FIRST, eos_token_id=1, pad_token_id=0).batch(np.arange(9))
+
+    losses = []
+    for post in range(9):
+        tokens = batch["input_ids"][post][batch["attention_mask"][post].bool()]
+        logits = model(input_ids=tokens[None], decoder_input_ids=torch.tensor([[0]])).logits[0, 0].double()
+        visible = {token - FIRST for token in tokens.tolist() if token >= FIRST}
+        hidden = [label for label in batch["hidden"][post].tolist() if label != -1]
+        exponents = {label: logits[FIRST + label].exp().item() for label in range(LABELS) if label not in visible}
+        losses.append(-np.mean([np.log(exponents[label] / sum(exponents.values())) for label in hidden]))
+    loss = objective(**batch)["loss"]
+    assert loss.item() == pytest.approx(np.mean(losses), rel=1e-5)
+    loss.backward()
+    assert all(torch.isfinite(weight.grad).all() for weight in model.parameters() if weight.grad is not None)
+
+
+def test_pieces_get_no_gradient():
+    torch.manual_seed(0)
+    config = T5Config(vocab_size=FIRST + LABELS, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2)
+    config.decoder_start_token_id = 0
+    model = T5ForConditionalGeneration(config)
+    posts = Posts(np.array([1, 2, 3, 4]), np.array([0, 4]))
+    batch = SetBatches(posts, Hiding(0), first_token_id=FIRST, eos_token_id=1, pad_token_id=0).batch([0])
+    SetObjective(model, FIRST, LABELS)(**batch)["loss"].backward()
+    touched = model.shared.weight.grad.abs().sum(1).nonzero().ravel().tolist()
+    assert set(touched) & set(range(FIRST)) <= {0, 1}  # start of the decoder, end of sequence
+    assert set(range(FIRST, FIRST + LABELS)) - {*touched} == set()

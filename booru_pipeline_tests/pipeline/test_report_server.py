@@ -1,0 +1,162 @@
+"""`booru serve-reports` as a process of its own, asked over http."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from booru_pipeline.lake.lake import Lake
+from booru_pipeline.orphan import PARENT_VARIABLE
+from booru_pipeline.pipeline.report_server import local_address, report_url
+from booru_pipeline_tests.server import BOORU, booru_dev, eventually, free_port
+
+PAGE = "<title>a report</title>"
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory):
+    """A home with reports, and with things that are none of a browser's business."""
+    lake = Lake(tmp_path_factory.mktemp("home with a space"))
+    for page in (
+        lake.evaluation_report("2021a") / "report.html",
+        lake.experiment("hydration", "2021a") / "hydration.html",
+    ):
+        page.parent.mkdir(parents=True)
+        page.write_text(PAGE)
+    lake.promoted.write_text("{}")
+    (lake.reports / "outside").symlink_to(lake.promoted)
+    return lake
+
+
+def pages(lake):
+    return lake.evaluation_report("2021a") / "report.html", lake.experiment("hydration", "2021a") / "hydration.html"
+
+
+def start(lake, port, **environment):
+    return subprocess.Popen(
+        [BOORU, "serve-reports", "--home", lake.home, "--port", str(port)],
+        env={**os.environ, **environment},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def fetch(port, path, method="GET", **headers):
+    """Status, headers and content; the path goes out as it is, with dots that a browser would take out."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request(method, path, headers=headers)
+    response = connection.getresponse()
+    return response.status, response.headers, response.read().decode()
+
+
+@pytest.fixture(scope="module")
+def port(lake):
+    port = free_port()
+    server = start(lake, port)
+    eventually(lambda: fetch(port, "/"))
+    yield port
+    server.terminate()
+    server.wait(30)
+
+
+def test_a_report_is_reached_by_its_link(lake, port):
+    base = f"http://127.0.0.1:{port}"
+    for page in (
+        lake.evaluation_report("2021a") / "report.html",
+        lake.experiment("hydration", "2021a") / "hydration.html",
+    ):
+        path = report_url(base, lake, page).removeprefix(base)
+        status, headers, content = fetch(port, path)
+        assert (status, content) == (200, PAGE)
+        assert headers["Content-Type"].startswith("text/html")
+        assert f'href="{path.removeprefix("/")}"' in fetch(port, "/")[2]
+        status, headers, _ = fetch(port, path, **{"If-None-Match": headers["ETag"]})
+        assert (status, headers["Cache-Control"]) == (304, "no-cache")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/promoted.json",
+        "/dagster/dagster.yaml",
+        "/reports/../promoted.json",
+        "/reports/%2e%2e/promoted.json",
+        "/reports/..%2fpromoted.json",
+        "/reports//promoted.json",
+        "/reports/outside",
+        "/reports/2021a/",
+    ],
+)
+def test_nothing_else_of_the_home_is_served(port, path):
+    assert fetch(port, path)[0] == 404
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST", "DELETE"])
+def test_nothing_can_be_written(port, method, lake):
+    assert fetch(port, "/reports/2021a/report.html", method)[0] == 405
+    assert (lake.evaluation_report("2021a") / "report.html").read_text() == PAGE
+
+
+def test_a_home_without_reports_has_none_yet(tmp_path):
+    port = free_port()
+    server = start(Lake(tmp_path), port)
+    try:
+        assert "none yet" in eventually(lambda: fetch(port, "/"))[2]
+        assert fetch(port, "/reports/2021a/report.html")[0] == 404
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def test_it_ends_with_the_process_that_started_it(lake):
+    parent = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    port = free_port()
+    server = start(lake, port, **{PARENT_VARIABLE: str(parent.pid)})
+    eventually(lambda: fetch(port, "/"))
+    parent.kill()
+    parent.wait()
+    assert server.wait(60) == 1
+    assert not psutil.pid_exists(server.pid)
+
+
+def test_booru_dev_serves_the_reports_and_they_end_with_it(raw, tmp_path):
+    (empty := tmp_path / "booru.toml").touch()
+    with booru_dev(raw, tmp_path, empty) as server:
+        port = int(server.reports.rpartition(":")[2])
+        eventually(lambda: fetch(port, "/"), server.log.read_text)
+        os.kill(server.pid, signal.SIGKILL)
+        eventually(lambda: is_free(port))
+
+
+def is_free(port):
+    try:
+        fetch(port, "/")
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_a_port_that_is_taken_is_named_with_the_remedy(lake):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        server = start(lake, port)
+        _, said = server.communicate(timeout=60)
+    assert server.returncode == 1
+    said = " ".join(said.split())
+    assert f"127.0.0.1:{port}" in said
+    assert "BOORU_REPORTS_URL" in said
+
+
+def test_only_an_address_of_this_machine_is_listened_on():
+    assert local_address("http://127.0.0.1:3001") == ("127.0.0.1", 3001)
+    assert local_address("http://localhost:8080/") == ("localhost", 8080)
+    assert local_address("http://[::1]:8080") == ("::1", 8080)
+    assert local_address("http://reports.example.org:3001") is None
+    assert local_address("http://127.0.0.1:3001/behind/a/proxy") is None
+    assert local_address("https://127.0.0.1:3001") is None

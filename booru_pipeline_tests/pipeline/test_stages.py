@@ -1,0 +1,132 @@
+import pytest
+
+from booru_pipeline.errors import BooruError
+from booru_pipeline.lake.lake import Lake
+from booru_pipeline.pipeline.freshness import release_status
+from booru_pipeline.pipeline.settings import Settings, load_settings
+from booru_pipeline.pipeline.stages import PATHS, Recipe, Stage, stage_record, upstream_key
+
+ALIASES = "fingerprint of the aliases"
+IMPLICATIONS = "fingerprint of the implications"
+
+
+def write_all(lake, recipe, fingerprint="raw", aliases=ALIASES):
+    """Records of all stages but the first, whose artifact is a DuckDB file, in folders where the artifacts would be."""
+    upstream = fingerprint
+    for stage in Stage:
+        applied = {
+            Stage.TRAINING_SHARDS: {"aliases": aliases},
+            Stage.EVALUATION_REPORT: {"implications": IMPLICATIONS},
+        }.get(stage, {})
+        record = stage_record(stage, "2021a", upstream, recipe.options(stage), **applied)
+        path = PATHS[stage](lake, "2021a")
+        path.mkdir(parents=True)
+        record.write(path)
+        upstream = record.key
+
+
+def states(lake, recipe, fingerprint="raw", aliases=ALIASES, implications=IMPLICATIONS):
+    return [status.state for status in release_status(lake, "2021a", fingerprint, recipe, aliases, implications)]
+
+
+def test_nothing_then_all_fresh_then_all_stale_when_the_raw_bytes_change(tmp_path):
+    lake, recipe = Lake(tmp_path), Recipe()
+    assert states(lake, recipe) == ["missing"] * 6
+    write_all(lake, recipe)
+    assert states(lake, recipe) == ["fresh"] * 6
+    assert states(lake, recipe, "other") == ["stale"] * 6
+
+
+@pytest.mark.parametrize(
+    ("change", "first_stale"),
+    [
+        ({"preset": "t5-small"}, Stage.VOCABULARY),
+        ({"training_shards": {"salt": "other"}}, Stage.TRAINING_SHARDS),
+        ({"tokenized_dataset": {"min_tokens": 5}}, Stage.TOKENIZED_DATASET),
+        ({"checkpoint": {"seed": 3}}, Stage.CHECKPOINT),
+        ({"evaluation_report": {"seed": 3}}, Stage.EVALUATION_REPORT),
+    ],
+)
+def test_an_option_makes_its_stage_and_the_later_ones_stale(tmp_path, change, first_stale):
+    lake = Lake(tmp_path)
+    write_all(lake, Recipe())
+    row = list(Stage).index(first_stale)
+    assert states(lake, Recipe(**change)) == ["fresh"] * row + ["stale"] * (6 - row)
+    statuses = release_status(lake, "2021a", "raw", Recipe(**change), ALIASES, IMPLICATIONS)
+    whys = [status.why for status in statuses if status.why]
+    assert "was" in whys[0]
+    assert all(why.endswith("changed") for why in whys[1:])
+
+
+@pytest.mark.parametrize(
+    ("inputs", "why"),
+    [
+        ({"aliases": "other"}, "the aliases changed"),
+        ({"tag_table": "other", "aliases": "other"}, "tag_table and the aliases changed"),
+    ],
+)
+def test_other_aliases_make_the_shards_stale_and_say_so(tmp_path, inputs, why):
+    lake = Lake(tmp_path)
+    write_all(lake, Recipe())
+    assert states(lake, Recipe(), aliases="other") == ["fresh"] + ["stale"] * 5
+    raw = inputs.get("tag_table", "raw")
+    statuses = release_status(lake, "2021a", raw, Recipe(), "other", IMPLICATIONS)
+    assert statuses[1].why == why
+
+
+def test_other_implications_make_the_report_stale_and_nothing_else(tmp_path):
+    lake = Lake(tmp_path)
+    write_all(lake, Recipe())
+    assert states(lake, Recipe(), implications="other") == ["fresh"] * 5 + ["stale"]
+    statuses = release_status(lake, "2021a", "raw", Recipe(), ALIASES, "other")
+    assert statuses[-1].why == "the implications changed"
+
+
+def test_shards_from_before_aliases_are_stale_for_the_code_that_made_them(tmp_path):
+    lake = Lake(tmp_path)
+    write_all(lake, Recipe(), aliases=None)
+    statuses = release_status(lake, "2021a", "raw", Recipe(), ALIASES, IMPLICATIONS)
+    assert [statuses[1].state, statuses[1].why] == ["stale", "the code that makes it changed"]
+
+
+def test_the_stage_above_must_be_there(tmp_path):
+    with pytest.raises(BooruError, match="--release 2021a --to vocabulary"):
+        upstream_key(Lake(tmp_path), Stage.TOKENIZED_DATASET, "2021a")
+
+
+def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "booru.toml").write_text(
+        'preset = "t5-small"\nhome = "from_file"\n[checkpoint]\nseed = 1\nmax_steps = 9\n'
+    )
+    monkeypatch.setenv("BOORU_HOME", "from_environment")
+    monkeypatch.setenv("BOORU_CHECKPOINT__SEED", "2")
+    settings = load_settings(preset="tiny", raw=None)
+    assert (settings.preset, str(settings.home), str(settings.raw)) == ("tiny", "from_environment", "booru_raw")
+    assert (settings.checkpoint.seed, settings.checkpoint.max_steps) == (2, 9)
+    assert settings.lake.home == tmp_path / "from_environment"
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["no_such_setting = 1", "[checkpoint]\nno_such_option = 1", "[vocabulary]\nmin_general_posts = 0", "= broken"],
+)
+def test_a_bad_setting_is_named(tmp_path, monkeypatch, content):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "booru.toml").write_text(content)
+    with pytest.raises(BooruError, match=r"booru\.toml"):
+        load_settings()
+
+
+def test_a_config_file_that_was_named_must_be_there(tmp_path, monkeypatch):
+    monkeypatch.setenv("BOORU_CONFIG", str(tmp_path / "absent.toml"))
+    with pytest.raises(BooruError, match=r"absent\.toml"):
+        load_settings()
+
+
+def test_every_setting_has_a_description():
+    for name, field in Settings.model_fields.items():
+        nested = getattr(field.annotation, "model_fields", None)
+        assert nested or field.description, name
+        for inner, info in (nested or {}).items():
+            assert info.description, f"{name}.{inner}"

@@ -1,8 +1,0 @@
-import pytest
-
-from booru_pipeline_tests.evaluation.world import World, make_world
-
-
-@pytest.fixture(scope="session")
-def world(tmp_path_factory) -> World:
-    return make_world(tmp_path_factory.mktemp("world"))
