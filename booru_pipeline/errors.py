@@ -1,4 +1,10 @@
-"""The one exception whose message is written for the person at the keyboard."""
+"""Errors that people are meant to read, and what is said of other libraries' errors in them."""
+
+import errno
+from typing import Final
+
+# A full, read-only or rationed disk: nothing that trying again would mend.
+DISK_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
 
 
 class BooruError(Exception):
@@ -6,3 +12,8 @@ class BooruError(Exception):
 
     The command line prints it without a traceback and exits with status 1; in the Dagster UI it is the run's failure.
     """
+
+
+def first_line(error: object) -> str:
+    """The first line of an error's text, without its full stop; the error's type if it has no text."""
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(". ")

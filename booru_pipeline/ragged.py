@@ -6,11 +6,15 @@ import numpy.typing as npt
 IntArray = npt.NDArray[np.int64]
 
 
+def offsets_of(sizes: npt.ArrayLike) -> IntArray:
+    """Where lists of these sizes begin when they lie one after another: int64 [lists + 1], from 0 to their total."""
+    return np.concatenate([[0], np.cumsum(np.asarray(sizes, dtype=np.int64))])
+
+
 def gather(values: IntArray, offsets: IntArray, index: npt.ArrayLike) -> tuple[IntArray, IntArray]:
     """Lists `values[offsets[i]:offsets[i + 1]]` for each i of an index, one after another, with their new offsets."""
     chosen = np.asarray(index, dtype=np.int64)
     sizes = offsets[chosen + 1] - offsets[chosen]
-    ends = np.cumsum(sizes)
-    starts = np.concatenate([[0], ends]).astype(np.int64)
+    starts = offsets_of(sizes)
     within = np.arange(starts[-1]) - np.repeat(starts[:-1], sizes)
     return values[np.repeat(offsets[chosen], sizes) + within], starts
