@@ -231,6 +231,50 @@ def export_sqlite_command(
     out.print(f"{path}: {rows['files']:,} posts, {rows['tags']:,} tag rows", soft_wrap=True)
 
 
+@app.command("settings")
+def settings_command(
+    section: Annotated[
+        str | None, typer.Argument(help="Show this section's options in full, such as checkpoint; all in brief.")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="Show what another base model would bring.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print all of them as docs/options.md has them.")
+    ] = False,
+) -> None:
+    """Show every option: the value in force, where it comes from, its type, default and meaning.
+
+    Examples: `booru settings`, `booru settings checkpoint`, `booru settings checkpoint --preset t5-small`
+    """
+    from booru_pipeline.cli.options import MAIN, all_options, to_markdown, value_of
+
+    options = all_options()
+    if markdown:
+        print(to_markdown(options), end="")
+        return
+    names = list(dict.fromkeys(option.section for option in options))
+    if section is not None and section not in names:
+        raise BooruError(f"there is no section {section!r}. Choose one of {', '.join(names)}.")
+    settings = read_settings(preset=preset)
+    shown = [(item, value_of(item, settings)) for item in options if section in (None, item.section)]
+    if as_json:
+        found = [{**vars(item), **vars(now)} for item, now in shown]
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+    elif section is None:
+        table = Table("option", "value", "from", box=None, header_style="bold", pad_edge=False)
+        for item, now in shown:
+            name = item.name if item.section == MAIN else f"{item.section}.{item.name}"
+            table.add_row(name, escape(now.value), f"[dim]{escape(now.source)}[/]")
+        out.print(table)
+        out.print("In full, with types and meanings: booru settings SECTION", soft_wrap=True)
+    else:
+        for item, now in shown:
+            out.print(f"[bold]{item.name}[/] = {escape(now.value)}  [dim]({escape(now.source)})[/]", soft_wrap=True)
+            out.print(f"    {escape(item.description)}", soft_wrap=True)
+            about = f"{item.kind}; default {item.default}" + (f"; {item.variable}" if item.variable else "")
+            out.print(f"    [dim]{escape(about)}[/]", soft_wrap=True)
+
+
 def _execute(connection: "duckdb.DuckDBPyConnection", query: str) -> None:
     import duckdb
 

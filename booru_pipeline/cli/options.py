@@ -1,0 +1,158 @@
+"""Every option with its type, default and meaning, its value in force and where that is from: `booru settings`."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
+
+from booru_pipeline.errors import BooruError
+from booru_pipeline.hydration.options import HydrationOptions
+from booru_pipeline.pipeline.settings import Settings, config_file
+from booru_pipeline.training.options import PRETRAINED_PLAN, TINY_PLAN, resolve
+from booru_pipeline.vocabulary.base_model import TINY
+
+MAIN: Final = "settings"  # the section of what stands above all sections in booru.toml
+_HYDRATION: Final = "hydration"  # the experiment's options, which its own command and launchpad take
+_INTRODUCTIONS: Final = {
+    MAIN: "Where things are, above all sections of `booru.toml`.",
+    _HYDRATION: "Of `booru experiment hydration`, as `--set name=value`, and of its launchpad; not of `booru.toml`.",
+}
+
+
+@dataclass(frozen=True)
+class Option:
+    """One settable field.
+
+    Attributes:
+        section: Its heading in booru.toml; `settings` for what stands above all headings.
+        name: The field's.
+        kind: Its type and bounds, in words.
+        default: As in booru.toml, or by preset where presets differ.
+        description: What it does.
+        variable: The environment variable that sets it; empty if none does.
+    """
+
+    section: str
+    name: str
+    kind: str
+    default: str
+    description: str
+    variable: str
+
+
+def all_options() -> list[Option]:
+    """Every settable field, section by section."""
+    schema = Settings.model_json_schema()
+    main = {name: item for name, item in schema["properties"].items() if "$ref" not in item}
+    found = list(_options_of(MAIN, main, "BOORU_"))
+    for section, item in schema["properties"].items():
+        if section not in main:
+            properties = schema["$defs"][item["$ref"].rpartition("/")[2]]["properties"]
+            found += _options_of(section, properties, f"BOORU_{section.upper()}__")
+    return [*found, *_options_of(_HYDRATION, HydrationOptions.model_json_schema()["properties"], "")]
+
+
+def _options_of(section: str, properties: Mapping[str, Any], prefix: str) -> Iterator[Option]:
+    for name, schema in properties.items():
+        default = _written(schema.get("default"))
+        tiny, pretrained = (getattr(plan, name, None) for plan in (TINY_PLAN, PRETRAINED_PLAN))
+        if section == "checkpoint" and schema.get("default") is None and tiny is not None:
+            other = "its own" if name == "width" else _written(pretrained)
+            default = f"{_written(tiny)} (tiny), {other} (pre-trained)"
+        variable = f"{prefix}{name.upper()}" if prefix else ""
+        yield Option(section, name, _kind(schema), default, schema.get("description", ""), variable)
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    """A JSON Schema's type and bounds in words, such as `whole number >= 1`."""
+    if "anyOf" in schema:
+        return " or ".join(_kind(part) for part in schema["anyOf"] if part.get("type") != "null")
+    if "enum" in schema:
+        return " or ".join(schema["enum"])
+    if schema.get("type") == "array":
+        return f"list of {_kind(schema['items'])}"
+    names = {"integer": "whole number", "boolean": "true or false", "string": "text", "object": "table"}
+    signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+    bounds = " and ".join(f"{sign} {schema[bound]:g}" for bound, sign in signs.items() if bound in schema)
+    name = "path" if schema.get("format") == "path" else names.get(schema.get("type", ""), schema.get("type", "text"))
+    return f"{name} {bounds}".strip()
+
+
+def _written(value: Any) -> str:
+    """A value as TOML has it; a dash for none."""
+    return "-" if value is None else json.dumps(value, default=str, ensure_ascii=False)
+
+
+@dataclass(frozen=True)
+class Value:
+    """What an option is now.
+
+    Attributes:
+        value: As booru.toml would have it.
+        source: What set it: an environment variable, the config file, the preset, or `default`.
+    """
+
+    value: str
+    source: str
+
+
+def value_of(option: Option, settings: Settings) -> Value:
+    """The value in force of an option, and where it is from.
+
+    Raises:
+        BooruError: The options of the checkpoint contradict each other.
+    """
+    if option.section == _HYDRATION:
+        return Value(option.default, "default")
+    path = [option.name] if option.section == MAIN else [option.section, option.name]
+    model = settings if option.section == MAIN else getattr(settings, option.section)
+    text = _written(model.model_dump(mode="json")[option.name])
+    if _reach(EnvSettingsSource(Settings)(), path):
+        return Value(text, option.variable)
+    if _reach(TomlConfigSettingsSource(Settings, config_file())(), path):
+        return Value(text, str(config_file()))
+    if text == "-" and option.section == "checkpoint":
+        try:
+            plan = resolve(settings.checkpoint, pretrained=settings.preset != TINY)
+        except ValueError as error:
+            raise BooruError(f"section checkpoint: {error}.") from error
+        return Value(_written(getattr(plan, option.name)), f"preset {settings.preset}")
+    return Value(text, "default" if text == option.default else f"--{option.name}")
+
+
+def _reach(content: Any, path: Sequence[str]) -> bool:
+    """Whether nested mappings have a value at a path."""
+    for name in path:
+        if not isinstance(content, Mapping) or name not in content:
+            return False
+        content = content[name]
+    return True
+
+
+def to_markdown(options: Sequence[Option]) -> str:
+    """docs/options.md: a table for each section."""
+    lines = [
+        "# Options",
+        "",
+        "Written by `booru settings --markdown`. `booru settings [SECTION]` shows the values in force and where each",
+        "is from. A flag wins over the environment, that over `booru.toml`, that over the default. A dash is no value:",
+        "the description says what happens then. In the environment, lists and tables are JSON.",
+    ]
+    for section in dict.fromkeys(option.section for option in options):
+        heading = section if section in _INTRODUCTIONS else f"[{section}]"
+        field = Settings.model_fields.get(section)
+        doc = (field.annotation.__doc__ or "").strip().splitlines()[0] if field and field.annotation else ""
+        lines += ["", f"## {heading}", "", _INTRODUCTIONS.get(section, doc), ""]
+        lines += ["| option | type | default | what it does | environment |", "| --- | --- | --- | --- | --- |"]
+        for item in (option for option in options if option.section == section):
+            cells = [
+                f"`{item.name}`",
+                item.kind,
+                item.default,
+                item.description,
+                f"`{item.variable}`" if item.variable else "",
+            ]
+            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
