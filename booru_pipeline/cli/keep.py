@@ -10,7 +10,7 @@ from rich import filesize
 from rich.markup import escape
 from rich.table import Table
 
-from booru_pipeline.cli.app import Home, Raw, RelationsFolder, app, err, out, read_settings, store_app
+from booru_pipeline.cli.app import Home, Raw, RelationsFolder, app, out, read_settings, store_app
 from booru_pipeline.errors import BooruError
 
 if TYPE_CHECKING:
@@ -21,38 +21,13 @@ if TYPE_CHECKING:
 
 @app.command()
 def releases(raw: Raw = None, home: Home = None, relations: RelationsFolder = None) -> None:
-    """Show which releases are found, and what is made of each."""
-    from booru_pipeline.pipeline.freshness import release_status
-    from booru_pipeline.pipeline.stages import Stage
-    from booru_pipeline.release.find import find_releases
-    from booru_pipeline.release.fingerprint import release_fingerprint
-
+    """Show which releases are found, and what is made of each. `booru status` adds runs, failures and what is next."""
     settings = read_settings(raw=raw, home=home, relations=relations)
-    found = find_releases(settings.raw_folder)
-    fingerprints = settings.tag_relations.fingerprints
-    marks = {
-        "fresh": "[green]fresh[/]",
-        "stale": "[yellow]stale[/]",
-        "missing": "[dim]-[/]",
-        "retired": "[dim]retired[/]",
-    }
-    table = Table("release", *[stage.value.replace("_", "\n") for stage in Stage])
-    notes = []
-    for release in found.releases:
-        fingerprint = release_fingerprint(release, settings.lake.raw_fingerprints)
-        statuses = release_status(settings.lake, release.key, fingerprint, settings, *fingerprints)
-        table.add_row(release.key, *[marks[status.state] for status in statuses])
-        notes += [
-            f"[yellow]{status.state}[/] {release.key} {status.stage.value}: {escape(status.why)}"
-            for status in statuses
-            if status.why
-        ]
-    out.print(table)
-    for note in notes:
-        out.print(note, soft_wrap=True)
-    for item in found.incomplete:
-        err.print(f"[yellow]{escape(item.problem)}[/]", soft_wrap=True)
-    if not found.releases:
+    from booru_pipeline.defs.status import pipeline_status  # imports Dagster
+
+    statuses = pipeline_status(settings, None)
+    _show_releases(statuses, with_runs=False)
+    if not any(item.stages for item in statuses):
         raise BooruError(f"there is no whole release in {settings.raw_folder}. Make a sample with `booru sample`.")
 
 
@@ -112,7 +87,9 @@ def status(
         content = {"releases": releases, "next": following, "taken_away": gone, "promoted": pointer}
         print(json.dumps({**content, "store": settings.store.url or None}, indent=2))
     else:
-        _show_status(statuses, gone)
+        _show_releases(statuses, with_runs=True)
+        for key in gone:
+            out.print(f"[dim]taken away[/]  {key}: its raw files are gone; what was made of it stays")
         for line in following:
             out.print(f"[dim]next[/]  {escape(line)}", soft_wrap=True)
         said = f"{promoted.release}, since {promoted.date}: {promoted.reason}" if promoted else "none"
@@ -211,17 +188,20 @@ def _store(lake: "Lake") -> "Store":
     return lake.store
 
 
-def _show_status(statuses: "Sequence[ReleaseStatus]", gone: Sequence[str]) -> None:
+def _show_releases(statuses: "Sequence[ReleaseStatus]", *, with_runs: bool) -> None:
+    """Print a table with a line a release, and below it what is to be said of each."""
     from booru_pipeline.pipeline.stages import Stage
 
-    colours = {"fresh": "green", "stale": "yellow", "failed": "red", "missing": "dim"}
-    table = Table("release", *[stage.value.replace("_", "\n") for stage in Stage], "newest run")
+    colours = {"fresh": "green", "stale": "yellow", "failed": "red"}
+    table = Table("release", *[stage.value.replace("_", "\n") for stage in Stage])
+    if with_runs:
+        table.add_column("newest run")
     for column in table.columns:
         column.overflow = "fold"  # a terminal is narrow, and a run's id of no use without its end
     for item in statuses:
         run = f"{item.last_run.outcome}\n{item.last_run.job}\n{item.last_run.id[:8]}" if item.last_run else "none"
         cells = [f"[{colours.get(stage.state, 'dim')}]{stage.state}[/]" for stage in item.stages]
-        table.add_row(item.release, *(cells or [""] * len(Stage)), run)
+        table.add_row(item.release, *(cells or [""] * len(Stage)), *([run] if with_runs else []))
     out.print(table)
     for item in statuses:
         if item.problem:
@@ -230,5 +210,3 @@ def _show_status(statuses: "Sequence[ReleaseStatus]", gone: Sequence[str]) -> No
             if stage.why:
                 mark = f"[{colours.get(stage.state, 'dim')}]{stage.state}[/]"
                 out.print(f"{mark}  {item.release} {stage.stage.value}: {escape(stage.why)}", soft_wrap=True)
-    for key in gone:
-        out.print(f"[dim]taken away[/]  {key}: its raw files are gone; what was made of it stays")
