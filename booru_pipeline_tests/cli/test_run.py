@@ -1,15 +1,11 @@
-"""The command as a user types it: a process of its own, real output, real exit status."""
+"""`booru run`: what it makes again and what not, bad input, and kills in the middle."""
 
-import contextlib
 import json
 import os
 import shutil
 import signal
-import sqlite3
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import dagster as dg
 import duckdb
@@ -21,64 +17,7 @@ from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.record import read_record
 from booru_pipeline.pipeline.stages import PATHS, Stage
 from booru_pipeline.sample import generate
-
-BOORU = Path(sys.executable).with_name("booru")
-QUICK = {"BOORU_CHECKPOINT__MAX_STEPS": "60", "BOORU_CHECKPOINT__WANDB_PROJECT": ""}
-
-
-@pytest.fixture(scope="module")
-def workplace(tmp_path_factory):
-    """A folder with a sample and everything made of its one release."""
-    folder = tmp_path_factory.mktemp("workplace")
-    generate(folder / "booru_raw", releases=["2021a"], posts=500)
-    result = booru(folder, "run")
-    assert result.returncode == 0, result.stderr
-    return folder
-
-
-def environment():
-    return {**os.environ, **QUICK, "COLUMNS": "120"}
-
-
-def booru(folder, *arguments, **more):
-    return subprocess.run(
-        [BOORU, *arguments], cwd=folder, env={**environment(), **more}, capture_output=True, text=True, timeout=300
-    )
-
-
-def assert_refused(result, *says):
-    assert result.returncode == 1
-    assert "Traceback" not in result.stderr + result.stdout
-    assert len(result.stderr.strip().splitlines()) <= 2
-    for text in says:
-        assert text in result.stderr
-
-
-def test_help_teaches():
-    result = subprocess.run([BOORU, "--help"], capture_output=True, text=True, check=True)
-    for command in ("sample", "releases", "run", "suggest", "inspect", "sql", "export", "dev", "report"):
-        assert command in result.stdout
-    assert "First time" in result.stdout
-
-
-def test_sample_run_and_releases(workplace):
-    result = booru(workplace, "releases")
-    assert result.returncode == 0
-    (line,) = [line for line in result.stdout.splitlines() if "2021a" in line]
-    assert line.count("fresh") == 6
-
-
-def test_inspect_shows_what_became_of_a_post(workplace):
-    at_random = booru(workplace, "inspect", "--seed", "3")
-    assert at_random.returncode == 0, at_random.stderr
-    for words in ("artist tags are not learned", "caption completion", "label completion", "span corruption", "target"):
-        assert words in at_random.stdout
-    with duckdb.connect(str(Lake(workplace / "booru_home").tag_table("2021a")), read_only=True) as connection:
-        [(name, fid)] = connection.execute("SELECT booru, fid FROM files LIMIT 1").fetchall()
-    named = booru(workplace, "inspect", name, str(fid))
-    assert f"{name} {fid} (2021a)" in named.stdout
-    assert_refused(booru(workplace, "inspect", "1"), "no post 1 in 2021a")
-    assert_refused(booru(workplace, "inspect", "pekora"), "is not a post")
+from booru_pipeline_tests.cli.command import BOORU, assert_refused, booru, environment
 
 
 def test_running_again_does_nothing_and_says_so(workplace):
@@ -95,114 +34,6 @@ def test_a_dry_run_says_what_and_why_and_makes_nothing(workplace):
     assert "tokenized_dataset: stale min_tokens was 4, is 6" in result.stdout
     assert "vocabulary" not in result.stdout
     assert "nothing to do" in booru(workplace, "run").stdout
-
-
-def test_sql_agrees_with_the_accounting(workplace):
-    count = booru(workplace, "sql", "select count(*) as n from tags")
-    kept = booru(workplace, "sql", "select kept as n from \"2021a\".accounting where source = 'tags'")
-    assert count.returncode == kept.returncode == 0
-    assert count.stdout == kept.stdout
-
-
-def test_sql_reads_a_query_from_a_pipe_and_refuses_to_write(workplace):
-    piped = subprocess.run(
-        [BOORU, "sql"], cwd=workplace, env=environment(), input="select 6 * 7 as n", capture_output=True, text=True
-    )
-    assert "42" in piped.stdout
-    assert_refused(booru(workplace, "sql", 'delete from "2021a".tags'), "read-only")
-    assert_refused(booru(workplace, "sql", "select nothing"), "the query failed")
-
-
-def test_sql_lists_its_library_and_runs_a_query_of_it_with_variables(workplace):
-    listed = booru(workplace, "sql", "--list")
-    assert listed.returncode == 0
-    assert "general_labels" in listed.stdout
-    assert "min_posts" in listed.stdout
-    frequent = booru(workplace, "sql", "--file", "general_labels", "--set", "min_posts=200")
-    assert frequent.returncode == 0, frequent.stderr
-    assert "1girl" in frequent.stdout
-    assert len(frequent.stdout.splitlines()) < len(
-        booru(workplace, "sql", "--file", "general_labels", "--set", "min_posts=50").stdout.splitlines()
-    )
-
-
-def test_sql_runs_a_query_in_a_file(workplace, tmp_path):
-    path = tmp_path / "mine.sql"
-    path.write_text(
-        "-- mine\nselect getvariable('tag') as asked, count(*) as n from tags where tag = getvariable('tag')"
-    )
-    result = booru(workplace, "sql", "--file", str(path), "--set", "tag=no_such_tag")
-    assert "no_such_tag" in result.stdout
-    assert "0" in result.stdout
-    path.write_text("select\n\n  (1, from tags")
-    assert_refused(booru(workplace, "sql", "--file", str(path)), "the query failed", "LINE 3")
-    path.write_text("select\n\n  nothing from tags")
-    assert_refused(booru(workplace, "sql", "--file", str(path)), 'column "nothing" not found')
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (["--file", "nowhere.sql"], ["there is no file nowhere.sql", "general_labels"]),
-        (["--file", "general_labels", "--set", "min_posts"], ["write name=value"]),
-        (["--file", "general_labels", "--set", "min_post=3"], ["min_post", "it reads: min_posts"]),
-        (["--file", "general_labels", "--set", "min_posts=many"], ["the query failed", "many"]),
-        (["--file", "general_labels", "select 1"], ["Give one of the two"]),
-    ],
-)
-def test_sql_names_what_it_cannot_run(workplace, arguments, says):
-    assert_refused(booru(workplace, "sql", *arguments), *says)
-
-
-def test_export_writes_the_origins_database_and_refuses_to_overwrite_it(workplace, tmp_path):
-    path = tmp_path / "booru-chars.db"
-    result = booru(workplace, "export", "sqlite", str(path), "--release", "2021a")
-    assert result.returncode == 0, result.stderr
-    assert "500 posts" in result.stdout
-    with contextlib.closing(sqlite3.connect(path)) as database:
-        assert database.execute("select count(*) from files where shard = 'Safebooru 2021a'").fetchall() == [(500,)]
-    assert_refused(booru(workplace, "export", "sqlite", str(path)), "--force")
-    assert booru(workplace, "export", "sqlite", str(path), "--force").returncode == 0
-    assert_refused(booru(workplace, "export", "sqlite", str(tmp_path / "x.db"), "--release", "2029a"), "2029a")
-
-
-def test_suggest_gives_probability_category_and_counts(workplace):
-    result = booru(workplace, "suggest", "usada_pekora", "--top", "5", "--json")
-    assert result.returncode == 0, result.stderr
-    suggestions = json.loads(result.stdout)
-    assert len(suggestions) == 5
-    assert all(0 <= item["probability"] <= 1 and item["together"] <= item["given"] for item in suggestions)
-    assert sorted((item["probability"] for item in suggestions), reverse=True) == [
-        item["probability"] for item in suggestions
-    ]
-    assert_refused(booru(workplace, "suggest", "usada_pekorra"), "usada_pekora")
-
-
-def test_suggest_asks_for_what_an_alias_stands_for_and_marks_what_is_implied(workplace):
-    asked = booru(workplace, "suggest", "rabbit_ears", "--top", "400", "--json")
-    alias = booru(workplace, "suggest", "Bunny Ears", "--top", "400", "--json")
-    assert alias.stdout == asked.stdout
-    newest = "no checkpoint is promoted: the newest is taken, 2021a\n"
-    assert asked.stderr == newest
-    assert sorted(alias.stderr.splitlines()) == ["bunny_ears is an alias: asking for rabbit_ears", newest.strip()]
-    assert [item["tag"] for item in json.loads(asked.stdout) if item["implied"]] == ["animal_ears"]
-    shown = booru(workplace, "suggest", "rabbit_ears", "--top", "400").stdout
-    (line,) = [line for line in shown.splitlines() if "│ animal_ears " in line]
-    assert "yes" in line
-    assert shown.count(" yes ") == 1
-    assert "implied: Danbooru adds these by itself" in shown
-
-
-def test_report_prints_a_path_that_is_there(workplace):
-    result = booru(workplace, "report")
-    assert Path(result.stdout.strip()).is_file()
-
-
-@pytest.fixture
-def copy(workplace, tmp_path):
-    """A copy of the raw folder only, to break."""
-    shutil.copytree(workplace / "booru_raw", tmp_path / "booru_raw")
-    return tmp_path
 
 
 def raw_file(folder, table):
