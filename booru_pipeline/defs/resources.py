@@ -90,14 +90,13 @@ class EvaluationResource(EvaluationOptions, dg.ConfigurableResource):
     """How the model is evaluated."""
 
 
-# Resource keys differ from asset names only where a reader would confuse the two.
-OPTION_RESOURCES: dict[Stage, tuple[str, type[dg.ConfigurableResource]]] = {
-    Stage.TAG_TABLE: ("tag_table_options", TagTableResource),
-    Stage.TRAINING_SHARDS: ("shard_options", ShardsResource),
-    Stage.VOCABULARY: ("vocabulary_options", VocabularyResource),
-    Stage.TOKENIZED_DATASET: ("dataset_options", DatasetResource),
-    Stage.CHECKPOINT: ("training_options", TrainingResource),
-    Stage.EVALUATION_REPORT: ("evaluation_options", EvaluationResource),
+_OPTIONS: dict[Stage, type[dg.ConfigurableResource]] = {
+    Stage.TAG_TABLE: TagTableResource,
+    Stage.TRAINING_SHARDS: ShardsResource,
+    Stage.VOCABULARY: VocabularyResource,
+    Stage.TOKENIZED_DATASET: DatasetResource,
+    Stage.CHECKPOINT: TrainingResource,
+    Stage.EVALUATION_REPORT: EvaluationResource,
 }
 
 
@@ -117,8 +116,10 @@ def folders_from(settings: Settings) -> Folders:
 def run_config(settings: Settings) -> dict[str, Any]:
     """The options as run config, so that a run is made with them whatever it finds set, and the UI shows them."""
     resources: dict[str, Any] = {"base_model": {"config": {"preset": settings.preset}}}
-    for stage, (key, _) in OPTION_RESOURCES.items():
-        resources[key] = {"config": settings.options_model(stage).model_dump(mode="json", exclude_none=True)}
+    for stage in Stage:
+        resources[stage.options_key] = {
+            "config": settings.options_model(stage).model_dump(mode="json", exclude_none=True)
+        }
     return {"resources": resources}
 
 
@@ -130,8 +131,8 @@ def resources_from(settings: Settings) -> dict[str, object]:
         # Time for a training that is cancelled to write its state; dagster.yaml gives the run 120 s.
         "pipes": dg.PipesSubprocessClient(termination_timeout_seconds=100),
     }
-    for stage, (key, kind) in OPTION_RESOURCES.items():
-        resources[key] = _with_defaults(kind, settings.options_model(stage))()
+    for stage, kind in _OPTIONS.items():
+        resources[stage.options_key] = _with_defaults(kind, settings.options_model(stage))()
     return resources
 
 

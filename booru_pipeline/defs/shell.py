@@ -114,13 +114,13 @@ def make_plan(settings: Settings, keys: Sequence[str], last: Stage) -> Plan:
         )
     # A hand-tagged release is an addition to the dated ones: a model of it alone is made only if asked for.
     whole = wanted if keys else [key for key in wanted if not is_hand_tagged(key)] or wanted
-    cumulative = list(Stage).index(last) >= list(Stage).index(_CUMULATIVE_FROM)
+    cumulative = last.order >= _CUMULATIVE_FROM.order
     needed = found.keys[: found.keys.index(wanted[-1]) + 1] if wanted and cumulative else wanted
     relations = settings.tag_relations
     plans = []
     for row, key in enumerate(needed):
         if key in releases:
-            goal = last if key in whole else min(last, Stage.TRAINING_SHARDS, key=list(Stage).index)
+            goal = last if key in whole else min(last, Stage.TRAINING_SHARDS, key=lambda stage: stage.order)
             # What retention removed is made again only for somebody who names the release.
             anew = {State.RETIRED} if key in wanted and keys else set()
             plans.append(_plan_release(settings, releases[key], goal, relations, anew))
@@ -137,7 +137,7 @@ def _plan_release(
     settings: Settings, release: Release, last: Stage, relations: Relations, anew: Collection[State]
 ) -> ReleasePlan:
     fingerprint = fingerprint_of(folders_from(settings), release)
-    stages = list(Stage)[: list(Stage).index(last) + 1]
+    stages = last.upto()
     statuses = release_status(settings.lake, release.key, fingerprint, settings, *relations.fingerprints)[: len(stages)]
     first = next(
         (row for row, status in enumerate(statuses) if not status.is_fresh or status.state in anew), len(stages)

@@ -128,11 +128,11 @@ def taken_away(found: Found, instance: dg.DagsterInstance | None) -> list[str]:
 def _with_runs(
     key: str, statuses: list[Status], instance: dg.DagsterInstance | None, runs: list[PastRun]
 ) -> list[StageStatus]:
-    goal = list(Stage).index(goal_of(key))
+    needed = goal_of(key).upto()
     failed: Mapping[str, str] = _failed_stage(instance, runs)
     stages = []
-    for row, status in enumerate(statuses):
-        if row > goal and not status.is_fresh and status.state is State.MISSING:
+    for status in statuses:
+        if status.stage not in needed and not status.is_fresh and status.state is State.MISSING:
             stages.append(StageStatus(status.stage, _NOT_NEEDED))
         elif not status.is_fresh and status.stage.value in failed:
             stages.append(StageStatus(status.stage, FAILED, failed[status.stage.value]))

@@ -7,7 +7,7 @@ from typing import Any
 
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.record import Record, read_note
-from booru_pipeline.pipeline.stages import ALIASES, IMPLICATIONS, PATHS, RAW_RELEASE, Recipe, Stage, stage_record
+from booru_pipeline.pipeline.stages import ALIASES, IMPLICATIONS, RAW_RELEASE, Recipe, Stage, stage_record
 
 
 class State(StrEnum):
@@ -61,7 +61,7 @@ def release_status(
     statuses: list[Status] = []
     for stage in Stage:
         expected = _expected(stage, release, upstream, recipe.options(stage), aliases, implications)
-        record = lake.record(PATHS[stage](lake, release))
+        record = lake.record(stage.path(lake, release))
         upstream = expected.key
         fresh = (expected.key, _retrained(expected).key)
         if record is not None and record.key in fresh:

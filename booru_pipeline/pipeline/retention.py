@@ -14,7 +14,7 @@ from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.publish import discard, leftovers, staged, sweep
 from booru_pipeline.pipeline.checkpoints import checkpoint_in_use
 from booru_pipeline.pipeline.settings import RetentionOptions
-from booru_pipeline.pipeline.stages import PATHS, Stage
+from booru_pipeline.pipeline.stages import Stage
 
 _WANDB_RUN: Final = re.compile(r"(?:offline-)?run-\d{8}_\d{6}-(?P<id>\w+)")
 _DAY_S: Final = 86_400
@@ -122,7 +122,7 @@ def _reports(lake: Lake, kept: dict[str, str], options: RetentionOptions) -> lis
 
 
 def _artifact(lake: Lake, stage: Stage, release: str, what: str, why: str) -> Removable:
-    path = PATHS[stage](lake, release)
+    path = stage.path(lake, release)
     stored = lake.store.listing().get(lake.name_of(path)) if lake.store is not None else None
     return Removable(path, what, why, size_of(path) + (stored.bytes if stored else 0), stage, release)
 

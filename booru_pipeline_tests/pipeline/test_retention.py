@@ -11,7 +11,7 @@ from booru_pipeline.lake.record import Record
 from booru_pipeline.pipeline.freshness import State, release_status
 from booru_pipeline.pipeline.retention import find_removable, kept_checkpoints, remove
 from booru_pipeline.pipeline.settings import RetentionOptions
-from booru_pipeline.pipeline.stages import PATHS, Recipe, Stage, stage_record
+from booru_pipeline.pipeline.stages import Recipe, Stage, stage_record
 
 KEYS = ["2021a", "2021b", "2021c", "2022a", "2022b", "2022aa"]
 FINGERPRINTS = "raw", "aliases", "implications"
@@ -39,7 +39,7 @@ def lake(tmp_path):
 
 
 def put(lake, stage, key, record: Record, parent):
-    path = PATHS[stage](lake, key)
+    path = stage.path(lake, key)
     path.mkdir(parents=True)
     record.write(path)
     (path / "weights").write_bytes(bytes(1000))

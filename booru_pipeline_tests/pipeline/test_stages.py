@@ -4,7 +4,7 @@ from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.pipeline.freshness import release_status
 from booru_pipeline.pipeline.settings import Settings, load_settings
-from booru_pipeline.pipeline.stages import PATHS, Recipe, Stage, stage_record, upstream_key
+from booru_pipeline.pipeline.stages import Recipe, Stage, stage_record, upstream_key
 
 ALIASES = "fingerprint of the aliases"
 IMPLICATIONS = "fingerprint of the implications"
@@ -19,7 +19,7 @@ def write_all(lake, recipe, fingerprint="raw", aliases=ALIASES):
             Stage.EVALUATION_REPORT: {"implications": IMPLICATIONS},
         }.get(stage, {})
         record = stage_record(stage, "2021a", upstream, recipe.options(stage), **applied)
-        path = PATHS[stage](lake, "2021a")
+        path = stage.path(lake, "2021a")
         path.mkdir(parents=True)
         record.write(path)
         upstream = record.key
@@ -50,7 +50,7 @@ def test_nothing_then_all_fresh_then_all_stale_when_the_raw_bytes_change(tmp_pat
 def test_an_option_makes_its_stage_and_the_later_ones_stale(tmp_path, change, first_stale):
     lake = Lake(tmp_path)
     write_all(lake, Recipe())
-    row = list(Stage).index(first_stale)
+    row = first_stale.order
     assert states(lake, Recipe(**change)) == ["fresh"] * row + ["stale"] * (6 - row)
     statuses = release_status(lake, "2021a", "raw", Recipe(**change), ALIASES, IMPLICATIONS)
     whys = [status.why for status in statuses if status.why]

@@ -12,7 +12,7 @@ from booru_pipeline.defs.resources import Folders
 from booru_pipeline.defs.runs.history import OVERTAKEN, TARGET
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.record import Record, read_record
-from booru_pipeline.pipeline.stages import CODE_VERSIONS, PATHS, Stage, stage_record, upstream_key
+from booru_pipeline.pipeline.stages import Stage, stage_record, upstream_key
 from booru_pipeline.release.find import find_releases
 from booru_pipeline.training_shards.shards import earlier_releases
 
@@ -28,7 +28,7 @@ def asset_settings(stage: Stage, group: str, kinds: set[str]) -> dict[str, Any]:
         "group_name": group,
         "kinds": kinds,
         "owners": OWNERS,
-        "code_version": CODE_VERSIONS[stage],
+        "code_version": stage.code_version,
     }
 
 
@@ -49,7 +49,7 @@ def record_for(
 ) -> Record:
     """The record of an artifact made from the stage above it, whose artifact is fetched if it is in the store only."""
     upstream = upstream_key(folders.lake, stage, release)
-    folders.lake.bring(PATHS[Stage(stage.upstream)](folders.lake, release))
+    folders.lake.bring(Stage(stage.upstream).path(folders.lake, release))
     chosen = {**extra, **options.model_dump(mode="json")}
     return stage_record(stage, release, upstream, chosen, also_read, aliases, implications)
 
@@ -85,7 +85,7 @@ def shards_there(folders: Folders, release: str) -> dict[str, Path]:
 
 def at_hand(context: dg.AssetCheckExecutionContext, folders: Folders, stage: Stage) -> Path:
     """The artifact that a check looks at, after it was fetched if it is in the store only."""
-    return folders.lake.bring(PATHS[stage](folders.lake, release_of(context)))
+    return folders.lake.bring(stage.path(folders.lake, release_of(context)))
 
 
 def earlier_keys(shards: Mapping[str, Path], release: str) -> dict[str, str]:

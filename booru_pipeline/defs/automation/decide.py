@@ -79,8 +79,7 @@ def goal_of(release: str) -> Stage:
 
 def statuses_to(goal: Stage, statuses: Sequence[Status]) -> list[Status]:
     """The statuses of the stages up to one."""
-    stages = list(Stage)
-    return list(statuses[: stages.index(goal) + 1])
+    return list(statuses[: goal.order + 1])
 
 
 def due_stages(statuses: Sequence[Status]) -> list[Stage]:
@@ -159,11 +158,11 @@ class _Look:
             self.decision.fresh.append(key)
         # What a person made another way on purpose is there to go on from.
         made = [status.is_fresh or (left and (status.state is State.STALE or status.by_options)) for status in statuses]
-        if not all(made[: list(Stage).index(self._gate_of(key)) + 1]):
+        if not all(made[: self._gate_of(key).order + 1]):
             self._block(key)
 
     def _gate_of(self, key: str) -> Stage:
-        return min(self._gate, goal_of(key), key=list(Stage).index)
+        return min(self._gate, goal_of(key), key=lambda stage: stage.order)
 
     def _block(self, key: str) -> None:
         self._blocker = self._blocker or f"the {self._gate_of(key).value.replace('_', ' ')} of {key}"
@@ -192,9 +191,8 @@ class _Look:
         attempt = 1 + sum(run.target == target for run in runs)
         why = f"{first.stage.value} is {first.state}{f': {first.why}' if first.why else ''}"
         # A run that was killed may have published an artifact that its blocking checks have not seen.
-        row = list(Stage).index(stages[0])
         killed = bool(runs) and runs[0].outcome is Outcome.INTERRUPTED
-        unchecked = list(Stage)[row - 1 : row] if killed and row else []
+        unchecked = stages[0].before()[-1:] if killed else []
         self.decision.requests.append(Request(release, fingerprint, stages, free, target, attempt, why, unchecked))
         if not free:
             self.decision.waiting.append(f"{key} is loaded, and then {later}")

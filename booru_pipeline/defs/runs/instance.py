@@ -15,7 +15,7 @@ import psutil
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.publish import sweep
-from booru_pipeline.pipeline.stages import PATHS, Stage
+from booru_pipeline.pipeline.stages import Stage
 
 _PACKAGE: Final = Path(__file__).parents[2]
 _INSTALLED: Final = _PACKAGE / "_dagster.yaml"  # where the wheel puts it; a checkout has it beside the package
@@ -124,7 +124,7 @@ def make_up_for(instance: dg.DagsterInstance, lake: Lake, release: str) -> list[
     sweep(lake.staging.folder)
     told = []
     for stage in Stage:
-        path = PATHS[stage](lake, release)
+        path = stage.path(lake, release)
         record = lake.record(path)
         if record is not None and record.key != _known_version(instance, stage, release):
             event = dg.AssetMaterialization(

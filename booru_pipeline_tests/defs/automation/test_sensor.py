@@ -20,7 +20,7 @@ from booru_pipeline.lake.record import Record
 from booru_pipeline.pipeline.freshness import target_keys
 from booru_pipeline.pipeline.retention import find_removable, remove
 from booru_pipeline.pipeline.settings import RetentionOptions, load_settings
-from booru_pipeline.pipeline.stages import PATHS, Stage, stage_record
+from booru_pipeline.pipeline.stages import Stage, stage_record
 from booru_pipeline.release.find import find_release
 from booru_pipeline.release.fingerprint import release_fingerprint
 
@@ -120,7 +120,7 @@ class World:
 
 
 def put_record(lake, stage, key, record: Record):
-    path = PATHS[stage](lake, key)
+    path = stage.path(lake, key)
     shutil.rmtree(path, ignore_errors=True)
     path.unlink(missing_ok=True)
     path.mkdir(parents=True)
