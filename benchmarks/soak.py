@@ -43,8 +43,8 @@ from booru_pipeline.defs.runs.history import PARTITION, Outcome, PastRun, failur
 from booru_pipeline.defs.runs.instance import process_of
 from booru_pipeline.lake.publish import leftovers
 from booru_pipeline.lake.record import read_record
-from booru_pipeline.pipeline.freshness import target_keys
-from booru_pipeline.pipeline.stages import Stage
+from booru_pipeline.pipeline.freshness import expected_records
+from booru_pipeline.pipeline.stages import Sources, Stage
 from booru_pipeline.release.find import find_releases
 from booru_pipeline.release.fingerprint import release_fingerprint
 from booru_pipeline.release.key import release_order
@@ -445,10 +445,10 @@ class Verification:
                 yield f"{stage.value}: {there}"
         for release in self.found.releases:
             fingerprint = release_fingerprint(release, self.lake.raw_fingerprints, reread=True)
-            keys = target_keys(release.key, fingerprint, self.settings, *relations)
+            records = expected_records(release.key, Sources(fingerprint, *relations), self.settings)
             for stage in Stage:
                 record = read_record(stage.path(self.lake, release.key))
-                if record is None or record.key != keys[stage]:
+                if record is None or record.key != records[stage].key:
                     yield f"{stage.value} of {release.key} is not of the present bytes"
             try:
                 yield from (f"{release.key}: {problem}" for problem in self._opened(release.key))

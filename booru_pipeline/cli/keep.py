@@ -25,7 +25,6 @@ def releases(raw: Raw = None, home: Home = None, relations: RelationsFolder = No
     from booru_pipeline.pipeline.freshness import release_status
     from booru_pipeline.pipeline.stages import Stage
     from booru_pipeline.release.find import find_releases
-    from booru_pipeline.release.fingerprint import release_fingerprint
 
     settings = read_settings(raw=raw, home=home, relations=relations)
     found = find_releases(settings.raw_folder)
@@ -39,8 +38,7 @@ def releases(raw: Raw = None, home: Home = None, relations: RelationsFolder = No
     table = Table("release", *[stage.value.replace("_", "\n") for stage in Stage])
     notes = []
     for release in found.releases:
-        fingerprint = release_fingerprint(release, settings.lake.raw_fingerprints)
-        statuses = release_status(settings.lake, release.key, fingerprint, settings, *fingerprints)
+        statuses = release_status(settings.lake, release.key, settings.sources(release, fingerprints), settings)
         table.add_row(release.key, *[marks[status.state] for status in statuses])
         notes += [
             f"[yellow]{status.state}[/] {release.key} {status.stage.value}: {escape(status.why)}"

@@ -13,9 +13,10 @@ from pydantic import Field
 
 from booru_pipeline.defs.assets.metadata import line_plot, open_with, table_of
 from booru_pipeline.defs.payload import TRAINING_POOL, refuse_failed_gate, run_payload
-from booru_pipeline.defs.resources import Folders
+from booru_pipeline.defs.resources import FoldersParam
 from booru_pipeline.hydration.options import PROBLEM_FILE, HydrationOptions
 from booru_pipeline.pipeline.report_server import report_url
+from booru_pipeline.pipeline.settings import Folders
 
 if TYPE_CHECKING:
     from booru_pipeline.hydration.experiment import Experiment
@@ -37,7 +38,7 @@ class HydrationConfig(HydrationOptions, dg.Config):
     "the shares of the train posts, and gives one training for each arm, share and seed.",
 )
 def plan_arms(
-    context: dg.OpExecutionContext, config: HydrationConfig, folders: Folders
+    context: dg.OpExecutionContext, config: HydrationConfig, folders: FoldersParam
 ) -> Iterator[dg.DynamicOutput[dict[str, Any]]]:
     """Give every training, with all that it takes to make it."""
     lake = folders.lake
@@ -59,7 +60,7 @@ def plan_arms(
     "it. An arm that is finished is taken as it is.",
 )
 def train_arm(
-    context: dg.OpExecutionContext, order: dict[str, Any], folders: Folders, pipes: dg.PipesSubprocessClient
+    context: dg.OpExecutionContext, order: dict[str, Any], folders: FoldersParam, pipes: dg.PipesSubprocessClient
 ) -> dg.Output[dict[str, Any]]:
     """Train and measure one arm."""
     experiment, cell = _experiment(folders, order), _cell(order)
@@ -101,7 +102,7 @@ def train_arm(
     description="Compares the pre-trained arm with the controls, applies the rule, and writes hydration.json and "
     "hydration.html.",
 )
-def compare_arms(context: dg.OpExecutionContext, orders: list[dict[str, Any]], folders: Folders) -> str:
+def compare_arms(context: dg.OpExecutionContext, orders: list[dict[str, Any]], folders: FoldersParam) -> str:
     """Write the report; gives its path."""
     experiment = _experiment(folders, orders[0])
     findings = experiment.conclude()

@@ -12,12 +12,12 @@ import dagster as dg
 from dagster import DagsterEventType, EventLogEntry
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
-from booru_pipeline.defs.assets.raw_release import RELEASES, arrival, fingerprint_of
+from booru_pipeline.defs.assets.raw_release import RELEASES, arrival
 from booru_pipeline.defs.automation.jobs import REFRESH_RELEASE
 from booru_pipeline.defs.automation.sensor import checks_of
 from booru_pipeline.defs.build import LOCATION, build_defs
 from booru_pipeline.defs.hydration import CONCLUDE, hydration_experiment, plan_arms
-from booru_pipeline.defs.resources import folders_from, run_config
+from booru_pipeline.defs.resources import run_config
 from booru_pipeline.defs.runs.history import Failure, Outcome, first_failure, runs_of
 from booru_pipeline.defs.runs.instance import open_instance, process_tag
 from booru_pipeline.errors import BooruError
@@ -26,7 +26,6 @@ from booru_pipeline.pipeline.settings import Settings
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.release.find import Release, find_releases
 from booru_pipeline.release.key import check_key, is_hand_tagged, release_order
-from booru_pipeline.training_shards.relations import Relations
 from booru_pipeline.vocabulary.base_model import resolve_base_model
 
 # Stages that read one release only; the others read all earlier releases' shards too.
@@ -116,7 +115,7 @@ def make_plan(settings: Settings, keys: Sequence[str], last: Stage) -> Plan:
     whole = wanted if keys else [key for key in wanted if not is_hand_tagged(key)] or wanted
     cumulative = last.order >= _CUMULATIVE_FROM.order
     needed = found.keys[: found.keys.index(wanted[-1]) + 1] if wanted and cumulative else wanted
-    relations = settings.tag_relations
+    relations = settings.tag_relations.fingerprints
     plans = []
     for row, key in enumerate(needed):
         if key in releases:
@@ -134,11 +133,10 @@ def make_plan(settings: Settings, keys: Sequence[str], last: Stage) -> Plan:
 
 
 def _plan_release(
-    settings: Settings, release: Release, last: Stage, relations: Relations, anew: Collection[State]
+    settings: Settings, release: Release, last: Stage, relations: tuple[str, str], anew: Collection[State]
 ) -> ReleasePlan:
-    fingerprint = fingerprint_of(folders_from(settings), release)
     stages = last.upto()
-    statuses = release_status(settings.lake, release.key, fingerprint, settings, *relations.fingerprints)[: len(stages)]
+    statuses = release_status(settings.lake, release.key, settings.sources(release, relations), settings)[: len(stages)]
     first = next(
         (row for row, status in enumerate(statuses) if not status.is_fresh or status.state in anew), len(stages)
     )
@@ -183,9 +181,8 @@ def _materialize(
 ) -> None:
     release = item.release
     _refuse_second_run(instance, release.key)  # which may have been asked for while those before were made
-    folders = folders_from(settings)
     instance.add_dynamic_partitions(str(RELEASES.name), [release.key])
-    instance.report_runless_asset_event(arrival(folders, release))
+    instance.report_runless_asset_event(arrival(settings, release))
     run_id = str(uuid.uuid4())
     listener = _Listener(release.key, progress)
     instance.add_event_listener(run_id, listener)

@@ -13,7 +13,6 @@ from booru_pipeline.pipeline.freshness import State, Status, release_status
 from booru_pipeline.pipeline.settings import Settings
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.release.find import Found, find_releases
-from booru_pipeline.release.fingerprint import release_fingerprint
 
 FAILED: Final = "failed"
 _NOT_NEEDED: Final = "not needed"
@@ -95,8 +94,7 @@ def pipeline_status(settings: Settings, instance: dg.DagsterInstance | None) -> 
         runs = runs_of(instance, key) if instance is not None else []
         stages: list[StageStatus] = []
         if key in whole:
-            fingerprint = release_fingerprint(whole[key], settings.lake.raw_fingerprints)
-            statuses = release_status(settings.lake, key, fingerprint, settings, *relations)
+            statuses = release_status(settings.lake, key, settings.sources(whole[key], relations), settings)
             stages = _with_runs(key, statuses, instance, runs)
         result.append(ReleaseStatus(key, stages, problems.get(key), runs[0] if runs else None))
     return result

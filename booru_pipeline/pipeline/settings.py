@@ -13,7 +13,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.store import open_store
-from booru_pipeline.pipeline.stages import Recipe
+from booru_pipeline.pipeline.stages import Recipe, Sources
+from booru_pipeline.release.find import Release
+from booru_pipeline.release.fingerprint import release_fingerprint
 from booru_pipeline.training_shards.relations import Relations, find_relations
 
 CONFIG_FILE: Final = "booru.toml"
@@ -124,16 +126,8 @@ def _names(options: Mapping[str, Any]) -> Iterator[str]:
             yield from _names(value)
 
 
-class Settings(Recipe, BaseSettings):
-    """Where things are and how they are made.
-
-    Each field can be set in the environment (`BOORU_RAW`, `BOORU_CHECKPOINT__TIME_LIMIT_S`) or in `booru.toml` of the
-    working directory (`[checkpoint]`, `time_limit_s = 600`); `BOORU_CONFIG` names another file.
-    """
-
-    model_config = SettingsConfigDict(
-        env_prefix="BOORU_", env_nested_delimiter="__", extra="forbid", nested_model_default_partial_update=True
-    )
+class Folders(BaseModel):
+    """Where raw releases are and where artifacts go, and what is told of them."""
 
     raw: Path = Field(Path("booru_raw"), description="The folder of releases. Nothing is ever written there.")
     home: Path = Field(Path("booru_home"), description="The folder of artifacts and of Dagster's history.")
@@ -150,9 +144,6 @@ class Settings(Recipe, BaseSettings):
         "http://127.0.0.1:3001",
         description="Where the reports are served over http; the UI's links to them start with it.",
     )
-
-    automation: AutomationOptions = AutomationOptions()
-    retention: RetentionOptions = RetentionOptions()
     store: StoreOptions = StoreOptions()
 
     @field_validator("reports_url")
@@ -183,6 +174,34 @@ class Settings(Recipe, BaseSettings):
             BooruError: They are not there or broken.
         """
         return find_relations(self.relations_folder, self.raw_folder, skip_ambiguous=self.skip_ambiguous_aliases)
+
+    def fingerprint(self, release: Release) -> str:
+        """What a release's bytes are; unchanged files are not read again."""
+        return release_fingerprint(release, self.lake.raw_fingerprints)
+
+    def sources(self, release: Release, relations: tuple[str, str]) -> Sources:
+        """What a release is made from.
+
+        Args:
+            release: A whole release.
+            relations: Fingerprints of the aliases and of the implications, as `tag_relations` gives them.
+        """
+        return Sources(self.fingerprint(release), *relations)
+
+
+class Settings(Folders, Recipe, BaseSettings):
+    """Where things are and how they are made.
+
+    Each field can be set in the environment (`BOORU_RAW`, `BOORU_CHECKPOINT__TIME_LIMIT_S`) or in `booru.toml` of the
+    working directory (`[checkpoint]`, `time_limit_s = 600`); `BOORU_CONFIG` names another file.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="BOORU_", env_nested_delimiter="__", extra="forbid", nested_model_default_partial_update=True
+    )
+
+    automation: AutomationOptions = AutomationOptions()
+    retention: RetentionOptions = RetentionOptions()
 
     @classmethod
     def settings_customise_sources(

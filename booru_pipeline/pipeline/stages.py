@@ -6,6 +6,7 @@ is decided without reading any data, and the same way from the shell, the sensor
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -73,8 +74,30 @@ class Stage(StrEnum):
         return path
 
 
-ALIASES: Final = "aliases"  # what the training shards are made from besides a tag table
-IMPLICATIONS: Final = "implications"  # what the report is made from besides a checkpoint
+ALIASES: Final = "aliases"
+IMPLICATIONS: Final = "implications"
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Fingerprints of what a release is made from, besides options and code.
+
+    Attributes:
+        raw: Of its files.
+        aliases: Of the tag aliases, which the training shards replace: later stages see canonical tags only.
+        implications: Of the tag implications, which the report alone reads.
+    """
+
+    raw: str
+    aliases: str
+    implications: str
+
+    def relations(self, stage: Stage) -> dict[str, str]:
+        """Those of the tag relations that a stage is made from, by name."""
+        if stage is Stage.TRAINING_SHARDS:
+            return {ALIASES: self.aliases}
+        return {IMPLICATIONS: self.implications} if stage is Stage.EVALUATION_REPORT else {}
+
 
 # Options that decide how a stage is watched, and not what it gives: another choice makes nothing stale.
 _WATCHING: Final = {
@@ -122,9 +145,8 @@ def stage_record(
     release: str,
     upstream: str,
     options: Mapping[str, Any],
+    relations: Mapping[str, str] | None = None,
     also_read: Mapping[str, str] | None = None,
-    aliases: str | None = None,
-    implications: str | None = None,
 ) -> Record:
     """The record of an artifact that is about to be made.
 
@@ -133,12 +155,10 @@ def stage_record(
         release: The release's key.
         upstream: Key of the artifact that it is made from, or the raw files' fingerprint.
         options: The stage's options as JSON.
+        relations: Fingerprints of the tag relations that it is made from, by name; see `Sources.relations`.
         also_read: Keys of earlier releases' artifacts that it reads too.
-        aliases: Fingerprint of the tag aliases, for the training shards; the other stages see canonical tags only.
-        implications: Fingerprint of the tag implications, for the report; the other stages do not read them.
     """
-    inputs = {stage.upstream: upstream}
-    inputs |= {name: key for name, key in ((ALIASES, aliases), (IMPLICATIONS, implications)) if key is not None}
+    inputs = {stage.upstream: upstream, **(relations or {})}
     options = {name: value for name, value in options.items() if name not in _WATCHING}
     return Record(
         stage=stage.value,

@@ -123,16 +123,16 @@ def test_killed_between_write_and_rename_the_former_pointer_stands(lake):
     program = textwrap.dedent(
         """
         import pathlib, sys, time
-        from booru_pipeline import artifact
-        from booru_pipeline.lake import Lake
-        from booru_pipeline.promoted import promote
+        from booru_pipeline.lake import publish
+        from booru_pipeline.lake.lake import Lake
+        from booru_pipeline.pipeline.checkpoints import promote
 
         def wait(draft, final, workspace):
             assert "2021b" in draft.read_text()
             print("written", flush=True)
             time.sleep(60)
 
-        artifact._rename = wait
+        publish._rename = wait
         promote(Lake(pathlib.Path(sys.argv[1])), "2021b", "by hand")
         """
     )

@@ -11,10 +11,11 @@ import dagster as dg
 from booru_pipeline.defs.assets.common import asset_settings, at_hand, check_settings, record_for, shards_so_far
 from booru_pipeline.defs.assets.metadata import line_plot, location, open_with, table_of
 from booru_pipeline.defs.payload import TRAINING_POOL, refuse_failed_gate, run_payload
-from booru_pipeline.defs.resources import BaseModelChoice, Folders, TrainingResource
+from booru_pipeline.defs.resources import BaseModelChoice, FoldersParam
 from booru_pipeline.lake.publish import staged
 from booru_pipeline.model.provenance import code_revision
 from booru_pipeline.pipeline.checkpoints import find_parent
+from booru_pipeline.pipeline.settings import Folders
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.training.job import TrainingJob
 from booru_pipeline.training.options import TrainingOptions
@@ -35,9 +36,9 @@ if TYPE_CHECKING:
 )
 def checkpoint(
     context: dg.AssetExecutionContext,
-    folders: Folders,
+    folders: FoldersParam,
     base_model: BaseModelChoice,
-    training_options: TrainingResource,
+    training_options: dg.ResourceParam[TrainingOptions],
     pipes: dg.PipesSubprocessClient,
 ) -> dg.MaterializeResult:
     """Start the training payload, and publish what it wrote once it has ended well."""
@@ -48,10 +49,9 @@ def checkpoint(
     refuse_failed_gate(dataset)
     base = base_model.resolve()
     shards = shards_so_far(context, folders)
-    options = TrainingOptions(**training_options.model_dump())
-    parent = find_parent(lake, key, base.name, options, context.log)
+    parent = find_parent(lake, key, base.name, training_options, context.log)
     also_read = {f"checkpoint of {parent.release}": parent.key} if parent else {}
-    record = record_for(Stage.CHECKPOINT, folders, key, training_options, also_read)
+    record = record_for(Stage.CHECKPOINT, folders, key, training_options, also_read=also_read)
     states = lake.training_states(key)
     with tempfile.TemporaryDirectory() as scratch, staged(path, lake.staging) as draft:
         problem = Path(scratch, "problem.txt")  # not in the home, whose disk may be what is full
@@ -62,7 +62,7 @@ def checkpoint(
             base_name=base.name,
             base_source=base.source,
             parent=parent.folder if parent else None,
-            options=options,
+            options=training_options,
             provenance={
                 "release": key,
                 "parent": {"release": parent.release, "key": parent.key} if parent else None,
@@ -142,7 +142,7 @@ def _mean(points: list[tuple[float, float]]) -> int:
     **check_settings(Stage.CHECKPOINT, blocking=True),
     description="Every weight is a finite number, and nothing in the folder would be unpickled.",
 )
-def weights_are_sound(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
+def weights_are_sound(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
     """Read every weight."""
     found = _look_at(context, folders)
     return dg.AssetCheckResult(
@@ -160,7 +160,7 @@ def weights_are_sound(context: dg.AssetCheckExecutionContext, folders: Folders) 
     description="On the validation split the model finds more hidden labels than the most frequent ones would: it is "
     "off the plateau on which T5 starts from random weights.",
 )
-def has_left_the_unigram_plateau(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
+def has_left_the_unigram_plateau(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
     """Compare recall@10 with popularity's."""
     found = _look_at(context, folders)
     return dg.AssetCheckResult(

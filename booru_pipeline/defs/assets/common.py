@@ -8,10 +8,10 @@ import dagster as dg
 from pydantic import BaseModel
 
 from booru_pipeline.defs.assets.raw_release import RELEASES, release_of
-from booru_pipeline.defs.resources import Folders
 from booru_pipeline.defs.runs.history import OVERTAKEN, TARGET
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.record import Record, read_record
+from booru_pipeline.pipeline.settings import Folders
 from booru_pipeline.pipeline.stages import Stage, stage_record, upstream_key
 from booru_pipeline.release.find import find_releases
 from booru_pipeline.training_shards.shards import earlier_releases
@@ -42,16 +42,16 @@ def record_for(
     folders: Folders,
     release: str,
     options: BaseModel,
+    *,
     also_read: Mapping[str, str] | None = None,
-    aliases: str | None = None,
-    implications: str | None = None,
+    relations: Mapping[str, str] | None = None,
     **extra: Any,
 ) -> Record:
     """The record of an artifact made from the stage above it, whose artifact is fetched if it is in the store only."""
     upstream = upstream_key(folders.lake, stage, release)
     folders.lake.bring(Stage(stage.upstream).path(folders.lake, release))
     chosen = {**extra, **options.model_dump(mode="json")}
-    return stage_record(stage, release, upstream, chosen, also_read, aliases, implications)
+    return stage_record(stage, release, upstream, chosen, relations, also_read)
 
 
 def shards_so_far(

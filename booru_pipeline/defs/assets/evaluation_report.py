@@ -8,13 +8,15 @@ import dagster as dg
 
 from booru_pipeline.defs.assets.common import asset_settings, at_hand, check_settings, record_for
 from booru_pipeline.defs.assets.metadata import line_plot, location, open_with, table_of
-from booru_pipeline.defs.resources import EvaluationResource, Folders
+from booru_pipeline.defs.resources import FoldersParam
 from booru_pipeline.defs.retry import retry_io
+from booru_pipeline.evaluation.options import EvaluationOptions
 from booru_pipeline.lake.publish import staged
 from booru_pipeline.pipeline.checkpoints import read_promoted, settle
 from booru_pipeline.pipeline.report_server import report_url
 from booru_pipeline.pipeline.retention import states_of_published
-from booru_pipeline.pipeline.stages import Stage
+from booru_pipeline.pipeline.settings import Folders
+from booru_pipeline.pipeline.stages import IMPLICATIONS, Stage
 from booru_pipeline.release.key import release_order
 
 _DIFFERENCE = ("hidden", "metric", "less", "mean", "low", "high")  # low and high: the 95 % interval
@@ -32,7 +34,7 @@ _DIFFERENCE = ("hidden", "metric", "less", "mean", "low", "high")  # low and hig
 )
 @retry_io
 def evaluation_report(
-    context: dg.AssetExecutionContext, folders: Folders, evaluation_options: EvaluationResource
+    context: dg.AssetExecutionContext, folders: FoldersParam, evaluation_options: dg.ResourceParam[EvaluationOptions]
 ) -> dg.MaterializeResult:
     """Evaluate the release's checkpoint, and promote it if it does not lose."""
     from booru_pipeline.evaluation.evaluate import evaluate
@@ -56,8 +58,8 @@ def evaluation_report(
         folders,
         key,
         evaluation_options,
-        {f"checkpoint of {former.release}": former.key for former in (parent, promoted) if former},
-        implications=relations.implications_fingerprint,
+        also_read={f"checkpoint of {former.release}": former.key for former in (parent, promoted) if former},
+        relations={IMPLICATIONS: relations.implications_fingerprint},
     )
     with staged(path, lake.staging) as draft:
         summary = evaluate(
@@ -115,7 +117,7 @@ def evaluation_report(
     "recall@10 and MRR and by more than the 95 % interval, and nothing lies on two sides of the split. Below that it "
     "has learned nothing that counting would not give.",
 )
-def beats_the_baselines(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
+def beats_the_baselines(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
     """Read the differences from metrics.json."""
     metrics = _metrics(context, folders)
     leaks = metrics["leaks"]
@@ -141,7 +143,7 @@ def beats_the_baselines(context: dg.AssetCheckExecutionContext, folders: Folders
     "hidden share does the whole 95 % interval of a difference lie below 0, in recall@10 or MRR of labels that are not "
     "derivable. A checkpoint that loses is not promoted.",
 )
-def does_not_lose(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
+def does_not_lose(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
     """Read the losses and the comparison from metrics.json."""
     metrics = _metrics(context, folders)
     losses, comparison = metrics["losses"], metrics["comparison"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from booru_pipeline.defs.resources import Folders
+from booru_pipeline.pipeline.settings import Folders
 
 
 def line_plot(

@@ -2,8 +2,9 @@
 
 import dagster as dg
 
-from booru_pipeline.defs.resources import Folders
+from booru_pipeline.defs.resources import FoldersParam
 from booru_pipeline.errors import BooruError
+from booru_pipeline.pipeline.settings import Folders
 from booru_pipeline.pipeline.stages import RAW_RELEASE
 from booru_pipeline.release.find import Release, find_release, find_releases
 from booru_pipeline.release.fingerprint import release_fingerprint
@@ -27,14 +28,14 @@ RELEASES = dg.DynamicPartitionsDefinition(name="release")
     ),
     tags={"dagster/kind/tsv": ""},
 )
-def raw_release(context: dg.AssetExecutionContext, folders: Folders) -> dg.DataVersionsByPartition:
+def raw_release(context: dg.AssetExecutionContext, folders: FoldersParam) -> dg.DataVersionsByPartition:
     """Fingerprints of the raw files, for the releases that are partitions already."""
     known = set(context.instance.get_dynamic_partitions("release"))
     found = find_releases(folders.raw_folder)
     for item in found.incomplete:
         context.log.warning(item.problem)
     return dg.DataVersionsByPartition(
-        {release.key: fingerprint_of(folders, release) for release in found.releases if release.key in known}
+        {release.key: folders.fingerprint(release) for release in found.releases if release.key in known}
     )
 
 
@@ -45,7 +46,7 @@ def raw_release(context: dg.AssetExecutionContext, folders: Folders) -> dg.DataV
     description="Both files of the release are there and their headers name every column that the tables need. A "
     "hand-tagged release has no header: its script is checked where it is loaded.",
 )
-def release_is_whole(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
+def release_is_whole(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
     """Look at both headers."""
     headers = {}
     try:
@@ -74,7 +75,7 @@ def release_is_whole(context: dg.AssetCheckExecutionContext, folders: Folders) -
     description="Reads the files whole and compares them with what the tag table was made from, so that a disk that "
     "changes bytes silently is noticed. Run by the weekly schedule; if it fails, the release is made again.",
 )
-def bytes_are_what_was_loaded(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
+def bytes_are_what_was_loaded(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
     """Hash the files anew."""
     key = release_of(context)
     try:
@@ -111,11 +112,6 @@ def release_of(context: dg.AssetCheckExecutionContext) -> str:
     return context.partition_key
 
 
-def fingerprint_of(folders: Folders, release: Release) -> str:
-    """The release's fingerprint; unchanged files are not read again."""
-    return release_fingerprint(release, folders.lake.raw_fingerprints)
-
-
 def arrival(folders: Folders, release: Release) -> dg.AssetMaterialization:
     """What the event log should know of a raw release before a run reads it.
 
@@ -129,7 +125,7 @@ def arrival(folders: Folders, release: Release) -> dg.AssetMaterialization:
             "tags": dg.MetadataValue.path(str(release.tags)),
             "bytes": sum(path.stat().st_size for path in release.paths),
         },
-        tags={"dagster/data_version": fingerprint_of(folders, release)},
+        tags={"dagster/data_version": folders.fingerprint(release)},
     )
 
 

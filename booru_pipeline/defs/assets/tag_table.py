@@ -6,13 +6,13 @@ import dagster as dg
 
 from booru_pipeline.defs.assets.common import asset_settings, at_hand, check_settings
 from booru_pipeline.defs.assets.metadata import location, open_with, table_of
-from booru_pipeline.defs.assets.raw_release import fingerprint_of
-from booru_pipeline.defs.resources import Folders, TagTableResource
+from booru_pipeline.defs.resources import FoldersParam
 from booru_pipeline.defs.retry import retry_io
 from booru_pipeline.pipeline.stages import Stage, stage_record
 from booru_pipeline.release.find import find_release
 from booru_pipeline.tag_table.hand_tagged import load_captions
 from booru_pipeline.tag_table.load import Accounting, load_release, summarise
+from booru_pipeline.tag_table.options import TagTableOptions
 
 _COLUMNS = dg.TableSchema(
     [
@@ -36,15 +36,13 @@ _COLUMNS = dg.TableSchema(
 )
 @retry_io
 def tag_table(
-    context: dg.AssetExecutionContext, folders: Folders, tag_table_options: TagTableResource
+    context: dg.AssetExecutionContext, folders: FoldersParam, tag_table_options: dg.ResourceParam[TagTableOptions]
 ) -> dg.MaterializeResult:
     """Load the release's two TSV files, or its script."""
     key = context.partition_key
     release = find_release(folders.raw_folder, key)
     path = folders.lake.tag_table(key)
-    record = stage_record(
-        Stage.TAG_TABLE, key, fingerprint_of(folders, release), tag_table_options.model_dump(mode="json")
-    )
+    record = stage_record(Stage.TAG_TABLE, key, folders.fingerprint(release), tag_table_options.model_dump(mode="json"))
     load = load_captions if release.hand_tagged else load_release
     load(release, path, folders.lake.staging, tag_table_options, record)
     summary = summarise(path)
@@ -70,7 +68,7 @@ def tag_table(
     **check_settings(Stage.TAG_TABLE, blocking=True),
     description="Every line of both files is a row, an exact duplicate, a reject with a reason, blank, or the header.",
 )
-def every_line_is_accounted_for(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
+def every_line_is_accounted_for(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
     """Add the accounting up."""
     summary = summarise(at_hand(context, folders, Stage.TAG_TABLE))
     return dg.AssetCheckResult(
@@ -88,7 +86,7 @@ def every_line_is_accounted_for(context: dg.AssetCheckExecutionContext, folders:
     **check_settings(Stage.TAG_TABLE, blocking=True),
     description="(booru, fid) is unique in files, (booru, fid, tag) in tags, and no tag stands without its file.",
 )
-def keys_hold(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
+def keys_hold(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
     """Count violations."""
     violations = summarise(at_hand(context, folders, Stage.TAG_TABLE)).key_violations
     return dg.AssetCheckResult(passed=not any(violations.values()), metadata=dict(violations))

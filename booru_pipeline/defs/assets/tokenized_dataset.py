@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from booru_pipeline.dataset.gate import read_gate
+from booru_pipeline.dataset.options import DatasetOptions
 from booru_pipeline.defs.assets.common import (
     asset_settings,
     at_hand,
@@ -15,9 +16,10 @@ from booru_pipeline.defs.assets.common import (
 )
 from booru_pipeline.defs.assets.metadata import location, open_with, table_of
 from booru_pipeline.defs.assets.raw_release import release_of
-from booru_pipeline.defs.resources import DatasetResource, Folders, VocabularyResource
+from booru_pipeline.defs.resources import FoldersParam
 from booru_pipeline.defs.retry import retry_io
 from booru_pipeline.errors import BooruError
+from booru_pipeline.pipeline.settings import Folders
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.release.key import release_order
 from booru_pipeline.tags import Category
@@ -54,9 +56,9 @@ _SHOWN_POSTS = 3
 @retry_io
 def tokenized_dataset(
     context: dg.AssetExecutionContext,
-    folders: Folders,
-    dataset_options: DatasetResource,
-    vocabulary_options: VocabularyResource,
+    folders: FoldersParam,
+    dataset_options: dg.ResourceParam[DatasetOptions],
+    vocabulary_options: dg.ResourceParam[VocabularyOptions],
 ) -> dg.MaterializeResult:
     """Write each post's labels and side, and send every label through the tokenizer and back."""
     from booru_pipeline.dataset.build import build_dataset
@@ -65,7 +67,7 @@ def tokenized_dataset(
     key = context.partition_key
     path = folders.lake.tokenized_dataset(key)
     shards = shards_so_far(context, folders)
-    record = record_for(Stage.TOKENIZED_DATASET, folders, key, dataset_options, earlier_keys(shards, key))
+    record = record_for(Stage.TOKENIZED_DATASET, folders, key, dataset_options, also_read=earlier_keys(shards, key))
     labels = Vocabulary.load(folders.lake.bring(folders.lake.vocabulary(key)))
     earlier = earlier_sides(folders, key)
     summary = build_dataset(shards, labels, path, folders.lake.staging, dataset_options, record, earlier)
@@ -75,7 +77,7 @@ def tokenized_dataset(
         shards=shards,
         tag_tables={name: table for name in shards if (table := folders.lake.tag_table(name)).exists()},
         relations=folders.tag_relations,
-        thresholds=VocabularyOptions(**vocabulary_options.model_dump()),
+        thresholds=vocabulary_options,
     )
     return dg.MaterializeResult(
         data_version=dg.DataVersion(record.key),
@@ -153,7 +155,7 @@ def _examples(inspector: "Inspector") -> dict[str, dg.MetadataValue[Any]]:
         "and the vocabulary covers what the posts say."
     ),
 )
-def no_label_is_lost(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
+def no_label_is_lost(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
     """Show what the gate found when the dataset was written."""
     report = read_gate(at_hand(context, folders, Stage.TOKENIZED_DATASET))
     return dg.AssetCheckResult(
@@ -187,7 +189,7 @@ def no_label_is_lost(context: dg.AssetCheckExecutionContext, folders: Folders) -
         "or picture has changed its side since the last release's dataset."
     ),
 )
-def split_does_not_leak(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
+def split_does_not_leak(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
     """Count groups on two sides, near-duplicates across sides, and posts that moved."""
     from booru_pipeline.dataset.sides import Sides, count_moved, count_near_duplicates_across, count_straddling
 

@@ -12,11 +12,11 @@ from typing import Final
 import dagster as dg
 
 from booru_pipeline.defs.runs.history import Failure, Outcome, PastRun, failure_of, runs_of
-from booru_pipeline.pipeline.freshness import State, Status, release_status, target_keys
+from booru_pipeline.pipeline.freshness import State, Status, expected_records, release_status
 from booru_pipeline.pipeline.settings import Settings
-from booru_pipeline.pipeline.stages import Stage
+from booru_pipeline.pipeline.stages import Sources, Stage
 from booru_pipeline.release.find import Found, Release
-from booru_pipeline.release.fingerprint import is_known, release_fingerprint
+from booru_pipeline.release.fingerprint import is_known
 from booru_pipeline.release.key import is_hand_tagged
 
 # A look is made over RPC, which ends after a minute by default. What is not read by then is read at the next one.
@@ -30,7 +30,6 @@ class Request:
 
     Attributes:
         release: Of which release.
-        fingerprint: Of its raw files.
         stages: What to make, in order.
         unchecked: The stage before these, if its checks may not have been evaluated since it was made.
         whole: Whether it is the release's chain, and not only its loading while the chain waits.
@@ -40,7 +39,6 @@ class Request:
     """
 
     release: Release
-    fingerprint: str
     stages: list[Stage]
     whole: bool
     target: str
@@ -75,11 +73,6 @@ class Decision:
 def goal_of(release: str) -> Stage:
     """The last stage that is made unasked. A hand-tagged release is an addition to dated ones: it gets no model."""
     return Stage.TRAINING_SHARDS if is_hand_tagged(release) else Stage.EVALUATION_REPORT
-
-
-def statuses_to(goal: Stage, statuses: Sequence[Status]) -> list[Status]:
-    """The statuses of the stages up to one."""
-    return list(statuses[: goal.order + 1])
 
 
 def due_stages(statuses: Sequence[Status]) -> list[Stage]:
@@ -147,12 +140,11 @@ class _Look:
     def at(self, release: Release) -> None:
         """Decide about a whole release."""
         key, goal = release.key, goal_of(release.key)
-        lake = self._settings.lake
-        fingerprint = release_fingerprint(release, lake.raw_fingerprints)
-        statuses = statuses_to(goal, release_status(lake, key, fingerprint, self._settings, *self._relations))
+        sources = self._settings.sources(release, self._relations)
+        statuses = release_status(self._settings.lake, key, sources, self._settings)[: goal.order + 1]
         left = False
         if due := due_stages(statuses):
-            left = self._decide(release, fingerprint, statuses, due)
+            left = self._decide(release, sources, statuses, due)
             self.decision.left.extend([key] if left else [])
         else:
             self.decision.fresh.append(key)
@@ -167,7 +159,7 @@ class _Look:
     def _block(self, key: str) -> None:
         self._blocker = self._blocker or f"the {self._gate_of(key).value.replace('_', ' ')} of {key}"
 
-    def _decide(self, release: Release, fingerprint: str, statuses: Sequence[Status], due: list[Stage]) -> bool:
+    def _decide(self, release: Release, sources: Sources, statuses: Sequence[Status], due: list[Stage]) -> bool:
         """Ask for a release or say what it waits for; gives whether it is left as a person made it."""
         key, goal = release.key, statuses[-1].stage
         later = f"waits for {self._blocker}"
@@ -176,7 +168,7 @@ class _Look:
         if not free and not loading:
             self.decision.waiting.append(f"{key} {later}")
             return False
-        keys = target_keys(key, fingerprint, self._settings, *self._relations)
+        keys = {stage: record.key for stage, record in expected_records(key, sources, self._settings).items()}
         stages = due if free else loading
         target = keys[stages[-1]]
         # What fails to load alone fails to load in a chain.
@@ -193,7 +185,7 @@ class _Look:
         # A run that was killed may have published an artifact that its blocking checks have not seen.
         killed = bool(runs) and runs[0].outcome is Outcome.INTERRUPTED
         unchecked = stages[0].before()[-1:] if killed else []
-        self.decision.requests.append(Request(release, fingerprint, stages, free, target, attempt, why, unchecked))
+        self.decision.requests.append(Request(release, stages, free, target, attempt, why, unchecked))
         if not free:
             self.decision.waiting.append(f"{key} is loaded, and then {later}")
         return False

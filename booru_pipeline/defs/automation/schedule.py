@@ -9,7 +9,7 @@ from booru_pipeline.defs.assets.raw_release import RELEASES, arrival
 from booru_pipeline.defs.automation.decide import decide
 from booru_pipeline.defs.automation.jobs import BYTES, CATCH_UP
 from booru_pipeline.defs.automation.sensor import automatic_tags, checks_of, resting, run_request
-from booru_pipeline.defs.resources import folders_from, run_config
+from booru_pipeline.defs.resources import run_config
 from booru_pipeline.defs.runs.history import PRIORITY
 from booru_pipeline.defs.runs.instance import bury_dead_runs
 from booru_pipeline.pipeline.retention import promoted_release
@@ -57,7 +57,7 @@ def schedules(read_settings: Callable[[], Settings], checks: Sequence[dg.AssetCh
         for key in [*decision.fresh, *decision.left, *asked]:
             instance.add_dynamic_partitions(str(RELEASES.name), [key])
             if key in asked:
-                instance.report_runless_asset_event(arrival(folders_from(settings), asked[key].release))
+                instance.report_runless_asset_event(arrival(settings, asked[key].release))
                 requests.append(run_request(asked[key], settings, found, checks, _SCHEDULE, None, more_checks=[BYTES]))
             else:
                 stages = [Stage.EVALUATION_REPORT] if key == evaluated else []

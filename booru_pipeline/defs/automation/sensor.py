@@ -12,7 +12,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from booru_pipeline.defs.assets.raw_release import BYTES_CHECK, RELEASES, arrival
 from booru_pipeline.defs.automation.decide import Decision, Request, decide
 from booru_pipeline.defs.payload import TRAINING_POOL
-from booru_pipeline.defs.resources import folders_from, run_config
+from booru_pipeline.defs.resources import run_config
 from booru_pipeline.defs.runs.history import ASKED_BY, MAX_RUNTIME, PRIORITY, TARGET, interrupted_since
 from booru_pipeline.defs.runs.instance import bury_dead_runs, make_up_for
 from booru_pipeline.pipeline.settings import Settings
@@ -80,7 +80,6 @@ def new_releases_sensor(
             context.log.info(line)
         for request in decision.requests:
             context.log.info(f"asks for {', '.join(request.stages)} of {request.release.key}: {request.why}")
-        folders = folders_from(settings)
         return dg.SensorResult(
             run_requests=[
                 run_request(request, settings, found, checks, SENSOR, (chain if request.whole else loading).name)
@@ -88,7 +87,7 @@ def new_releases_sensor(
             ],
             skip_reason=None if decision.requests else _summary(found, decision, waiting),
             dynamic_partitions_requests=[RELEASES.build_add_request(new)] if new else [],
-            asset_events=[arrival(folders, request.release) for request in decision.requests],
+            asset_events=[arrival(settings, request.release) for request in decision.requests],
             cursor=cursor.text(),
         )
 

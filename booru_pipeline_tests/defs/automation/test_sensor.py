@@ -17,12 +17,11 @@ from booru_pipeline.defs.build import build_defs
 from booru_pipeline.defs.runs.instance import bury_dead_runs, open_instance, process_tag
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.record import Record
-from booru_pipeline.pipeline.freshness import target_keys
+from booru_pipeline.pipeline.freshness import expected_records
 from booru_pipeline.pipeline.retention import find_removable, remove
 from booru_pipeline.pipeline.settings import RetentionOptions, load_settings
-from booru_pipeline.pipeline.stages import Stage, stage_record
+from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.release.find import find_release
-from booru_pipeline.release.fingerprint import release_fingerprint
 
 CHAIN = list(Stage)
 LOADING = [Stage.TAG_TABLE, Stage.TRAINING_SHARDS]
@@ -92,20 +91,14 @@ class World:
 
     def make(self, key, until=Stage.EVALUATION_REPORT):
         """Put the records that a chain leaves, in place of the artifacts."""
-        fingerprint = release_fingerprint(find_release(self.raw, key), self.settings.lake.raw_fingerprints)
-        known = self.settings.tag_relations
-        upstream = fingerprint
-        for stage in CHAIN[: CHAIN.index(until) + 1]:
-            record = stage_record(
-                stage,
-                key,
-                upstream,
-                self.settings.options(stage),
-                aliases=known.aliases_fingerprint if stage is Stage.TRAINING_SHARDS else None,
-                implications=known.implications_fingerprint if stage is Stage.EVALUATION_REPORT else None,
-            )
-            put_record(self.settings.lake, stage, key, record)
-            upstream = record.key
+        records = self.expected(key)
+        for stage in until.upto():
+            put_record(self.settings.lake, stage, key, records[stage])
+
+    def expected(self, key):
+        """The records that a release's artifacts would have if they were made now."""
+        sources = self.settings.sources(find_release(self.raw, key), self.settings.tag_relations.fingerprints)
+        return expected_records(key, sources, self.settings)
 
     def past(self, request, status, **tags):
         """A run as the daemon would have created it, that has come to an end without running."""
@@ -152,15 +145,7 @@ def test_a_release_is_read_at_the_second_look_and_asked_for_whole_as_one_run(wor
     assert asked(second) == [("2021a", "refresh_release", CHAIN)]
     assert world.instance.get_dynamic_partitions("release") == ["2021a"]
     (request,) = second.run_requests
-    known = world.settings.tag_relations
-    keys = target_keys(
-        "2021a",
-        release_fingerprint(find_release(world.raw, "2021a"), world.settings.lake.raw_fingerprints),
-        world.settings,
-        known.aliases_fingerprint,
-        known.implications_fingerprint,
-    )
-    assert request.run_key == f"2021a:{keys[Stage.EVALUATION_REPORT]}"
+    assert request.run_key == f"2021a:{world.expected('2021a')[Stage.EVALUATION_REPORT].key}"
     graph = build_defs(world.settings).resolve_asset_graph()
     assert set(request.asset_check_keys) == {
         key for key in graph.asset_check_keys if key.name != "bytes_are_what_was_loaded"
