@@ -1,5 +1,6 @@
 """What of a release is fresh, stale or missing."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -74,6 +75,17 @@ def release_status(lake: Lake, release: str, sources: Sources, recipe: Recipe) -
             status = Status(stage, State.MISSING, why, _differs_by_options(retired, expected))
         statuses.append(status)
     return statuses
+
+
+def due_stages(statuses: Sequence[Status], *, retired_too: bool = False) -> list[Stage]:
+    """The first stage that is not fresh and all after it.
+
+    Args:
+        statuses: Stage by stage.
+        retired_too: Whether what retention removed counts as not fresh.
+    """
+    late = [not item.is_fresh or (retired_too and item.state is State.RETIRED) for item in statuses]
+    return [item.stage for item in statuses[late.index(True) :]] if any(late) else []
 
 
 def expected_records(release: str, sources: Sources, recipe: Recipe) -> dict[Stage, Record]:

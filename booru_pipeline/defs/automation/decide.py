@@ -12,7 +12,7 @@ from typing import Final
 import dagster as dg
 
 from booru_pipeline.defs.runs.history import Failure, Outcome, PastRun, failure_of, runs_of
-from booru_pipeline.pipeline.freshness import State, Status, expected_records, release_status
+from booru_pipeline.pipeline.freshness import State, Status, due_stages, expected_records, release_status
 from booru_pipeline.pipeline.settings import Settings
 from booru_pipeline.pipeline.stages import Sources, Stage
 from booru_pipeline.release.find import Found, Release
@@ -31,25 +31,25 @@ class Request:
     Attributes:
         release: Of which release.
         stages: What to make, in order.
-        unchecked: The stage before these, if its checks may not have been evaluated since it was made.
         whole: Whether it is the release's chain, and not only its loading while the chain waits.
-        target: The key that the last stage's artifact is to have.
+        target: The key that the last stage's artifact is to have; empty if nothing is to be other than it is.
         attempt: 1, or more if runs for the same target were killed or the schedule asks once more.
         why: For the log.
+        unchecked: The stage before these, if its checks may not have been evaluated since it was made.
     """
 
     release: Release
     stages: list[Stage]
     whole: bool
-    target: str
-    attempt: int
-    why: str
+    target: str = ""
+    attempt: int = 1
+    why: str = ""
     unchecked: list[Stage] = field(default_factory=list)
 
     @property
     def run_key(self) -> str:
         """Another one for other bytes, options, aliases or code, and for another attempt; else the same."""
-        key = f"{self.release.key}:{self.target}"
+        key = f"{self.release.key}:{self.target or 'verify'}"
         return key if self.attempt == 1 else f"{key}:{self.attempt}"
 
 
@@ -73,12 +73,6 @@ class Decision:
 def goal_of(release: str) -> Stage:
     """The last stage that is made unasked. A hand-tagged release is an addition to dated ones: it gets no model."""
     return Stage.TRAINING_SHARDS if is_hand_tagged(release) else Stage.EVALUATION_REPORT
-
-
-def due_stages(statuses: Sequence[Status]) -> list[Stage]:
-    """The first stage that is not fresh and all after it."""
-    first = next((row for row, status in enumerate(statuses) if not status.is_fresh), len(statuses))
-    return [status.stage for status in statuses[first:]]
 
 
 def decide(
