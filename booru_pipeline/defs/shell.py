@@ -201,7 +201,7 @@ def run_hydration(settings: Settings, config: Mapping[str, Any], said: Callable[
 
 
 def _refuse_second_run(instance: dg.DagsterInstance, release: str | None) -> None:
-    """Keep a release, or the experiment, to one run at a time, as the queue does, which the shell's runs do not pass."""
+    """Keep a release, or the experiment, to one run at a time, as the queue does for the runs that pass through it."""
     job, tags = (None, {PARTITION: release}) if release else (hydration_experiment.name, None)
     for run in instance.get_runs(dg.RunsFilter(job_name=job, tags=tags, statuses=NOT_FINISHED_STATUSES), limit=1):
         name = f"run {run.run_id[:8]} of {run.job_name}"

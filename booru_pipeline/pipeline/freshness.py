@@ -16,6 +16,9 @@ class State(StrEnum):
     STALE = "stale"
     MISSING = "missing"
     RETIRED = "retired"
+    # What Dagster's history and the release's kind add to these, for `booru status`.
+    FAILED = "failed"
+    NOT_NEEDED = "not needed"
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,8 @@ class Status:
 
     Attributes:
         stage: Which.
-        state: `fresh`, `stale`, `missing`, or `retired`: it would be fresh, but retention removed it.
-        why: What is different, if stale, or since retention removed it.
+        state: `retired` is what would be fresh, but retention removed it.
+        why: What is different, if stale, or since retention removed it; why it failed.
         by_options: Whether other options are all that is different.
     """
 
@@ -37,7 +40,7 @@ class Status:
     @property
     def is_fresh(self) -> bool:
         """Whether nothing has to be made."""
-        return self.state in (State.FRESH, State.RETIRED)
+        return self.state in (State.FRESH, State.RETIRED, State.NOT_NEEDED)
 
 
 def release_status(lake: Lake, release: str, sources: Sources, recipe: Recipe) -> list[Status]:

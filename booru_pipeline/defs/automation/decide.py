@@ -239,11 +239,5 @@ def failed_words(key: str, run: PastRun, failure: Failure) -> str:
     where = f" at {failure.step}" if failure.step else ""
     return (
         f"{key} failed{where} (run {run.id[:8]}) and is asked for again when its files or the settings change, or by "
-        f"hand: {first_line(failure.text)}"
+        f"hand: {failure.first_line}"
     )
-
-
-def first_line(text: str) -> str:
-    """The first line, cut at 300 characters."""
-    line = (text.splitlines() or [""])[0]
-    return line if len(line) <= 300 else f"{line[:300]}…"

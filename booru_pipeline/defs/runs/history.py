@@ -10,7 +10,7 @@ import dagster as dg
 from dagster import DagsterEventType
 from dagster_shared.error import SerializableErrorInfo
 
-from booru_pipeline.errors import BooruError
+from booru_pipeline.errors import BooruError, first_line
 
 # Tags of the runs that are started unasked.
 ASKED_BY: Final = "booru/asked_by"  # the sensor's or the schedule's name
@@ -130,6 +130,12 @@ class Failure:
     step: str | None
     text: str
     mendable: bool
+
+    @property
+    def first_line(self) -> str:
+        """The text's first line, cut at 300 characters."""
+        line = first_line(self.text)
+        return line if len(line) <= 300 else f"{line[:300]}…"
 
 
 def failure_of(instance: dg.DagsterInstance, run_id: str) -> Failure:
