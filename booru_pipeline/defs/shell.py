@@ -14,6 +14,7 @@ from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
 from booru_pipeline.defs.assets.raw_release import RELEASES, arrival
 from booru_pipeline.defs.automation.jobs import REFRESH_RELEASE, checks_of
+from booru_pipeline.defs.automation.schedule import check_cron
 from booru_pipeline.defs.build import LOCATION, build_defs
 from booru_pipeline.defs.hydration import CONCLUDE, hydration_experiment, plan_arms
 from booru_pipeline.defs.resources import run_config
@@ -90,9 +91,10 @@ def make_plan(settings: Settings, keys: Sequence[str], last: Stage) -> Plan:
         last: The last stage that was asked for.
 
     Raises:
-        BooruError: A release that was asked for is not there, there is none at all, the preset is unknown, or the tag
-            aliases or implications are broken.
+        BooruError: A release that was asked for is not there, there is none at all, the preset or cron is unknown, or
+            the tag aliases or implications are broken.
     """
+    check_cron(settings)
     resolve_base_model(settings.preset)
     found = find_releases(settings.raw_folder)
     wanted = _wanted(settings, found, keys)

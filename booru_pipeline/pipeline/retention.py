@@ -1,6 +1,5 @@
 """What can go: old checkpoints and reports, states and folders that nobody needs any more. Nothing goes unasked."""
 
-import json
 import re
 import shutil
 import time
@@ -8,7 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+from pydantic import BaseModel
 
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.publish import discard, leftovers, staged, sweep
@@ -77,9 +78,9 @@ def kept_checkpoints(lake: Lake, newest: int, promoted: str | None) -> dict[str,
     if promoted in keys:
         kept.setdefault(str(promoted), "promoted")
     for key in list(kept):
-        parent = _provenance(lake, key).get("parent")
-        if isinstance(parent, dict) and parent.get("release") in keys:
-            kept.setdefault(str(parent["release"]), f"the parent of {key}")
+        parent = (_provenance(lake, key).parent or {}).get("release")
+        if parent in keys:
+            kept.setdefault(str(parent), f"the parent of {key}")
     return kept
 
 
@@ -173,10 +174,9 @@ def _uploads(lake: Lake) -> list[Removable]:
 
 
 def _wandb(lake: Lake, kept: dict[str, str], options: RetentionOptions) -> list[Removable]:
-    needed = {Path(folder).name for key in kept if (folder := _provenance(lake, key).get("wandb"))}
-    going_on = {
-        _json(path).get("wandb") for path in lake.training_states("any").parent.glob("*/*/step-*/progress.json")
-    }
+    needed = {Path(_provenance(lake, key).wandb or "").name for key in kept}
+    states = lake.training_states("any").parent.glob("*/*/step-*/progress.json")
+    going_on = {_progress(path).wandb for path in states}
     why = f"of no kept checkpoint, and untouched for {options.days:g} days"
     return [
         Removable(path, "wandb", why, size_of(path))
@@ -206,20 +206,32 @@ def _age_days(path: Path) -> float:
     return (time.time() - newest) / _DAY_S
 
 
-def _provenance(lake: Lake, release: str) -> dict[str, Any]:
-    return _parse(lake.read(lake.checkpoint(release), "provenance.json"))
+class _Mentioned(BaseModel):
+    """What a checkpoint's provenance or a training state's progress mentions that is to be kept.
+
+    Attributes:
+        parent: The checkpoint that it went on from: its `release` and its key.
+        wandb: The folder of wandb's run, or the run's id.
+    """
+
+    parent: dict[str, str] | None = None
+    wandb: str | None = None
+
+    @classmethod
+    def parse(cls, text: str | bytes | None) -> "_Mentioned":
+        """What a file says; nothing if it is not there or no such file."""
+        try:
+            return cls.model_validate_json(text or "{}")
+        except ValueError:
+            return cls()
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _progress(file: Path) -> _Mentioned:
     try:
-        return _parse(path.read_text(encoding="utf-8"))
-    except OSError:
-        return {}
+        return _Mentioned.parse(file.read_bytes())
+    except OSError:  # the training has gone on to another state
+        return _Mentioned()
 
 
-def _parse(text: str | None) -> dict[str, Any]:
-    try:
-        content = json.loads(text or "")
-    except ValueError:
-        return {}
-    return content if isinstance(content, dict) else {}
+def _provenance(lake: Lake, release: str) -> _Mentioned:
+    return _Mentioned.parse(lake.read(lake.checkpoint(release), "provenance.json"))

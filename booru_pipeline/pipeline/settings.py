@@ -58,16 +58,6 @@ class AutomationOptions(BaseModel, extra="forbid"):
     )
     webhook: str = Field("", description="URL that is told of each failed run, as JSON. Empty: nobody.")
 
-    @field_validator("cron")
-    @classmethod
-    def _is_cron(cls, value: str) -> str:
-        if value and value != cls.model_fields["cron"].default:
-            from dagster._utils.schedules import is_valid_cron_schedule  # Dagster takes a second to import
-
-            if not is_valid_cron_schedule(value):
-                raise ValueError(f"{value!r} is no cron schedule such as '0 4 * * 1'")
-        return value
-
     @field_validator("webhook")
     @classmethod
     def _is_url(cls, value: str) -> str:

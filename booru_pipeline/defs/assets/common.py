@@ -65,9 +65,8 @@ def shards_so_far(
     """
     lake, release = folders.lake, context.partition_key
     known = find_releases(folders.raw_folder).keys if folders.raw_folder.is_dir() else []
-    with_shards = lake.releases_with(lake.training_shards)
     try:
-        earlier = earlier_releases(release, known, with_shards)
+        earlier = earlier_releases(release, known, lake.releases_with(lake.training_shards))
     except BooruError:
         if TARGET in context.run.tags:
             context.instance.add_run_tags(context.run.run_id, {OVERTAKEN: "an earlier release"})
@@ -78,8 +77,7 @@ def shards_so_far(
 def shards_there(folders: Folders, release: str) -> dict[str, Path]:
     """Training shards of this release and of those earlier ones that have some, by release, in release order."""
     lake = folders.lake
-    with_shards = lake.releases_with(lake.training_shards)
-    keys = [*earlier_releases(release, [], with_shards), release]
+    keys = [*lake.releases_before(lake.training_shards, release), release]
     return {key: lake.bring(lake.training_shards(key)) for key in keys}
 
 

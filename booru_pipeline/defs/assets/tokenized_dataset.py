@@ -1,5 +1,6 @@
 """The asset `tokenized_dataset` and its checks."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -21,7 +22,6 @@ from booru_pipeline.defs.retry import retry_io
 from booru_pipeline.errors import BooruError
 from booru_pipeline.pipeline.settings import Folders
 from booru_pipeline.pipeline.stages import Stage
-from booru_pipeline.release.key import release_order
 from booru_pipeline.tags import Category
 from booru_pipeline.vocabulary.options import VocabularyOptions
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
@@ -111,13 +111,9 @@ def earlier_sides(folders: Folders, release: str) -> "Sides | None":
     from booru_pipeline.dataset.sides import Sides
 
     lake = folders.lake
-    order = release_order(release)
-    for key in reversed(lake.releases_with(lake.tokenized_dataset)):
-        if release_order(key) < order:
-            try:
-                return Sides.read(lake.bring(lake.tokenized_dataset(key)))
-            except BooruError:  # of an older version: the sides are decided again
-                continue
+    for key in reversed(lake.releases_before(lake.tokenized_dataset, release)):
+        with suppress(BooruError):  # of an older version: the sides are decided again
+            return Sides.read(lake.bring(lake.tokenized_dataset(key)))
     return None
 
 

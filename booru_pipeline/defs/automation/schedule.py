@@ -4,14 +4,16 @@ from collections.abc import Callable
 from typing import Final
 
 import dagster as dg
+from dagster._utils.schedules import is_valid_cron_schedule
 
 from booru_pipeline.defs.assets.raw_release import RELEASES, arrival
 from booru_pipeline.defs.automation.decide import Request, decide
 from booru_pipeline.defs.automation.jobs import BYTES, CATCH_UP
 from booru_pipeline.defs.automation.sensor import run_request
 from booru_pipeline.defs.runs.instance import bury_dead_runs
+from booru_pipeline.errors import BooruError
 from booru_pipeline.pipeline.retention import promoted_release
-from booru_pipeline.pipeline.settings import Settings
+from booru_pipeline.pipeline.settings import Settings, config_file
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.release.at_rest import at_rest, look_at
 from booru_pipeline.release.find import Found, find_releases
@@ -25,7 +27,7 @@ def schedules(read_settings: Callable[[], Settings]) -> list[dg.ScheduleDefiniti
     Args:
         read_settings: Gives the settings as they are now.
     """
-    cron = read_settings().automation.cron
+    cron = check_cron(read_settings())
     if not cron:
         return []
 
@@ -65,6 +67,21 @@ def schedules(read_settings: Callable[[], Settings]) -> list[dg.ScheduleDefiniti
         ] or dg.SkipReason(". ".join(decision.waiting) or f"there is no release in {settings.raw_folder}")
 
     return [weekly_catch_up]
+
+
+def check_cron(settings: Settings) -> str:
+    """The cron schedule of the settings, if it is one that Dagster understands, or empty.
+
+    Raises:
+        BooruError: It is none.
+    """
+    cron = settings.automation.cron
+    if cron and not is_valid_cron_schedule(cron):
+        raise BooruError(
+            f"setting automation.cron: {cron!r} is no cron schedule such as '0 4 * * 1'. "
+            f"Look at the BOORU_ variables and {config_file()}."
+        )
+    return cron
 
 
 def _unstable(found: Found) -> dict[str, str]:
