@@ -4,10 +4,10 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from booru_pipeline.errors import BooruError
@@ -32,7 +32,7 @@ def _check_url(value: str) -> str:
 
 
 class AutomationOptions(BaseModel, extra="forbid"):
-    """What is done unasked, and who is told."""
+    """What is done unattended, and who is told."""
 
     # Dagster's daemon comes by every 5 s and passes over what was looked at 4.99 s ago, so 5 here would be 5 or 10.
     # For the same reason 15 s of rest would be seen a look too late.
@@ -56,12 +56,9 @@ class AutomationOptions(BaseModel, extra="forbid"):
     attempts: int = Field(
         5, ge=1, description="How often a release is tried whose run was killed. A run that failed is not tried again."
     )
-    webhook: str = Field("", description="URL that is told of each failed run, as JSON. Empty: nobody.")
-
-    @field_validator("webhook")
-    @classmethod
-    def _is_url(cls, value: str) -> str:
-        return _check_url(value) if value else value
+    webhook: Annotated[str, AfterValidator(lambda value: value and _check_url(value))] = Field(
+        "", description="URL that is told of each failed run, as JSON. Empty: nobody."
+    )
 
 
 class RetentionOptions(BaseModel, extra="forbid"):
@@ -130,16 +127,11 @@ class Folders(BaseModel):
         False, description="Leave out aliases that stand for two tags or go in a circle, instead of refusing the file."
     )
 
-    reports_url: str = Field(
+    reports_url: Annotated[str, AfterValidator(_check_url)] = Field(
         "http://127.0.0.1:3001",
         description="Where the reports are served over http; the UI's links to them start with it.",
     )
     store: StoreOptions = StoreOptions()
-
-    @field_validator("reports_url")
-    @classmethod
-    def _is_url(cls, value: str) -> str:
-        return _check_url(value)
 
     @property
     def lake(self) -> Lake:
