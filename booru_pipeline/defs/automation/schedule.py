@@ -22,11 +22,7 @@ _SCHEDULE: Final = "weekly_catch_up"
 
 
 def schedules(read_settings: Callable[[], Settings]) -> list[dg.ScheduleDefinition]:
-    """The weekly schedule, or none if the settings have no cron for it.
-
-    Args:
-        read_settings: Gives the settings as they are now.
-    """
+    """The weekly schedule, or none if the settings have no cron for it; they are read again at each tick."""
     cron = check_cron(read_settings())
     if not cron:
         return []
