@@ -32,15 +32,13 @@ class HydrationConfig(HydrationOptions, dg.Config):
     release: str = Field("", description="Release whose tokenized dataset is taken; empty = the newest that has one.")
 
 
-@dg.op(
-    out=dg.DynamicOut(dict[str, Any]),
-    description="Chooses the labels that are held out, cuts the labels' texts with the base model's tokenizer, takes "
-    "the shares of the train posts, and gives one training for each arm, share and seed.",
-)
+@dg.op(out=dg.DynamicOut(dict[str, Any]))
 def plan_arms(
     context: dg.OpExecutionContext, config: HydrationConfig, folders: FoldersParam
 ) -> Iterator[dg.DynamicOutput[dict[str, Any]]]:
-    """Give every training, with all that it takes to make it."""
+    """Chooses the labels that are held out, cuts the labels' texts with the base model's tokenizer, takes the shares of
+    the train posts, and gives one training for each arm, share and seed.
+    """
     lake = folders.lake
     release = lake.newest(lake.tokenized_dataset, config.release or None)
     refuse_failed_gate(lake.tokenized_dataset(release))
@@ -54,15 +52,13 @@ def plan_arms(
         yield dg.DynamicOutput(order, mapping_key=cell.name)
 
 
-@dg.op(
-    pool=TRAINING_POOL,
-    description="Trains an arm with the same program as the asset checkpoint, in a process of its own, and measures "
-    "it. An arm that is finished is taken as it is.",
-)
+@dg.op(pool=TRAINING_POOL)
 def train_arm(
     context: dg.OpExecutionContext, order: dict[str, Any], folders: FoldersParam, pipes: dg.PipesSubprocessClient
 ) -> dg.Output[dict[str, Any]]:
-    """Train and measure one arm."""
+    """Trains an arm with the same program as the asset checkpoint, in a process of its own, and measures it. An arm
+    that is finished is taken as it is.
+    """
     experiment, cell = _experiment(folders, order), _cell(order)
     again = experiment.is_finished(cell)
 
@@ -97,13 +93,11 @@ def train_arm(
     )
 
 
-@dg.op(
-    name=CONCLUDE,
-    description="Compares the pre-trained arm with the controls, applies the rule, and writes hydration.json and "
-    "hydration.html.",
-)
+@dg.op(name=CONCLUDE)
 def compare_arms(context: dg.OpExecutionContext, orders: list[dict[str, Any]], folders: FoldersParam) -> str:
-    """Write the report; gives its path."""
+    """Compares the pre-trained arm with the controls, applies the rule, and writes hydration.json and
+    hydration.html.
+    """
     experiment = _experiment(folders, orders[0])
     findings = experiment.conclude()
     context.log.info(findings.verdict.text)
@@ -118,13 +112,12 @@ def compare_arms(context: dg.OpExecutionContext, orders: list[dict[str, Any]], f
     return str(experiment.report)
 
 
-@dg.job(
-    description="Does what T5 learned from C4 help with tags? Trains the pre-trained T5 and three controls (random "
-    "weights, permuted embedding rows, opaque labels) alike on shares of a release's posts, and compares them by a "
-    "rule that was written down before. `booru experiment hydration` starts it from the shell. Finished arms are kept.",
-)
+@dg.job
 def hydration_experiment() -> None:
-    """Plan, train every arm, compare."""
+    """Does what T5 learned from C4 help with tags? Trains the pre-trained T5 and three controls (random weights,
+    permuted embedding rows, opaque labels) alike on shares of a release's posts, and compares them by a rule that was
+    written down before. `booru experiment hydration` starts it from the shell. Finished arms are kept.
+    """
     compare_arms(plan_arms().map(train_arm).collect())
 
 

@@ -9,7 +9,7 @@ import dagster as dg
 import pydantic
 from pydantic import Field
 
-from booru_pipeline.defs.runs.instance import tag_process
+from booru_pipeline.defs.runs.instance import process_tag
 from booru_pipeline.pipeline.settings import Folders, Settings, StoreOptions
 from booru_pipeline.pipeline.stages import Recipe, Stage
 from booru_pipeline.vocabulary.base_model import BaseModel, resolve_base_model
@@ -35,7 +35,7 @@ class FoldersResource(dg.ConfigurableResource[Folders]):
     def create_resource(self, context: dg.InitResourceContext) -> Folders:
         """Give the folders, and note which process executes the run: when it is gone, somebody must say so."""
         if context.run is not None and context.instance is not None:
-            tag_process(context.instance, context.run.run_id)
+            context.instance.add_run_tags(context.run.run_id, process_tag())
         return Folders(
             raw=Path(self.raw),
             home=Path(self.home),
@@ -93,11 +93,6 @@ def _with_defaults(kind: type[pydantic.BaseModel], values: Mapping[str, Any], *m
     """A class of resources with these defaults: who changes one field in the launchpad keeps the values of the others.
 
     Dagster forgets all the values that a resource was made with if a run names any of its fields.
-
-    Args:
-        kind: A resource, or options.
-        values: Of its fields.
-        more: What makes options a resource.
     """
     fields: dict[str, Any] = {}
     for name, value in values.items():

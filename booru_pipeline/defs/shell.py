@@ -175,15 +175,12 @@ def run_plan(settings: Settings, plan: Plan, progress: Progress) -> None:
 
 
 def run_hydration(settings: Settings, config: Mapping[str, Any], said: Callable[[str, int], None]) -> Path:
-    """Run the hydration experiment.
+    """Run the hydration experiment, and give its report's path.
 
     Args:
         settings: Where things are.
         config: The experiment's options that are not the defaults, and `release`.
         said: Told each line of the run's log, with Python's logging level.
-
-    Returns:
-        The report's path.
 
     Raises:
         BooruError: It failed, and finished arms are kept; or another one is under way.

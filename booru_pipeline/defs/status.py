@@ -48,11 +48,7 @@ class ReleaseStatus:
 
 
 def pipeline_status(settings: Settings, instance: dg.DagsterInstance | None) -> list[ReleaseStatus]:
-    """How all releases of the raw folder stand, in release order.
-
-    Args:
-        settings: Where things are and how they are to be made.
-        instance: Whose runs are told of; None if nothing ever ran.
+    """How all releases of the raw folder stand, in release order; without an instance, nothing ever ran.
 
     Raises:
         BooruError: The raw folder, the aliases or the implications cannot be read.

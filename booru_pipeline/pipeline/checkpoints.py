@@ -121,8 +121,8 @@ def settle(lake: Lake, release: str, key: str, losses: Sequence[str]) -> Decisio
     promoted if it now loses to its parent: a person decides that, with `booru promote`.
 
     Args:
-        lake: Where the artifacts are.
-        release: Which was evaluated.
+        lake: Where the pointer is.
+        release: Whose checkpoint was evaluated.
         key: Of the checkpoint's record.
         losses: To what it loses.
     """

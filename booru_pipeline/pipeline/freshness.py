@@ -26,7 +26,7 @@ class Status:
     """Whether a release's artifact is there and up to date.
 
     Attributes:
-        stage: Which.
+        stage: Whose artifact.
         state: `retired` is what would be fresh, but retention removed it.
         why: What is different, if stale, or since retention removed it; why it failed.
         by_options: Whether other options are all that is different.
@@ -48,12 +48,6 @@ def release_status(lake: Lake, release: str, sources: Sources, recipe: Recipe) -
 
     A checkpoint that was trained from the base model is fresh where the recipe would have it go on from an earlier one:
     `retrain` is what people do once in a while to make up for what such a chain forgets.
-
-    Args:
-        lake: Where the artifacts are.
-        release: The release's key.
-        sources: What it is made from.
-        recipe: The options of all stages.
     """
     upstream = sources.raw
     statuses: list[Status] = []
@@ -81,12 +75,7 @@ def release_status(lake: Lake, release: str, sources: Sources, recipe: Recipe) -
 
 
 def due_stages(statuses: Sequence[Status], *, retired_too: bool = False) -> list[Stage]:
-    """The first stage that is not fresh and all after it.
-
-    Args:
-        statuses: Stage by stage.
-        retired_too: Whether what retention removed counts as not fresh.
-    """
+    """The first stage that is not fresh and all after it; with `retired_too`, what retention removed is not fresh."""
     late = [not item.is_fresh or (retired_too and item.state is State.RETIRED) for item in statuses]
     return [item.stage for item in statuses[late.index(True) :]] if any(late) else []
 

@@ -34,13 +34,13 @@ def _check_url(value: str) -> str:
 class AutomationOptions(BaseModel, extra="forbid"):
     """What is done unattended, and who is told."""
 
-    # Dagster's daemon comes by every 5 s and passes over what was looked at 4.99 s ago, so 5 here would be 5 or 10.
-    # For the same reason 15 s of rest would be seen a look too late.
-    look_interval_s: int = Field(4, ge=1, description="Seconds between two looks at the raw folder.")
+    # Dagster's daemon comes by every 5 s and passes over what was scanned 4.99 s ago, so 5 here would be 5 or 10.
+    # For the same reason files that are to be stable for 15 s would be found so a scan too late.
+    look_interval_s: int = Field(4, ge=1, description="Seconds between two scans of the raw folder.")
     rest_s: int = Field(
         14,
         ge=0,
-        description="Seconds for which a release's files are the same, at two looks or more, before it is read.",
+        description="Seconds for which a release's files are the same, at two scans or more, before it is read.",
     )
     cron: str = Field(
         "0 4 * * 1",
@@ -50,7 +50,7 @@ class AutomationOptions(BaseModel, extra="forbid"):
     run_timeout_s: int = Field(
         172_800,
         ge=0,
-        description="Seconds after which a run that was started unasked is ended; its training can go on later. "
+        description="Seconds after which a run that was started unattended is ended; its training can go on later. "
         "0 = no limit.",
     )
     attempts: int = Field(
@@ -150,7 +150,7 @@ class Folders(BaseModel):
 
     @property
     def tag_relations(self) -> Relations:
-        """The tag aliases and implications; read anew each time.
+        """The tag aliases and implications; read again each time.
 
         Raises:
             BooruError: They are not there or broken.
@@ -162,12 +162,7 @@ class Folders(BaseModel):
         return release_fingerprint(release, self.lake.raw_fingerprints)
 
     def sources(self, release: Release, relations: tuple[str, str]) -> Sources:
-        """What a release is made from.
-
-        Args:
-            release: A whole release.
-            relations: Fingerprints of the aliases and of the implications, as `tag_relations` gives them.
-        """
+        """What a whole release is made from, its relations being `tag_relations.fingerprints`."""
         return Sources(self.fingerprint(release), *relations)
 
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,9 @@ from booru_pipeline.defs.assets.metadata import line_plot, location, open_with, 
 from booru_pipeline.defs.payload import TRAINING_POOL, refuse_failed_gate, run_payload
 from booru_pipeline.defs.resources import BaseModelChoice, FoldersParam
 from booru_pipeline.lake.publish import staged
+from booru_pipeline.lake.record import Record
 from booru_pipeline.model.provenance import code_revision
-from booru_pipeline.pipeline.checkpoints import find_parent
+from booru_pipeline.pipeline.checkpoints import Parent, find_parent
 from booru_pipeline.pipeline.settings import Folders
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.training.job import TrainingJob
@@ -26,14 +28,7 @@ if TYPE_CHECKING:
     from booru_pipeline.model.provenance import Soundness
 
 
-@dg.asset(
-    **asset_settings(Stage.CHECKPOINT, "model", {"transformers", "pytorch"}),
-    pool=TRAINING_POOL,
-    description=(
-        "A T5 that was fine-tuned on the captions, in a process of its own: a plain transformers folder with "
-        "provenance and model card. `AutoModelForSeq2SeqLM.from_pretrained(path)` loads it, `booru suggest` asks it."
-    ),
-)
+@dg.asset(**asset_settings(Stage.CHECKPOINT, "model", {"transformers", "pytorch"}), pool=TRAINING_POOL)
 def checkpoint(
     context: dg.AssetExecutionContext,
     folders: FoldersParam,
@@ -41,7 +36,9 @@ def checkpoint(
     training_options: dg.ResourceParam[TrainingOptions],
     pipes: dg.PipesSubprocessClient,
 ) -> dg.MaterializeResult:
-    """Start the training payload, and publish what it wrote once it has ended well."""
+    """A T5 that was fine-tuned on the captions, in a process of its own: a plain transformers folder with provenance
+    and model card. `AutoModelForSeq2SeqLM.from_pretrained(path)` loads it, `booru suggest` asks it.
+    """
     key = context.partition_key
     lake = folders.lake
     path = lake.checkpoint(key)
@@ -63,15 +60,7 @@ def checkpoint(
             base_source=base.source,
             parent=parent.folder if parent else None,
             options=training_options,
-            provenance={
-                "release": key,
-                "parent": {"release": parent.release, "key": parent.key} if parent else None,
-                "lineage": [*parent.lineage, key] if parent else [key],
-                "releases": {name: read_manifest(folder).content_sha256 for name, folder in shards.items()},
-                "dataset": record.inputs[Stage.CHECKPOINT.upstream],
-                "code": code_revision(),
-                "dagster_run": context.run.run_id,
-            },
+            provenance={**_provenance(record, parent, shards), "dagster_run": context.run.run_id},
             wandb_folder=lake.wandb,
             states=states,
             # The parent is no part of the record's key, but of what a state is on the way to.
@@ -92,6 +81,17 @@ def checkpoint(
     return dg.MaterializeResult(
         data_version=dg.DataVersion(record.key), metadata={**location(folders, path), **_metadata(folders, key)}
     )
+
+
+def _provenance(record: Record, parent: Parent | None, shards: Mapping[str, Path]) -> dict[str, Any]:
+    return {
+        "release": record.release,
+        "parent": {"release": parent.release, "key": parent.key} if parent else None,
+        "lineage": [*(parent.lineage if parent else []), record.release],
+        "releases": {name: read_manifest(folder).content_sha256 for name, folder in shards.items()},
+        "dataset": record.inputs[Stage.CHECKPOINT.upstream],
+        "code": code_revision(),
+    }
 
 
 def _metadata(folders: Folders, release: str) -> dict[str, Any]:
@@ -138,12 +138,9 @@ def _mean(points: list[tuple[float, float]]) -> int:
     return round(sum(w * value for w, (_, value) in zip(weights, points, strict=True)) / max(sum(weights), 1))
 
 
-@dg.asset_check(
-    **check_settings(Stage.CHECKPOINT, blocking=True),
-    description="Every weight is a finite number, and nothing in the folder would be unpickled.",
-)
+@dg.asset_check(**check_settings(Stage.CHECKPOINT, blocking=True))
 def weights_are_sound(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
-    """Read every weight."""
+    """Every weight is a finite number, and nothing in the folder would be unpickled."""
     found = _look_at(context, folders)
     return dg.AssetCheckResult(
         passed=found.is_sound,
@@ -155,13 +152,11 @@ def weights_are_sound(context: dg.AssetCheckExecutionContext, folders: FoldersPa
     )
 
 
-@dg.asset_check(
-    **check_settings(Stage.CHECKPOINT, blocking=False),
-    description="On the validation split the model finds more hidden labels than the most frequent ones would: it is "
-    "off the plateau on which T5 starts from random weights.",
-)
+@dg.asset_check(**check_settings(Stage.CHECKPOINT, blocking=False))
 def has_left_the_unigram_plateau(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
-    """Compare recall@10 with popularity's."""
+    """On the validation split the model finds more hidden labels than the most frequent ones would: it is off the
+    plateau on which T5 starts from random weights.
+    """
     found = _look_at(context, folders)
     return dg.AssetCheckResult(
         passed=found.has_learned,

@@ -60,8 +60,8 @@ def shards_so_far(
     """Training shards of all earlier releases and the step's own, by release, in release order.
 
     Raises:
-        BooruError: An earlier release has none. A run that was started unasked had all of them when it was asked for:
-            it is noted as overtaken, and so asked for again.
+        BooruError: An earlier release has none. A run that was started unattended had all of them when it was asked
+            for: it is noted as overtaken, and so asked for again.
     """
     lake, release = folders.lake, context.partition_key
     known = find_releases(folders.raw_folder).keys if folders.raw_folder.is_dir() else []

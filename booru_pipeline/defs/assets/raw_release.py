@@ -41,15 +41,11 @@ def raw_release(context: dg.AssetExecutionContext, folders: FoldersParam) -> dg.
     )
 
 
-@dg.asset_check(
-    asset=RAW_RELEASE,
-    partitions_def=RELEASES,
-    blocking=True,
-    description="Both files of the release are there and their headers name every column that the tables need. A "
-    "hand-tagged release has no header: its script is checked where it is loaded.",
-)
+@dg.asset_check(asset=RAW_RELEASE, partitions_def=RELEASES, blocking=True)
 def release_is_whole(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
-    """Look at both headers."""
+    """Both files of the release are there and their headers name every column that the tables need. A hand-tagged
+    release has no header: its script is checked where it is loaded.
+    """
     try:
         release = find_release(folders.raw_folder, release_of(context))
         found = _metadata(release)
@@ -61,16 +57,11 @@ def release_is_whole(context: dg.AssetCheckExecutionContext, folders: FoldersPar
     return dg.AssetCheckResult(passed=True, metadata=found)
 
 
-@dg.asset_check(
-    asset=RAW_RELEASE,
-    name=BYTES_CHECK,
-    partitions_def=RELEASES,
-    blocking=False,
-    description="Reads the files whole and compares them with what the tag table was made from, so that a disk that "
-    "changes bytes silently is noticed. Run by the weekly schedule; if it fails, the release is made again.",
-)
+@dg.asset_check(asset=RAW_RELEASE, name=BYTES_CHECK, partitions_def=RELEASES, blocking=False)
 def bytes_are_what_was_loaded(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
-    """Hash the files anew."""
+    """Reads the files whole and compares them with what the tag table was made from, so that a disk that changes bytes
+    silently is noticed. Run by the weekly schedule; if it fails, the release is made again.
+    """
     key = release_of(context)
     try:
         release = find_release(folders.raw_folder, key)

@@ -26,19 +26,15 @@ _COLUMNS = dg.TableSchema(
 )
 
 
-@dg.asset(
-    **asset_settings(Stage.TAG_TABLE, "data", {"duckdb", "tsv"}),
-    description=(
-        "One DuckDB file a release with the origin's tables `files` and `tags`, plus `rejects` (each unusable line "
-        "with its number, bytes and reason) and `accounting` (what became of every line). Open it with "
-        "`booru sql` or `duckdb -readonly`."
-    ),
-)
+@dg.asset(**asset_settings(Stage.TAG_TABLE, "data", {"duckdb", "tsv"}))
 @retry_io
 def tag_table(
     context: dg.AssetExecutionContext, folders: FoldersParam, tag_table_options: dg.ResourceParam[TagTableOptions]
 ) -> dg.MaterializeResult:
-    """Load the release's two TSV files, or its script."""
+    """One DuckDB file a release with the origin's tables `files` and `tags`, plus `rejects` (each unusable line with
+    its number, bytes and reason) and `accounting` (what became of every line). Open it with `booru sql` or
+    `duckdb -readonly`.
+    """
     key = context.partition_key
     release = find_release(folders.raw_folder, key)
     path = folders.lake.tag_table(key)
@@ -64,12 +60,9 @@ def tag_table(
     )
 
 
-@dg.asset_check(
-    **check_settings(Stage.TAG_TABLE, blocking=True),
-    description="Every line of both files is a row, an exact duplicate, a reject with a reason, blank, or the header.",
-)
+@dg.asset_check(**check_settings(Stage.TAG_TABLE, blocking=True))
 def every_line_is_accounted_for(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
-    """Add the accounting up."""
+    """Every line of both files is a row, an exact duplicate, a reject with a reason, blank, or the header."""
     summary = summarise(at_hand(context, folders, Stage.TAG_TABLE))
     return dg.AssetCheckResult(
         passed=all(accounting.holds for accounting in summary.accounting),
@@ -82,12 +75,9 @@ def every_line_is_accounted_for(context: dg.AssetCheckExecutionContext, folders:
     )
 
 
-@dg.asset_check(
-    **check_settings(Stage.TAG_TABLE, blocking=True),
-    description="(booru, fid) is unique in files, (booru, fid, tag) in tags, and no tag stands without its file.",
-)
+@dg.asset_check(**check_settings(Stage.TAG_TABLE, blocking=True))
 def keys_hold(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
-    """Count violations."""
+    """(booru, fid) is unique in files, (booru, fid, tag) in tags, and no tag stands without its file."""
     violations = summarise(at_hand(context, folders, Stage.TAG_TABLE)).key_violations
     return dg.AssetCheckResult(passed=not any(violations.values()), metadata=dict(violations))
 

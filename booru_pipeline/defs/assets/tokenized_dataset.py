@@ -45,14 +45,7 @@ _COLUMNS = dg.TableSchema(
 _SHOWN_POSTS = 3
 
 
-@dg.asset(
-    **asset_settings(Stage.TOKENIZED_DATASET, "labels", {"huggingface", "arrow"}),
-    description=(
-        "Posts of this and all earlier releases as sets of labels: a Hugging Face `DatasetDict` with train, validation "
-        "and test, checked against the tokenizer. `datasets.load_from_disk(path)` opens it, "
-        "`booru_pipeline.dataset.collator.CaptionCollator` makes batches of it, `booru inspect` shows a post's way."
-    ),
-)
+@dg.asset(**asset_settings(Stage.TOKENIZED_DATASET, "labels", {"huggingface", "arrow"}))
 @retry_io
 def tokenized_dataset(
     context: dg.AssetExecutionContext,
@@ -60,7 +53,10 @@ def tokenized_dataset(
     dataset_options: dg.ResourceParam[DatasetOptions],
     vocabulary_options: dg.ResourceParam[VocabularyOptions],
 ) -> dg.MaterializeResult:
-    """Write each post's labels and side, and send every label through the tokenizer and back."""
+    """Posts of this and all earlier releases as sets of labels: a Hugging Face `DatasetDict` with train, validation and
+    test, checked against the tokenizer. `datasets.load_from_disk(path)` opens it,
+    `booru_pipeline.dataset.collator.CaptionCollator` makes batches of it, `booru inspect` shows a post's way.
+    """
     from booru_pipeline.dataset.build import build_dataset
     from booru_pipeline.dataset.inspection import Inspector
 
@@ -143,16 +139,12 @@ def _examples(inspector: "Inspector") -> dict[str, dg.MetadataValue[Any]]:
     }
 
 
-@dg.asset_check(
-    **check_settings(Stage.TOKENIZED_DATASET, blocking=True),
-    description=(
-        "The gate: every label comes back from its pieces and from its own token, no text has an unknown piece, no two "
-        "labels share pieces, the pieces are SentencePiece's own, captions are no longer than the base model takes, "
-        "and the vocabulary covers what the posts say."
-    ),
-)
+@dg.asset_check(**check_settings(Stage.TOKENIZED_DATASET, blocking=True))
 def no_label_is_lost(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
-    """Show what the gate found when the dataset was written."""
+    """The gate: every label comes back from its pieces and from its own token, no text has an unknown piece, no two
+    labels share pieces, the pieces are SentencePiece's own, captions are no longer than the base model takes, and the
+    vocabulary covers what the posts say.
+    """
     report = read_gate(at_hand(context, folders, Stage.TOKENIZED_DATASET))
     return dg.AssetCheckResult(
         passed=report.passed,
@@ -178,15 +170,11 @@ def no_label_is_lost(context: dg.AssetCheckExecutionContext, folders: FoldersPar
     )
 
 
-@dg.asset_check(
-    **check_settings(Stage.TOKENIZED_DATASET, blocking=True),
-    description=(
-        "Nothing leaks: no group of posts (one picture, or nearly the same) is on two sides of the split, and no post "
-        "or picture has changed its side since the last release's dataset."
-    ),
-)
+@dg.asset_check(**check_settings(Stage.TOKENIZED_DATASET, blocking=True))
 def split_does_not_leak(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
-    """Count groups on two sides, near-duplicates across sides, and posts that moved."""
+    """Nothing leaks: no group of posts (one picture, or nearly the same) is on two sides of the split, and no post or
+    picture has changed its side since the last release's dataset.
+    """
     from booru_pipeline.dataset.sides import Sides, count_moved, count_near_duplicates_across, count_straddling
 
     key = release_of(context)

@@ -24,19 +24,15 @@ _COLUMNS = dg.TableSchema(
 )
 
 
-@dg.asset(
-    **asset_settings(Stage.TRAINING_SHARDS, "data", {"parquet", "duckdb"}),
-    description=(
-        "One row a post with all its tags, aliases replaced by what they stand for, as zstd Parquet, already shuffled. "
-        "A post's side of the split is decided by a hash of its picture: reposts and later releases never move one "
-        "from train to test. Open it with any Parquet reader; `manifest.json` has counts and a content hash."
-    ),
-)
+@dg.asset(**asset_settings(Stage.TRAINING_SHARDS, "data", {"parquet", "duckdb"}))
 @retry_io
 def training_shards(
     context: dg.AssetExecutionContext, folders: FoldersParam, shard_options: dg.ResourceParam[ShardOptions]
 ) -> dg.MaterializeResult:
-    """Write the tag table's posts."""
+    """One row a post with all its tags, aliases replaced by what they stand for, as zstd Parquet, already shuffled. A
+    post's side of the split is decided by a hash of its picture: reposts and later releases never move one from train
+    to test. Open it with any Parquet reader; `manifest.json` has counts and a content hash.
+    """
     key = context.partition_key
     path = folders.lake.training_shards(key)
     relations = folders.tag_relations
@@ -70,24 +66,20 @@ def training_shards(
     )
 
 
-@dg.asset_check(
-    **check_settings(Stage.TRAINING_SHARDS, blocking=True),
-    description="The shards have as many posts and tags as the tag table, less the aliases that stood beside the tag "
-    "they stand for: nothing was lost on the way.",
-)
+@dg.asset_check(**check_settings(Stage.TRAINING_SHARDS, blocking=True))
 def nothing_is_lost(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
-    """Compare counts with the tag table."""
+    """The shards have as many posts and tags as the tag table, less the aliases that stood beside the tag they stand
+    for: nothing was lost on the way.
+    """
     lost = count_lost(at_hand(context, folders, Stage.TRAINING_SHARDS), at_hand(context, folders, Stage.TAG_TABLE))
     return dg.AssetCheckResult(passed=not any(lost.values()), metadata={f"{name} lost": n for name, n in lost.items()})
 
 
-@dg.asset_check(
-    **check_settings(Stage.TRAINING_SHARDS, blocking=True),
-    description="No picture of this and the earlier releases is on two sides of the split. Releases are loaded in any "
-    "order: it looks at those that are there.",
-)
+@dg.asset_check(**check_settings(Stage.TRAINING_SHARDS, blocking=True))
 def no_picture_on_two_sides(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
-    """Count pictures on more than one side."""
+    """No picture of this and the earlier releases is on two sides of the split. Releases are loaded in any order: it
+    looks at those that are there.
+    """
     shards = shards_there(folders, release_of(context))
     pictures = count_straddling(*shards.values())
     return dg.AssetCheckResult(

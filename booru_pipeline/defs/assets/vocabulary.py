@@ -34,13 +34,7 @@ _COLUMNS = dg.TableSchema(
 )
 
 
-@dg.asset(
-    **asset_settings(Stage.VOCABULARY, "labels", {"parquet", "huggingface"}),
-    description=(
-        "Tags that are frequent enough to learn, counted over this and all earlier releases, each with its text, its "
-        "pieces and a token of its own. `labels.parquet` is the table, `tokenizer/` a Hugging Face tokenizer."
-    ),
-)
+@dg.asset(**asset_settings(Stage.VOCABULARY, "labels", {"parquet", "huggingface"}))
 @retry_io
 def vocabulary(
     context: dg.AssetExecutionContext,
@@ -48,7 +42,9 @@ def vocabulary(
     base_model: BaseModelChoice,
     vocabulary_options: dg.ResourceParam[VocabularyOptions],
 ) -> dg.MaterializeResult:
-    """Count tags over the releases so far."""
+    """Tags that are frequent enough to learn, counted over this and all earlier releases, each with its text, its
+    pieces and a token of its own. `labels.parquet` is the table, `tokenizer/` a Hugging Face tokenizer.
+    """
     key = context.partition_key
     path = folders.lake.vocabulary(key)
     base = base_model.resolve()
@@ -84,12 +80,9 @@ def vocabulary(
     )
 
 
-@dg.asset_check(
-    **check_settings(Stage.VOCABULARY, blocking=False),
-    description="Every label occurs in the train split: one that does not can only be guessed.",
-)
+@dg.asset_check(**check_settings(Stage.VOCABULARY, blocking=False))
 def labels_occur_in_train(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
-    """Look for labels without a train post."""
+    """Every label occurs in the train split: one that does not can only be guessed."""
     built = Vocabulary.load(at_hand(context, folders, Stage.VOCABULARY))
     unseen = [label for label, posts in zip(built.labels, built.train_posts.tolist(), strict=True) if not posts]
     return dg.AssetCheckResult(

@@ -1,6 +1,6 @@
-"""What is to be made unasked: which releases are due, which of them can start, and what the others wait for.
+"""What is to be made unattended: which releases are due, which of them can start, and what the others wait for.
 
-The sensor, the schedule and `booru status` decide here, all from `stages.release_status` and Dagster's history.
+The sensor, the schedule and `booru status` decide here, all from `freshness.release_status` and Dagster's history.
 """
 
 import itertools
@@ -11,7 +11,7 @@ from typing import Final
 
 import dagster as dg
 
-from booru_pipeline.defs.runs.history import Failure, Outcome, PastRun, failure_of, runs_of
+from booru_pipeline.defs.runs.history import Outcome, PastRun, failure_of, runs_of
 from booru_pipeline.pipeline.freshness import State, Status, due_stages, expected_records, release_status
 from booru_pipeline.pipeline.settings import Settings
 from booru_pipeline.pipeline.stages import Sources, Stage
@@ -19,9 +19,9 @@ from booru_pipeline.release.find import Found, Release
 from booru_pipeline.release.fingerprint import is_known
 from booru_pipeline.release.key import is_hand_tagged
 
-# A look is made over RPC, which ends after a minute by default. What is not read by then is read at the next one.
+# A scan is made over RPC, which ends after a minute by default. What is not read by then is read at the next one.
 _READING_S: Final = 20.0
-_LOADING: Final[tuple[Stage, ...]] = (Stage.TAG_TABLE, Stage.TRAINING_SHARDS)
+_LOADING: Final = Stage.TRAINING_SHARDS.upto()
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Decision:
 
 
 def goal_of(release: str) -> Stage:
-    """The last stage that is made unasked. A hand-tagged release is an addition to dated ones: it gets no model."""
+    """The last stage that is made unattended. A hand-tagged release is an addition to dated ones: it gets no model."""
     return Stage.TRAINING_SHARDS if is_hand_tagged(release) else Stage.EVALUATION_REPORT
 
 
@@ -79,7 +79,7 @@ def decide(
     settings: Settings,
     instance: dg.DagsterInstance,
     found: Found,
-    unsteady: Mapping[str, str],
+    unstable: Mapping[str, str],
     relations: tuple[str, str],
     *,
     again: bool = False,
@@ -93,27 +93,27 @@ def decide(
         settings: Where things are and how they are to be made.
         instance: Whose history tells what was tried.
         found: The raw folder's releases.
-        unsteady: Why a whole release must not be read yet, by key.
+        unstable: Why a whole release must not be read yet, by key.
         relations: Fingerprints of the aliases and of the implications.
         again: Ask again for what failed, was canceled, or was made and removed since.
     """
-    look = _Look(settings, instance, relations, again)
+    scan = _Scan(settings, instance, relations, again)
     whole = {release.key: release for release in found.releases}
-    problems = {item.key: item.problem for item in found.incomplete} | dict(unsteady)
-    look.decision.waiting.extend(item.problem for item in found.incomplete if item.key not in found.keys)
+    problems = {item.key: item.problem for item in found.incomplete} | dict(unstable)
+    scan.decision.waiting.extend(item.problem for item in found.incomplete if item.key not in found.keys)
     until = time.monotonic() + _READING_S
     for key in found.keys:
         if key in problems:
-            look.wait(key, problems[key])
+            scan.wait(key, problems[key])
         elif time.monotonic() > until and not is_known(whole[key], settings.lake.raw_fingerprints):
-            look.wait(key, f"the files of {key} are read at the next look")
+            scan.wait(key, f"the files of {key} are read at the next scan")
         else:
-            look.at(whole[key])
-    return look.decision
+            scan.at(whole[key])
+    return scan.decision
 
 
-class _Look:
-    """One look at all releases, in release order."""
+class _Scan:
+    """One scan of all releases, in release order."""
 
     def __init__(
         self, settings: Settings, instance: dg.DagsterInstance, relations: tuple[str, str], again: bool
@@ -133,16 +133,14 @@ class _Look:
 
     def at(self, release: Release) -> None:
         """Decide about a whole release."""
-        key, goal = release.key, goal_of(release.key)
+        key = release.key
         sources = self._settings.sources(release, self._relations)
-        statuses = release_status(self._settings.lake, key, sources, self._settings)[: goal.order + 1]
-        left = False
-        if due := due_stages(statuses):
-            left = self._decide(release, sources, statuses, due)
-            self.decision.left.extend([key] if left else [])
-        else:
-            self.decision.fresh.append(key)
-        # What a person made another way on purpose is there to go on from.
+        statuses = release_status(self._settings.lake, key, sources, self._settings)[: goal_of(key).order + 1]
+        due = due_stages(statuses)
+        left = bool(due) and self._decide(release, sources, statuses, due)
+        if left or not due:
+            (self.decision.left if left else self.decision.fresh).append(key)
+        # An artifact made by hand with other options does not block later releases.
         made = [status.is_fresh or (left and (status.state is State.STALE or status.by_options)) for status in statuses]
         if not all(made[: self._gate_of(key).order + 1]):
             self._block(key)
@@ -158,19 +156,19 @@ class _Look:
         key, goal = release.key, statuses[-1].stage
         later = f"waits for {self._blocker}"
         loading = [stage for stage in due if stage in _LOADING]
-        free = self._blocker is None or goal in _LOADING
-        if not free and not loading:
+        whole = self._blocker is None or goal in _LOADING
+        if not whole and not loading:
             self.decision.waiting.append(f"{key} {later}")
             return False
-        keys = {stage: record.key for stage, record in expected_records(key, sources, self._settings).items()}
-        stages = due if free else loading
-        target = keys[stages[-1]]
+        stages = due if whole else loading
+        records = expected_records(key, sources, self._settings)
+        target = records[stages[-1]].key
         # What fails to load alone fails to load in a chain.
-        same = {target, keys[goal], keys[Stage.TRAINING_SHARDS]} if loading else {target}
+        same = {target, records[goal].key, records[Stage.TRAINING_SHARDS].key} if loading else {target}
         runs = runs_of(self._instance, key)
         first = next(status for status in statuses if not status.is_fresh)
-        by_hand = self._by_hand(key, runs, first)
-        refusal = self._under_way(key, runs) or by_hand or self._tried(key, runs, stages, target, same, first)
+        by_hand = _by_hand(key, runs, first)
+        refusal = _under_way(key, runs) or by_hand or self._tried(key, runs, stages, target, same, first)
         if refusal is not None:
             self.decision.waiting.append(refusal)
             return refusal == by_hand
@@ -179,36 +177,13 @@ class _Look:
         # A run that was killed may have published an artifact that its blocking checks have not seen.
         killed = bool(runs) and runs[0].outcome is Outcome.INTERRUPTED
         unchecked = stages[0].before()[-1:] if killed else []
-        self.decision.requests.append(Request(release, stages, free, target, attempt, why, unchecked))
-        if not free:
+        self.decision.requests.append(Request(release, stages, whole, target, attempt, why, unchecked))
+        if not whole:
             self.decision.waiting.append(f"{key} is loaded, and then {later}")
         return False
 
-    def _under_way(self, key: str, runs: Sequence[PastRun]) -> str | None:
-        """That the release is being made, whoever started it."""
-        for run in runs:
-            if run.outcome is Outcome.UNDER_WAY:
-                return f"{key} is being made by run {run.id[:8]} of {run.job}"
-        return None
-
-    def _by_hand(self, key: str, runs: Sequence[PastRun], first: Status) -> str | None:
-        """That a person made it another way on purpose."""
-        succeeded = next((run for run in runs if run.outcome is Outcome.SUCCEEDED), None)
-        if first.by_options and succeeded is not None and succeeded.asked_by is None:
-            return (
-                f"{key} was made by hand with other options ({first.stage.value}: {first.why}) and is left as it is; "
-                f"`booru run --release {key}` makes it with the present ones"
-            )
-        return None
-
     def _tried(
-        self,
-        key: str,
-        runs: Sequence[PastRun],
-        stages: Sequence[Stage],
-        target: str,
-        same: set[str],
-        first: Status,
+        self, key: str, runs: Sequence[PastRun], stages: Sequence[Stage], target: str, same: set[str], first: Status
     ) -> str | None:
         """That the same was asked for before, and asking once more is not for us to decide."""
         last = next((run for run in runs if run.target is not None), None)
@@ -223,7 +198,12 @@ class _Look:
             enough = tried >= self._settings.automation.attempts
             return f"{key} was interrupted {tried} times at {first.stage.value}; {by_hand}" if enough else None
         if last.outcome is Outcome.FAILED:
-            return failed_words(key, last, failure_of(self._instance, last.id))
+            failure = failure_of(self._instance, last.id)
+            where = f" at {failure.step}" if failure.step else ""
+            return (
+                f"{key} failed{where} (run {last.id[:8]}) and is asked for again when its files or the settings "
+                f"change, or by hand: {failure.first_line}"
+            )
         if last.outcome is Outcome.CANCELED:
             return f"{key} was canceled (run {last.id[:8]}); {by_hand}"
         if last.target != target:
@@ -234,10 +214,18 @@ class _Look:
         )
 
 
-def failed_words(key: str, run: PastRun, failure: Failure) -> str:
-    """One sentence or two about a failed run."""
-    where = f" at {failure.step}" if failure.step else ""
+def _under_way(key: str, runs: Sequence[PastRun]) -> str | None:
+    """That the release is being made, whoever started it."""
+    run = next((run for run in runs if run.outcome is Outcome.UNDER_WAY), None)
+    return f"{key} is being made by run {run.id[:8]} of {run.job}" if run else None
+
+
+def _by_hand(key: str, runs: Sequence[PastRun], first: Status) -> str | None:
+    """That a person made it with other options on purpose."""
+    succeeded = next((run for run in runs if run.outcome is Outcome.SUCCEEDED), None)
+    if not first.by_options or succeeded is None or succeeded.asked_by is not None:
+        return None
     return (
-        f"{key} failed{where} (run {run.id[:8]}) and is asked for again when its files or the settings change, or by "
-        f"hand: {failure.first_line}"
+        f"{key} was made by hand with other options ({first.stage.value}: {first.why}) and is left as it is; "
+        f"`booru run --release {key}` makes it with the present ones"
     )

@@ -17,11 +17,7 @@ _TOLD: Final = ".dagster/booru_told"  # the prefix keeps it out of the UI's list
 
 
 def failed_runs_sensor(read_settings: Callable[[], Settings]) -> dg.SensorDefinition:
-    """Make the sensor.
-
-    Args:
-        read_settings: Gives the settings as they are now: which webhook is told.
-    """
+    """The sensor; `read_settings` gives the settings as they are now: which webhook is told."""
     former_webhook = read_settings().automation.webhook
 
     @dg.run_failure_sensor(
@@ -32,7 +28,7 @@ def failed_runs_sensor(read_settings: Callable[[], Settings]) -> dg.SensorDefini
         "the settings (`automation.webhook`) if there is one, as JSON.",
     )
     def failed_runs(context: dg.RunFailureSensorContext) -> None:
-        # A killed run may have failed twice: Dagster marks it, and so does a look that finds its process gone.
+        # A killed run may have failed twice: Dagster marks it, and so does a scan that finds its process gone.
         run = context.instance.get_run_by_id(context.dagster_run.run_id)
         if run is None or _TOLD in run.tags:
             return

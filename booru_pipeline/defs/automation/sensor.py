@@ -52,11 +52,7 @@ class Cursor(BaseModel):
 
 
 def new_releases_sensor(read_settings: Callable[[], Settings]) -> dg.SensorDefinition:
-    """Make the sensor.
-
-    Args:
-        read_settings: Gives the settings as they are now: other ones make releases stale.
-    """
+    """The sensor; `read_settings` gives the settings as they are now: other ones make releases stale."""
 
     @dg.sensor(
         name=SENSOR,
@@ -107,12 +103,12 @@ def run_request(
     *,
     more_checks: Sequence[dg.AssetCheckKey] = (),
 ) -> dg.RunRequest:
-    """Dagster's request for a run that nobody starts by hand.
+    """Dagster's request for a run that nobody starts by hand; of the releases found, earlier ones go first.
 
     Args:
         request: What to make.
         settings: The options to make it with.
-        found: All releases: earlier ones go first.
+        found: All releases.
         asked_by: The sensor's or schedule's name.
         job: The job's name, for a sensor of several.
         more_checks: Checks to run besides those of the stages.

@@ -12,7 +12,7 @@ from dagster_shared.error import SerializableErrorInfo
 
 from booru_pipeline.errors import BooruError, first_line
 
-# Tags of the runs that are started unasked.
+# Tags of the runs that are started unattended.
 ASKED_BY: Final = "booru/asked_by"  # the sensor's or the schedule's name
 TARGET: Final = "booru/target"  # the key that the last artifact is to have: bytes, options, aliases and code
 INTERRUPTED: Final = "booru/interrupted"  # what was killed under a run that could say so itself
@@ -164,17 +164,10 @@ def first_failure(events: Iterable[dg.DagsterEvent]) -> Failure | None:
                 )
                 return Failure(asset, text, mendable=True)
         elif event.event_type == DagsterEventType.STEP_FAILURE:
-            return step_failure(event)
+            step, error = event.step_key or "a step", event.step_failure_data.error
+            unknown = Failure(step, "it does not say why; see the run with `booru dev`.", mendable=False)
+            return _failure(step, error) if error else unknown
     return None
-
-
-def step_failure(event: dg.DagsterEvent) -> Failure:
-    """Why a step failed."""
-    step = event.step_key or "a step"
-    error = event.step_failure_data.error
-    if error is None:
-        return Failure(step, "it does not say why; see the run with `booru dev`.", mendable=False)
-    return _failure(step, error)
 
 
 def _failed_start(events: Iterable[dg.DagsterEvent]) -> Failure | None:
@@ -189,10 +182,8 @@ def _failed_start(events: Iterable[dg.DagsterEvent]) -> Failure | None:
 def _failure(step: str | None, error: SerializableErrorInfo) -> Failure:
     while error.cause and error.cls_name != BooruError.__name__:  # its own causes are not for the user
         error = error.cause
-    text = error.message.strip()
-    if error.cls_name == BooruError.__name__:
-        return Failure(step, text.removeprefix(f"{BooruError.__module__}.{BooruError.__name__}:").strip(), True)
-    return Failure(step, text, mendable=False)
+    text = error.message.strip().removeprefix(f"{BooruError.__module__}.{BooruError.__name__}:").strip()
+    return Failure(step, text, mendable=error.cls_name == BooruError.__name__)
 
 
 def _last_words(events: Iterable[dg.DagsterEvent]) -> str:

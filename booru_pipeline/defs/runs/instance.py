@@ -59,7 +59,7 @@ def open_instance(lake: Lake) -> Iterator[dg.DagsterInstance]:
 
 @contextmanager
 def existing_instance(lake: Lake) -> Iterator[dg.DagsterInstance | None]:
-    """The instance for who only wants to look, or None if nothing ever ran."""
+    """The instance for who only reads, or None if nothing ever ran."""
     if not (lake.dagster_home / "dagster.yaml").is_file():
         yield None
         return
@@ -69,12 +69,9 @@ def existing_instance(lake: Lake) -> Iterator[dg.DagsterInstance | None]:
 
 def process_tag() -> dict[str, str]:
     """A run tag that says which process executes the run."""
-    return {_PROCESS_TAG: _process_name(psutil.Process())}
-
-
-def tag_process(instance: dg.DagsterInstance, run_id: str) -> None:
-    """Give a run the tag that says that this process executes it."""
-    instance.add_run_tags(run_id, process_tag())
+    process = psutil.Process()
+    # The start time tells a process from a later one with the same number.
+    return {_PROCESS_TAG: f"{socket.gethostname()}:{process.pid}:{process.create_time():.0f}"}
 
 
 def bury_dead_runs(instance: dg.DagsterInstance) -> list[str]:
@@ -105,11 +102,6 @@ def process_of(run: dg.DagsterRun) -> psutil.Process | None:
         return process if abs(process.create_time() - float(began)) < _CLOCK_S else None
     except (psutil.Error, ValueError):
         return None
-
-
-def _process_name(process: psutil.Process) -> str:
-    # The start time tells a process from a later one with the same number.
-    return f"{socket.gethostname()}:{process.pid}:{process.create_time():.0f}"
 
 
 _VERSION = "dagster/data_version"
