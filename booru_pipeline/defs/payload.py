@@ -12,7 +12,7 @@ import dagster as dg
 from filelock import BaseFileLock, FileLock, Timeout
 
 from booru_pipeline.dataset.gate import read_gate
-from booru_pipeline.defs.retry import note_interruption
+from booru_pipeline.defs.runs.history import INTERRUPTED
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.orphan import PARENT_VARIABLE
@@ -105,7 +105,7 @@ def run_payload(
         except Exception as error:  # Dagster does not export the one it raises for an exit status
             known = problem.read_text(encoding="utf-8") if problem.is_file() else None
             if known is None or known.startswith((INTERRUPTED_PROBLEM, LOCKED_PROBLEM)):
-                note_interruption(context, "the training")
+                context.instance.add_run_tags(context.run.run_id, {INTERRUPTED: "the training"})
             raise BooruError(
                 known
                 or f"the training of {what} ended without a word ({str(error).rstrip('.')}): it was killed, perhaps "

@@ -22,7 +22,7 @@ def _like(model: type[pydantic.BaseModel], name: str) -> Any:
 
 
 class FoldersResource(dg.ConfigurableResource[Folders]):
-    """Where raw releases are and where artifacts go. Dagster's config knows neither paths nor what is empty."""
+    """The folders as config: without paths, and flat, which is how stored runs name them."""
 
     raw: str = _like(Folders, "raw")
     home: str = _like(Folders, "home")
@@ -47,7 +47,7 @@ class FoldersResource(dg.ConfigurableResource[Folders]):
 
 
 class BaseModelChoice(dg.ConfigurableResource):
-    """What fine-tuning starts from."""
+    """The base model that fine-tuning starts from."""
 
     preset: str = _like(Recipe, "preset")
 

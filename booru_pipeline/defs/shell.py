@@ -28,7 +28,7 @@ from booru_pipeline.release.find import Found, Release, find_releases
 from booru_pipeline.release.key import check_key, is_hand_tagged, release_order
 from booru_pipeline.vocabulary.base_model import resolve_base_model
 
-# Stages that read one release only come before it; the others read all earlier releases' shards too.
+# From here on, stages read all earlier releases' shards too.
 _CUMULATIVE_FROM = Stage.VOCABULARY
 
 # Dagster's own tag for runs of a code location's job: without it the UI's job pages do not list the shell's runs.
@@ -37,7 +37,7 @@ _LOCATION_TAG = ".dagster/repository"
 
 @dataclass(frozen=True)
 class ReleasePlan:
-    """What is to be made of one release.
+    """The stages to make of one release.
 
     Attributes:
         release: The raw release.
@@ -52,7 +52,7 @@ class ReleasePlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be made.
+    """The stages to make of all releases.
 
     Attributes:
         releases: In release order.
@@ -261,7 +261,7 @@ def _message(failure: Failure, release: str | None) -> str:
 
 
 def _teller(release: str, progress: Progress) -> Callable[[EventLogEntry], None]:
-    """What turns the events of a release's run into progress."""
+    """A listener that turns the events of a release's run into progress."""
     stages = {stage.value: stage for stage in Stage}
     began: dict[Stage, float] = {}
 

@@ -1,4 +1,4 @@
-"""What of each release is fresh, stale, failed or missing, and why: for people and for scripts."""
+"""The state of each release, stage by stage, and why: for people and for scripts."""
 
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from booru_pipeline.release.find import Found, find_releases
 
 @dataclass(frozen=True)
 class ReleaseStatus:
-    """How one release stands.
+    """The state of one release.
 
     Attributes:
         release: Its key.
@@ -48,7 +48,7 @@ class ReleaseStatus:
 
 
 def pipeline_status(settings: Settings, instance: dg.DagsterInstance | None) -> list[ReleaseStatus]:
-    """How all releases of the raw folder stand, in release order; without an instance, nothing ever ran.
+    """The state of all releases of the raw folder, in release order; without an instance, nothing ever ran.
 
     Raises:
         BooruError: The raw folder, the aliases or the implications cannot be read.
@@ -69,7 +69,7 @@ def pipeline_status(settings: Settings, instance: dg.DagsterInstance | None) -> 
 
 
 def what_is_next(settings: Settings, instance: dg.DagsterInstance | None) -> list[str]:
-    """What is made next and what the others wait for, a sentence a release: what the sensor says at a scan.
+    """The runs that are due and what the others wait for, a sentence a release, as the sensor says it at a scan.
 
     Raises:
         BooruError: The raw folder, the aliases or the implications cannot be read.
@@ -109,7 +109,7 @@ def _with_runs(
 
 
 def _failed_stage(instance: dg.DagsterInstance | None, runs: list[PastRun]) -> dict[Stage, str]:
-    """Where and why the newest run failed, if it did."""
+    """The stage at which the newest run failed and why, if it did."""
     if instance is None or not runs or runs[0].outcome not in (Outcome.FAILED, Outcome.INTERRUPTED):
         return {}
     failure = failure_of(instance, runs[0].id)

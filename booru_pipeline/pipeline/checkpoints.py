@@ -19,7 +19,7 @@ from booru_pipeline.training.options import TrainingOptions
 
 
 class Promoted(BaseModel, frozen=True):
-    """What the pointer says.
+    """The pointer to the promoted checkpoint.
 
     Attributes:
         release: Whose checkpoint is promoted.
@@ -49,7 +49,7 @@ class InUse:
 
 @dataclass(frozen=True)
 class Decision:
-    """What an evaluation did to the pointer.
+    """The effect of an evaluation on the pointer.
 
     Attributes:
         is_promoted: Whether the checkpoint evaluated is the promoted one now.
@@ -61,7 +61,7 @@ class Decision:
 
 
 def read_pointer(lake: Lake) -> Promoted | None:
-    """What the pointer says, whether that checkpoint is still there or not; None if there is none that can be read."""
+    """Read the pointer, whether its checkpoint is still there or not; None if there is none that can be read."""
     try:
         return Promoted.model_validate_json(lake.bring(lake.promoted).read_bytes())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What of a release is fresh, stale or missing."""
+"""Freshness: what of a release is up to date, stale or missing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from booru_pipeline.pipeline.stages import ALIASES, IMPLICATIONS, RAW_RELEASE, R
 
 
 class State(StrEnum):
-    """How an artifact stands to what the present inputs and options would give."""
+    """States of an artifact, compared with what the present inputs and options would give."""
 
     FRESH = "fresh"
     STALE = "stale"
@@ -44,7 +44,7 @@ class Status:
 
 
 def release_status(lake: Lake, release: str, sources: Sources, recipe: Recipe) -> list[Status]:
-    """What of a release is fresh, stale or missing, stage by stage.
+    """Compare a release's artifacts with what the present inputs and options would give, stage by stage.
 
     A checkpoint that was trained from the base model is fresh where the recipe would have it go on from an earlier one:
     `retrain` is what people do once in a while to make up for what such a chain forgets.
@@ -113,13 +113,8 @@ def _difference(record: Record, expected: Record) -> str:
     changed = [name for name, key in expected.inputs.items() if record.inputs.get(name, key) != key]
     if changed:
         return f"{' and '.join(words.get(name, name) for name in changed)} changed"
-    names = [
-        name
-        for name in {**record.options, **expected.options}
-        if record.options.get(name) != expected.options.get(name)
+    options = [
+        (name, record.options.get(name), expected.options.get(name)) for name in {**record.options, **expected.options}
     ]
-    if names:
-        return ", ".join(
-            f"{name} was {record.options.get(name)}, is {expected.options.get(name)}" for name in sorted(names)
-        )
-    return "the code that makes it changed"
+    others = sorted(f"{name} was {was}, is {now}" for name, was, now in options if was != now)
+    return ", ".join(others) or "the code that makes it changed"

@@ -26,7 +26,7 @@ _INDEX: Final = """<!doctype html>
 
 
 def report_url(base: str, lake: Lake, page: Path) -> str:
-    """Where a browser finds a page of the reports or of the experiments; `base` is the setting `reports_url`."""
+    """The address of a page of the reports or of the experiments; `base` is the setting `reports_url`."""
     return f"{base.rstrip('/')}/{_path_of(lake, page)}"
 
 

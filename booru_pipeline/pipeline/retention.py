@@ -1,4 +1,4 @@
-"""What can go: old checkpoints and reports, states and folders that nobody needs any more. Nothing goes by itself."""
+"""Retention: old checkpoints and reports, states and folders that nobody needs. Nothing goes by itself."""
 
 import re
 import shutil
@@ -45,7 +45,7 @@ class Removable:
 
 
 def find_removable(lake: Lake, options: RetentionOptions, promoted: str | None) -> list[Removable]:
-    """What `booru clean` would remove; the checkpoint of the release `promoted` is in use, and kept."""
+    """List what `booru clean` would remove; the checkpoint of the release `promoted` is in use, and kept."""
     kept = kept_checkpoints(lake, options.checkpoints, promoted)
     return [
         *_artifacts(
@@ -183,7 +183,7 @@ def _age_days(path: Path) -> float:
 
 
 class _Mentioned(BaseModel):
-    """What a checkpoint's provenance or a training state's progress mentions that is to be kept.
+    """Things to keep that a checkpoint's provenance or a training state's progress mentions.
 
     Attributes:
         parent: The checkpoint that it went on from: its `release` and its key.
@@ -195,7 +195,7 @@ class _Mentioned(BaseModel):
 
     @classmethod
     def parse(cls, text: str | bytes | None) -> "_Mentioned":
-        """What a file says; nothing if it is not there or no such file."""
+        """Read a file's text; nothing is mentioned if it is not there or is something else."""
         try:
             return cls.model_validate_json(text or "{}")
         except ValueError:

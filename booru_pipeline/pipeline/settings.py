@@ -32,7 +32,7 @@ def _check_url(value: str) -> str:
 
 
 class AutomationOptions(BaseModel, extra="forbid"):
-    """What is done unattended, and who is told."""
+    """Unattended work, and who is told of it."""
 
     # Dagster's daemon comes by every 5 s and passes over what was scanned 4.99 s ago, so 5 here would be 5 or 10.
     # For the same reason files that are to be stable for 15 s would be found so a scan too late.
@@ -62,7 +62,7 @@ class AutomationOptions(BaseModel, extra="forbid"):
 
 
 class RetentionOptions(BaseModel, extra="forbid"):
-    """What `booru clean` keeps."""
+    """Limits of what `booru clean` keeps."""
 
     checkpoints: int = Field(
         3, ge=1, description="Newest checkpoints that are kept, with the promoted one and those they went on from."
@@ -74,7 +74,7 @@ class RetentionOptions(BaseModel, extra="forbid"):
 
 
 class StoreOptions(BaseModel, extra="forbid"):
-    """Where artifacts are besides the home."""
+    """A place of artifacts besides the home."""
 
     url: str = Field(
         "",
@@ -114,7 +114,7 @@ def _names(options: Mapping[str, Any]) -> Iterator[str]:
 
 
 class Folders(BaseModel):
-    """Where raw releases are and where artifacts go, and what is told of them."""
+    """Places: of the raw releases, the artifacts, the tags' relations and the reports."""
 
     raw: Path = Field(Path("booru_raw"), description="The folder of releases. Nothing is ever written there.")
     home: Path = Field(Path("booru_home"), description="The folder of artifacts and of Dagster's history.")
@@ -135,7 +135,7 @@ class Folders(BaseModel):
 
     @property
     def lake(self) -> Lake:
-        """Where the artifacts lie, as absolute paths: Dagster's processes may run elsewhere."""
+        """The artifacts, under absolute paths: Dagster's processes may run elsewhere."""
         return Lake(self.home.expanduser().resolve(), open_store(self.store.url, self.store.storage_options))
 
     @property
@@ -158,16 +158,16 @@ class Folders(BaseModel):
         return find_relations(self.relations_folder, self.raw_folder, skip_ambiguous=self.skip_ambiguous_aliases)
 
     def fingerprint(self, release: Release) -> str:
-        """What a release's bytes are; unchanged files are not read again."""
+        """The fingerprint of a release's files; unchanged ones are not read again."""
         return release_fingerprint(release, self.lake.raw_fingerprints)
 
     def sources(self, release: Release, relations: tuple[str, str]) -> Sources:
-        """What a whole release is made from, its relations being `tag_relations.fingerprints`."""
+        """Fingerprints of what a whole release is made from; `relations` are `tag_relations.fingerprints`."""
         return Sources(self.fingerprint(release), *relations)
 
 
 class Settings(Folders, Recipe, BaseSettings):
-    """Where things are and how they are made.
+    """All settings: folders, recipe, automation, retention.
 
     Each field can be set in the environment (`BOORU_RAW`, `BOORU_CHECKPOINT__TIME_LIMIT_S`) or in `booru.toml` of the
     working directory (`[checkpoint]`, `time_limit_s = 600`); `BOORU_CONFIG` names another file.

@@ -29,7 +29,7 @@ RAW_RELEASE: Final = "raw_release"
 
 
 class Stage(StrEnum):
-    """What is made of a release, in order; the value is the asset's name. Each is made from the one before.
+    """Stages of a release, in order; the value is the asset's name. Each is made from the one before.
 
     Attributes:
         options_key: The resource key of its options in the graph. It stands in stored run configs, so it stays.
@@ -69,7 +69,7 @@ class Stage(StrEnum):
         return [RAW_RELEASE, *(stage.value for stage in self.before())][-1]
 
     def path(self, lake: Lake, release: str) -> Path:
-        """Where a release's artifact lies: by the lake's method of the stage's name."""
+        """The path of a release's artifact: the lake has a method of the stage's name."""
         path: Path = getattr(lake, self.value)(release)
         return path
 

@@ -1,4 +1,4 @@
-"""What the stages' assets have in common: how they are presented, and the record of what they are made from."""
+"""Helpers that the stages' assets share: how they are presented, and the record of what they are made from."""
 
 from collections.abc import Mapping
 from pathlib import Path

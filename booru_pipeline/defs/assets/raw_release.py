@@ -97,7 +97,7 @@ def release_of(context: dg.AssetCheckExecutionContext) -> str:
 
 
 def arrival(folders: Folders, release: Release) -> dg.AssetMaterialization:
-    """What the event log should know of a raw release before a run reads it.
+    """The event that tells Dagster of a raw release before a run reads it.
 
     A materialization, made by whoever published the release: the UI does not count observed partitions as filled.
     """

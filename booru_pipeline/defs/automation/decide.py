@@ -1,4 +1,4 @@
-"""What is to be made unattended: which releases are due, which of them can start, and what the others wait for.
+"""Decisions on unattended runs: which releases are due, which of them can start, and what the others wait for.
 
 The sensor, the schedule and `booru status` decide here, all from `freshness.release_status` and Dagster's history.
 """
@@ -55,7 +55,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Decision:
-    """What is to be done about all releases.
+    """The runs to ask for, and what becomes of the other releases.
 
     Attributes:
         requests: Runs to ask for, in release order.
@@ -185,7 +185,7 @@ class _Scan:
     def _tried(
         self, key: str, runs: Sequence[PastRun], stages: Sequence[Stage], target: str, same: set[str], first: Status
     ) -> str | None:
-        """That the same was asked for before, and asking once more is not for us to decide."""
+        """A refusal if the same was asked for before and asking once more is for people to decide."""
         last = next((run for run in runs if run.target is not None), None)
         if last is None or last.target not in same or last.outcome is Outcome.OVERTAKEN or self._again:
             return None
@@ -215,13 +215,13 @@ class _Scan:
 
 
 def _under_way(key: str, runs: Sequence[PastRun]) -> str | None:
-    """That the release is being made, whoever started it."""
+    """A refusal if the release is being made, whoever started it."""
     run = next((run for run in runs if run.outcome is Outcome.UNDER_WAY), None)
     return f"{key} is being made by run {run.id[:8]} of {run.job}" if run else None
 
 
 def _by_hand(key: str, runs: Sequence[PastRun], first: Status) -> str | None:
-    """That a person made it with other options on purpose."""
+    """A refusal if a person made it with other options on purpose."""
     succeeded = next((run for run in runs if run.outcome is Outcome.SUCCEEDED), None)
     if not first.by_options or succeeded is None or succeeded.asked_by is not None:
         return None

@@ -81,7 +81,7 @@ def check_cron(settings: Settings) -> str:
 
 
 def _unstable(found: Found) -> dict[str, str]:
-    """Why releases must not be read yet, by key, for who has no memory of an earlier scan."""
+    """Reasons not to read releases yet, by key, for who has no memory of an earlier scan."""
     problems = {}
     for release in found.releases:
         try:

@@ -25,7 +25,7 @@ _OVERLAP_S: Final = 60  # machines' clocks differ, and a scan that was killed is
 
 
 class Cursor(BaseModel):
-    """What the sensor remembers from one scan to the next.
+    """The sensor's memory from one scan to the next, as JSON in Dagster's cursor.
 
     Attributes:
         moment: When the scan was, in seconds since 1970.

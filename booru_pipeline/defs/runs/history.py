@@ -1,4 +1,4 @@
-"""What Dagster's history says about a release: its runs, how they ended, and why one failed."""
+"""The runs of a release in Dagster's history: how they ended, and why one failed."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ _KEPT_RUNS: Final = 200
 
 
 class Outcome(StrEnum):
-    """How a run ended, if it did."""
+    """The end of a run, if it has come."""
 
     UNDER_WAY = "under way"
     SUCCEEDED = "succeeded"
@@ -119,7 +119,7 @@ def _timed_out(record: dg.RunRecord) -> bool:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a run failed.
+    """The reason why a run failed.
 
     Attributes:
         step: The asset or check that failed, or None if the run died outside of any.
@@ -139,7 +139,7 @@ class Failure:
 
 
 def failure_of(instance: dg.DagsterInstance, run_id: str) -> Failure:
-    """Why a failed run failed."""
+    """Find out why a failed run failed."""
     kinds = {
         DagsterEventType.STEP_FAILURE,
         DagsterEventType.ASSET_CHECK_EVALUATION,
@@ -171,7 +171,7 @@ def first_failure(events: Iterable[dg.DagsterEvent]) -> Failure | None:
 
 
 def _failed_start(events: Iterable[dg.DagsterEvent]) -> Failure | None:
-    """Why the process of a run could not load the graph, if that is what happened."""
+    """The reason why the process of a run could not load the graph, if that is what happened."""
     for event in events:
         error = event.engine_event_data.error if event.event_type == DagsterEventType.ENGINE_EVENT else None
         if error is not None and (failure := _failure(None, error)).mendable:
