@@ -14,7 +14,7 @@ from pydantic import Field
 from booru_pipeline.defs.assets.metadata import line_plot, open_with, table_of
 from booru_pipeline.defs.payload import TRAINING_POOL, refuse_failed_gate, run_payload
 from booru_pipeline.defs.resources import FoldersParam
-from booru_pipeline.hydration.options import PROBLEM_FILE, HydrationOptions
+from booru_pipeline.hydration.options import HydrationOptions
 from booru_pipeline.pipeline.report_server import report_url
 from booru_pipeline.pipeline.settings import Folders
 
@@ -63,15 +63,8 @@ def train_arm(
     again = experiment.is_finished(cell)
 
     def train(job: Path) -> None:
-        run_payload(
-            context,
-            pipes,
-            folders.lake,
-            job,
-            problem=job.with_name(PROBLEM_FILE),
-            what=cell.name,
-            after="The next run begins this arm anew and keeps the others.",
-        )
+        after = "The next run starts this arm again and keeps the others."
+        run_payload(context, pipes, folders.lake, job, what=cell.name, after=after)
 
     measures = experiment.run(cell, train)
     recall = sum(measures.recall_at_10) / len(measures.recall_at_10)

@@ -16,7 +16,7 @@ from booru_pipeline.defs.runs.history import INTERRUPTED
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.orphan import PARENT_VARIABLE
-from booru_pipeline.training.job import INTERRUPTED_PROBLEM, LOCKED_PROBLEM
+from booru_pipeline.training.job import INTERRUPTED_PROBLEM, LOCKED_PROBLEM, TrainingJob
 
 TRAINING_POOL: Final = "training"  # one at a time by default, see dagster.yaml
 _WAIT_S: Final = 1
@@ -78,7 +78,6 @@ def run_payload(
     lake: Lake,
     job: Path,
     *,
-    problem: Path,
     what: str,
     after: str,
 ) -> None:
@@ -91,8 +90,7 @@ def run_payload(
         pipes: What starts it.
         lake: Where one training at a time is under way.
         job: The job's file.
-        problem: Where the payload leaves word of what went wrong.
-        what: What is trained, for the message if it left none.
+        what: What is trained, for the message if the payload leaves no word of what went wrong.
         after: What the next run does then.
 
     Raises:
@@ -103,7 +101,8 @@ def run_payload(
         try:
             pipes.run(context=context, command=command, env={PARENT_VARIABLE: str(os.getpid())}).get_results()
         except Exception as error:  # Dagster does not export the one it raises for an exit status
-            known = problem.read_text(encoding="utf-8") if problem.is_file() else None
+            problem = TrainingJob.read(job).problem
+            known = problem.read_text(encoding="utf-8") if problem and problem.is_file() else None
             if known is None or known.startswith((INTERRUPTED_PROBLEM, LOCKED_PROBLEM)):
                 context.instance.add_run_tags(context.run.run_id, {INTERRUPTED: "the training"})
             raise BooruError(

@@ -51,7 +51,6 @@ def checkpoint(
     record = record_for(Stage.CHECKPOINT, folders, key, training_options, also_read=also_read)
     states = lake.training_states(key)
     with tempfile.TemporaryDirectory() as scratch, staged(path, lake.staging) as draft:
-        problem = Path(scratch, "problem.txt")  # not in the home, whose disk may be what is full
         job = TrainingJob(
             dataset=dataset,
             vocabulary=lake.bring(lake.vocabulary(key)),
@@ -65,17 +64,11 @@ def checkpoint(
             states=states,
             # The parent is no part of the record's key, but of what a state is on the way to.
             key=f"{record.key}-{parent.key}" if parent else record.key,
-            problem=problem,
+            problem=Path(scratch, "problem.txt"),  # not in the home, whose disk may be what is full
         )
-        run_payload(
-            context,
-            pipes,
-            lake,
-            job.write(draft.parent / "job.json"),
-            problem=problem,
-            what=key,
-            after="The next materialization goes on from its last state.",
-        )
+        file = job.write(draft.parent / "job.json")
+        after = "The next materialization goes on from its last state."
+        run_payload(context, pipes, lake, file, what=key, after=after)
         record.write(draft)
     shutil.rmtree(states, ignore_errors=True)
     return dg.MaterializeResult(
