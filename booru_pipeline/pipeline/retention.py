@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pydantic import BaseModel
 
@@ -171,9 +171,8 @@ def size_of(path: Path) -> int:
 
 
 def _folders(folder: Path) -> list[Path]:
-    return (
-        sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink()) if folder.is_dir() else []
-    )
+    paths = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path for path in paths if path.is_dir() and not path.is_symlink())
 
 
 def _age_days(path: Path) -> float:
@@ -190,7 +189,7 @@ class _Mentioned(BaseModel):
         wandb: The folder of wandb's run, or the run's id.
     """
 
-    parent: dict[str, str] | None = None
+    parent: dict[str, Any] | None = None
     wandb: str | None = None
 
     @classmethod
