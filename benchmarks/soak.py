@@ -43,8 +43,8 @@ from booru_pipeline.defs.runs.history import PARTITION, Outcome, PastRun, failur
 from booru_pipeline.defs.runs.instance import process_of
 from booru_pipeline.lake.publish import leftovers
 from booru_pipeline.lake.record import read_record
-from booru_pipeline.pipeline.freshness import target_keys
-from booru_pipeline.pipeline.stages import PATHS, Stage
+from booru_pipeline.pipeline.freshness import expected_records
+from booru_pipeline.pipeline.stages import Sources, Stage
 from booru_pipeline.release.find import find_releases
 from booru_pipeline.release.fingerprint import release_fingerprint
 from booru_pipeline.release.key import release_order
@@ -293,7 +293,7 @@ class Killer:
         lake = self._deployment.lake
 
         def there() -> dict[str, int]:
-            folder = PATHS[stage](lake, "2021a").parent
+            folder = stage.path(lake, "2021a").parent
             return {path.stem: path.stat().st_ino for path in folder.iterdir()} if folder.is_dir() else {}
 
         before, until, looked = there(), time.monotonic() + 20, 0.0
@@ -440,15 +440,15 @@ class Verification:
     def _artifacts(self) -> Iterator[str]:
         relations = self.settings.tag_relations.fingerprints
         for stage in Stage:
-            there = sorted(path.stem for path in PATHS[stage](self.lake, "2021a").parent.iterdir())
+            there = sorted(path.stem for path in stage.path(self.lake, "2021a").parent.iterdir())
             if there != sorted(self.keys):
                 yield f"{stage.value}: {there}"
         for release in self.found.releases:
             fingerprint = release_fingerprint(release, self.lake.raw_fingerprints, reread=True)
-            keys = target_keys(release.key, fingerprint, self.settings, *relations)
+            records = expected_records(release.key, Sources(fingerprint, *relations), self.settings)
             for stage in Stage:
-                record = read_record(PATHS[stage](self.lake, release.key))
-                if record is None or record.key != keys[stage]:
+                record = read_record(stage.path(self.lake, release.key))
+                if record is None or record.key != records[stage].key:
                     yield f"{stage.value} of {release.key} is not of the present bytes"
             try:
                 yield from (f"{release.key}: {problem}" for problem in self._opened(release.key))
@@ -591,7 +591,7 @@ class Verification:
                 if count > 1:
                     yield f"{stage.value} of {key} was made {count} times from the same ({version})"
             for key in self.keys:
-                record = read_record(PATHS[stage](self.lake, key))
+                record = read_record(stage.path(self.lake, key))
                 if record is not None and (key, record.key) not in versions:
                     yield f"{stage.value} of {key} is there and not in Dagster's history"
 
@@ -618,7 +618,7 @@ class Verification:
                 asset = check.asset_key.to_user_string()
                 if asset not in set(Stage):
                     continue
-                path = PATHS[Stage(asset)](self.lake, key)
+                path = Stage(asset).path(self.lake, key)
                 written = (path / "record.json" if path.is_dir() else path).stat().st_mtime
                 if passed.get((key, asset, check.name), 0) < written:
                     yield f"{check.name} of {key}"

@@ -154,12 +154,11 @@ def store_push(home: Home = None) -> None:
     What is made from then on is published as it is made.
     """
     from booru_pipeline.lake.publish import snapshot
-    from booru_pipeline.pipeline.stages import PATHS
+    from booru_pipeline.pipeline.stages import Stage
 
     lake = read_settings(home=home).lake
     store = _store(lake)
-    artifacts = [partial(path_of, lake) for path_of in PATHS.values()]
-    paths = [artifact(key) for artifact in artifacts for key in lake.releases_with(artifact)]
+    paths = [stage.path(lake, key) for stage in Stage for key in lake.releases_with(partial(stage.path, lake))]
     due = [path for path in [*paths, lake.promoted] if path.exists() and not lake.is_stored(path)]
     for path in due:
         with snapshot(path, lake.staging) as copy:

@@ -25,10 +25,12 @@ def dev(
 
     The reports are served too, where `reports_url` says, if that is on this machine.
     """
+    from booru_pipeline.defs.automation.schedule import check_cron
     from booru_pipeline.defs.runs.instance import prepare_dagster_home
     from booru_pipeline.pipeline.report_server import local_address
 
     settings = read_settings(raw=raw, home=home, relations=relations)
+    check_cron(settings)
     prepare_dagster_home(settings.lake)
     if settings.relations_folder is not None:
         os.environ["BOORU_RELATIONS"] = str(settings.relations_folder)

@@ -13,9 +13,10 @@ from pydantic import Field
 
 from booru_pipeline.defs.assets.metadata import line_plot, open_with, table_of
 from booru_pipeline.defs.payload import TRAINING_POOL, refuse_failed_gate, run_payload
-from booru_pipeline.defs.resources import Folders
-from booru_pipeline.hydration.options import PROBLEM_FILE, HydrationOptions
+from booru_pipeline.defs.resources import FoldersParam
+from booru_pipeline.hydration.options import HydrationOptions
 from booru_pipeline.pipeline.report_server import report_url
+from booru_pipeline.pipeline.settings import Folders
 
 if TYPE_CHECKING:
     from booru_pipeline.hydration.experiment import Experiment
@@ -31,15 +32,13 @@ class HydrationConfig(HydrationOptions, dg.Config):
     release: str = Field("", description="Release whose tokenized dataset is taken; empty = the newest that has one.")
 
 
-@dg.op(
-    out=dg.DynamicOut(dict[str, Any]),
-    description="Chooses the labels that are held out, cuts the labels' texts with the base model's tokenizer, takes "
-    "the shares of the train posts, and gives one training for each arm, share and seed.",
-)
+@dg.op(out=dg.DynamicOut(dict[str, Any]))
 def plan_arms(
-    context: dg.OpExecutionContext, config: HydrationConfig, folders: Folders
+    context: dg.OpExecutionContext, config: HydrationConfig, folders: FoldersParam
 ) -> Iterator[dg.DynamicOutput[dict[str, Any]]]:
-    """Give every training, with all that it takes to make it."""
+    """Chooses the labels that are held out, cuts the labels' texts with the base model's tokenizer, takes the shares of
+    the train posts, and gives one training for each arm, share and seed.
+    """
     lake = folders.lake
     release = lake.newest(lake.tokenized_dataset, config.release or None)
     refuse_failed_gate(lake.tokenized_dataset(release))
@@ -53,28 +52,19 @@ def plan_arms(
         yield dg.DynamicOutput(order, mapping_key=cell.name)
 
 
-@dg.op(
-    pool=TRAINING_POOL,
-    description="Trains an arm with the same program as the asset checkpoint, in a process of its own, and measures "
-    "it. An arm that is finished is taken as it is.",
-)
+@dg.op(pool=TRAINING_POOL)
 def train_arm(
-    context: dg.OpExecutionContext, order: dict[str, Any], folders: Folders, pipes: dg.PipesSubprocessClient
+    context: dg.OpExecutionContext, order: dict[str, Any], folders: FoldersParam, pipes: dg.PipesSubprocessClient
 ) -> dg.Output[dict[str, Any]]:
-    """Train and measure one arm."""
+    """Trains an arm with the same program as the asset checkpoint, in a process of its own, and measures it. An arm
+    that is finished is taken as it is.
+    """
     experiment, cell = _experiment(folders, order), _cell(order)
     again = experiment.is_finished(cell)
 
     def train(job: Path) -> None:
-        run_payload(
-            context,
-            pipes,
-            folders.lake,
-            job,
-            problem=job.with_name(PROBLEM_FILE),
-            what=cell.name,
-            after="The next run begins this arm anew and keeps the others.",
-        )
+        after = "The next run starts this arm again and keeps the others."
+        run_payload(context, pipes, folders.lake, job, what=cell.name, after=after)
 
     measures = experiment.run(cell, train)
     recall = sum(measures.recall_at_10) / len(measures.recall_at_10)
@@ -96,13 +86,11 @@ def train_arm(
     )
 
 
-@dg.op(
-    name=CONCLUDE,
-    description="Compares the pre-trained arm with the controls, applies the rule, and writes hydration.json and "
-    "hydration.html.",
-)
-def compare_arms(context: dg.OpExecutionContext, orders: list[dict[str, Any]], folders: Folders) -> str:
-    """Write the report; gives its path."""
+@dg.op(name=CONCLUDE)
+def compare_arms(context: dg.OpExecutionContext, orders: list[dict[str, Any]], folders: FoldersParam) -> str:
+    """Compares the pre-trained arm with the controls, applies the rule, and writes hydration.json and
+    hydration.html.
+    """
     experiment = _experiment(folders, orders[0])
     findings = experiment.conclude()
     context.log.info(findings.verdict.text)
@@ -117,13 +105,12 @@ def compare_arms(context: dg.OpExecutionContext, orders: list[dict[str, Any]], f
     return str(experiment.report)
 
 
-@dg.job(
-    description="Does what T5 learned from C4 help with tags? Trains the pre-trained T5 and three controls (random "
-    "weights, permuted embedding rows, opaque labels) alike on shares of a release's posts, and compares them by a "
-    "rule that was written down before. `booru experiment hydration` starts it from the shell. Finished arms are kept.",
-)
+@dg.job
 def hydration_experiment() -> None:
-    """Plan, train every arm, compare."""
+    """Does what T5 learned from C4 help with tags? Trains the pre-trained T5 and three controls (random weights,
+    permuted embedding rows, opaque labels) alike on shares of a release's posts, and compares them by a rule that was
+    written down before. `booru experiment hydration` starts it from the shell. Finished arms are kept.
+    """
     compare_arms(plan_arms().map(train_arm).collect())
 
 

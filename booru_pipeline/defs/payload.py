@@ -1,6 +1,5 @@
 """Starting the training payload from a step: when it may, and what to say when it does not end well."""
 
-import fcntl
 import os
 import sys
 import time
@@ -10,16 +9,17 @@ from pathlib import Path
 from typing import Final
 
 import dagster as dg
+from filelock import BaseFileLock, FileLock, Timeout
 
 from booru_pipeline.dataset.gate import read_gate
-from booru_pipeline.defs.retry import note_interruption
+from booru_pipeline.defs.runs.history import INTERRUPTED
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.orphan import PARENT_VARIABLE
-from booru_pipeline.training.job import INTERRUPTED_PROBLEM, LOCKED_PROBLEM
+from booru_pipeline.training.job import INTERRUPTED_PROBLEM, LOCKED_PROBLEM, TrainingJob
 
 TRAINING_POOL: Final = "training"  # one at a time by default, see dagster.yaml
-_LOOK_S: Final = 1
+_WAIT_S: Final = 1
 
 
 @contextmanager
@@ -32,41 +32,31 @@ def training_slot(context: dg.AssetExecutionContext | dg.OpExecutionContext, lak
     Raises:
         BooruError: The home cannot be written.
     """
-    slots = _slots(context.instance)
-    held = _take(lake, slots)
-    if held is None:
+    limits = {pool.name: pool.limit for pool in context.instance.event_log_storage.get_pool_limits()}
+    slots = [FileLock(lake.training_slot(number)) for number in range(max(limits.get(TRAINING_POOL, 1), 1))]
+    if not any(map(_take, slots)):
         context.log.info("another training is under way in this home: waiting for it to end")
-    while held is None:
-        time.sleep(_LOOK_S)
-        held = _take(lake, slots)
+        while not any(map(_take, slots)):
+            time.sleep(_WAIT_S)
     try:
         yield
     finally:
-        os.close(held)
+        for slot in slots:
+            slot.release()
 
 
-def _slots(instance: dg.DagsterInstance) -> int:
-    limits = {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()}
-    return max(limits.get(TRAINING_POOL, 1), 1)
-
-
-def _take(lake: Lake, slots: int) -> int | None:
-    for number in range(slots):
-        path = lake.training_slot(number)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock = os.open(path, os.O_CREAT | os.O_RDWR)
-        except OSError as error:
-            raise BooruError(
-                f"cannot write {path}, which keeps trainings apart: {error.strerror}. Make it writable, or choose "
-                "another home with --home or BOORU_HOME."
-            ) from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return lock
-        except BlockingIOError:
-            os.close(lock)
-    return None
+def _take(slot: BaseFileLock) -> bool:
+    try:
+        Path(slot.lock_file).parent.mkdir(parents=True, exist_ok=True)
+        slot.acquire(blocking=False)
+    except Timeout:
+        return False
+    except OSError as error:
+        raise BooruError(
+            f"cannot write {slot.lock_file}, which keeps trainings apart: {error.strerror}. Make it writable, or "
+            "choose another home with --home or BOORU_HOME."
+        ) from error
+    return True
 
 
 def refuse_failed_gate(dataset: Path) -> None:
@@ -88,7 +78,6 @@ def run_payload(
     lake: Lake,
     job: Path,
     *,
-    problem: Path,
     what: str,
     after: str,
 ) -> None:
@@ -101,8 +90,7 @@ def run_payload(
         pipes: What starts it.
         lake: Where one training at a time is under way.
         job: The job's file.
-        problem: Where the payload leaves word of what went wrong.
-        what: What is trained, for the message if it left none.
+        what: What is trained, for the message if the payload leaves no word of what went wrong.
         after: What the next run does then.
 
     Raises:
@@ -113,9 +101,10 @@ def run_payload(
         try:
             pipes.run(context=context, command=command, env={PARENT_VARIABLE: str(os.getpid())}).get_results()
         except Exception as error:  # Dagster does not export the one it raises for an exit status
-            known = problem.read_text(encoding="utf-8") if problem.is_file() else None
+            problem = TrainingJob.read(job).problem
+            known = problem.read_text(encoding="utf-8") if problem and problem.is_file() else None
             if known is None or known.startswith((INTERRUPTED_PROBLEM, LOCKED_PROBLEM)):
-                note_interruption(context, "the training")
+                context.instance.add_run_tags(context.run.run_id, {INTERRUPTED: "the training"})
             raise BooruError(
                 known
                 or f"the training of {what} ended without a word ({str(error).rstrip('.')}): it was killed, perhaps "

@@ -1,5 +1,6 @@
 """Typed settings of the graph, shown and changeable in the UI's launchpad."""
 
+from collections.abc import Mapping
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -8,141 +9,94 @@ import dagster as dg
 import pydantic
 from pydantic import Field
 
-from booru_pipeline.dataset.options import DatasetOptions
-from booru_pipeline.defs.runs.instance import tag_process
-from booru_pipeline.evaluation.options import EvaluationOptions
-from booru_pipeline.lake.lake import Lake
-from booru_pipeline.lake.store import open_store
-from booru_pipeline.pipeline.settings import Settings, StoreOptions
+from booru_pipeline.defs.runs.instance import process_tag
+from booru_pipeline.pipeline.settings import Folders, Settings, StoreOptions
 from booru_pipeline.pipeline.stages import Recipe, Stage
-from booru_pipeline.tag_table.options import TagTableOptions
-from booru_pipeline.training.options import TrainingOptions
-from booru_pipeline.training_shards.options import ShardOptions
-from booru_pipeline.training_shards.relations import Relations, find_relations
-from booru_pipeline.vocabulary.base_model import TINY, BaseModel, resolve_base_model
-from booru_pipeline.vocabulary.options import VocabularyOptions
+from booru_pipeline.vocabulary.base_model import BaseModel, resolve_base_model
+
+FoldersParam = dg.ResourceParam[Folders]  # what a step takes as its parameter `folders`
 
 
-class Folders(dg.ConfigurableResource):
-    """Where raw releases are and where artifacts go."""
+def _like(model: type[pydantic.BaseModel], name: str) -> Any:
+    return Field(description=model.model_fields[name].description)
 
-    raw: str = Field(description="The folder of releases. Nothing is ever written there.")
-    home: str = Field(description="The folder of artifacts and of Dagster's history.")
-    relations: str = Field("", description=Settings.model_fields["relations"].description)
-    reports_url: str = Field(
-        Settings.model_fields["reports_url"].default, description=Settings.model_fields["reports_url"].description
-    )
-    skip_ambiguous_aliases: bool = Field(False, description=Settings.model_fields["skip_ambiguous_aliases"].description)
-    store_url: str = Field("", description=StoreOptions.model_fields["url"].description)
-    store_options: dict[str, Any] = Field({}, description=StoreOptions.model_fields["options"].description)
 
-    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Note which process executes the run: when it is gone, the run is too, and somebody must say so."""
+class FoldersResource(dg.ConfigurableResource[Folders]):
+    """The folders as config: without paths, and flat, which is how stored runs name them."""
+
+    raw: str = _like(Folders, "raw")
+    home: str = _like(Folders, "home")
+    relations: str = _like(Folders, "relations")
+    reports_url: str = _like(Folders, "reports_url")
+    skip_ambiguous_aliases: bool = _like(Folders, "skip_ambiguous_aliases")
+    store_url: str = _like(StoreOptions, "url")
+    store_options: dict[str, Any] = _like(StoreOptions, "options")
+
+    def create_resource(self, context: dg.InitResourceContext) -> Folders:
+        """Give the folders, and note which process executes the run: when it is gone, somebody must say so."""
         if context.run is not None and context.instance is not None:
-            tag_process(context.instance, context.run.run_id)
-
-    @property
-    def raw_folder(self) -> Path:
-        return Path(self.raw)
-
-    @property
-    def lake(self) -> Lake:
-        return Lake(Path(self.home), open_store(self.store_url, self.store_options))
-
-    @property
-    def tag_relations(self) -> Relations:
-        """The tag aliases and implications, or a BooruError if they are not there or broken."""
-        configured = Path(self.relations) if self.relations else None
-        return find_relations(configured, self.raw_folder, skip_ambiguous=self.skip_ambiguous_aliases)
+            context.instance.add_run_tags(context.run.run_id, process_tag())
+        return Folders(
+            raw=Path(self.raw),
+            home=Path(self.home),
+            relations=Path(self.relations) if self.relations else None,
+            reports_url=self.reports_url,
+            skip_ambiguous_aliases=self.skip_ambiguous_aliases,
+            store=StoreOptions(url=self.store_url, options=self.store_options),
+        )
 
 
 class BaseModelChoice(dg.ConfigurableResource):
-    """What fine-tuning starts from."""
+    """The base model that fine-tuning starts from."""
 
-    preset: str = Field(TINY, description=Recipe.model_fields["preset"].description)
+    preset: str = _like(Recipe, "preset")
 
     def resolve(self) -> BaseModel:
         """The base model, or a BooruError if there is none of that name."""
         return resolve_base_model(self.preset)
 
 
-class TagTableResource(TagTableOptions, dg.ConfigurableResource):
-    """How a raw release becomes a tag table."""
-
-
-class ShardsResource(ShardOptions, dg.ConfigurableResource):
-    """How posts are split."""
-
-
-class VocabularyResource(VocabularyOptions, dg.ConfigurableResource):
-    """Which tags become labels."""
-
-
-class DatasetResource(DatasetOptions, dg.ConfigurableResource):
-    """Which posts become captions."""
-
-
-class TrainingResource(TrainingOptions, dg.ConfigurableResource):
-    """How the model is fine-tuned."""
-
-
-class EvaluationResource(EvaluationOptions, dg.ConfigurableResource):
-    """How the model is evaluated."""
-
-
-# Resource keys differ from asset names only where a reader would confuse the two.
-OPTION_RESOURCES: dict[Stage, tuple[str, type[dg.ConfigurableResource]]] = {
-    Stage.TAG_TABLE: ("tag_table_options", TagTableResource),
-    Stage.TRAINING_SHARDS: ("shard_options", ShardsResource),
-    Stage.VOCABULARY: ("vocabulary_options", VocabularyResource),
-    Stage.TOKENIZED_DATASET: ("dataset_options", DatasetResource),
-    Stage.CHECKPOINT: ("training_options", TrainingResource),
-    Stage.EVALUATION_REPORT: ("evaluation_options", EvaluationResource),
-}
-
-
-def folders_from(settings: Settings) -> Folders:
-    """The folders that the settings name."""
-    return Folders(
-        raw=str(settings.raw_folder),
-        home=str(settings.lake.home),
-        relations=str(settings.relations_folder or ""),
-        skip_ambiguous_aliases=settings.skip_ambiguous_aliases,
-        store_url=settings.store.url,
-        store_options=settings.store.storage_options,
-        reports_url=settings.reports_url,
-    )
-
-
 def run_config(settings: Settings) -> dict[str, Any]:
     """The options as run config, so that a run is made with them whatever it finds set, and the UI shows them."""
-    resources: dict[str, Any] = {"base_model": {"config": {"preset": settings.preset}}}
-    for stage, (key, _) in OPTION_RESOURCES.items():
-        resources[key] = {"config": settings.options_model(stage).model_dump(mode="json", exclude_none=True)}
-    return {"resources": resources}
+    options = {
+        stage.options_key: settings.options_model(stage).model_dump(mode="json", exclude_none=True) for stage in Stage
+    }
+    named = {"base_model": {"preset": settings.preset}, **options}
+    return {"resources": {key: {"config": config} for key, config in named.items()}}
 
 
 def resources_from(settings: Settings) -> dict[str, object]:
     """The graph's resources with the values of the settings."""
-    resources: dict[str, object] = {
-        "folders": folders_from(settings),
-        "base_model": BaseModelChoice(preset=settings.preset),
+    folders = {
+        "raw": str(settings.raw_folder),
+        "home": str(settings.lake.home),
+        "relations": str(settings.relations_folder or ""),
+        "reports_url": settings.reports_url,
+        "skip_ambiguous_aliases": settings.skip_ambiguous_aliases,
+        "store_url": settings.store.url,
+        "store_options": settings.store.storage_options,
+    }
+    options = {stage: settings.options_model(stage) for stage in Stage}
+    return {
+        "folders": _with_defaults(FoldersResource, folders)(),
+        "base_model": _with_defaults(BaseModelChoice, {"preset": settings.preset})(),
         # Time for a training that is cancelled to write its state; dagster.yaml gives the run 120 s.
         "pipes": dg.PipesSubprocessClient(termination_timeout_seconds=100),
+        **{
+            stage.options_key: _with_defaults(type(model), dict(model), dg.ConfigurableResource)()
+            for stage, model in options.items()
+        },
     }
-    for stage, (key, kind) in OPTION_RESOURCES.items():
-        resources[key] = _with_defaults(kind, settings.options_model(stage))()
-    return resources
 
 
-def _with_defaults(kind: type[dg.ConfigurableResource], options: pydantic.BaseModel) -> type[dg.ConfigurableResource]:
-    """The resource with other defaults: who changes one field in the launchpad keeps the settings of the others.
+def _with_defaults(kind: type[pydantic.BaseModel], values: Mapping[str, Any], *more: type[Any]) -> type[Any]:
+    """A class of resources with these defaults: who changes one field in the launchpad keeps the values of the others.
 
     Dagster forgets all the values that a resource was made with if a run names any of its fields.
     """
     fields: dict[str, Any] = {}
-    for name, value in options:
+    for name, value in values.items():
         field = copy(kind.model_fields[name])
         field.default = value
         fields[name] = (field.annotation, field)
-    return pydantic.create_model(kind.__name__, __base__=kind, __doc__=kind.__doc__, **fields)
+    return pydantic.create_model(kind.__name__, __base__=(kind, *more), __doc__=kind.__doc__, **fields)

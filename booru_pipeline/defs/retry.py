@@ -10,8 +10,6 @@ from typing import Final, ParamSpec, TypeVar
 import dagster as dg
 import duckdb
 
-from booru_pipeline.defs.runs.history import INTERRUPTED
-
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
@@ -54,11 +52,6 @@ def retry_io(function: Callable[_P, _R]) -> Callable[_P, _R]:
 def may_pass(error: BaseException) -> bool:
     """Whether an error, or what caused it, is of a kind that goes away by itself."""
     return any(_is_passing(cause) for cause in _causes(error))
-
-
-def note_interruption(context: dg.AssetExecutionContext | dg.OpExecutionContext, what: str) -> None:
-    """Note in the run that something under it was killed, so that its failure is not taken for the work's own."""
-    context.instance.add_run_tags(context.run.run_id, {INTERRUPTED: what})
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

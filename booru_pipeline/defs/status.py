@@ -1,42 +1,22 @@
-"""What of each release is fresh, stale, failed or missing, and why: for people and for scripts."""
+"""The state of each release, stage by stage, and why: for people and for scripts."""
 
-from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any
 
 import dagster as dg
 
-from booru_pipeline.defs.automation.decide import decide, first_line, goal_of
+from booru_pipeline.defs.automation.decide import decide, goal_of
 from booru_pipeline.defs.runs.history import Outcome, PastRun, failure_of, runs_of
 from booru_pipeline.pipeline.freshness import State, Status, release_status
 from booru_pipeline.pipeline.settings import Settings
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.release.find import Found, find_releases
-from booru_pipeline.release.fingerprint import release_fingerprint
-
-FAILED: Final = "failed"
-_NOT_NEEDED: Final = "not needed"
-
-
-@dataclass(frozen=True)
-class StageStatus:
-    """How one artifact stands.
-
-    Attributes:
-        stage: Which.
-        state: `fresh`, `stale`, `missing`, `retired`, `failed`, or `not needed`.
-        why: What is different, or why it failed; empty if there is nothing to say.
-    """
-
-    stage: Stage
-    state: str
-    why: str = ""
 
 
 @dataclass(frozen=True)
 class ReleaseStatus:
-    """How one release stands.
+    """The state of one release.
 
     Attributes:
         release: Its key.
@@ -46,16 +26,14 @@ class ReleaseStatus:
     """
 
     release: str
-    stages: list[StageStatus]
+    stages: list[Status]
     problem: str | None
     last_run: PastRun | None
 
     @property
     def is_fresh(self) -> bool:
         """Whether everything is there and up to date."""
-        return self.problem is None and all(
-            item.state in (State.FRESH, State.RETIRED, _NOT_NEEDED) for item in self.stages
-        )
+        return self.problem is None and all(item.is_fresh for item in self.stages)
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON."""
@@ -64,24 +42,13 @@ class ReleaseStatus:
             "fresh": self.is_fresh,
             "problem": self.problem,
             "stages": {item.stage.value: {"state": str(item.state), "why": item.why} for item in self.stages},
-            "last_run": {
-                "id": self.last_run.id,
-                "job": self.last_run.job,
-                "outcome": self.last_run.outcome.value,
-                "asked_by": self.last_run.asked_by,
-                "ended": self.last_run.ended,
-            }
-            if self.last_run
-            else None,
+            "last_run": self.last_run
+            and {name: getattr(self.last_run, name) for name in ("id", "job", "outcome", "asked_by", "ended")},
         }
 
 
 def pipeline_status(settings: Settings, instance: dg.DagsterInstance | None) -> list[ReleaseStatus]:
-    """How all releases of the raw folder stand, in release order.
-
-    Args:
-        settings: Where things are and how they are to be made.
-        instance: Whose runs are told of; None if nothing ever ran.
+    """The state of all releases of the raw folder, in release order; without an instance, nothing ever ran.
 
     Raises:
         BooruError: The raw folder, the aliases or the implications cannot be read.
@@ -93,17 +60,16 @@ def pipeline_status(settings: Settings, instance: dg.DagsterInstance | None) -> 
     result = []
     for key in [*found.keys, *(item.key for item in found.incomplete if item.key not in found.keys)]:
         runs = runs_of(instance, key) if instance is not None else []
-        stages: list[StageStatus] = []
+        stages: list[Status] = []
         if key in whole:
-            fingerprint = release_fingerprint(whole[key], settings.lake.raw_fingerprints)
-            statuses = release_status(settings.lake, key, fingerprint, settings, *relations)
+            statuses = release_status(settings.lake, key, settings.sources(whole[key], relations), settings)
             stages = _with_runs(key, statuses, instance, runs)
         result.append(ReleaseStatus(key, stages, problems.get(key), runs[0] if runs else None))
     return result
 
 
 def what_is_next(settings: Settings, instance: dg.DagsterInstance | None) -> list[str]:
-    """What is made next and what the others wait for, a sentence a release: what the sensor says at a look.
+    """The runs that are due and what the others wait for, a sentence a release, as the sensor says it at a scan.
 
     Raises:
         BooruError: The raw folder, the aliases or the implications cannot be read.
@@ -127,26 +93,26 @@ def taken_away(found: Found, instance: dg.DagsterInstance | None) -> list[str]:
 
 def _with_runs(
     key: str, statuses: list[Status], instance: dg.DagsterInstance | None, runs: list[PastRun]
-) -> list[StageStatus]:
-    goal = list(Stage).index(goal_of(key))
-    failed: Mapping[str, str] = _failed_stage(instance, runs)
+) -> list[Status]:
+    """The statuses, with what failed in the newest run, and without what nobody needs."""
+    needed = goal_of(key).upto()
+    failed = _failed_stage(instance, runs)
     stages = []
-    for row, status in enumerate(statuses):
-        if row > goal and not status.is_fresh and status.state is State.MISSING:
-            stages.append(StageStatus(status.stage, _NOT_NEEDED))
-        elif not status.is_fresh and status.stage.value in failed:
-            stages.append(StageStatus(status.stage, FAILED, failed[status.stage.value]))
+    for status in statuses:
+        if status.stage not in needed and status.state is State.MISSING:
+            stages.append(Status(status.stage, State.NOT_NEEDED))
+        elif status.stage in failed and not status.is_fresh:
+            stages.append(replace(status, state=State.FAILED, why=failed[status.stage]))
         else:
-            stages.append(StageStatus(status.stage, status.state.value, status.why))
+            stages.append(status)
     return stages
 
 
-def _failed_stage(instance: dg.DagsterInstance | None, runs: list[PastRun]) -> dict[str, str]:
-    """Where and why the newest run failed, if it did."""
+def _failed_stage(instance: dg.DagsterInstance | None, runs: list[PastRun]) -> dict[Stage, str]:
+    """The stage at which the newest run failed and why, if it did."""
     if instance is None or not runs or runs[0].outcome not in (Outcome.FAILED, Outcome.INTERRUPTED):
         return {}
     failure = failure_of(instance, runs[0].id)
     # A check of the raw files stands before the first stage, and a run may die before any.
-    stages = list(Stage)
-    at = next((stage for stage in stages if (failure.step or "").startswith(stage.value)), stages[0])
-    return {at.value: f"run {runs[0].id[:8]} {runs[0].outcome.value}: {first_line(failure.text)}"}
+    at = next((stage for stage in Stage if (failure.step or "").startswith(stage.value)), Stage.TAG_TABLE)
+    return {at: f"run {runs[0].id[:8]} {runs[0].outcome.value}: {failure.first_line}"}

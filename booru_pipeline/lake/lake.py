@@ -126,6 +126,10 @@ class Lake:
             keys |= {name.stem for name in names if self.home / name.parent == folder}
         return sorted((key for key in keys if parse_key(key)), key=release_order)
 
+    def releases_before(self, artifact: Callable[[str], Path], release: str) -> list[str]:
+        """Keys of the earlier releases that have an artifact, in release order."""
+        return [key for key in self.releases_with(artifact) if release_order(key) < release_order(release)]
+
     def name_of(self, path: Path) -> str:
         """An artifact's name in the store."""
         return path.relative_to(self.home).as_posix()

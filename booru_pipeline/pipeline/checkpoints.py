@@ -1,11 +1,12 @@
 """Which checkpoint is asked, which one a training goes on from, and which ones an evaluation compares with."""
 
-import json
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from pydantic import BaseModel
 
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.lake import Lake
@@ -17,13 +18,12 @@ from booru_pipeline.release.key import release_order
 from booru_pipeline.training.options import TrainingOptions
 
 
-@dataclass(frozen=True)
-class Promoted:
-    """What the pointer says.
+class Promoted(BaseModel, frozen=True):
+    """The pointer to the promoted checkpoint.
 
     Attributes:
         release: Whose checkpoint is promoted.
-        key: Of its record, by which one that was made anew is told apart.
+        key: Of its record, by which one that was rebuilt is told apart.
         date: When, ISO 8601, UTC.
         reason: Why.
     """
@@ -40,18 +40,16 @@ class InUse:
 
     Attributes:
         release: Its release.
-        promoted: The pointer, if this is the checkpoint that it points at.
-        note: Why it is another one; empty if it is promoted.
+        note: Why it is not the promoted one; empty if it is.
     """
 
     release: str
-    promoted: Promoted | None
     note: str
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What an evaluation did to the pointer.
+    """The effect of an evaluation on the pointer.
 
     Attributes:
         is_promoted: Whether the checkpoint evaluated is the promoted one now.
@@ -63,17 +61,17 @@ class Decision:
 
 
 def read_pointer(lake: Lake) -> Promoted | None:
-    """What the pointer says, whether that checkpoint is still there or not; None if there is none that can be read."""
+    """Read the pointer, whether its checkpoint is still there or not; None if there is none that can be read."""
     try:
-        return Promoted(**json.loads(lake.bring(lake.promoted).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        return Promoted.model_validate_json(lake.bring(lake.promoted).read_bytes())
+    except (OSError, ValueError):
         return None
 
 
 def read_promoted(lake: Lake) -> Promoted | None:
-    """The promoted checkpoint; None if none is promoted, or it is gone or was made anew since."""
+    """The promoted checkpoint; None if none is promoted, or it is gone or was rebuilt since."""
     pointer = read_pointer(lake)
-    return pointer if pointer is not None and not _problem(lake, pointer) else None
+    return None if _problem(lake, pointer) else pointer
 
 
 def checkpoint_in_use(lake: Lake) -> InUse:
@@ -82,14 +80,12 @@ def checkpoint_in_use(lake: Lake) -> InUse:
     Raises:
         BooruError: There is no checkpoint.
     """
-    newest = lake.newest(lake.checkpoint)
     pointer = read_pointer(lake)
-    if pointer is None:
-        return InUse(newest, None, f"no checkpoint is promoted: the newest is taken, {newest}")
     problem = _problem(lake, pointer)
-    if problem:
-        return InUse(newest, None, f"{problem}: the newest is taken, {newest}")
-    return InUse(pointer.release, pointer, "")
+    if pointer is not None and not problem:
+        return InUse(pointer.release, "")
+    newest = lake.newest(lake.checkpoint)
+    return InUse(newest, f"{problem}: the newest is taken, {newest}")
 
 
 def promote(lake: Lake, release: str, reason: str) -> Promoted:
@@ -125,8 +121,8 @@ def settle(lake: Lake, release: str, key: str, losses: Sequence[str]) -> Decisio
     promoted if it now loses to its parent: a person decides that, with `booru promote`.
 
     Args:
-        lake: Where the artifacts are.
-        release: Which was evaluated.
+        lake: Where the pointer is.
+        release: Whose checkpoint was evaluated.
         key: Of the checkpoint's record.
         losses: To what it loses.
     """
@@ -147,18 +143,22 @@ def _set(lake: Lake, release: str, key: str, reason: str) -> Promoted:
     current = read_pointer(lake)
     if current is not None and (current.release, current.key) == (release, key):
         return current
-    pointer = Promoted(release, key, datetime.now(UTC).isoformat(timespec="seconds"), reason)
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    pointer = Promoted(release=release, key=key, date=date, reason=reason)
     with staged(lake.promoted, lake.staging) as draft:
-        draft.write_text(json.dumps(asdict(pointer), indent=2) + "\n", encoding="utf-8")
+        draft.write_text(pointer.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return pointer
 
 
-def _problem(lake: Lake, pointer: Promoted) -> str:
+def _problem(lake: Lake, pointer: Promoted | None) -> str:
+    """Why the pointer's checkpoint cannot be asked; empty if it can."""
+    if pointer is None:
+        return "no checkpoint is promoted"
     record = lake.record(lake.checkpoint(pointer.release))
     if record is None:
         return f"the promoted checkpoint of {pointer.release} is gone"
     if record.key != pointer.key:
-        return f"the promoted checkpoint of {pointer.release} was made anew since and has not been promoted again"
+        return f"the promoted checkpoint of {pointer.release} was rebuilt since and has not been promoted again"
     return ""
 
 
@@ -185,7 +185,7 @@ def find_parent(lake: Lake, release: str, base: str, options: TrainingOptions, l
         return None
     from booru_pipeline.dataset.build import read_summary  # imports scipy
 
-    earlier = [key for key in lake.releases_with(lake.checkpoint) if release_order(key) < release_order(release)]
+    earlier = lake.releases_before(lake.checkpoint, release)
     if not earlier:
         log.info(f"no release before {release} has a checkpoint: training starts from {base}")
         return None
@@ -220,7 +220,7 @@ def find_former(lake: Lake, release: str) -> Former | None:
 
 def find_former_parent(lake: Lake, release: str) -> Former | None:
     """The checkpoint that a release's went on from, or else the newest of the earlier ones; None for the first."""
-    earlier = [key for key in lake.releases_with(lake.checkpoint) if release_order(key) < release_order(release)]
+    earlier = lake.releases_before(lake.checkpoint, release)
     went_on_from = (read_provenance(lake.bring(lake.checkpoint(release))).get("parent") or {}).get("release")
-    candidates = [went_on_from, *reversed(earlier)] if went_on_from in earlier else list(reversed(earlier))
+    candidates = [key for key in earlier if key == went_on_from] + earlier[::-1]
     return next((former for key in candidates if (former := find_former(lake, key))), None)

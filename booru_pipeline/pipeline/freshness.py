@@ -1,22 +1,24 @@
-"""What of a release is fresh, stale or missing."""
+"""Freshness: what of a release is up to date, stale or missing."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.record import Record, read_note
-from booru_pipeline.pipeline.stages import ALIASES, IMPLICATIONS, PATHS, RAW_RELEASE, Recipe, Stage, stage_record
+from booru_pipeline.pipeline.stages import ALIASES, IMPLICATIONS, RAW_RELEASE, Recipe, Sources, Stage, stage_record
 
 
 class State(StrEnum):
-    """How an artifact stands to what the present inputs and options would give."""
+    """States of an artifact, compared with what the present inputs and options would give."""
 
     FRESH = "fresh"
     STALE = "stale"
     MISSING = "missing"
     RETIRED = "retired"
+    # What Dagster's history and the release's kind add to these, for `booru status`.
+    FAILED = "failed"
+    NOT_NEEDED = "not needed"
 
 
 @dataclass(frozen=True)
@@ -24,9 +26,9 @@ class Status:
     """Whether a release's artifact is there and up to date.
 
     Attributes:
-        stage: Which.
-        state: `fresh`, `stale`, `missing`, or `retired`: it would be fresh, but retention removed it.
-        why: What is different, if stale, or since retention removed it.
+        stage: Whose artifact.
+        state: `retired` is what would be fresh, but retention removed it.
+        why: What is different, if stale, or since retention removed it; why it failed.
         by_options: Whether other options are all that is different.
     """
 
@@ -38,74 +40,58 @@ class Status:
     @property
     def is_fresh(self) -> bool:
         """Whether nothing has to be made."""
-        return self.state in (State.FRESH, State.RETIRED)
+        return self.state in (State.FRESH, State.RETIRED, State.NOT_NEEDED)
 
 
-def release_status(
-    lake: Lake, release: str, raw_fingerprint: str, recipe: Recipe, aliases: str, implications: str
-) -> list[Status]:
-    """What of a release is fresh, stale or missing, stage by stage.
+def release_status(lake: Lake, release: str, sources: Sources, recipe: Recipe) -> list[Status]:
+    """Compare a release's artifacts with what the present inputs and options would give, stage by stage.
 
-    A checkpoint that was trained anew from the base model is fresh where the recipe would have it go on from an earlier
-    one: `retrain` is what people do once in a while to make up for what such a chain forgets.
-
-    Args:
-        lake: Where the artifacts are.
-        release: The release's key.
-        raw_fingerprint: What its raw files are.
-        recipe: The options of all stages.
-        aliases: Fingerprint of the tag aliases.
-        implications: Fingerprint of the tag implications.
+    A checkpoint that was trained from the base model is fresh where the recipe would have it go on from an earlier one:
+    `retrain` is what people do once in a while to make up for what such a chain forgets.
     """
-    upstream = raw_fingerprint
+    upstream = sources.raw
     statuses: list[Status] = []
     for stage in Stage:
-        expected = _expected(stage, release, upstream, recipe.options(stage), aliases, implications)
-        record = lake.record(PATHS[stage](lake, release))
+        expected = _expected(stage, release, upstream, sources, recipe)
+        made = lake.record(stage.path(lake, release))
         upstream = expected.key
         fresh = (expected.key, _retrained(expected).key)
-        if record is not None and record.key in fresh:
-            statuses.append(Status(stage, State.FRESH))
-            upstream = record.key
+        if made is not None and made.key in fresh:
+            status = Status(stage, State.FRESH)
+            upstream = made.key
         elif statuses and statuses[-1].state is State.RETIRED:
-            statuses.append(Status(stage, State.RETIRED))  # it cannot be made of what is not there
-        elif record is None:
-            retired = read_note(lake.bring(lake.retired(stage.value, release)))
-            if retired is not None and retired.key in fresh:
-                statuses.append(Status(stage, State.RETIRED))
-            else:
-                by_options = retired is not None and _differs_by_options(retired, expected)
-                why = f"removed, and {_difference(retired, expected)}" if retired is not None else ""
-                statuses.append(Status(stage, State.MISSING, why, by_options))
+            status = Status(stage, State.RETIRED)  # it cannot be made of what is not there
+        elif made is not None:
+            status = Status(stage, State.STALE, _difference(made, expected), _differs_by_options(made, expected))
+        elif (retired := read_note(lake.bring(lake.retired(stage.value, release)))) is None:
+            status = Status(stage, State.MISSING)
+        elif retired.key in fresh:
+            status = Status(stage, State.RETIRED)
         else:
-            by_options = _differs_by_options(record, expected)
-            statuses.append(Status(stage, State.STALE, _difference(record, expected), by_options))
+            why = f"removed, and {_difference(retired, expected)}"
+            status = Status(stage, State.MISSING, why, _differs_by_options(retired, expected))
+        statuses.append(status)
     return statuses
 
 
-def target_keys(
-    release: str, raw_fingerprint: str, recipe: Recipe, aliases: str, implications: str
-) -> dict[Stage, str]:
-    """The keys that a release's artifacts would have if they were all made now: bytes, options, aliases, code."""
-    keys: dict[Stage, str] = {}
-    upstream = raw_fingerprint
+def due_stages(statuses: Sequence[Status], *, retired_too: bool = False) -> list[Stage]:
+    """The first stage that is not fresh and all after it; with `retired_too`, what retention removed is not fresh."""
+    late = [not item.is_fresh or (retired_too and item.state is State.RETIRED) for item in statuses]
+    return [item.stage for item in statuses[late.index(True) :]] if any(late) else []
+
+
+def expected_records(release: str, sources: Sources, recipe: Recipe) -> dict[Stage, Record]:
+    """The records that a release's artifacts would have if they were all made now."""
+    records: dict[Stage, Record] = {}
+    upstream = sources.raw
     for stage in Stage:
-        upstream = _expected(stage, release, upstream, recipe.options(stage), aliases, implications).key
-        keys[stage] = upstream
-    return keys
+        records[stage] = _expected(stage, release, upstream, sources, recipe)
+        upstream = records[stage].key
+    return records
 
 
-def _expected(
-    stage: Stage, release: str, upstream: str, options: Mapping[str, Any], aliases: str, implications: str
-) -> Record:
-    return stage_record(
-        stage,
-        release,
-        upstream,
-        options,
-        aliases=aliases if stage is Stage.TRAINING_SHARDS else None,
-        implications=implications if stage is Stage.EVALUATION_REPORT else None,
-    )
+def _expected(stage: Stage, release: str, upstream: str, sources: Sources, recipe: Recipe) -> Record:
+    return stage_record(stage, release, upstream, recipe.options(stage), sources.relations(stage))
 
 
 def _retrained(expected: Record) -> Record:
@@ -127,13 +113,8 @@ def _difference(record: Record, expected: Record) -> str:
     changed = [name for name, key in expected.inputs.items() if record.inputs.get(name, key) != key]
     if changed:
         return f"{' and '.join(words.get(name, name) for name in changed)} changed"
-    names = [
-        name
-        for name in {**record.options, **expected.options}
-        if record.options.get(name) != expected.options.get(name)
+    options = [
+        (name, record.options.get(name), expected.options.get(name)) for name in {**record.options, **expected.options}
     ]
-    if names:
-        return ", ".join(
-            f"{name} was {record.options.get(name)}, is {expected.options.get(name)}" for name in sorted(names)
-        )
-    return "the code that makes it changed"
+    others = sorted(f"{name} was {was}, is {now}" for name, was, now in options if was != now)
+    return ", ".join(others) or "the code that makes it changed"

@@ -26,13 +26,7 @@ _INDEX: Final = """<!doctype html>
 
 
 def report_url(base: str, lake: Lake, page: Path) -> str:
-    """Where a browser finds a page that lies in the folder of reports or of experiments.
-
-    Args:
-        base: The setting `reports_url`.
-        lake: Where the page lies.
-        page: Its path.
-    """
+    """The address of a page of the reports or of the experiments; `base` is the setting `reports_url`."""
     return f"{base.rstrip('/')}/{_path_of(lake, page)}"
 
 

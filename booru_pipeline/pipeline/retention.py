@@ -1,20 +1,22 @@
-"""What can go: old checkpoints and reports, states and folders that nobody needs any more. Nothing goes unasked."""
+"""Retention: old checkpoints and reports, states and folders that nobody needs. Nothing goes by itself."""
 
-import json
 import re
 import shutil
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
+
+from pydantic import BaseModel
 
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.publish import discard, leftovers, staged, sweep
 from booru_pipeline.pipeline.checkpoints import checkpoint_in_use
 from booru_pipeline.pipeline.settings import RetentionOptions
-from booru_pipeline.pipeline.stages import PATHS, Stage
+from booru_pipeline.pipeline.stages import Stage
 
 _WANDB_RUN: Final = re.compile(r"(?:offline-)?run-\d{8}_\d{6}-(?P<id>\w+)")
 _DAY_S: Final = 86_400
@@ -43,20 +45,15 @@ class Removable:
 
 
 def find_removable(lake: Lake, options: RetentionOptions, promoted: str | None) -> list[Removable]:
-    """What `booru clean` would remove.
-
-    Args:
-        lake: Where the artifacts are.
-        options: What is kept.
-        promoted: The release whose checkpoint is in use; it is kept.
-    """
+    """List what `booru clean` would remove; the checkpoint of the release `promoted` is in use, and kept."""
     kept = kept_checkpoints(lake, options.checkpoints, promoted)
     return [
-        *_checkpoints(lake, kept, options),
-        *_reports(lake, kept, options),
+        *_artifacts(
+            lake, kept, Stage.CHECKPOINT, "checkpoint", options.checkpoints, ", not promoted and no parent of these"
+        ),
+        *_artifacts(lake, kept, Stage.EVALUATION_REPORT, "report", options.reports, ", and its checkpoint is not kept"),
         *_states(lake, options),
-        *_staging(lake),
-        *_uploads(lake),
+        *_leftovers(lake),
         *_wandb(lake, kept, options),
     ]
 
@@ -77,16 +74,16 @@ def kept_checkpoints(lake: Lake, newest: int, promoted: str | None) -> dict[str,
     if promoted in keys:
         kept.setdefault(str(promoted), "promoted")
     for key in list(kept):
-        parent = _provenance(lake, key).get("parent")
-        if isinstance(parent, dict) and parent.get("release") in keys:
-            kept.setdefault(str(parent["release"]), f"the parent of {key}")
+        parent = (_provenance(lake, key).parent or {}).get("release")
+        if parent in keys:
+            kept.setdefault(str(parent), f"the parent of {key}")
     return kept
 
 
 def remove(lake: Lake, items: Iterable[Removable]) -> int:
     """Remove them, and give the bytes gained.
 
-    An artifact's record is noted, so that neither `booru run` nor the sensor makes it again unasked.
+    An artifact's record is noted, so that neither `booru run` nor the sensor makes it again by itself.
 
     Raises:
         BooruError: Something cannot be removed.
@@ -109,22 +106,16 @@ def remove(lake: Lake, items: Iterable[Removable]) -> int:
     return gained
 
 
-def _checkpoints(lake: Lake, kept: dict[str, str], options: RetentionOptions) -> list[Removable]:
-    why = f"older than the newest {options.checkpoints}, not promoted and no parent of these"
-    keys = [key for key in lake.releases_with(lake.checkpoint) if key not in kept]
-    return [_artifact(lake, Stage.CHECKPOINT, key, "checkpoint", why) for key in keys]
-
-
-def _reports(lake: Lake, kept: dict[str, str], options: RetentionOptions) -> list[Removable]:
-    why = f"older than the newest {options.reports}, and its checkpoint is not kept"
-    keys = [key for key in lake.releases_with(lake.evaluation_report)[: -options.reports] if key not in kept]
-    return [_artifact(lake, Stage.EVALUATION_REPORT, key, "report", why) for key in keys]
-
-
-def _artifact(lake: Lake, stage: Stage, release: str, what: str, why: str) -> Removable:
-    path = PATHS[stage](lake, release)
-    stored = lake.store.listing().get(lake.name_of(path)) if lake.store is not None else None
-    return Removable(path, what, why, size_of(path) + (stored.bytes if stored else 0), stage, release)
+def _artifacts(
+    lake: Lake, kept: Collection[str], stage: Stage, what: str, newest: int, unless: str
+) -> Iterator[Removable]:
+    """Artifacts that are older than the newest ones, except those of the releases whose checkpoints are kept."""
+    for release in lake.releases_with(partial(stage.path, lake))[:-newest]:
+        if release not in kept:
+            path = stage.path(lake, release)
+            stored = lake.store.listing().get(lake.name_of(path)) if lake.store is not None else None
+            size = size_of(path) + (stored.bytes if stored else 0)
+            yield Removable(path, what, f"older than the newest {newest}{unless}", size, stage, release)
 
 
 def states_of_published(lake: Lake, release: str) -> list[Path]:
@@ -138,45 +129,31 @@ def states_of_published(lake: Lake, release: str) -> list[Path]:
     return [path for path in _folders(folder) if path.name.split("-")[0] == record.key]
 
 
-def _states(lake: Lake, options: RetentionOptions) -> list[Removable]:
+def _states(lake: Lake, options: RetentionOptions) -> Iterator[Removable]:
     from booru_pipeline.training.states import is_training
 
-    found = []
-    for release in lake.releases_with(lake.training_states):
-        folder = lake.training_states(release)
-        if is_training(folder):
-            continue
-        published = states_of_published(lake, release)
-        for path in _folders(folder):
+    for folder in map(lake.training_states, lake.releases_with(lake.training_states)):
+        published = states_of_published(lake, folder.name)
+        for path in [] if is_training(folder) else _folders(folder):
             if path in published:
-                why = "its checkpoint is published"
+                yield Removable(path, "training state", "its checkpoint is published", size_of(path))
             elif _age_days(path) > options.days:
-                why = f"untouched for {options.days:g} days"
-            else:
-                continue
-            found.append(Removable(path, "training state", why, size_of(path)))
-    return found
+                yield Removable(path, "training state", f"untouched for {options.days:g} days", size_of(path))
 
 
-def _staging(lake: Lake) -> list[Removable]:
-    return [
-        Removable(path, "staging", "what wrote it is gone", size_of(path))
-        for path in sorted(leftovers(lake.staging.folder))
-    ]
-
-
-def _uploads(lake: Lake) -> list[Removable]:
-    uploads = lake.store.uploads() if lake.store is not None else []
-    why = "what an interrupted upload left in the store"
-    before = datetime.now(UTC) - _UPLOADING
-    return [Removable(lake.home / item.path, "upload", why, item.bytes) for item in uploads if item.begun < before]
+def _leftovers(lake: Lake) -> Iterator[Removable]:
+    for path in sorted(leftovers(lake.staging.folder)):
+        yield Removable(path, "staging", "what wrote it is gone", size_of(path))
+    for item in lake.store.uploads() if lake.store is not None else []:
+        if item.begun < datetime.now(UTC) - _UPLOADING:
+            why = "what an interrupted upload left in the store"
+            yield Removable(lake.home / item.path, "upload", why, item.bytes)
 
 
 def _wandb(lake: Lake, kept: dict[str, str], options: RetentionOptions) -> list[Removable]:
-    needed = {Path(folder).name for key in kept if (folder := _provenance(lake, key).get("wandb"))}
-    going_on = {
-        _json(path).get("wandb") for path in lake.training_states("any").parent.glob("*/*/step-*/progress.json")
-    }
+    needed = {Path(_provenance(lake, key).wandb or "").name for key in kept}
+    states = lake.training_states("any").parent.glob("*/*/step-*/progress.json")
+    going_on = {_progress(path).wandb for path in states}
     why = f"of no kept checkpoint, and untouched for {options.days:g} days"
     return [
         Removable(path, "wandb", why, size_of(path))
@@ -190,14 +167,12 @@ def _wandb(lake: Lake, kept: dict[str, str], options: RetentionOptions) -> list[
 
 def size_of(path: Path) -> int:
     """Bytes of a file, or of all files in a folder."""
-    paths: Sequence[Path] = [path] if path.is_file() else [item for item in path.rglob("*") if item.is_file()]
-    return sum(item.lstat().st_size for item in paths)
+    return sum(item.lstat().st_size for item in [path, *path.rglob("*")] if item.is_file())
 
 
 def _folders(folder: Path) -> list[Path]:
-    return (
-        sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink()) if folder.is_dir() else []
-    )
+    paths = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path for path in paths if path.is_dir() and not path.is_symlink())
 
 
 def _age_days(path: Path) -> float:
@@ -206,20 +181,32 @@ def _age_days(path: Path) -> float:
     return (time.time() - newest) / _DAY_S
 
 
-def _provenance(lake: Lake, release: str) -> dict[str, Any]:
-    return _parse(lake.read(lake.checkpoint(release), "provenance.json"))
+class _Mentioned(BaseModel):
+    """Things to keep that a checkpoint's provenance or a training state's progress mentions.
+
+    Attributes:
+        parent: The checkpoint that it went on from: its `release` and its key.
+        wandb: The folder of wandb's run, or the run's id.
+    """
+
+    parent: dict[str, Any] | None = None
+    wandb: str | None = None
+
+    @classmethod
+    def parse(cls, text: str | bytes | None) -> "_Mentioned":
+        """Read a file's text; nothing is mentioned if it is not there or is something else."""
+        try:
+            return cls.model_validate_json(text or "{}")
+        except ValueError:
+            return cls()
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _progress(file: Path) -> _Mentioned:
     try:
-        return _parse(path.read_text(encoding="utf-8"))
-    except OSError:
-        return {}
+        return _Mentioned.parse(file.read_bytes())
+    except OSError:  # the training has gone on to another state
+        return _Mentioned()
 
 
-def _parse(text: str | None) -> dict[str, Any]:
-    try:
-        content = json.loads(text or "")
-    except ValueError:
-        return {}
-    return content if isinstance(content, dict) else {}
+def _provenance(lake: Lake, release: str) -> _Mentioned:
+    return _Mentioned.parse(lake.read(lake.checkpoint(release), "provenance.json"))

@@ -4,16 +4,18 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.store import open_store
-from booru_pipeline.pipeline.stages import Recipe
+from booru_pipeline.pipeline.stages import Recipe, Sources
+from booru_pipeline.release.find import Release
+from booru_pipeline.release.fingerprint import release_fingerprint
 from booru_pipeline.training_shards.relations import Relations, find_relations
 
 CONFIG_FILE: Final = "booru.toml"
@@ -30,15 +32,15 @@ def _check_url(value: str) -> str:
 
 
 class AutomationOptions(BaseModel, extra="forbid"):
-    """What is done unasked, and who is told."""
+    """Unattended work, and who is told of it."""
 
-    # Dagster's daemon comes by every 5 s and passes over what was looked at 4.99 s ago, so 5 here would be 5 or 10.
-    # For the same reason 15 s of rest would be seen a look too late.
-    look_interval_s: int = Field(4, ge=1, description="Seconds between two looks at the raw folder.")
+    # Dagster's daemon comes by every 5 s and passes over what was scanned 4.99 s ago, so 5 here would be 5 or 10.
+    # For the same reason files that are to be stable for 15 s would be found so a scan too late.
+    look_interval_s: int = Field(4, ge=1, description="Seconds between two scans of the raw folder.")
     rest_s: int = Field(
         14,
         ge=0,
-        description="Seconds for which a release's files are the same, at two looks or more, before it is read.",
+        description="Seconds for which a release's files are the same, at two scans or more, before it is read.",
     )
     cron: str = Field(
         "0 4 * * 1",
@@ -48,32 +50,19 @@ class AutomationOptions(BaseModel, extra="forbid"):
     run_timeout_s: int = Field(
         172_800,
         ge=0,
-        description="Seconds after which a run that was started unasked is ended; its training can go on later. "
+        description="Seconds after which a run that was started unattended is ended; its training can go on later. "
         "0 = no limit.",
     )
     attempts: int = Field(
         5, ge=1, description="How often a release is tried whose run was killed. A run that failed is not tried again."
     )
-    webhook: str = Field("", description="URL that is told of each failed run, as JSON. Empty: nobody.")
-
-    @field_validator("cron")
-    @classmethod
-    def _is_cron(cls, value: str) -> str:
-        if value and value != cls.model_fields["cron"].default:
-            from dagster._utils.schedules import is_valid_cron_schedule  # Dagster takes a second to import
-
-            if not is_valid_cron_schedule(value):
-                raise ValueError(f"{value!r} is no cron schedule such as '0 4 * * 1'")
-        return value
-
-    @field_validator("webhook")
-    @classmethod
-    def _is_url(cls, value: str) -> str:
-        return _check_url(value) if value else value
+    webhook: Annotated[str, AfterValidator(lambda value: value and _check_url(value))] = Field(
+        "", description="URL that is told of each failed run, as JSON. Empty: nobody."
+    )
 
 
 class RetentionOptions(BaseModel, extra="forbid"):
-    """What `booru clean` keeps."""
+    """Limits of what `booru clean` keeps."""
 
     checkpoints: int = Field(
         3, ge=1, description="Newest checkpoints that are kept, with the promoted one and those they went on from."
@@ -85,7 +74,7 @@ class RetentionOptions(BaseModel, extra="forbid"):
 
 
 class StoreOptions(BaseModel, extra="forbid"):
-    """Where artifacts are besides the home."""
+    """A place of artifacts besides the home."""
 
     url: str = Field(
         "",
@@ -124,16 +113,8 @@ def _names(options: Mapping[str, Any]) -> Iterator[str]:
             yield from _names(value)
 
 
-class Settings(Recipe, BaseSettings):
-    """Where things are and how they are made.
-
-    Each field can be set in the environment (`BOORU_RAW`, `BOORU_CHECKPOINT__TIME_LIMIT_S`) or in `booru.toml` of the
-    working directory (`[checkpoint]`, `time_limit_s = 600`); `BOORU_CONFIG` names another file.
-    """
-
-    model_config = SettingsConfigDict(
-        env_prefix="BOORU_", env_nested_delimiter="__", extra="forbid", nested_model_default_partial_update=True
-    )
+class Folders(BaseModel):
+    """Places: of the raw releases, the artifacts, the tags' relations and the reports."""
 
     raw: Path = Field(Path("booru_raw"), description="The folder of releases. Nothing is ever written there.")
     home: Path = Field(Path("booru_home"), description="The folder of artifacts and of Dagster's history.")
@@ -146,23 +127,15 @@ class Settings(Recipe, BaseSettings):
         False, description="Leave out aliases that stand for two tags or go in a circle, instead of refusing the file."
     )
 
-    reports_url: str = Field(
+    reports_url: Annotated[str, AfterValidator(_check_url)] = Field(
         "http://127.0.0.1:3001",
         description="Where the reports are served over http; the UI's links to them start with it.",
     )
-
-    automation: AutomationOptions = AutomationOptions()
-    retention: RetentionOptions = RetentionOptions()
     store: StoreOptions = StoreOptions()
-
-    @field_validator("reports_url")
-    @classmethod
-    def _is_url(cls, value: str) -> str:
-        return _check_url(value)
 
     @property
     def lake(self) -> Lake:
-        """Where the artifacts lie, as absolute paths: Dagster's processes may run elsewhere."""
+        """The artifacts, under absolute paths: Dagster's processes may run elsewhere."""
         return Lake(self.home.expanduser().resolve(), open_store(self.store.url, self.store.storage_options))
 
     @property
@@ -177,12 +150,35 @@ class Settings(Recipe, BaseSettings):
 
     @property
     def tag_relations(self) -> Relations:
-        """The tag aliases and implications; read anew each time.
+        """The tag aliases and implications; read again each time.
 
         Raises:
             BooruError: They are not there or broken.
         """
         return find_relations(self.relations_folder, self.raw_folder, skip_ambiguous=self.skip_ambiguous_aliases)
+
+    def fingerprint(self, release: Release) -> str:
+        """The fingerprint of a release's files; unchanged ones are not read again."""
+        return release_fingerprint(release, self.lake.raw_fingerprints)
+
+    def sources(self, release: Release, relations: tuple[str, str]) -> Sources:
+        """Fingerprints of what a whole release is made from; `relations` are `tag_relations.fingerprints`."""
+        return Sources(self.fingerprint(release), *relations)
+
+
+class Settings(Folders, Recipe, BaseSettings):
+    """All settings: folders, recipe, automation, retention.
+
+    Each field can be set in the environment (`BOORU_RAW`, `BOORU_CHECKPOINT__TIME_LIMIT_S`) or in `booru.toml` of the
+    working directory (`[checkpoint]`, `time_limit_s = 600`); `BOORU_CONFIG` names another file.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="BOORU_", env_nested_delimiter="__", extra="forbid", nested_model_default_partial_update=True
+    )
+
+    automation: AutomationOptions = AutomationOptions()
+    retention: RetentionOptions = RetentionOptions()
 
     @classmethod
     def settings_customise_sources(

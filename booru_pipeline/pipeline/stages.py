@@ -5,7 +5,8 @@ made from, down to the raw bytes. It is fresh as long as the present inputs and 
 is decided without reading any data, and the same way from the shell, the sensor and the UI.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -24,35 +25,79 @@ from booru_pipeline.training_shards.options import ShardOptions
 from booru_pipeline.vocabulary.base_model import TINY
 from booru_pipeline.vocabulary.options import VocabularyOptions
 
+RAW_RELEASE: Final = "raw_release"
+
 
 class Stage(StrEnum):
-    """What is made of a release, in order; the value is the asset's name. Each is made from the one before."""
+    """Stages of a release, in order; the value is the asset's name. Each is made from the one before.
 
-    TAG_TABLE = "tag_table"
-    TRAINING_SHARDS = "training_shards"
-    VOCABULARY = "vocabulary"
-    TOKENIZED_DATASET = "tokenized_dataset"
-    CHECKPOINT = "checkpoint"
-    EVALUATION_REPORT = "evaluation_report"
+    Attributes:
+        options_key: The resource key of its options in the graph. It stands in stored run configs, so it stays.
+        code_version: Raise it when the stage's code gives another artifact from the same input; what was made before is
+            then stale.
+        order: 0 for the first, and so on.
+    """
+
+    options_key: str
+    code_version: str
+    order: int
+
+    TAG_TABLE = "tag_table", "tag_table_options"
+    TRAINING_SHARDS = "training_shards", "shard_options", "2"
+    VOCABULARY = "vocabulary", "vocabulary_options"
+    TOKENIZED_DATASET = "tokenized_dataset", "dataset_options"
+    CHECKPOINT = "checkpoint", "training_options"
+    EVALUATION_REPORT = "evaluation_report", "evaluation_options", "2"
+
+    def __new__(cls, name: str, options_key: str = "", code_version: str = "1") -> "Stage":
+        stage = str.__new__(cls, name)
+        stage._value_ = name
+        stage.options_key, stage.code_version, stage.order = options_key, code_version, len(cls.__members__)
+        return stage
+
+    def upto(self) -> list["Stage"]:
+        """The stages from the first to this one."""
+        return list(Stage)[: self.order + 1]
+
+    def before(self) -> list["Stage"]:
+        """The stages before this one."""
+        return list(Stage)[: self.order]
 
     @property
     def upstream(self) -> str:
         """The name of the asset it is made from."""
-        stages = list(Stage)
-        row = stages.index(self)
-        return stages[row - 1].value if row else RAW_RELEASE
+        return [RAW_RELEASE, *(stage.value for stage in self.before())][-1]
+
+    def path(self, lake: Lake, release: str) -> Path:
+        """The path of a release's artifact: the lake has a method of the stage's name."""
+        path: Path = getattr(lake, self.value)(release)
+        return path
 
 
-RAW_RELEASE: Final = "raw_release"
-ALIASES: Final = "aliases"  # what the training shards are made from besides a tag table
-IMPLICATIONS: Final = "implications"  # what the report is made from besides a checkpoint
+ALIASES: Final = "aliases"
+IMPLICATIONS: Final = "implications"
 
-# Raise a stage's number when its code gives another artifact from the same input; what was made before is then stale.
-CODE_VERSIONS: Final[Mapping[Stage, str]] = {
-    **dict.fromkeys(Stage, "1"),
-    Stage.TRAINING_SHARDS: "2",
-    Stage.EVALUATION_REPORT: "2",
-}
+
+@dataclass(frozen=True)
+class Sources:
+    """Fingerprints of what a release is made from, besides options and code.
+
+    Attributes:
+        raw: Of its files.
+        aliases: Of the tag aliases, which the training shards replace: later stages see canonical tags only.
+        implications: Of the tag implications, which the report alone reads.
+    """
+
+    raw: str
+    aliases: str
+    implications: str
+
+    def relations(self, stage: Stage) -> dict[str, str]:
+        """Those of the tag relations that a stage is made from, by name."""
+        if stage is Stage.TRAINING_SHARDS:
+            return {ALIASES: self.aliases}
+        return {IMPLICATIONS: self.implications} if stage is Stage.EVALUATION_REPORT else {}
+
 
 # Options that decide how a stage is watched, and not what it gives: another choice makes nothing stale.
 _WATCHING: Final = {
@@ -65,15 +110,6 @@ _WATCHING: Final = {
     "states_kept",
     "wandb_project",
     "wandb_artifact",
-}
-
-PATHS: Final[Mapping[Stage, Callable[[Lake, str], Path]]] = {
-    Stage.TAG_TABLE: Lake.tag_table,
-    Stage.TRAINING_SHARDS: Lake.training_shards,
-    Stage.VOCABULARY: Lake.vocabulary,
-    Stage.TOKENIZED_DATASET: Lake.tokenized_dataset,
-    Stage.CHECKPOINT: Lake.checkpoint,
-    Stage.EVALUATION_REPORT: Lake.evaluation_report,
 }
 
 
@@ -109,9 +145,8 @@ def stage_record(
     release: str,
     upstream: str,
     options: Mapping[str, Any],
+    relations: Mapping[str, str] | None = None,
     also_read: Mapping[str, str] | None = None,
-    aliases: str | None = None,
-    implications: str | None = None,
 ) -> Record:
     """The record of an artifact that is about to be made.
 
@@ -120,17 +155,15 @@ def stage_record(
         release: The release's key.
         upstream: Key of the artifact that it is made from, or the raw files' fingerprint.
         options: The stage's options as JSON.
+        relations: Fingerprints of the tag relations that it is made from, by name; see `Sources.relations`.
         also_read: Keys of earlier releases' artifacts that it reads too.
-        aliases: Fingerprint of the tag aliases, for the training shards; the other stages see canonical tags only.
-        implications: Fingerprint of the tag implications, for the report; the other stages do not read them.
     """
-    inputs = {stage.upstream: upstream}
-    inputs |= {name: key for name, key in ((ALIASES, aliases), (IMPLICATIONS, implications)) if key is not None}
+    inputs = {stage.upstream: upstream, **(relations or {})}
     options = {name: value for name, value in options.items() if name not in _WATCHING}
     return Record(
         stage=stage.value,
         release=release,
-        key=fingerprint(stage.value, CODE_VERSIONS[stage], inputs, options),
+        key=fingerprint(stage.value, stage.code_version, inputs, options),
         inputs=inputs,
         options=options,
         also_read=dict(also_read or {}),
@@ -144,7 +177,7 @@ def upstream_key(lake: Lake, stage: Stage, release: str) -> str:
         BooruError: It is not there.
     """
     above = Stage(stage.upstream)
-    path = PATHS[above](lake, release)
+    path = above.path(lake, release)
     record = lake.record(path)
     if record is None:
         raise BooruError(

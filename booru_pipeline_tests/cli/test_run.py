@@ -15,13 +15,13 @@ from booru_pipeline.defs.build import build_defs
 from booru_pipeline.defs.runs.instance import open_instance, process_tag
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.record import read_record
-from booru_pipeline.pipeline.stages import PATHS, Stage
+from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.sample import generate
 from booru_pipeline_tests.cli.command import BOORU, assert_refused, booru, environment
 
 
 def test_running_again_does_nothing_and_says_so(workplace):
-    places = [PATHS[stage](Lake(workplace / "booru_home"), "2021a") for stage in Stage]
+    places = [stage.path(Lake(workplace / "booru_home"), "2021a") for stage in Stage]
     before = [path.stat().st_mtime_ns for path in places]
     result = booru(workplace, "run")
     assert result.returncode == 0
@@ -231,11 +231,11 @@ def test_a_kill_leaves_whole_artifacts_only_and_running_again_completes(copy, af
     process.wait()
     payload_is_gone(lake)
     for stage in Stage:
-        path = PATHS[stage](lake, "2021a")
+        path = stage.path(lake, "2021a")
         assert not path.exists() or read_record(path), f"half an artifact at {path}"
     again = booru(copy, "run")
     assert again.returncode == 0, again.stderr
-    assert all(read_record(PATHS[stage](lake, "2021a")) for stage in Stage)
+    assert all(read_record(stage.path(lake, "2021a")) for stage in Stage)
     assert not [path for path in lake.staging.folder.iterdir() if path.is_dir()]
 
 

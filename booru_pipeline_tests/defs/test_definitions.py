@@ -11,7 +11,7 @@ from dagster._core.system_config.objects import ResolvedRunConfig
 
 from booru_pipeline.defs.build import LOCATION, build_defs
 from booru_pipeline.pipeline.settings import load_settings
-from booru_pipeline.pipeline.stages import CODE_VERSIONS, Stage
+from booru_pipeline.pipeline.stages import Stage
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,7 +36,7 @@ def test_every_asset_says_what_it_is(graph, stage):
     assert node.group_name
     assert node.kinds
     assert node.owners
-    assert node.code_version == CODE_VERSIONS[stage]
+    assert node.code_version == stage.code_version
     assert isinstance(node.partitions_def, dg.DynamicPartitionsDefinition)
     assert node.partitions_def.name == "release"
 

@@ -16,7 +16,7 @@ from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.record import read_record
 from booru_pipeline.pipeline.checkpoints import read_promoted
 from booru_pipeline.pipeline.settings import load_settings
-from booru_pipeline.pipeline.stages import PATHS, Stage
+from booru_pipeline.pipeline.stages import Stage
 
 QUICK = {"checkpoint": {"max_steps": 30, "wandb_project": ""}, "evaluation_report": {"bootstrap_samples": 50}}
 
@@ -55,7 +55,7 @@ def instance(settings):
 
 
 def artifacts(lake: Lake):
-    return {(key, stage): PATHS[stage](lake, key) for key in ("2021a", "2021b") for stage in Stage}
+    return {(key, stage): stage.path(lake, key) for key in ("2021a", "2021b") for stage in Stage}
 
 
 def test_every_stage_of_every_release_is_made_in_order(first_run, settings):
@@ -64,7 +64,7 @@ def test_every_stage_of_every_release_is_made_in_order(first_run, settings):
         record = read_record(path)
         assert (record.release, record.stage) == (key, stage.value)
         name = stage.upstream
-        above = read_record(PATHS[Stage(name)](settings.lake, key)).key if name in list(Stage) else None
+        above = read_record(Stage(name).path(settings.lake, key)).key if name in list(Stage) else None
         assert above is None or record.inputs[name] == above
         also = {Stage.TRAINING_SHARDS: {"aliases"}, Stage.EVALUATION_REPORT: {"implications"}}
         assert set(record.inputs) - {name} == also.get(stage, set())
@@ -100,7 +100,7 @@ def test_the_ui_can_show_what_was_made(first_run, settings, instance):
                 dg.AssetRecordsFilter(asset_key=dg.AssetKey(stage.value), asset_partitions=[key]), limit=5
             ).records
             (materialization,) = [record.asset_materialization for record in records]
-            assert materialization.tags["dagster/data_version"] == read_record(PATHS[stage](settings.lake, key)).key
+            assert materialization.tags["dagster/data_version"] == read_record(stage.path(settings.lake, key)).key
             assert Path(materialization.metadata["path"].path).exists()
             if stage is Stage.EVALUATION_REPORT:
                 assert "recall@10" in materialization.metadata["summary"].md_str

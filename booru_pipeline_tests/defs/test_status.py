@@ -14,11 +14,10 @@ from booru_pipeline.defs.status import pipeline_status
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.record import Record
-from booru_pipeline.pipeline.freshness import target_keys
+from booru_pipeline.pipeline.freshness import expected_records
 from booru_pipeline.pipeline.settings import load_settings
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.release.find import find_release
-from booru_pipeline.release.fingerprint import release_fingerprint
 from booru_pipeline.sample import generate
 
 BOORU = Path(sys.executable).with_name("booru")
@@ -121,11 +120,11 @@ def test_releases_shows_what_clean_has_removed(tmp_path):
     generate(tmp_path / "booru_raw", releases=["2021a"], posts=20)
     settings = load_settings(raw=tmp_path / "booru_raw", home=tmp_path / "booru_home")
     release = find_release(settings.raw_folder, "2021a")
-    fingerprint = release_fingerprint(release, settings.lake.raw_fingerprints)
-    keys = target_keys("2021a", fingerprint, settings, *settings.tag_relations.fingerprints)
+    sources = settings.sources(release, settings.tag_relations.fingerprints)
+    key = expected_records("2021a", sources, settings)[Stage.CHECKPOINT].key
     note = settings.lake.retired(Stage.CHECKPOINT.value, "2021a")
     note.parent.mkdir(parents=True)
-    Record(Stage.CHECKPOINT.value, "2021a", keys[Stage.CHECKPOINT], {}, {}).write_note(note)
+    Record(Stage.CHECKPOINT.value, "2021a", key, {}, {}).write_note(note)
     for command in ("releases", "status"):
         result = booru(tmp_path, command)
         assert result.returncode == 0, result.stderr

@@ -36,7 +36,7 @@ def evaluate(lake, release, *losses):
 
 def test_with_none_promoted_the_newest_is_taken_and_it_says_so(lake):
     in_use = checkpoint_in_use(lake)
-    assert (in_use.release, in_use.promoted) == ("2022a", None)
+    assert (in_use.release, read_promoted(lake)) == ("2022a", None)
     assert in_use.note == "no checkpoint is promoted: the newest is taken, 2022a"
     with pytest.raises(BooruError, match="no checkpoint"):
         checkpoint_in_use(Lake(lake.home / "empty"))
@@ -82,13 +82,13 @@ def test_an_earlier_release_does_not_take_over_from_a_later_one(lake):
     assert evaluate(lake, "2021a").is_promoted
 
 
-def test_a_promoted_checkpoint_that_is_gone_or_made_anew_is_said_and_the_newest_taken(lake):
+def test_a_promoted_checkpoint_that_is_gone_or_rebuilt_is_said_and_the_newest_taken(lake):
     promote(lake, "2021b", "by hand")
     put(lake, "2021b", "another key")
     assert read_promoted(lake) is None
     in_use = checkpoint_in_use(lake)
     assert in_use.release == "2022a"
-    assert in_use.note.startswith("the promoted checkpoint of 2021b was made anew since")
+    assert in_use.note.startswith("the promoted checkpoint of 2021b was rebuilt since")
     (lake.checkpoint("2021b") / "record.json").unlink()
     lake.checkpoint("2021b").rmdir()
     assert checkpoint_in_use(lake).note == "the promoted checkpoint of 2021b is gone: the newest is taken, 2022a"
@@ -123,16 +123,16 @@ def test_killed_between_write_and_rename_the_former_pointer_stands(lake):
     program = textwrap.dedent(
         """
         import pathlib, sys, time
-        from booru_pipeline import artifact
-        from booru_pipeline.lake import Lake
-        from booru_pipeline.promoted import promote
+        from booru_pipeline.lake import publish
+        from booru_pipeline.lake.lake import Lake
+        from booru_pipeline.pipeline.checkpoints import promote
 
         def wait(draft, final, workspace):
             assert "2021b" in draft.read_text()
             print("written", flush=True)
             time.sleep(60)
 
-        artifact._rename = wait
+        publish._rename = wait
         promote(Lake(pathlib.Path(sys.argv[1])), "2021b", "by hand")
         """
     )

@@ -8,38 +8,27 @@ import pytest
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.publish import leftovers, staged
 from booru_pipeline.lake.record import Record
-from booru_pipeline.pipeline.freshness import State, release_status
+from booru_pipeline.pipeline.freshness import State, expected_records, release_status
 from booru_pipeline.pipeline.retention import find_removable, kept_checkpoints, remove
 from booru_pipeline.pipeline.settings import RetentionOptions
-from booru_pipeline.pipeline.stages import PATHS, Recipe, Stage, stage_record
+from booru_pipeline.pipeline.stages import Recipe, Sources, Stage
 
 KEYS = ["2021a", "2021b", "2021c", "2022a", "2022b", "2022aa"]
-FINGERPRINTS = "raw", "aliases", "implications"
+SOURCES = Sources("raw", "aliases", "implications")
 
 
 @pytest.fixture
 def lake(tmp_path):
     """Six releases, each with everything; every checkpoint went on from the one before."""
     lake = Lake(tmp_path)
-    raw, aliases, implications = FINGERPRINTS
     for row, key in enumerate(KEYS):
-        upstream = raw
-        for stage in Stage:
-            record = stage_record(
-                stage,
-                key,
-                upstream,
-                Recipe().options(stage),
-                aliases=aliases if stage is Stage.TRAINING_SHARDS else None,
-                implications=implications if stage is Stage.EVALUATION_REPORT else None,
-            )
-            upstream = record.key
+        for stage, record in expected_records(key, SOURCES, Recipe()).items():
             put(lake, stage, key, record, parent=KEYS[row - 1] if row else None)
     return lake
 
 
 def put(lake, stage, key, record: Record, parent):
-    path = PATHS[stage](lake, key)
+    path = stage.path(lake, key)
     path.mkdir(parents=True)
     record.write(path)
     (path / "weights").write_bytes(bytes(1000))
@@ -88,14 +77,14 @@ def test_looking_removes_nothing_and_removing_gains_what_was_said(lake):
 
 def test_what_was_removed_is_not_due_until_something_changes(lake):
     remove(lake, find_removable(lake, RetentionOptions(checkpoints=1), None))
-    statuses = release_status(lake, "2021a", "raw", Recipe(), "aliases", "implications")
+    statuses = release_status(lake, "2021a", SOURCES, Recipe())
     assert [status.state for status in statuses] == [*[State.FRESH] * 4, State.RETIRED, State.FRESH]
     assert all(status.is_fresh for status in statuses)
     other = Recipe(evaluation_report={"seed": 5})
-    states = [status.state for status in release_status(lake, "2021a", "raw", other, "aliases", "implications")]
+    states = [status.state for status in release_status(lake, "2021a", SOURCES, other)]
     assert states[4:] == [State.RETIRED, State.RETIRED]
     other = Recipe(checkpoint={"seed": 5})
-    states = [status.state for status in release_status(lake, "2021a", "raw", other, "aliases", "implications")]
+    states = [status.state for status in release_status(lake, "2021a", SOURCES, other)]
     assert states[4:] == [State.MISSING, State.STALE]
 
 

@@ -2,31 +2,29 @@ import pytest
 
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.lake import Lake
-from booru_pipeline.pipeline.freshness import release_status
+from booru_pipeline.pipeline.freshness import expected_records, release_status
 from booru_pipeline.pipeline.settings import Settings, load_settings
-from booru_pipeline.pipeline.stages import PATHS, Recipe, Stage, stage_record, upstream_key
+from booru_pipeline.pipeline.stages import Recipe, Sources, Stage, stage_record, upstream_key
 
 ALIASES = "fingerprint of the aliases"
 IMPLICATIONS = "fingerprint of the implications"
 
 
+def put(lake, stage, record):
+    path = stage.path(lake, "2021a")
+    path.mkdir(parents=True)
+    record.write(path)
+
+
 def write_all(lake, recipe, fingerprint="raw", aliases=ALIASES):
     """Records of all stages but the first, whose artifact is a DuckDB file, in folders where the artifacts would be."""
-    upstream = fingerprint
-    for stage in Stage:
-        applied = {
-            Stage.TRAINING_SHARDS: {"aliases": aliases},
-            Stage.EVALUATION_REPORT: {"implications": IMPLICATIONS},
-        }.get(stage, {})
-        record = stage_record(stage, "2021a", upstream, recipe.options(stage), **applied)
-        path = PATHS[stage](lake, "2021a")
-        path.mkdir(parents=True)
-        record.write(path)
-        upstream = record.key
+    for stage, record in expected_records("2021a", Sources(fingerprint, aliases, IMPLICATIONS), recipe).items():
+        put(lake, stage, record)
 
 
 def states(lake, recipe, fingerprint="raw", aliases=ALIASES, implications=IMPLICATIONS):
-    return [status.state for status in release_status(lake, "2021a", fingerprint, recipe, aliases, implications)]
+    sources = Sources(fingerprint, aliases, implications)
+    return [status.state for status in release_status(lake, "2021a", sources, recipe)]
 
 
 def test_nothing_then_all_fresh_then_all_stale_when_the_raw_bytes_change(tmp_path):
@@ -50,9 +48,9 @@ def test_nothing_then_all_fresh_then_all_stale_when_the_raw_bytes_change(tmp_pat
 def test_an_option_makes_its_stage_and_the_later_ones_stale(tmp_path, change, first_stale):
     lake = Lake(tmp_path)
     write_all(lake, Recipe())
-    row = list(Stage).index(first_stale)
+    row = first_stale.order
     assert states(lake, Recipe(**change)) == ["fresh"] * row + ["stale"] * (6 - row)
-    statuses = release_status(lake, "2021a", "raw", Recipe(**change), ALIASES, IMPLICATIONS)
+    statuses = release_status(lake, "2021a", Sources("raw", ALIASES, IMPLICATIONS), Recipe(**change))
     whys = [status.why for status in statuses if status.why]
     assert "was" in whys[0]
     assert all(why.endswith("changed") for why in whys[1:])
@@ -70,7 +68,7 @@ def test_other_aliases_make_the_shards_stale_and_say_so(tmp_path, inputs, why):
     write_all(lake, Recipe())
     assert states(lake, Recipe(), aliases="other") == ["fresh"] + ["stale"] * 5
     raw = inputs.get("tag_table", "raw")
-    statuses = release_status(lake, "2021a", raw, Recipe(), "other", IMPLICATIONS)
+    statuses = release_status(lake, "2021a", Sources(raw, "other", IMPLICATIONS), Recipe())
     assert statuses[1].why == why
 
 
@@ -78,14 +76,18 @@ def test_other_implications_make_the_report_stale_and_nothing_else(tmp_path):
     lake = Lake(tmp_path)
     write_all(lake, Recipe())
     assert states(lake, Recipe(), implications="other") == ["fresh"] * 5 + ["stale"]
-    statuses = release_status(lake, "2021a", "raw", Recipe(), ALIASES, "other")
+    statuses = release_status(lake, "2021a", Sources("raw", ALIASES, "other"), Recipe())
     assert statuses[-1].why == "the implications changed"
 
 
 def test_shards_from_before_aliases_are_stale_for_the_code_that_made_them(tmp_path):
     lake = Lake(tmp_path)
-    write_all(lake, Recipe(), aliases=None)
-    statuses = release_status(lake, "2021a", "raw", Recipe(), ALIASES, IMPLICATIONS)
+    upstream = "raw"
+    for stage in (Stage.TAG_TABLE, Stage.TRAINING_SHARDS):
+        record = stage_record(stage, "2021a", upstream, Recipe().options(stage))
+        put(lake, stage, record)
+        upstream = record.key
+    statuses = release_status(lake, "2021a", Sources("raw", ALIASES, IMPLICATIONS), Recipe())
     assert [statuses[1].state, statuses[1].why] == ["stale", "the code that makes it changed"]
 
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,12 @@ import dagster as dg
 from booru_pipeline.defs.assets.common import asset_settings, at_hand, check_settings, record_for, shards_so_far
 from booru_pipeline.defs.assets.metadata import line_plot, location, open_with, table_of
 from booru_pipeline.defs.payload import TRAINING_POOL, refuse_failed_gate, run_payload
-from booru_pipeline.defs.resources import BaseModelChoice, Folders, TrainingResource
+from booru_pipeline.defs.resources import BaseModelChoice, FoldersParam
 from booru_pipeline.lake.publish import staged
+from booru_pipeline.lake.record import Record
 from booru_pipeline.model.provenance import code_revision
-from booru_pipeline.pipeline.checkpoints import find_parent
+from booru_pipeline.pipeline.checkpoints import Parent, find_parent
+from booru_pipeline.pipeline.settings import Folders
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.training.job import TrainingJob
 from booru_pipeline.training.options import TrainingOptions
@@ -25,22 +28,17 @@ if TYPE_CHECKING:
     from booru_pipeline.model.provenance import Soundness
 
 
-@dg.asset(
-    **asset_settings(Stage.CHECKPOINT, "model", {"transformers", "pytorch"}),
-    pool=TRAINING_POOL,
-    description=(
-        "A T5 that was fine-tuned on the captions, in a process of its own: a plain transformers folder with "
-        "provenance and model card. `AutoModelForSeq2SeqLM.from_pretrained(path)` loads it, `booru suggest` asks it."
-    ),
-)
+@dg.asset(**asset_settings(Stage.CHECKPOINT, "model", {"transformers", "pytorch"}), pool=TRAINING_POOL)
 def checkpoint(
     context: dg.AssetExecutionContext,
-    folders: Folders,
+    folders: FoldersParam,
     base_model: BaseModelChoice,
-    training_options: TrainingResource,
+    training_options: dg.ResourceParam[TrainingOptions],
     pipes: dg.PipesSubprocessClient,
 ) -> dg.MaterializeResult:
-    """Start the training payload, and publish what it wrote once it has ended well."""
+    """A T5 that was fine-tuned on the captions, in a process of its own: a plain transformers folder with provenance
+    and model card. `AutoModelForSeq2SeqLM.from_pretrained(path)` loads it, `booru suggest` asks it.
+    """
     key = context.partition_key
     lake = folders.lake
     path = lake.checkpoint(key)
@@ -48,13 +46,11 @@ def checkpoint(
     refuse_failed_gate(dataset)
     base = base_model.resolve()
     shards = shards_so_far(context, folders)
-    options = TrainingOptions(**training_options.model_dump())
-    parent = find_parent(lake, key, base.name, options, context.log)
+    parent = find_parent(lake, key, base.name, training_options, context.log)
     also_read = {f"checkpoint of {parent.release}": parent.key} if parent else {}
-    record = record_for(Stage.CHECKPOINT, folders, key, training_options, also_read)
+    record = record_for(Stage.CHECKPOINT, folders, key, training_options, also_read=also_read)
     states = lake.training_states(key)
     with tempfile.TemporaryDirectory() as scratch, staged(path, lake.staging) as draft:
-        problem = Path(scratch, "problem.txt")  # not in the home, whose disk may be what is full
         job = TrainingJob(
             dataset=dataset,
             vocabulary=lake.bring(lake.vocabulary(key)),
@@ -62,36 +58,33 @@ def checkpoint(
             base_name=base.name,
             base_source=base.source,
             parent=parent.folder if parent else None,
-            options=options,
-            provenance={
-                "release": key,
-                "parent": {"release": parent.release, "key": parent.key} if parent else None,
-                "lineage": [*parent.lineage, key] if parent else [key],
-                "releases": {name: read_manifest(folder).content_sha256 for name, folder in shards.items()},
-                "dataset": record.inputs[Stage.CHECKPOINT.upstream],
-                "code": code_revision(),
-                "dagster_run": context.run.run_id,
-            },
+            options=training_options,
+            provenance={**_provenance(record, parent, shards), "dagster_run": context.run.run_id},
             wandb_folder=lake.wandb,
             states=states,
             # The parent is no part of the record's key, but of what a state is on the way to.
             key=f"{record.key}-{parent.key}" if parent else record.key,
-            problem=problem,
+            problem=Path(scratch, "problem.txt"),  # not in the home, whose disk may be what is full
         )
-        run_payload(
-            context,
-            pipes,
-            lake,
-            job.write(draft.parent / "job.json"),
-            problem=problem,
-            what=key,
-            after="The next materialization goes on from its last state.",
-        )
+        file = job.write(draft.parent / "job.json")
+        after = "The next materialization goes on from its last state."
+        run_payload(context, pipes, lake, file, what=key, after=after)
         record.write(draft)
     shutil.rmtree(states, ignore_errors=True)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(record.key), metadata={**location(folders, path), **_metadata(folders, key)}
     )
+
+
+def _provenance(record: Record, parent: Parent | None, shards: Mapping[str, Path]) -> dict[str, Any]:
+    return {
+        "release": record.release,
+        "parent": {"release": parent.release, "key": parent.key} if parent else None,
+        "lineage": [*(parent.lineage if parent else []), record.release],
+        "releases": {name: read_manifest(folder).content_sha256 for name, folder in shards.items()},
+        "dataset": record.inputs[Stage.CHECKPOINT.upstream],
+        "code": code_revision(),
+    }
 
 
 def _metadata(folders: Folders, release: str) -> dict[str, Any]:
@@ -138,12 +131,9 @@ def _mean(points: list[tuple[float, float]]) -> int:
     return round(sum(w * value for w, (_, value) in zip(weights, points, strict=True)) / max(sum(weights), 1))
 
 
-@dg.asset_check(
-    **check_settings(Stage.CHECKPOINT, blocking=True),
-    description="Every weight is a finite number, and nothing in the folder would be unpickled.",
-)
-def weights_are_sound(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
-    """Read every weight."""
+@dg.asset_check(**check_settings(Stage.CHECKPOINT, blocking=True))
+def weights_are_sound(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
+    """Every weight is a finite number, and nothing in the folder would be unpickled."""
     found = _look_at(context, folders)
     return dg.AssetCheckResult(
         passed=found.is_sound,
@@ -155,13 +145,11 @@ def weights_are_sound(context: dg.AssetCheckExecutionContext, folders: Folders) 
     )
 
 
-@dg.asset_check(
-    **check_settings(Stage.CHECKPOINT, blocking=False),
-    description="On the validation split the model finds more hidden labels than the most frequent ones would: it is "
-    "off the plateau on which T5 starts from random weights.",
-)
-def has_left_the_unigram_plateau(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
-    """Compare recall@10 with popularity's."""
+@dg.asset_check(**check_settings(Stage.CHECKPOINT, blocking=False))
+def has_left_the_unigram_plateau(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
+    """On the validation split the model finds more hidden labels than the most frequent ones would: it is off the
+    plateau on which T5 starts from random weights.
+    """
     found = _look_at(context, folders)
     return dg.AssetCheckResult(
         passed=found.has_learned,

@@ -1,4 +1,4 @@
-"""What the stages' assets have in common: how they are presented, and the record of what they are made from."""
+"""Helpers that the stages' assets share: how they are presented, and the record of what they are made from."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,11 +8,11 @@ import dagster as dg
 from pydantic import BaseModel
 
 from booru_pipeline.defs.assets.raw_release import RELEASES, release_of
-from booru_pipeline.defs.resources import Folders
 from booru_pipeline.defs.runs.history import OVERTAKEN, TARGET
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.record import Record, read_record
-from booru_pipeline.pipeline.stages import CODE_VERSIONS, PATHS, Stage, stage_record, upstream_key
+from booru_pipeline.pipeline.settings import Folders
+from booru_pipeline.pipeline.stages import Stage, stage_record, upstream_key
 from booru_pipeline.release.find import find_releases
 from booru_pipeline.training_shards.shards import earlier_releases
 
@@ -28,7 +28,7 @@ def asset_settings(stage: Stage, group: str, kinds: set[str]) -> dict[str, Any]:
         "group_name": group,
         "kinds": kinds,
         "owners": OWNERS,
-        "code_version": CODE_VERSIONS[stage],
+        "code_version": stage.code_version,
     }
 
 
@@ -42,16 +42,16 @@ def record_for(
     folders: Folders,
     release: str,
     options: BaseModel,
+    *,
     also_read: Mapping[str, str] | None = None,
-    aliases: str | None = None,
-    implications: str | None = None,
+    relations: Mapping[str, str] | None = None,
     **extra: Any,
 ) -> Record:
     """The record of an artifact made from the stage above it, whose artifact is fetched if it is in the store only."""
     upstream = upstream_key(folders.lake, stage, release)
-    folders.lake.bring(PATHS[Stage(stage.upstream)](folders.lake, release))
+    folders.lake.bring(Stage(stage.upstream).path(folders.lake, release))
     chosen = {**extra, **options.model_dump(mode="json")}
-    return stage_record(stage, release, upstream, chosen, also_read, aliases, implications)
+    return stage_record(stage, release, upstream, chosen, relations, also_read)
 
 
 def shards_so_far(
@@ -60,14 +60,13 @@ def shards_so_far(
     """Training shards of all earlier releases and the step's own, by release, in release order.
 
     Raises:
-        BooruError: An earlier release has none. A run that was started unasked had all of them when it was asked for:
-            it is noted as overtaken, and so asked for again.
+        BooruError: An earlier release has none. A run that was started unattended had all of them when it was asked
+            for: it is noted as overtaken, and so asked for again.
     """
     lake, release = folders.lake, context.partition_key
     known = find_releases(folders.raw_folder).keys if folders.raw_folder.is_dir() else []
-    with_shards = lake.releases_with(lake.training_shards)
     try:
-        earlier = earlier_releases(release, known, with_shards)
+        earlier = earlier_releases(release, known, lake.releases_with(lake.training_shards))
     except BooruError:
         if TARGET in context.run.tags:
             context.instance.add_run_tags(context.run.run_id, {OVERTAKEN: "an earlier release"})
@@ -78,14 +77,13 @@ def shards_so_far(
 def shards_there(folders: Folders, release: str) -> dict[str, Path]:
     """Training shards of this release and of those earlier ones that have some, by release, in release order."""
     lake = folders.lake
-    with_shards = lake.releases_with(lake.training_shards)
-    keys = [*earlier_releases(release, [], with_shards), release]
+    keys = [*lake.releases_before(lake.training_shards, release), release]
     return {key: lake.bring(lake.training_shards(key)) for key in keys}
 
 
 def at_hand(context: dg.AssetCheckExecutionContext, folders: Folders, stage: Stage) -> Path:
     """The artifact that a check looks at, after it was fetched if it is in the store only."""
-    return folders.lake.bring(PATHS[stage](folders.lake, release_of(context)))
+    return folders.lake.bring(stage.path(folders.lake, release_of(context)))
 
 
 def earlier_keys(shards: Mapping[str, Path], release: str) -> dict[str, str]:

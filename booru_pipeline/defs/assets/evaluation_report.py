@@ -2,44 +2,43 @@
 
 import json
 import shutil
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from booru_pipeline.defs.assets.common import asset_settings, at_hand, check_settings, record_for
 from booru_pipeline.defs.assets.metadata import line_plot, location, open_with, table_of
-from booru_pipeline.defs.resources import EvaluationResource, Folders
+from booru_pipeline.defs.resources import FoldersParam
 from booru_pipeline.defs.retry import retry_io
+from booru_pipeline.evaluation.options import EvaluationOptions
 from booru_pipeline.lake.publish import staged
-from booru_pipeline.pipeline.checkpoints import read_promoted, settle
+from booru_pipeline.pipeline.checkpoints import Decision, find_former, find_former_parent, read_promoted, settle
 from booru_pipeline.pipeline.report_server import report_url
 from booru_pipeline.pipeline.retention import states_of_published
-from booru_pipeline.pipeline.stages import Stage
-from booru_pipeline.release.key import release_order
+from booru_pipeline.pipeline.settings import Folders
+from booru_pipeline.pipeline.stages import IMPLICATIONS, Stage
+
+if TYPE_CHECKING:
+    from booru_pipeline.evaluation.report.summary import EvaluationSummary
+    from booru_pipeline.model.provenance import Former
 
 _DIFFERENCE = ("hidden", "metric", "less", "mean", "low", "high")  # low and high: the 95 % interval
 
 
-@dg.asset(
-    **asset_settings(Stage.EVALUATION_REPORT, "model", {"html", "parquet"}),
-    description=(
-        "Hidden labels of test posts, recovered by the model and by every baseline at several hidden shares: recall@k "
-        "and mean reciprocal rank with intervals, derivable and other labels apart, and what the README claims, by "
-        "name; and by the parent's checkpoint, on the same posts. `report.html` is self-contained, `metrics.json` for "
-        "machines, `predictions.parquet` has a row a test post and share. A checkpoint that does not lose is promoted: "
-        "`booru suggest` asks it."
-    ),
-)
+@dg.asset(**asset_settings(Stage.EVALUATION_REPORT, "model", {"html", "parquet"}))
 @retry_io
 def evaluation_report(
-    context: dg.AssetExecutionContext, folders: Folders, evaluation_options: EvaluationResource
+    context: dg.AssetExecutionContext, folders: FoldersParam, evaluation_options: dg.ResourceParam[EvaluationOptions]
 ) -> dg.MaterializeResult:
-    """Evaluate the release's checkpoint, and promote it if it does not lose."""
+    """Hidden labels of test posts, recovered by the model and by every baseline at several hidden shares: recall@k and
+    mean reciprocal rank with intervals, derivable and other labels apart, and what the README claims, by name; and by
+    the parent's checkpoint, on the same posts. `report.html` is self-contained, `metrics.json` for machines,
+    `predictions.parquet` has a row a test post and share. A checkpoint that does not lose is promoted: `booru suggest`
+    asks it.
+    """
     from booru_pipeline.evaluation.evaluate import evaluate
-    from booru_pipeline.evaluation.report.summary import methods_table
     from booru_pipeline.evaluation.report.tracking import record_methods
-    from booru_pipeline.evaluation.results import MODEL
-    from booru_pipeline.pipeline.checkpoints import find_former, find_former_parent
 
     key = context.partition_key
     lake = folders.lake
@@ -49,15 +48,15 @@ def evaluation_report(
         shutil.rmtree(states, ignore_errors=True)
     parent = find_former_parent(lake, key)
     pointer = read_promoted(lake)
-    is_earlier = pointer is not None and release_order(pointer.release) < release_order(key)
+    is_earlier = pointer is not None and pointer.release in lake.releases_before(lake.checkpoint, key)
     promoted = find_former(lake, pointer.release) if pointer is not None and is_earlier else None
     record = record_for(
         Stage.EVALUATION_REPORT,
         folders,
         key,
         evaluation_options,
-        {f"checkpoint of {former.release}": former.key for former in (parent, promoted) if former},
-        implications=relations.implications_fingerprint,
+        also_read={f"checkpoint of {former.release}": former.key for former in (parent, promoted) if former},
+        relations={IMPLICATIONS: relations.implications_fingerprint},
     )
     with staged(path, lake.staging) as draft:
         summary = evaluate(
@@ -76,47 +75,18 @@ def evaluation_report(
         decision = settle(lake, key, record.inputs[Stage.EVALUATION_REPORT.upstream], summary.losses)
     context.log.info(f"the checkpoint of {key} is {'' if decision.is_promoted else 'not '}promoted: {decision.why}")
     record_methods(summary, lake.checkpoint(key), lake.wandb, context.log)
-    headline = summary.headline
-    page = report_url(folders.reports_url, lake, path / "report.html")
-    shown = (MODEL, headline.best_baseline)
-    model, best_baseline = (headline.methods[method] for method in shown)
-    best = {result.best_baseline for result in summary.shares.values()}
-    by_share = {
-        method: [(100 * share, result.methods[method].recall[10]) for share, result in summary.shares.items()]
-        for method in summary.methods
-        if method == MODEL or method in best
-    }
     return dg.MaterializeResult(
         data_version=dg.DataVersion(record.key),
-        metadata={
-            "report": dg.MetadataValue.path(str(path / "report.html")),
-            **location(folders, path),
-            "report in the browser": dg.MetadataValue.url(page),
-            **open_with("python", "-m", "webbrowser", page),
-            "summary": dg.MetadataValue.md(summary.to_markdown()),
-            "verdict": summary.verdict(),
-            "recall": line_plot(by_share, "labels hidden, %", "recall@10 of labels that are not derivable"),
-            "methods": table_of(*methods_table(summary)),
-            "test posts": summary.test_posts,
-            "beats every baseline": summary.beats_baselines,
-            "promoted": f"{'yes' if decision.is_promoted else 'no'}: {decision.why}",
-            "compared with": f"the checkpoint of {parent.release}" if parent else "none: this is the first release",
-            **{f"recall@10 {method}": round(headline.methods[method].recall[10], 4) for method in shown},
-            **{f"MRR {method}": round(headline.methods[method].mrr, 4) for method in shown},
-            # Whichever that is: its name changes from release to release, and the plot of the history goes by the name.
-            "recall@10 less the best baseline": round(model.recall[10] - best_baseline.recall[10], 4),
-        },
+        metadata={**location(folders, path), **_metadata(folders, path, summary, decision, parent)},
     )
 
 
-@dg.asset_check(
-    **check_settings(Stage.EVALUATION_REPORT, blocking=False),
-    description="At every hidden share the model recovers more labels that are not derivable than every baseline, in "
-    "recall@10 and MRR and by more than the 95 % interval, and nothing lies on two sides of the split. Below that it "
-    "has learned nothing that counting would not give.",
-)
-def beats_the_baselines(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
-    """Read the differences from metrics.json."""
+@dg.asset_check(**check_settings(Stage.EVALUATION_REPORT, blocking=False))
+def beats_the_baselines(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
+    """At every hidden share the model recovers more labels that are not derivable than every baseline, in recall@10 and
+    MRR and by more than the 95 % interval, and nothing lies on two sides of the split. Below that it has learned
+    nothing that counting would not give.
+    """
     metrics = _metrics(context, folders)
     leaks = metrics["leaks"]
     rows = []
@@ -135,14 +105,12 @@ def beats_the_baselines(context: dg.AssetCheckExecutionContext, folders: Folders
     )
 
 
-@dg.asset_check(
-    **check_settings(Stage.EVALUATION_REPORT, blocking=False),
-    description="The model loses neither to the best baseline nor to its parent or the promoted checkpoint: at no "
-    "hidden share does the whole 95 % interval of a difference lie below 0, in recall@10 or MRR of labels that are not "
-    "derivable. A checkpoint that loses is not promoted.",
-)
-def does_not_lose(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
-    """Read the losses and the comparison from metrics.json."""
+@dg.asset_check(**check_settings(Stage.EVALUATION_REPORT, blocking=False))
+def does_not_lose(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
+    """The model loses neither to the best baseline nor to its parent or the promoted checkpoint: at no hidden share
+    does the whole 95 % interval of a difference lie below 0, in recall@10 or MRR of labels that are not derivable. A
+    checkpoint that loses is not promoted.
+    """
     metrics = _metrics(context, folders)
     losses, comparison = metrics["losses"], metrics["comparison"]
     rows = []
@@ -160,6 +128,41 @@ def does_not_lose(context: dg.AssetCheckExecutionContext, folders: Folders) -> d
             else dg.MetadataValue.text("none: this is the first release"),
         },
     )
+
+
+def _metadata(
+    folders: Folders, path: Path, summary: "EvaluationSummary", decision: Decision, parent: "Former | None"
+) -> dict[str, Any]:
+    from booru_pipeline.evaluation.report.summary import methods_table
+    from booru_pipeline.evaluation.results import MODEL
+
+    headline = summary.headline
+    page = report_url(folders.reports_url, folders.lake, path / "report.html")
+    shown = (MODEL, headline.best_baseline)
+    model, best_baseline = (headline.methods[method] for method in shown)
+    best = {result.best_baseline for result in summary.shares.values()}
+    by_share = {
+        method: [(100 * share, result.methods[method].recall[10]) for share, result in summary.shares.items()]
+        for method in summary.methods
+        if method == MODEL or method in best
+    }
+    return {
+        "report": dg.MetadataValue.path(str(path / "report.html")),
+        "report in the browser": dg.MetadataValue.url(page),
+        **open_with("python", "-m", "webbrowser", page),
+        "summary": dg.MetadataValue.md(summary.to_markdown()),
+        "verdict": summary.verdict(),
+        "recall": line_plot(by_share, "labels hidden, %", "recall@10 of labels that are not derivable"),
+        "methods": table_of(*methods_table(summary)),
+        "test posts": summary.test_posts,
+        "beats every baseline": summary.beats_baselines,
+        "promoted": f"{'yes' if decision.is_promoted else 'no'}: {decision.why}",
+        "compared with": f"the checkpoint of {parent.release}" if parent else "none: this is the first release",
+        **{f"recall@10 {method}": round(headline.methods[method].recall[10], 4) for method in shown},
+        **{f"MRR {method}": round(headline.methods[method].mrr, 4) for method in shown},
+        # Whichever that is: its name changes from release to release, and the plot of the history goes by the name.
+        "recall@10 less the best baseline": round(model.recall[10] - best_baseline.recall[10], 4),
+    }
 
 
 def _metrics(context: dg.AssetCheckExecutionContext, folders: Folders) -> dict[str, Any]:

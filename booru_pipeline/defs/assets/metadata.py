@@ -1,4 +1,4 @@
-"""What assets show of themselves in the UI: paths, tables, commands, plots."""
+"""Metadata for the UI: paths, tables, commands, plots."""
 
 import base64
 import io
@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from booru_pipeline.defs.resources import Folders
+from booru_pipeline.pipeline.settings import Folders
 
 
 def line_plot(
@@ -39,7 +39,7 @@ def line_plot(
 
 
 def location(folders: Folders, path: Path) -> dict[str, dg.MetadataValue[Any]]:
-    """Where an artifact is, as metadata."""
+    """Metadata that says where an artifact is."""
     store = folders.lake.store
     url = store.url_of(folders.lake.name_of(path)) if store is not None else None
     return {"path": dg.MetadataValue.path(str(path)), **({"in the store": dg.MetadataValue.text(url)} if url else {})}

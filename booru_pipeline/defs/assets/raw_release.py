@@ -1,9 +1,12 @@
 """The partitions of the graph, the raw releases behind them, and the sensor that finds new ones."""
 
+from typing import Any
+
 import dagster as dg
 
-from booru_pipeline.defs.resources import Folders
+from booru_pipeline.defs.resources import FoldersParam
 from booru_pipeline.errors import BooruError
+from booru_pipeline.pipeline.settings import Folders
 from booru_pipeline.pipeline.stages import RAW_RELEASE
 from booru_pipeline.release.find import Release, find_release, find_releases
 from booru_pipeline.release.fingerprint import release_fingerprint
@@ -27,72 +30,54 @@ RELEASES = dg.DynamicPartitionsDefinition(name="release")
     ),
     tags={"dagster/kind/tsv": ""},
 )
-def raw_release(context: dg.AssetExecutionContext, folders: Folders) -> dg.DataVersionsByPartition:
+def raw_release(context: dg.AssetExecutionContext, folders: FoldersParam) -> dg.DataVersionsByPartition:
     """Fingerprints of the raw files, for the releases that are partitions already."""
     known = set(context.instance.get_dynamic_partitions("release"))
     found = find_releases(folders.raw_folder)
     for item in found.incomplete:
         context.log.warning(item.problem)
     return dg.DataVersionsByPartition(
-        {release.key: fingerprint_of(folders, release) for release in found.releases if release.key in known}
+        {release.key: folders.fingerprint(release) for release in found.releases if release.key in known}
     )
 
 
-@dg.asset_check(
-    asset=RAW_RELEASE,
-    partitions_def=RELEASES,
-    blocking=True,
-    description="Both files of the release are there and their headers name every column that the tables need. A "
-    "hand-tagged release has no header: its script is checked where it is loaded.",
-)
-def release_is_whole(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
-    """Look at both headers."""
-    headers = {}
+@dg.asset_check(asset=RAW_RELEASE, partitions_def=RELEASES, blocking=True)
+def release_is_whole(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
+    """Both files of the release are there and their headers name every column that the tables need. A hand-tagged
+    release has no header: its script is checked where it is loaded.
+    """
     try:
         release = find_release(folders.raw_folder, release_of(context))
+        found = _metadata(release)
         if not release.hand_tagged:
-            headers["files columns"] = ", ".join(read_header(release.files, FILES_COLUMNS))
-            headers["tags columns"] = ", ".join(read_header(release.tags, TAGS_COLUMNS))
+            found["files columns"] = ", ".join(read_header(release.files, FILES_COLUMNS))
+            found["tags columns"] = ", ".join(read_header(release.tags, TAGS_COLUMNS))
     except BooruError as error:
         return dg.AssetCheckResult(passed=False, description=str(error))
-    return dg.AssetCheckResult(
-        passed=True,
-        metadata={
-            "files": dg.MetadataValue.path(str(release.files)),
-            "tags": dg.MetadataValue.path(str(release.tags)),
-            "bytes": sum(path.stat().st_size for path in release.paths),
-            **headers,
-        },
-    )
+    return dg.AssetCheckResult(passed=True, metadata=found)
 
 
-@dg.asset_check(
-    asset=RAW_RELEASE,
-    name=BYTES_CHECK,
-    partitions_def=RELEASES,
-    blocking=False,
-    description="Reads the files whole and compares them with what the tag table was made from, so that a disk that "
-    "changes bytes silently is noticed. Run by the weekly schedule; if it fails, the release is made again.",
-)
-def bytes_are_what_was_loaded(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
-    """Hash the files anew."""
+@dg.asset_check(asset=RAW_RELEASE, name=BYTES_CHECK, partitions_def=RELEASES, blocking=False)
+def bytes_are_what_was_loaded(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
+    """Reads the files whole and compares them with what the tag table was made from, so that a disk that changes bytes
+    silently is noticed. Run by the weekly schedule; if it fails, the release is made again.
+    """
     key = release_of(context)
     try:
         release = find_release(folders.raw_folder, key)
     except BooruError as error:
         return dg.AssetCheckResult(passed=False, severity=dg.AssetCheckSeverity.WARN, description=str(error))
     found = release_fingerprint(release, folders.lake.raw_fingerprints, reread=True)
-    loaded = loaded_fingerprint(folders, key)
+    table = folders.lake.record(folders.lake.tag_table(key))
+    passed = table is None or table.inputs[RAW_RELEASE] == found
     return dg.AssetCheckResult(
-        passed=loaded in (None, found),
+        passed=passed,
         severity=dg.AssetCheckSeverity.WARN,
-        description=None
-        if loaded in (None, found)
-        else f"release {key} has other bytes than those that its tag table was made from.",
+        description=None if passed else f"release {key} has other bytes than those that its tag table was made from.",
         metadata={
             "fingerprint": found,
-            "of the tag table": loaded or "there is none",
-            "bytes": sum(path.stat().st_size for path in release.paths),
+            "of the tag table": table.inputs[RAW_RELEASE] if table else "there is none",
+            "bytes": _metadata(release)["bytes"],
         },
     )
 
@@ -111,29 +96,22 @@ def release_of(context: dg.AssetCheckExecutionContext) -> str:
     return context.partition_key
 
 
-def fingerprint_of(folders: Folders, release: Release) -> str:
-    """The release's fingerprint; unchanged files are not read again."""
-    return release_fingerprint(release, folders.lake.raw_fingerprints)
-
-
 def arrival(folders: Folders, release: Release) -> dg.AssetMaterialization:
-    """What the event log should know of a raw release before a run reads it.
+    """The event that tells Dagster of a raw release before a run reads it.
 
     A materialization, made by whoever published the release: the UI does not count observed partitions as filled.
     """
     return dg.AssetMaterialization(
         asset_key=RAW_RELEASE,
         partition=release.key,
-        metadata={
-            "files": dg.MetadataValue.path(str(release.files)),
-            "tags": dg.MetadataValue.path(str(release.tags)),
-            "bytes": sum(path.stat().st_size for path in release.paths),
-        },
-        tags={"dagster/data_version": fingerprint_of(folders, release)},
+        metadata=_metadata(release),
+        tags={"dagster/data_version": folders.fingerprint(release)},
     )
 
 
-def loaded_fingerprint(folders: Folders, key: str) -> str | None:
-    """The raw fingerprint that a release's tag table was made from, or None if there is no table."""
-    record = folders.lake.record(folders.lake.tag_table(key))
-    return record.inputs[RAW_RELEASE] if record else None
+def _metadata(release: Release) -> dict[str, Any]:
+    return {
+        "files": dg.MetadataValue.path(str(release.files)),
+        "tags": dg.MetadataValue.path(str(release.tags)),
+        "bytes": sum(path.stat().st_size for path in release.paths),
+    }

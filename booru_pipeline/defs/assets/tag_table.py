@@ -6,13 +6,13 @@ import dagster as dg
 
 from booru_pipeline.defs.assets.common import asset_settings, at_hand, check_settings
 from booru_pipeline.defs.assets.metadata import location, open_with, table_of
-from booru_pipeline.defs.assets.raw_release import fingerprint_of
-from booru_pipeline.defs.resources import Folders, TagTableResource
+from booru_pipeline.defs.resources import FoldersParam
 from booru_pipeline.defs.retry import retry_io
 from booru_pipeline.pipeline.stages import Stage, stage_record
 from booru_pipeline.release.find import find_release
 from booru_pipeline.tag_table.hand_tagged import load_captions
 from booru_pipeline.tag_table.load import Accounting, load_release, summarise
+from booru_pipeline.tag_table.options import TagTableOptions
 
 _COLUMNS = dg.TableSchema(
     [
@@ -26,25 +26,19 @@ _COLUMNS = dg.TableSchema(
 )
 
 
-@dg.asset(
-    **asset_settings(Stage.TAG_TABLE, "data", {"duckdb", "tsv"}),
-    description=(
-        "One DuckDB file a release with the origin's tables `files` and `tags`, plus `rejects` (each unusable line "
-        "with its number, bytes and reason) and `accounting` (what became of every line). Open it with "
-        "`booru sql` or `duckdb -readonly`."
-    ),
-)
+@dg.asset(**asset_settings(Stage.TAG_TABLE, "data", {"duckdb", "tsv"}))
 @retry_io
 def tag_table(
-    context: dg.AssetExecutionContext, folders: Folders, tag_table_options: TagTableResource
+    context: dg.AssetExecutionContext, folders: FoldersParam, tag_table_options: dg.ResourceParam[TagTableOptions]
 ) -> dg.MaterializeResult:
-    """Load the release's two TSV files, or its script."""
+    """One DuckDB file a release with the origin's tables `files` and `tags`, plus `rejects` (each unusable line with
+    its number, bytes and reason) and `accounting` (what became of every line). Open it with `booru sql` or
+    `duckdb -readonly`.
+    """
     key = context.partition_key
     release = find_release(folders.raw_folder, key)
     path = folders.lake.tag_table(key)
-    record = stage_record(
-        Stage.TAG_TABLE, key, fingerprint_of(folders, release), tag_table_options.model_dump(mode="json")
-    )
+    record = stage_record(Stage.TAG_TABLE, key, folders.fingerprint(release), tag_table_options.model_dump(mode="json"))
     load = load_captions if release.hand_tagged else load_release
     load(release, path, folders.lake.staging, tag_table_options, record)
     summary = summarise(path)
@@ -66,12 +60,9 @@ def tag_table(
     )
 
 
-@dg.asset_check(
-    **check_settings(Stage.TAG_TABLE, blocking=True),
-    description="Every line of both files is a row, an exact duplicate, a reject with a reason, blank, or the header.",
-)
-def every_line_is_accounted_for(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
-    """Add the accounting up."""
+@dg.asset_check(**check_settings(Stage.TAG_TABLE, blocking=True))
+def every_line_is_accounted_for(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
+    """Every line of both files is a row, an exact duplicate, a reject with a reason, blank, or the header."""
     summary = summarise(at_hand(context, folders, Stage.TAG_TABLE))
     return dg.AssetCheckResult(
         passed=all(accounting.holds for accounting in summary.accounting),
@@ -84,12 +75,9 @@ def every_line_is_accounted_for(context: dg.AssetCheckExecutionContext, folders:
     )
 
 
-@dg.asset_check(
-    **check_settings(Stage.TAG_TABLE, blocking=True),
-    description="(booru, fid) is unique in files, (booru, fid, tag) in tags, and no tag stands without its file.",
-)
-def keys_hold(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
-    """Count violations."""
+@dg.asset_check(**check_settings(Stage.TAG_TABLE, blocking=True))
+def keys_hold(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
+    """(booru, fid) is unique in files, (booru, fid, tag) in tags, and no tag stands without its file."""
     violations = summarise(at_hand(context, folders, Stage.TAG_TABLE)).key_violations
     return dg.AssetCheckResult(passed=not any(violations.values()), metadata=dict(violations))
 

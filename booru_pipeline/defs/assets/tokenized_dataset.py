@@ -1,10 +1,12 @@
 """The asset `tokenized_dataset` and its checks."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from booru_pipeline.dataset.gate import read_gate
+from booru_pipeline.dataset.options import DatasetOptions
 from booru_pipeline.defs.assets.common import (
     asset_settings,
     at_hand,
@@ -15,11 +17,11 @@ from booru_pipeline.defs.assets.common import (
 )
 from booru_pipeline.defs.assets.metadata import location, open_with, table_of
 from booru_pipeline.defs.assets.raw_release import release_of
-from booru_pipeline.defs.resources import DatasetResource, Folders, VocabularyResource
+from booru_pipeline.defs.resources import FoldersParam
 from booru_pipeline.defs.retry import retry_io
 from booru_pipeline.errors import BooruError
+from booru_pipeline.pipeline.settings import Folders
 from booru_pipeline.pipeline.stages import Stage
-from booru_pipeline.release.key import release_order
 from booru_pipeline.tags import Category
 from booru_pipeline.vocabulary.options import VocabularyOptions
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
@@ -43,29 +45,25 @@ _COLUMNS = dg.TableSchema(
 _SHOWN_POSTS = 3
 
 
-@dg.asset(
-    **asset_settings(Stage.TOKENIZED_DATASET, "labels", {"huggingface", "arrow"}),
-    description=(
-        "Posts of this and all earlier releases as sets of labels: a Hugging Face `DatasetDict` with train, validation "
-        "and test, checked against the tokenizer. `datasets.load_from_disk(path)` opens it, "
-        "`booru_pipeline.dataset.collator.CaptionCollator` makes batches of it, `booru inspect` shows a post's way."
-    ),
-)
+@dg.asset(**asset_settings(Stage.TOKENIZED_DATASET, "labels", {"huggingface", "arrow"}))
 @retry_io
 def tokenized_dataset(
     context: dg.AssetExecutionContext,
-    folders: Folders,
-    dataset_options: DatasetResource,
-    vocabulary_options: VocabularyResource,
+    folders: FoldersParam,
+    dataset_options: dg.ResourceParam[DatasetOptions],
+    vocabulary_options: dg.ResourceParam[VocabularyOptions],
 ) -> dg.MaterializeResult:
-    """Write each post's labels and side, and send every label through the tokenizer and back."""
+    """Posts of this and all earlier releases as sets of labels: a Hugging Face `DatasetDict` with train, validation and
+    test, checked against the tokenizer. `datasets.load_from_disk(path)` opens it,
+    `booru_pipeline.dataset.collator.CaptionCollator` makes batches of it, `booru inspect` shows a post's way.
+    """
     from booru_pipeline.dataset.build import build_dataset
     from booru_pipeline.dataset.inspection import Inspector
 
     key = context.partition_key
     path = folders.lake.tokenized_dataset(key)
     shards = shards_so_far(context, folders)
-    record = record_for(Stage.TOKENIZED_DATASET, folders, key, dataset_options, earlier_keys(shards, key))
+    record = record_for(Stage.TOKENIZED_DATASET, folders, key, dataset_options, also_read=earlier_keys(shards, key))
     labels = Vocabulary.load(folders.lake.bring(folders.lake.vocabulary(key)))
     earlier = earlier_sides(folders, key)
     summary = build_dataset(shards, labels, path, folders.lake.staging, dataset_options, record, earlier)
@@ -75,7 +73,7 @@ def tokenized_dataset(
         shards=shards,
         tag_tables={name: table for name in shards if (table := folders.lake.tag_table(name)).exists()},
         relations=folders.tag_relations,
-        thresholds=VocabularyOptions(**vocabulary_options.model_dump()),
+        thresholds=vocabulary_options,
     )
     return dg.MaterializeResult(
         data_version=dg.DataVersion(record.key),
@@ -109,13 +107,9 @@ def earlier_sides(folders: Folders, release: str) -> "Sides | None":
     from booru_pipeline.dataset.sides import Sides
 
     lake = folders.lake
-    order = release_order(release)
-    for key in reversed(lake.releases_with(lake.tokenized_dataset)):
-        if release_order(key) < order:
-            try:
-                return Sides.read(lake.bring(lake.tokenized_dataset(key)))
-            except BooruError:  # of an older version: the sides are decided again
-                continue
+    for key in reversed(lake.releases_before(lake.tokenized_dataset, release)):
+        with suppress(BooruError):  # of an older version: the sides are decided again
+            return Sides.read(lake.bring(lake.tokenized_dataset(key)))
     return None
 
 
@@ -145,16 +139,12 @@ def _examples(inspector: "Inspector") -> dict[str, dg.MetadataValue[Any]]:
     }
 
 
-@dg.asset_check(
-    **check_settings(Stage.TOKENIZED_DATASET, blocking=True),
-    description=(
-        "The gate: every label comes back from its pieces and from its own token, no text has an unknown piece, no two "
-        "labels share pieces, the pieces are SentencePiece's own, captions are no longer than the base model takes, "
-        "and the vocabulary covers what the posts say."
-    ),
-)
-def no_label_is_lost(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
-    """Show what the gate found when the dataset was written."""
+@dg.asset_check(**check_settings(Stage.TOKENIZED_DATASET, blocking=True))
+def no_label_is_lost(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
+    """The gate: every label comes back from its pieces and from its own token, no text has an unknown piece, no two
+    labels share pieces, the pieces are SentencePiece's own, captions are no longer than the base model takes, and the
+    vocabulary covers what the posts say.
+    """
     report = read_gate(at_hand(context, folders, Stage.TOKENIZED_DATASET))
     return dg.AssetCheckResult(
         passed=report.passed,
@@ -180,15 +170,11 @@ def no_label_is_lost(context: dg.AssetCheckExecutionContext, folders: Folders) -
     )
 
 
-@dg.asset_check(
-    **check_settings(Stage.TOKENIZED_DATASET, blocking=True),
-    description=(
-        "Nothing leaks: no group of posts (one picture, or nearly the same) is on two sides of the split, and no post "
-        "or picture has changed its side since the last release's dataset."
-    ),
-)
-def split_does_not_leak(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
-    """Count groups on two sides, near-duplicates across sides, and posts that moved."""
+@dg.asset_check(**check_settings(Stage.TOKENIZED_DATASET, blocking=True))
+def split_does_not_leak(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
+    """Nothing leaks: no group of posts (one picture, or nearly the same) is on two sides of the split, and no post or
+    picture has changed its side since the last release's dataset.
+    """
     from booru_pipeline.dataset.sides import Sides, count_moved, count_near_duplicates_across, count_straddling
 
     key = release_of(context)

@@ -5,9 +5,10 @@ import dagster as dg
 from booru_pipeline.defs.assets.common import asset_settings, at_hand, check_settings, record_for, shards_there
 from booru_pipeline.defs.assets.metadata import location, open_with, show_parquet, table_of
 from booru_pipeline.defs.assets.raw_release import release_of
-from booru_pipeline.defs.resources import Folders, ShardsResource
+from booru_pipeline.defs.resources import FoldersParam
 from booru_pipeline.defs.retry import retry_io
-from booru_pipeline.pipeline.stages import Stage
+from booru_pipeline.pipeline.stages import ALIASES, Stage
+from booru_pipeline.training_shards.options import ShardOptions
 from booru_pipeline.training_shards.shards import build_shards, count_lost, count_straddling
 
 _COLUMNS = dg.TableSchema(
@@ -23,23 +24,21 @@ _COLUMNS = dg.TableSchema(
 )
 
 
-@dg.asset(
-    **asset_settings(Stage.TRAINING_SHARDS, "data", {"parquet", "duckdb"}),
-    description=(
-        "One row a post with all its tags, aliases replaced by what they stand for, as zstd Parquet, already shuffled. "
-        "A post's side of the split is decided by a hash of its picture: reposts and later releases never move one "
-        "from train to test. Open it with any Parquet reader; `manifest.json` has counts and a content hash."
-    ),
-)
+@dg.asset(**asset_settings(Stage.TRAINING_SHARDS, "data", {"parquet", "duckdb"}))
 @retry_io
 def training_shards(
-    context: dg.AssetExecutionContext, folders: Folders, shard_options: ShardsResource
+    context: dg.AssetExecutionContext, folders: FoldersParam, shard_options: dg.ResourceParam[ShardOptions]
 ) -> dg.MaterializeResult:
-    """Write the tag table's posts."""
+    """One row a post with all its tags, aliases replaced by what they stand for, as zstd Parquet, already shuffled. A
+    post's side of the split is decided by a hash of its picture: reposts and later releases never move one from train
+    to test. Open it with any Parquet reader; `manifest.json` has counts and a content hash.
+    """
     key = context.partition_key
     path = folders.lake.training_shards(key)
     relations = folders.tag_relations
-    record = record_for(Stage.TRAINING_SHARDS, folders, key, shard_options, aliases=relations.aliases_fingerprint)
+    record = record_for(
+        Stage.TRAINING_SHARDS, folders, key, shard_options, relations={ALIASES: relations.aliases_fingerprint}
+    )
     manifest = build_shards(
         folders.lake.tag_table(key), path, folders.lake.staging, shard_options, record, relations.aliases
     )
@@ -67,24 +66,20 @@ def training_shards(
     )
 
 
-@dg.asset_check(
-    **check_settings(Stage.TRAINING_SHARDS, blocking=True),
-    description="The shards have as many posts and tags as the tag table, less the aliases that stood beside the tag "
-    "they stand for: nothing was lost on the way.",
-)
-def nothing_is_lost(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
-    """Compare counts with the tag table."""
+@dg.asset_check(**check_settings(Stage.TRAINING_SHARDS, blocking=True))
+def nothing_is_lost(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
+    """The shards have as many posts and tags as the tag table, less the aliases that stood beside the tag they stand
+    for: nothing was lost on the way.
+    """
     lost = count_lost(at_hand(context, folders, Stage.TRAINING_SHARDS), at_hand(context, folders, Stage.TAG_TABLE))
     return dg.AssetCheckResult(passed=not any(lost.values()), metadata={f"{name} lost": n for name, n in lost.items()})
 
 
-@dg.asset_check(
-    **check_settings(Stage.TRAINING_SHARDS, blocking=True),
-    description="No picture of this and the earlier releases is on two sides of the split. Releases are loaded in any "
-    "order: it looks at those that are there.",
-)
-def no_picture_on_two_sides(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
-    """Count pictures on more than one side."""
+@dg.asset_check(**check_settings(Stage.TRAINING_SHARDS, blocking=True))
+def no_picture_on_two_sides(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
+    """No picture of this and the earlier releases is on two sides of the split. Releases are loaded in any order: it
+    looks at those that are there.
+    """
     shards = shards_there(folders, release_of(context))
     pictures = count_straddling(*shards.values())
     return dg.AssetCheckResult(

@@ -13,11 +13,12 @@ from booru_pipeline.defs.assets.common import (
     shards_so_far,
 )
 from booru_pipeline.defs.assets.metadata import location, open_with, show_parquet, table_of
-from booru_pipeline.defs.resources import BaseModelChoice, Folders, VocabularyResource
+from booru_pipeline.defs.resources import BaseModelChoice, FoldersParam
 from booru_pipeline.defs.retry import retry_io
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.tags import Category
 from booru_pipeline.vocabulary.build import build_vocabulary
+from booru_pipeline.vocabulary.options import VocabularyOptions
 from booru_pipeline.vocabulary.vocabulary import LABELS_FILE, Vocabulary
 
 _COLUMNS = dg.TableSchema(
@@ -33,27 +34,28 @@ _COLUMNS = dg.TableSchema(
 )
 
 
-@dg.asset(
-    **asset_settings(Stage.VOCABULARY, "labels", {"parquet", "huggingface"}),
-    description=(
-        "Tags that are frequent enough to learn, counted over this and all earlier releases, each with its text, its "
-        "pieces and a token of its own. `labels.parquet` is the table, `tokenizer/` a Hugging Face tokenizer."
-    ),
-)
+@dg.asset(**asset_settings(Stage.VOCABULARY, "labels", {"parquet", "huggingface"}))
 @retry_io
 def vocabulary(
     context: dg.AssetExecutionContext,
-    folders: Folders,
+    folders: FoldersParam,
     base_model: BaseModelChoice,
-    vocabulary_options: VocabularyResource,
+    vocabulary_options: dg.ResourceParam[VocabularyOptions],
 ) -> dg.MaterializeResult:
-    """Count tags over the releases so far."""
+    """Tags that are frequent enough to learn, counted over this and all earlier releases, each with its text, its
+    pieces and a token of its own. `labels.parquet` is the table, `tokenizer/` a Hugging Face tokenizer.
+    """
     key = context.partition_key
     path = folders.lake.vocabulary(key)
     base = base_model.resolve()
     shards = shards_so_far(context, folders)
     record = record_for(
-        Stage.VOCABULARY, folders, key, vocabulary_options, earlier_keys(shards, key), preset=base_model.preset
+        Stage.VOCABULARY,
+        folders,
+        key,
+        vocabulary_options,
+        also_read=earlier_keys(shards, key),
+        preset=base_model.preset,
     )
     built = build_vocabulary(shards, base, path, folders.lake.staging, vocabulary_options, record)
     by_category = Counter(Category.name_of(category) for category in built.categories.tolist())
@@ -78,12 +80,9 @@ def vocabulary(
     )
 
 
-@dg.asset_check(
-    **check_settings(Stage.VOCABULARY, blocking=False),
-    description="Every label occurs in the train split: one that does not can only be guessed.",
-)
-def labels_occur_in_train(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
-    """Look for labels without a train post."""
+@dg.asset_check(**check_settings(Stage.VOCABULARY, blocking=False))
+def labels_occur_in_train(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
+    """Every label occurs in the train split: one that does not can only be guessed."""
     built = Vocabulary.load(at_hand(context, folders, Stage.VOCABULARY))
     unseen = [label for label, posts in zip(built.labels, built.train_posts.tolist(), strict=True) if not posts]
     return dg.AssetCheckResult(

@@ -1,1 +1,1 @@
-"""What is started without a person: sensors, schedule, and the jobs that they start."""
+"""Unattended work: sensors, schedule, and the jobs that they start."""

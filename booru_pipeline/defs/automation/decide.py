@@ -1,6 +1,6 @@
-"""What is to be made unasked: which releases are due, which of them can start, and what the others wait for.
+"""Decisions on unattended runs: which releases are due, which of them can start, and what the others wait for.
 
-The sensor, the schedule and `booru status` decide here, all from `stages.release_status` and Dagster's history.
+The sensor, the schedule and `booru status` decide here, all from `freshness.release_status` and Dagster's history.
 """
 
 import itertools
@@ -11,17 +11,17 @@ from typing import Final
 
 import dagster as dg
 
-from booru_pipeline.defs.runs.history import Failure, Outcome, PastRun, failure_of, runs_of
-from booru_pipeline.pipeline.freshness import State, Status, release_status, target_keys
+from booru_pipeline.defs.runs.history import Outcome, PastRun, failure_of, runs_of
+from booru_pipeline.pipeline.freshness import State, Status, due_stages, expected_records, release_status
 from booru_pipeline.pipeline.settings import Settings
-from booru_pipeline.pipeline.stages import Stage
+from booru_pipeline.pipeline.stages import Sources, Stage
 from booru_pipeline.release.find import Found, Release
-from booru_pipeline.release.fingerprint import is_known, release_fingerprint
+from booru_pipeline.release.fingerprint import is_known
 from booru_pipeline.release.key import is_hand_tagged
 
-# A look is made over RPC, which ends after a minute by default. What is not read by then is read at the next one.
+# A scan is made over RPC, which ends after a minute by default. What is not read by then is read at the next one.
 _READING_S: Final = 20.0
-_LOADING: Final[tuple[Stage, ...]] = (Stage.TAG_TABLE, Stage.TRAINING_SHARDS)
+_LOADING: Final = Stage.TRAINING_SHARDS.upto()
 
 
 @dataclass(frozen=True)
@@ -30,34 +30,32 @@ class Request:
 
     Attributes:
         release: Of which release.
-        fingerprint: Of its raw files.
         stages: What to make, in order.
-        unchecked: The stage before these, if its checks may not have been evaluated since it was made.
         whole: Whether it is the release's chain, and not only its loading while the chain waits.
-        target: The key that the last stage's artifact is to have.
+        target: The key that the last stage's artifact is to have; empty if nothing is to be other than it is.
         attempt: 1, or more if runs for the same target were killed or the schedule asks once more.
         why: For the log.
+        unchecked: The stage before these, if its checks may not have been evaluated since it was made.
     """
 
     release: Release
-    fingerprint: str
     stages: list[Stage]
     whole: bool
-    target: str
-    attempt: int
-    why: str
+    target: str = ""
+    attempt: int = 1
+    why: str = ""
     unchecked: list[Stage] = field(default_factory=list)
 
     @property
     def run_key(self) -> str:
         """Another one for other bytes, options, aliases or code, and for another attempt; else the same."""
-        key = f"{self.release.key}:{self.target}"
+        key = f"{self.release.key}:{self.target or 'verify'}"
         return key if self.attempt == 1 else f"{key}:{self.attempt}"
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What is to be done about all releases.
+    """The runs to ask for, and what becomes of the other releases.
 
     Attributes:
         requests: Runs to ask for, in release order.
@@ -73,27 +71,15 @@ class Decision:
 
 
 def goal_of(release: str) -> Stage:
-    """The last stage that is made unasked. A hand-tagged release is an addition to dated ones: it gets no model."""
+    """The last stage that is made unattended. A hand-tagged release is an addition to dated ones: it gets no model."""
     return Stage.TRAINING_SHARDS if is_hand_tagged(release) else Stage.EVALUATION_REPORT
-
-
-def statuses_to(goal: Stage, statuses: Sequence[Status]) -> list[Status]:
-    """The statuses of the stages up to one."""
-    stages = list(Stage)
-    return list(statuses[: stages.index(goal) + 1])
-
-
-def due_stages(statuses: Sequence[Status]) -> list[Stage]:
-    """The first stage that is not fresh and all after it."""
-    first = next((row for row, status in enumerate(statuses) if not status.is_fresh), len(statuses))
-    return [status.stage for status in statuses[first:]]
 
 
 def decide(
     settings: Settings,
     instance: dg.DagsterInstance,
     found: Found,
-    unsteady: Mapping[str, str],
+    unstable: Mapping[str, str],
     relations: tuple[str, str],
     *,
     again: bool = False,
@@ -107,27 +93,27 @@ def decide(
         settings: Where things are and how they are to be made.
         instance: Whose history tells what was tried.
         found: The raw folder's releases.
-        unsteady: Why a whole release must not be read yet, by key.
+        unstable: Why a whole release must not be read yet, by key.
         relations: Fingerprints of the aliases and of the implications.
         again: Ask again for what failed, was canceled, or was made and removed since.
     """
-    look = _Look(settings, instance, relations, again)
+    scan = _Scan(settings, instance, relations, again)
     whole = {release.key: release for release in found.releases}
-    problems = {item.key: item.problem for item in found.incomplete} | dict(unsteady)
-    look.decision.waiting.extend(item.problem for item in found.incomplete if item.key not in found.keys)
+    problems = {item.key: item.problem for item in found.incomplete} | dict(unstable)
+    scan.decision.waiting.extend(item.problem for item in found.incomplete if item.key not in found.keys)
     until = time.monotonic() + _READING_S
     for key in found.keys:
         if key in problems:
-            look.wait(key, problems[key])
+            scan.wait(key, problems[key])
         elif time.monotonic() > until and not is_known(whole[key], settings.lake.raw_fingerprints):
-            look.wait(key, f"the files of {key} are read at the next look")
+            scan.wait(key, f"the files of {key} are read at the next scan")
         else:
-            look.at(whole[key])
-    return look.decision
+            scan.at(whole[key])
+    return scan.decision
 
 
-class _Look:
-    """One look at all releases, in release order."""
+class _Scan:
+    """One scan of all releases, in release order."""
 
     def __init__(
         self, settings: Settings, instance: dg.DagsterInstance, relations: tuple[str, str], again: bool
@@ -147,86 +133,59 @@ class _Look:
 
     def at(self, release: Release) -> None:
         """Decide about a whole release."""
-        key, goal = release.key, goal_of(release.key)
-        lake = self._settings.lake
-        fingerprint = release_fingerprint(release, lake.raw_fingerprints)
-        statuses = statuses_to(goal, release_status(lake, key, fingerprint, self._settings, *self._relations))
-        left = False
-        if due := due_stages(statuses):
-            left = self._decide(release, fingerprint, statuses, due)
-            self.decision.left.extend([key] if left else [])
-        else:
-            self.decision.fresh.append(key)
-        # What a person made another way on purpose is there to go on from.
+        key = release.key
+        sources = self._settings.sources(release, self._relations)
+        statuses = release_status(self._settings.lake, key, sources, self._settings)[: goal_of(key).order + 1]
+        due = due_stages(statuses)
+        left = bool(due) and self._decide(release, sources, statuses, due)
+        if left or not due:
+            (self.decision.left if left else self.decision.fresh).append(key)
+        # An artifact made by hand with other options does not block later releases.
         made = [status.is_fresh or (left and (status.state is State.STALE or status.by_options)) for status in statuses]
-        if not all(made[: list(Stage).index(self._gate_of(key)) + 1]):
+        if not all(made[: self._gate_of(key).order + 1]):
             self._block(key)
 
     def _gate_of(self, key: str) -> Stage:
-        return min(self._gate, goal_of(key), key=list(Stage).index)
+        return min(self._gate, goal_of(key), key=lambda stage: stage.order)
 
     def _block(self, key: str) -> None:
         self._blocker = self._blocker or f"the {self._gate_of(key).value.replace('_', ' ')} of {key}"
 
-    def _decide(self, release: Release, fingerprint: str, statuses: Sequence[Status], due: list[Stage]) -> bool:
+    def _decide(self, release: Release, sources: Sources, statuses: Sequence[Status], due: list[Stage]) -> bool:
         """Ask for a release or say what it waits for; gives whether it is left as a person made it."""
         key, goal = release.key, statuses[-1].stage
         later = f"waits for {self._blocker}"
         loading = [stage for stage in due if stage in _LOADING]
-        free = self._blocker is None or goal in _LOADING
-        if not free and not loading:
+        whole = self._blocker is None or goal in _LOADING
+        if not whole and not loading:
             self.decision.waiting.append(f"{key} {later}")
             return False
-        keys = target_keys(key, fingerprint, self._settings, *self._relations)
-        stages = due if free else loading
-        target = keys[stages[-1]]
+        stages = due if whole else loading
+        records = expected_records(key, sources, self._settings)
+        target = records[stages[-1]].key
         # What fails to load alone fails to load in a chain.
-        same = {target, keys[goal], keys[Stage.TRAINING_SHARDS]} if loading else {target}
+        same = {target, records[goal].key, records[Stage.TRAINING_SHARDS].key} if loading else {target}
         runs = runs_of(self._instance, key)
         first = next(status for status in statuses if not status.is_fresh)
-        by_hand = self._by_hand(key, runs, first)
-        refusal = self._under_way(key, runs) or by_hand or self._tried(key, runs, stages, target, same, first)
+        by_hand = _by_hand(key, runs, first)
+        refusal = _under_way(key, runs) or by_hand or self._tried(key, runs, stages, target, same, first)
         if refusal is not None:
             self.decision.waiting.append(refusal)
             return refusal == by_hand
         attempt = 1 + sum(run.target == target for run in runs)
         why = f"{first.stage.value} is {first.state}{f': {first.why}' if first.why else ''}"
         # A run that was killed may have published an artifact that its blocking checks have not seen.
-        row = list(Stage).index(stages[0])
         killed = bool(runs) and runs[0].outcome is Outcome.INTERRUPTED
-        unchecked = list(Stage)[row - 1 : row] if killed and row else []
-        self.decision.requests.append(Request(release, fingerprint, stages, free, target, attempt, why, unchecked))
-        if not free:
+        unchecked = stages[0].before()[-1:] if killed else []
+        self.decision.requests.append(Request(release, stages, whole, target, attempt, why, unchecked))
+        if not whole:
             self.decision.waiting.append(f"{key} is loaded, and then {later}")
         return False
 
-    def _under_way(self, key: str, runs: Sequence[PastRun]) -> str | None:
-        """That the release is being made, whoever started it."""
-        for run in runs:
-            if run.outcome is Outcome.UNDER_WAY:
-                return f"{key} is being made by run {run.id[:8]} of {run.job}"
-        return None
-
-    def _by_hand(self, key: str, runs: Sequence[PastRun], first: Status) -> str | None:
-        """That a person made it another way on purpose."""
-        succeeded = next((run for run in runs if run.outcome is Outcome.SUCCEEDED), None)
-        if first.by_options and succeeded is not None and succeeded.asked_by is None:
-            return (
-                f"{key} was made by hand with other options ({first.stage.value}: {first.why}) and is left as it is; "
-                f"`booru run --release {key}` makes it with the present ones"
-            )
-        return None
-
     def _tried(
-        self,
-        key: str,
-        runs: Sequence[PastRun],
-        stages: Sequence[Stage],
-        target: str,
-        same: set[str],
-        first: Status,
+        self, key: str, runs: Sequence[PastRun], stages: Sequence[Stage], target: str, same: set[str], first: Status
     ) -> str | None:
-        """That the same was asked for before, and asking once more is not for us to decide."""
+        """A refusal if the same was asked for before and asking once more is for people to decide."""
         last = next((run for run in runs if run.target is not None), None)
         if last is None or last.target not in same or last.outcome is Outcome.OVERTAKEN or self._again:
             return None
@@ -239,7 +198,12 @@ class _Look:
             enough = tried >= self._settings.automation.attempts
             return f"{key} was interrupted {tried} times at {first.stage.value}; {by_hand}" if enough else None
         if last.outcome is Outcome.FAILED:
-            return failed_words(key, last, failure_of(self._instance, last.id))
+            failure = failure_of(self._instance, last.id)
+            where = f" at {failure.step}" if failure.step else ""
+            return (
+                f"{key} failed{where} (run {last.id[:8]}) and is asked for again when its files or the settings "
+                f"change, or by hand: {failure.first_line}"
+            )
         if last.outcome is Outcome.CANCELED:
             return f"{key} was canceled (run {last.id[:8]}); {by_hand}"
         if last.target != target:
@@ -250,16 +214,18 @@ class _Look:
         )
 
 
-def failed_words(key: str, run: PastRun, failure: Failure) -> str:
-    """One sentence or two about a failed run."""
-    where = f" at {failure.step}" if failure.step else ""
+def _under_way(key: str, runs: Sequence[PastRun]) -> str | None:
+    """A refusal if the release is being made, whoever started it."""
+    run = next((run for run in runs if run.outcome is Outcome.UNDER_WAY), None)
+    return f"{key} is being made by run {run.id[:8]} of {run.job}" if run else None
+
+
+def _by_hand(key: str, runs: Sequence[PastRun], first: Status) -> str | None:
+    """A refusal if a person made it with other options on purpose."""
+    succeeded = next((run for run in runs if run.outcome is Outcome.SUCCEEDED), None)
+    if not first.by_options or succeeded is None or succeeded.asked_by is not None:
+        return None
     return (
-        f"{key} failed{where} (run {run.id[:8]}) and is asked for again when its files or the settings change, or by "
-        f"hand: {first_line(failure.text)}"
+        f"{key} was made by hand with other options ({first.stage.value}: {first.why}) and is left as it is; "
+        f"`booru run --release {key}` makes it with the present ones"
     )
-
-
-def first_line(text: str) -> str:
-    """The first line, cut at 300 characters."""
-    line = (text.splitlines() or [""])[0]
-    return line if len(line) <= 300 else f"{line[:300]}…"

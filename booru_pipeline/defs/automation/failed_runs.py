@@ -1,7 +1,6 @@
 """The sensor that says, in one message, what went wrong with a run and what to do."""
 
 import json
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from typing import Any, Final
@@ -17,11 +16,7 @@ _TOLD: Final = ".dagster/booru_told"  # the prefix keeps it out of the UI's list
 
 
 def failed_runs_sensor(read_settings: Callable[[], Settings]) -> dg.SensorDefinition:
-    """Make the sensor.
-
-    Args:
-        read_settings: Gives the settings as they are now: which webhook is told.
-    """
+    """The sensor; `read_settings` gives the settings as they are now: which webhook is told."""
     former_webhook = read_settings().automation.webhook
 
     @dg.run_failure_sensor(
@@ -32,7 +27,7 @@ def failed_runs_sensor(read_settings: Callable[[], Settings]) -> dg.SensorDefini
         "the settings (`automation.webhook`) if there is one, as JSON.",
     )
     def failed_runs(context: dg.RunFailureSensorContext) -> None:
-        # A killed run may have failed twice: Dagster marks it, and so does a look that finds its process gone.
+        # A killed run may have failed twice: Dagster marks it, and so does a scan that finds its process gone.
         run = context.instance.get_run_by_id(context.dagster_run.run_id)
         if run is None or _TOLD in run.tags:
             return
@@ -98,7 +93,7 @@ def post(webhook: str, message: dict[str, Any]) -> None:
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:
             response.read()
-    except (urllib.error.URLError, OSError) as error:
+    except OSError as error:
         raise BooruError(
             f"the webhook {webhook} did not take the message about run {message['run_id'][:8]}: {error}. "
             "Correct automation.webhook; the message is in this tick's log."

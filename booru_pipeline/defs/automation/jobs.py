@@ -1,80 +1,69 @@
-"""Jobs by name."""
+"""Jobs by name, and the checks that run with the stages they make."""
 
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
 
+from booru_pipeline.defs import assets
 from booru_pipeline.defs.assets.raw_release import BYTES_CHECK
-from booru_pipeline.defs.automation.failed_runs import failed_runs_sensor
-from booru_pipeline.defs.automation.sensor import new_releases_sensor
-from booru_pipeline.pipeline.settings import Settings
 from booru_pipeline.pipeline.stages import RAW_RELEASE, Stage
 
-_ASSETS: Final = dg.AssetSelection.assets(*[stage.value for stage in Stage])
+CHECKS: Final = dg.load_asset_checks_from_package_module(assets)
 BYTES: Final = dg.AssetCheckKey(dg.AssetKey(RAW_RELEASE), BYTES_CHECK)
-_CHECKS: Final = dg.AssetSelection.all_asset_checks() - dg.AssetSelection.checks(BYTES)
 
 
-def _job(name: str, stages: Sequence[Stage], description: str, **more: object) -> AssetJob:
-    names = [stage.value for stage in stages]
-    return dg.define_asset_job(
-        name,
-        selection=dg.AssetSelection.assets(*names) | dg.AssetSelection.checks_for_assets(*names),
-        description=description,
-        **more,  # type: ignore[arg-type]
-    )
+def checks_of(stages: Sequence[Stage]) -> list[dg.AssetCheckKey]:
+    """The checks that run when some stages are made; loading brings the check of the raw files' headers."""
+    checked = {stage.value for stage in stages} | ({RAW_RELEASE} if Stage.TAG_TABLE in stages else set())
+    keys = [key for definition in CHECKS for key in definition.check_keys]
+    return [key for key in keys if key.asset_key.to_user_string() in checked and key != BYTES]
+
+
+def _job(
+    name: str,
+    stages: Sequence[Stage],
+    description: str,
+    *more_checks: dg.AssetCheckKey,
+    config: Mapping[str, Any] | None = None,
+) -> AssetJob:
+    made = dg.AssetSelection.assets(*(stage.value for stage in stages))
+    checked = dg.AssetSelection.checks(*checks_of(stages), *more_checks)
+    return dg.define_asset_job(name, selection=made | checked, description=description, config=config)
 
 
 # One run for the whole chain: a blocking check stops only the run that it is in.
-REFRESH_RELEASE = dg.define_asset_job(
+REFRESH_RELEASE = _job(
     "refresh_release",
-    selection=_ASSETS | _CHECKS,
-    description="Everything of one release: load it, cut shards, count labels, tokenize, fine-tune, evaluate. Choose "
-    "the release as the partition; the options are those of the settings unless you change them here.",
+    list(Stage),
+    "Everything of one release: load it, cut shards, count labels, tokenize, fine-tune, evaluate. Choose the release "
+    "as the partition; the options are those of the settings unless you change them here.",
 )
-LOAD_ONLY = dg.define_asset_job(
+LOAD_ONLY = _job(
     "load_only",
-    selection=dg.AssetSelection.assets(Stage.TAG_TABLE.value, Stage.TRAINING_SHARDS.value)
-    | (
-        dg.AssetSelection.checks_for_assets(RAW_RELEASE, Stage.TAG_TABLE.value, Stage.TRAINING_SHARDS.value)
-        - dg.AssetSelection.checks(BYTES)
-    ),
-    description="Load one release and cut its shards: seconds, and all that `booru sql` and later releases need.",
+    Stage.TRAINING_SHARDS.upto(),
+    "Load one release and cut its shards: seconds, and all that `booru sql` and later releases need.",
 )
 RETRAIN = _job(
     "retrain",
     [Stage.CHECKPOINT, Stage.EVALUATION_REPORT],
-    "Train one release's model anew, from the base model on this and all earlier releases, and evaluate it, whatever "
+    "Train one release's model again, from the base model on this and all earlier releases, and evaluate it, whatever "
     "`strategy` is set: now and then this makes up for what a chain of checkpoints forgets. Choose the newest release; "
     "its dataset must be there.",
-    config={"resources": {"training_options": {"config": {"strategy": "retrain"}}}},
+    config={"resources": {Stage.CHECKPOINT.options_key: {"config": {"strategy": "retrain"}}}},
 )
 EVALUATE_ONLY = _job(
     "evaluate_only",
     [Stage.EVALUATION_REPORT],
     "Evaluate one release's checkpoint again, with other options if you like: minutes, and nothing is trained.",
 )
-CATCH_UP = dg.define_asset_job(
+CATCH_UP = _job(
     "catch_up",
-    selection=_ASSETS | dg.AssetSelection.all_asset_checks(),
-    description="What the weekly schedule asks for, release by release: read the raw files whole and compare them with "
-    "what was loaded, then make what is missing or stale, or evaluate the promoted checkpoint again. Started by hand "
-    "it does all of that to one release.",
+    list(Stage),
+    "What the weekly schedule asks for, release by release: read the raw files whole and compare them with what was "
+    "loaded, then make what is missing or stale, or evaluate the promoted checkpoint again. Started by hand it does "
+    "all of that to one release.",
+    BYTES,
 )
-JOBS = [REFRESH_RELEASE, LOAD_ONLY, RETRAIN, EVALUATE_ONLY, CATCH_UP]
-
-
-def sensors(read_settings: Callable[[], Settings], checks: Sequence[dg.AssetCheckKey]) -> list[dg.SensorDefinition]:
-    """The sensor of new releases and the one of failed runs.
-
-    Args:
-        read_settings: Gives the settings as they are now.
-        checks: All checks of the graph.
-    """
-    interval_s = read_settings().automation.look_interval_s
-    return [
-        new_releases_sensor(read_settings, interval_s, REFRESH_RELEASE, LOAD_ONLY, checks),
-        failed_runs_sensor(read_settings),
-    ]
+JOBS: Final = [REFRESH_RELEASE, LOAD_ONLY, RETRAIN, EVALUATE_ONLY, CATCH_UP]

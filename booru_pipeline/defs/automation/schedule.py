@@ -1,33 +1,29 @@
 """The schedule that verifies every file and catches up."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 import dagster as dg
+from dagster._utils.schedules import is_valid_cron_schedule
 
 from booru_pipeline.defs.assets.raw_release import RELEASES, arrival
-from booru_pipeline.defs.automation.decide import decide
+from booru_pipeline.defs.automation.decide import Request, decide
 from booru_pipeline.defs.automation.jobs import BYTES, CATCH_UP
-from booru_pipeline.defs.automation.sensor import automatic_tags, checks_of, resting, run_request
-from booru_pipeline.defs.resources import folders_from, run_config
-from booru_pipeline.defs.runs.history import PRIORITY
+from booru_pipeline.defs.automation.sensor import run_request
 from booru_pipeline.defs.runs.instance import bury_dead_runs
+from booru_pipeline.errors import BooruError
 from booru_pipeline.pipeline.retention import promoted_release
-from booru_pipeline.pipeline.settings import Settings
+from booru_pipeline.pipeline.settings import Settings, config_file
 from booru_pipeline.pipeline.stages import Stage
+from booru_pipeline.release.at_rest import at_rest, look_at
 from booru_pipeline.release.find import Found, find_releases
 
 _SCHEDULE: Final = "weekly_catch_up"
 
 
-def schedules(read_settings: Callable[[], Settings], checks: Sequence[dg.AssetCheckKey]) -> list[dg.ScheduleDefinition]:
-    """The weekly schedule, or none if the settings have no cron for it.
-
-    Args:
-        read_settings: Gives the settings as they are now.
-        checks: All checks of the graph.
-    """
-    cron = read_settings().automation.cron
+def schedules(read_settings: Callable[[], Settings]) -> list[dg.ScheduleDefinition]:
+    """The weekly schedule, or none if the settings have no cron for it; they are read again at each tick."""
+    cron = check_cron(read_settings())
     if not cron:
         return []
 
@@ -48,34 +44,49 @@ def schedules(read_settings: Callable[[], Settings], checks: Sequence[dg.AssetCh
         bury_dead_runs(instance)
         found = find_releases(settings.raw_folder)
         relations = settings.tag_relations.fingerprints
-        decision = decide(settings, instance, found, resting(found), relations, again=True)
+        decision = decide(settings, instance, found, _unstable(found), relations, again=True)
         for line in decision.waiting:
             context.log.info(line)
-        asked = {request.release.key: request for request in decision.requests}
         evaluated = promoted_release(settings.lake)
-        requests = []
-        for key in [*decision.fresh, *decision.left, *asked]:
-            instance.add_dynamic_partitions(str(RELEASES.name), [key])
-            if key in asked:
-                instance.report_runless_asset_event(arrival(folders_from(settings), asked[key].release))
-                requests.append(run_request(asked[key], settings, found, checks, _SCHEDULE, None, more_checks=[BYTES]))
-            else:
-                stages = [Stage.EVALUATION_REPORT] if key == evaluated else []
-                requests.append(_verification(key, stages, settings, found, checks))
-        return requests or dg.SkipReason(". ".join(decision.waiting) or f"there is no release in {settings.raw_folder}")
+        verified = {*decision.fresh, *decision.left}
+        verifications = [
+            Request(release, [Stage.EVALUATION_REPORT] if release.key == evaluated else [], whole=True)
+            for release in found.releases
+            if release.key in verified
+        ]
+        requests = [*verifications, *decision.requests]
+        instance.add_dynamic_partitions(str(RELEASES.name), [request.release.key for request in requests])
+        for request in decision.requests:
+            instance.report_runless_asset_event(arrival(settings, request.release))
+        return [
+            run_request(request, settings, found, _SCHEDULE, more_checks=[BYTES]) for request in requests
+        ] or dg.SkipReason(". ".join(decision.waiting) or f"there is no release in {settings.raw_folder}")
 
     return [weekly_catch_up]
 
 
-def _verification(
-    key: str, stages: Sequence[Stage], settings: Settings, found: Found, checks: Sequence[dg.AssetCheckKey]
-) -> dg.RunRequest:
-    """A run that reads the files of a made release again, and perhaps evaluates its checkpoint."""
-    return dg.RunRequest(
-        run_key=f"{key}:verify",
-        partition_key=key,
-        run_config=run_config(settings),
-        asset_selection=[dg.AssetKey(stage.value) for stage in stages],
-        asset_check_keys=[BYTES, *checks_of(stages, checks)],
-        tags={**automatic_tags(settings, _SCHEDULE), PRIORITY: str(-found.keys.index(key))},
-    )
+def check_cron(settings: Settings) -> str:
+    """The cron schedule of the settings, if it is one that Dagster understands, or empty.
+
+    Raises:
+        BooruError: It is none.
+    """
+    cron = settings.automation.cron
+    if cron and not is_valid_cron_schedule(cron):
+        raise BooruError(
+            f"setting automation.cron: {cron!r} is no cron schedule such as '0 4 * * 1'. "
+            f"Look at the BOORU_ variables and {config_file()}."
+        )
+    return cron
+
+
+def _unstable(found: Found) -> dict[str, str]:
+    """Reasons not to read releases yet, by key, for who has no memory of an earlier scan."""
+    problems = {}
+    for release in found.releases:
+        try:
+            if not at_rest(look_at(release)):
+                problems[release.key] = f"release {release.key} was written to less than two minutes ago"
+        except OSError as error:
+            problems[release.key] = f"{error.filename} of release {release.key} cannot be read: {error.strerror}"
+    return problems

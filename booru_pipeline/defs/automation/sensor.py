@@ -1,95 +1,94 @@
-"""The sensor that looks through the raw folder and asks for what is to be made."""
+"""The sensor that scans the raw folder and asks for what is to be made."""
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any, Final
+from typing import Final
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
+from pydantic import BaseModel, ValidationError
 
-from booru_pipeline.defs.assets.raw_release import BYTES_CHECK, RELEASES, arrival
+from booru_pipeline.defs.assets.raw_release import RELEASES, arrival
 from booru_pipeline.defs.automation.decide import Decision, Request, decide
+from booru_pipeline.defs.automation.jobs import LOAD_ONLY, REFRESH_RELEASE, checks_of
 from booru_pipeline.defs.payload import TRAINING_POOL
-from booru_pipeline.defs.resources import folders_from, run_config
+from booru_pipeline.defs.resources import run_config
 from booru_pipeline.defs.runs.history import ASKED_BY, MAX_RUNTIME, PRIORITY, TARGET, interrupted_since
 from booru_pipeline.defs.runs.instance import bury_dead_runs, make_up_for
 from booru_pipeline.pipeline.settings import Settings
-from booru_pipeline.pipeline.stages import RAW_RELEASE, Stage
-from booru_pipeline.release.at_rest import Rest, at_rest, look_at, unsteady
+from booru_pipeline.release.at_rest import Rest, look_at, unsteady
 from booru_pipeline.release.find import Found, find_releases
 from booru_pipeline.release.fingerprint import marks_of
 from booru_pipeline.training_shards.relations import relations_files
 
 SENSOR: Final = "new_releases"
-_OVERLAP_S: Final = 60  # machines' clocks differ, and a look that was killed is not made up for
+_OVERLAP_S: Final = 60  # machines' clocks differ, and a scan that was killed is not made up for
 
 
-def new_releases_sensor(
-    read_settings: Callable[[], Settings],
-    interval_s: int,
-    chain: AssetJob,
-    loading: AssetJob,
-    checks: Sequence[dg.AssetCheckKey],
-) -> dg.SensorDefinition:
-    """Make the sensor.
+class Cursor(BaseModel):
+    """The sensor's memory from one scan to the next, as JSON in Dagster's cursor.
 
-    Args:
-        read_settings: Gives the settings as they are now: other ones make releases stale.
-        interval_s: Seconds between two looks.
-        chain: The job that makes everything of a release.
-        loading: The job that only loads it.
-        checks: All checks of the graph.
+    Attributes:
+        moment: When the scan was, in seconds since 1970.
+        killed: Ids of the runs that were found killed.
+        rests: Since when each release's files have been the same.
+        relations: Whether ambiguous aliases are skipped and what is seen of the relations' files, with the fingerprints
+            of aliases and implications that these gave.
+        gone: Releases that were taken away.
     """
+
+    moment: float
+    killed: list[str] = []
+    rests: dict[str, Rest] = {}
+    relations: tuple[tuple[bool, dict[str, list[int]]], tuple[str, str]] | None = None
+    gone: list[str] = []
+
+    @classmethod
+    def parse(cls, text: str | None, now: float) -> "Cursor":
+        """The cursor of the scan before; an empty one of this moment if there is none that can be read."""
+        try:
+            return cls.model_validate_json(text or "")
+        except ValidationError:
+            return cls(moment=now)
+
+
+def new_releases_sensor(read_settings: Callable[[], Settings]) -> dg.SensorDefinition:
+    """The sensor; `read_settings` gives the settings as they are now: other ones make releases stale."""
 
     @dg.sensor(
         name=SENSOR,
-        jobs=[chain, loading],
-        minimum_interval_seconds=interval_s,
+        jobs=[REFRESH_RELEASE, LOAD_ONLY],
+        minimum_interval_seconds=read_settings().automation.look_interval_s,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Looks through the raw folder, adds releases as partitions once their files have come to rest, and "
         "asks for a run of each that is not made from the present bytes, options, aliases and code. Says in each tick "
         "what it is waiting for.",
     )
     def new_releases(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        settings = read_settings()
+        settings, now = read_settings(), time.time()
         if not settings.raw_folder.is_dir():
             return dg.SkipReason(f"there is no folder {settings.raw_folder}")
-        instance = context.instance
-        # Or the queue's first look, which comes before Dagster makes the pool, would let every chain through.
-        storage = instance.event_log_storage
-        if TRAINING_POOL not in {pool.name for pool in storage.get_pool_limits()}:
-            storage.initialize_concurrency_limit_to_default(TRAINING_POOL)
-        for run_id in bury_dead_runs(instance):
-            context.log.warning(f"run {run_id[:8]} is marked as failed: its process is gone")
-        cursor = _Cursor(context.cursor)
-        for key in cursor.newly_killed(instance):
-            for stage in make_up_for(instance, settings.lake, key):
-                context.log.info(f"{stage.value} of {key} is there, and its run was killed before it could say so")
+        before = Cursor.parse(context.cursor, now)
+        _make_pool(context.instance)
+        killed = _see_to_dead_runs(context, settings, before)
         found = find_releases(settings.raw_folder)
-        problems = cursor.look(found, settings.automation.rest_s)
-        decision = decide(settings, instance, found, problems, cursor.relations(settings))
-        known = set(instance.get_dynamic_partitions(str(RELEASES.name)))
+        rests, unstable = _scan(found, before.rests, now, settings.automation.rest_s)
+        relations = _relations(settings, before)
+        decision = decide(settings, context.instance, found, unstable, relations[1])
+        known = set(context.instance.get_dynamic_partitions(str(RELEASES.name)))
         gone = sorted(known - set(found.keys))
-        new = [key for key in found.keys if key not in known and key not in problems and _is_whole(found, key)]
-        for key in cursor.news_of_gone(gone):
-            context.log.warning(f"release {key} is no longer in {settings.raw_folder}; what was made of it stays")
         waiting = [*decision.waiting, *(f"{key} was taken away; what was made of it stays" for key in gone)]
-        for line in waiting:
-            context.log.info(line)
-        for request in decision.requests:
-            context.log.info(f"asks for {', '.join(request.stages)} of {request.release.key}: {request.why}")
-        folders = folders_from(settings)
+        _log(context, settings, decision, waiting, [key for key in gone if key not in before.gone])
+        new = [item.key for item in found.releases if item.key not in known and item.key not in unstable]
+        cursor = Cursor(moment=now, killed=killed, rests=rests, relations=relations, gone=gone)
         return dg.SensorResult(
             run_requests=[
-                run_request(request, settings, found, checks, SENSOR, (chain if request.whole else loading).name)
+                run_request(request, settings, found, SENSOR, (REFRESH_RELEASE if request.whole else LOAD_ONLY).name)
                 for request in decision.requests
             ],
             skip_reason=None if decision.requests else _summary(found, decision, waiting),
             dynamic_partitions_requests=[RELEASES.build_add_request(new)] if new else [],
-            asset_events=[arrival(folders, request.release) for request in decision.requests],
-            cursor=cursor.text(),
+            asset_events=[arrival(settings, request.release) for request in decision.requests],
+            cursor=cursor.model_dump_json(),
         )
 
     return new_releases
@@ -99,127 +98,100 @@ def run_request(
     request: Request,
     settings: Settings,
     found: Found,
-    checks: Sequence[dg.AssetCheckKey],
     asked_by: str,
-    job: str | None,
+    job: str | None = None,
     *,
     more_checks: Sequence[dg.AssetCheckKey] = (),
 ) -> dg.RunRequest:
-    """Dagster's request for a run.
+    """Dagster's request for a run that nobody starts by hand; of the releases found, earlier ones go first.
 
     Args:
         request: What to make.
         settings: The options to make it with.
-        found: All releases: earlier ones go first.
-        checks: All checks of the graph.
+        found: All releases.
         asked_by: The sensor's or schedule's name.
         job: The job's name, for a sensor of several.
         more_checks: Checks to run besides those of the stages.
     """
+    limit = settings.automation.run_timeout_s
+    # The queue takes the highest first. Loading goes before chains, which wait for it.
+    priority = (0 if request.whole else len(found.keys)) - found.keys.index(request.release.key)
     return dg.RunRequest(
         run_key=request.run_key,
         job_name=job,
         partition_key=request.release.key,
         run_config=run_config(settings),
         asset_selection=[dg.AssetKey(stage.value) for stage in request.stages],
-        asset_check_keys=[*checks_of([*request.unchecked, *request.stages], checks), *more_checks],
+        asset_check_keys=[*checks_of([*request.unchecked, *request.stages]), *more_checks],
         tags={
-            **automatic_tags(settings, asked_by),
-            TARGET: request.target,
-            # The queue takes the highest first. Loading goes before chains, which wait for it.
-            PRIORITY: str((0 if request.whole else len(found.keys)) - found.keys.index(request.release.key)),
+            ASKED_BY: asked_by,
+            PRIORITY: str(priority),
+            **({MAX_RUNTIME: str(limit)} if limit else {}),
+            **({TARGET: request.target} if request.target else {}),
         },
     )
 
 
-def automatic_tags(settings: Settings, asked_by: str) -> dict[str, str]:
-    """Tags of every run that nobody started by hand."""
-    limit = settings.automation.run_timeout_s
-    return {ASKED_BY: asked_by, **({MAX_RUNTIME: str(limit)} if limit else {})}
+def _make_pool(instance: dg.DagsterInstance) -> None:
+    """Make the pool of trainings before Dagster does: the queue's first round would let every chain through."""
+    storage = instance.event_log_storage
+    if TRAINING_POOL not in {pool.name for pool in storage.get_pool_limits()}:
+        storage.initialize_concurrency_limit_to_default(TRAINING_POOL)
 
 
-def checks_of(stages: Sequence[Stage], checks: Sequence[dg.AssetCheckKey]) -> list[dg.AssetCheckKey]:
-    """The checks that run when some stages are made; loading brings the check of the raw files' headers."""
-    checked = {stage.value for stage in stages} | ({RAW_RELEASE} if Stage.TAG_TABLE in stages else set())
-    return [key for key in checks if key.asset_key.to_user_string() in checked and key.name != BYTES_CHECK]
+def _see_to_dead_runs(context: dg.SensorEvaluationContext, settings: Settings, before: Cursor) -> list[str]:
+    """Mark dead runs as failed, record what newly killed ones had published, and give the ids of all killed ones."""
+    for run_id in bury_dead_runs(context.instance):
+        context.log.warning(f"run {run_id[:8]} is marked as failed: its process is gone")
+    killed = interrupted_since(context.instance, before.moment - _OVERLAP_S)
+    # A later scan must not record it again: the next run may be publishing the same by then.
+    for key in sorted({key for run_id, key in killed.items() if run_id not in before.killed}):
+        for stage in make_up_for(context.instance, settings.lake, key):
+            context.log.info(f"{stage.value} of {key} is there, and its run was killed before it could say so")
+    return list(killed)
 
 
-def resting(found: Found) -> dict[str, str]:
-    """Why releases must not be read yet, by key, for who has no memory of a look before."""
-    problems = {}
+def _scan(found: Found, known: Mapping[str, Rest], now: float, rest_s: float) -> tuple[dict[str, Rest], dict[str, str]]:
+    """Since when whole releases have been the same, and why some must not be read yet, both by key."""
+    rests: dict[str, Rest] = {}
+    problems: dict[str, str] = {}
     for release in found.releases:
         try:
-            if not at_rest(look_at(release)):
-                problems[release.key] = f"release {release.key} was written to less than two minutes ago"
+            look = look_at(release)
         except OSError as error:
             problems[release.key] = f"{error.filename} of release {release.key} cannot be read: {error.strerror}"
-    return problems
+            continue
+        before = known.get(release.key)
+        rests[release.key] = before if before is not None and before.look == look else Rest(look, now)
+        if problem := unsteady(release, look, now, before, rest_s):
+            problems[release.key] = problem
+    return rests, problems
 
 
-def _is_whole(found: Found, key: str) -> bool:
-    return any(release.key == key for release in found.releases)
+def _relations(settings: Settings, before: Cursor) -> tuple[tuple[bool, dict[str, list[int]]], tuple[str, str]]:
+    """The cursor's entry about aliases and implications; the files are read only if they changed."""
+    files = relations_files(settings.relations_folder, settings.raw_folder)
+    seen = (settings.skip_ambiguous_aliases, {str(path): marks_of(path) for path in files})
+    if files and before.relations is not None and before.relations[0] == seen:
+        return before.relations
+    return seen, settings.tag_relations.fingerprints  # the sample world changes with the code, and is quickly read
+
+
+def _log(
+    context: dg.SensorEvaluationContext,
+    settings: Settings,
+    decision: Decision,
+    waiting: Sequence[str],
+    newly_gone: Sequence[str],
+) -> None:
+    for key in newly_gone:
+        context.log.warning(f"release {key} is no longer in {settings.raw_folder}; what was made of it stays")
+    for line in waiting:
+        context.log.info(line)
+    for request in decision.requests:
+        context.log.info(f"asks for {', '.join(request.stages)} of {request.release.key}: {request.why}")
 
 
 def _summary(found: Found, decision: Decision, waiting: Sequence[str]) -> str:
     fresh = f"{len(decision.fresh)} of {len(found.keys)} releases are made and fresh"
     return ". ".join([fresh, *waiting])
-
-
-class _Cursor:
-    """What the sensor remembers from one look to the next."""
-
-    def __init__(self, text: str | None) -> None:
-        try:
-            content = json.loads(text or "{}")
-        except ValueError:
-            content = {}
-        self._before: dict[str, Any] = content if isinstance(content, dict) else {}
-        self._now: dict[str, Any] = {"moment": time.time()}
-
-    def text(self) -> str:
-        """For the next look."""
-        return json.dumps(self._now)
-
-    def newly_killed(self, instance: dg.DagsterInstance) -> list[str]:
-        """Releases of which a run was killed since the look before, each such run counted once."""
-        since = self._before.get("moment", self._now["moment"]) - _OVERLAP_S
-        killed = interrupted_since(instance, since)
-        self._now["killed"] = list(killed)
-        # A later look must not do it again: the next run may be publishing the same by then.
-        return sorted({key for run_id, key in killed.items() if run_id not in self._before.get("killed", [])})
-
-    def look(self, found: Found, rest_s: float) -> dict[str, str]:
-        """Why whole releases must not be read yet, by key."""
-        known: Mapping[str, Any] = self._before.get("rests", {})
-        rests: dict[str, Rest] = {}
-        now = self._now["moment"]
-        problems = {}
-        for release in found.releases:
-            try:
-                look = look_at(release)
-            except OSError as error:
-                problems[release.key] = f"{error.filename} of release {release.key} cannot be read: {error.strerror}"
-                continue
-            before = Rest(**known[release.key]) if release.key in known else None
-            rests[release.key] = before if before is not None and before.look == look else Rest(look, now)
-            problem = unsteady(release, look, now, before, rest_s)
-            if problem is not None:
-                problems[release.key] = problem
-        self._now["rests"] = {key: asdict(rest) for key, rest in rests.items()}
-        return problems
-
-    def relations(self, settings: Settings) -> tuple[str, str]:
-        """Fingerprints of aliases and implications; the files are read only if they changed."""
-        files = relations_files(settings.relations_folder, settings.raw_folder)
-        seen = [settings.skip_ambiguous_aliases, {str(path): marks_of(path) for path in files}]
-        entry = self._before.get("relations")
-        if not files or not entry or entry[0] != seen:  # the sample world changes with the code, and is quickly read
-            entry = [seen, list(settings.tag_relations.fingerprints)]
-        self._now["relations"] = entry
-        aliases, implications = entry[1]
-        return aliases, implications
-
-    def news_of_gone(self, gone: Sequence[str]) -> list[str]:
-        """Which of the releases that are gone were not at the look before."""
-        self._now["gone"] = list(gone)
-        return [key for key in gone if key not in self._before.get("gone", [])]

@@ -1,4 +1,4 @@
-"""What Dagster's history says about a release: its runs, how they ended, and why one failed."""
+"""The runs of a release in Dagster's history: how they ended, and why one failed."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ import dagster as dg
 from dagster import DagsterEventType
 from dagster_shared.error import SerializableErrorInfo
 
-from booru_pipeline.errors import BooruError
+from booru_pipeline.errors import BooruError, first_line
 
-# Tags of the runs that are started unasked.
+# Tags of the runs that are started unattended.
 ASKED_BY: Final = "booru/asked_by"  # the sensor's or the schedule's name
 TARGET: Final = "booru/target"  # the key that the last artifact is to have: bytes, options, aliases and code
 INTERRUPTED: Final = "booru/interrupted"  # what was killed under a run that could say so itself
@@ -30,7 +30,7 @@ _KEPT_RUNS: Final = 200
 
 
 class Outcome(StrEnum):
-    """How a run ended, if it did."""
+    """The end of a run, if it has come."""
 
     UNDER_WAY = "under way"
     SUCCEEDED = "succeeded"
@@ -119,7 +119,7 @@ def _timed_out(record: dg.RunRecord) -> bool:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a run failed.
+    """The reason why a run failed.
 
     Attributes:
         step: The asset or check that failed, or None if the run died outside of any.
@@ -131,9 +131,15 @@ class Failure:
     text: str
     mendable: bool
 
+    @property
+    def first_line(self) -> str:
+        """The text's first line, cut at 300 characters."""
+        line = first_line(self.text)
+        return line if len(line) <= 300 else f"{line[:300]}…"
+
 
 def failure_of(instance: dg.DagsterInstance, run_id: str) -> Failure:
-    """Why a failed run failed."""
+    """Find out why a failed run failed."""
     kinds = {
         DagsterEventType.STEP_FAILURE,
         DagsterEventType.ASSET_CHECK_EVALUATION,
@@ -158,21 +164,14 @@ def first_failure(events: Iterable[dg.DagsterEvent]) -> Failure | None:
                 )
                 return Failure(asset, text, mendable=True)
         elif event.event_type == DagsterEventType.STEP_FAILURE:
-            return step_failure(event)
+            step, error = event.step_key or "a step", event.step_failure_data.error
+            unknown = Failure(step, "it does not say why; see the run with `booru dev`.", mendable=False)
+            return _failure(step, error) if error else unknown
     return None
 
 
-def step_failure(event: dg.DagsterEvent) -> Failure:
-    """Why a step failed."""
-    step = event.step_key or "a step"
-    error = event.step_failure_data.error
-    if error is None:
-        return Failure(step, "it does not say why; see the run with `booru dev`.", mendable=False)
-    return _failure(step, error)
-
-
 def _failed_start(events: Iterable[dg.DagsterEvent]) -> Failure | None:
-    """Why the process of a run could not load the graph, if that is what happened."""
+    """The reason why the process of a run could not load the graph, if that is what happened."""
     for event in events:
         error = event.engine_event_data.error if event.event_type == DagsterEventType.ENGINE_EVENT else None
         if error is not None and (failure := _failure(None, error)).mendable:
@@ -183,10 +182,8 @@ def _failed_start(events: Iterable[dg.DagsterEvent]) -> Failure | None:
 def _failure(step: str | None, error: SerializableErrorInfo) -> Failure:
     while error.cause and error.cls_name != BooruError.__name__:  # its own causes are not for the user
         error = error.cause
-    text = error.message.strip()
-    if error.cls_name == BooruError.__name__:
-        return Failure(step, text.removeprefix(f"{BooruError.__module__}.{BooruError.__name__}:").strip(), True)
-    return Failure(step, text, mendable=False)
+    text = error.message.strip().removeprefix(f"{BooruError.__module__}.{BooruError.__name__}:").strip()
+    return Failure(step, text, mendable=error.cls_name == BooruError.__name__)
 
 
 def _last_words(events: Iterable[dg.DagsterEvent]) -> str:

@@ -15,7 +15,7 @@ import psutil
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.publish import sweep
-from booru_pipeline.pipeline.stages import PATHS, Stage
+from booru_pipeline.pipeline.stages import Stage
 
 _PACKAGE: Final = Path(__file__).parents[2]
 _INSTALLED: Final = _PACKAGE / "_dagster.yaml"  # where the wheel puts it; a checkout has it beside the package
@@ -59,7 +59,7 @@ def open_instance(lake: Lake) -> Iterator[dg.DagsterInstance]:
 
 @contextmanager
 def existing_instance(lake: Lake) -> Iterator[dg.DagsterInstance | None]:
-    """The instance for who only wants to look, or None if nothing ever ran."""
+    """The instance for who only reads, or None if nothing ever ran."""
     if not (lake.dagster_home / "dagster.yaml").is_file():
         yield None
         return
@@ -69,12 +69,9 @@ def existing_instance(lake: Lake) -> Iterator[dg.DagsterInstance | None]:
 
 def process_tag() -> dict[str, str]:
     """A run tag that says which process executes the run."""
-    return {_PROCESS_TAG: _process_name(psutil.Process())}
-
-
-def tag_process(instance: dg.DagsterInstance, run_id: str) -> None:
-    """Give a run the tag that says that this process executes it."""
-    instance.add_run_tags(run_id, process_tag())
+    process = psutil.Process()
+    # The start time tells a process from a later one with the same number.
+    return {_PROCESS_TAG: f"{socket.gethostname()}:{process.pid}:{process.create_time():.0f}"}
 
 
 def bury_dead_runs(instance: dg.DagsterInstance) -> list[str]:
@@ -107,11 +104,6 @@ def process_of(run: dg.DagsterRun) -> psutil.Process | None:
         return None
 
 
-def _process_name(process: psutil.Process) -> str:
-    # The start time tells a process from a later one with the same number.
-    return f"{socket.gethostname()}:{process.pid}:{process.create_time():.0f}"
-
-
 _VERSION = "dagster/data_version"
 
 
@@ -124,7 +116,7 @@ def make_up_for(instance: dg.DagsterInstance, lake: Lake, release: str) -> list[
     sweep(lake.staging.folder)
     told = []
     for stage in Stage:
-        path = PATHS[stage](lake, release)
+        path = stage.path(lake, release)
         record = lake.record(path)
         if record is not None and record.key != _known_version(instance, stage, release):
             event = dg.AssetMaterialization(

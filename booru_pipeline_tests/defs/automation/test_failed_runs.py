@@ -164,4 +164,4 @@ def test_a_webhook_that_takes_nothing_is_named(url):
 @pytest.mark.parametrize("setting", [{"webhook": "example.org/hook"}, {"cron": "at noon"}, {"attempts": 0}])
 def test_a_setting_that_cannot_work_is_named(tmp_path, setting):
     with pytest.raises(BooruError, match=rf"automation\.{next(iter(setting))}"):
-        load_settings(home=tmp_path, automation=setting)
+        build_defs(load_settings(home=tmp_path, automation=setting))
