@@ -124,7 +124,7 @@ class Words:
 
     @cached_property
     def training(self) -> Vocabulary:
-        """What arms are trained with: the first rows, and a tokenizer that has a token for every row."""
+        """The vocabulary that arms are trained with: the first rows, and a tokenizer that has a token for every row."""
         return Vocabulary.load(self.folder)
 
     @property

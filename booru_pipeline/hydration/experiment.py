@@ -204,7 +204,7 @@ class Experiment:
 
     @cached_property
     def _common(self) -> str:
-        """What all arms are made from, but for what makes them arms."""
+        """A hash of what all arms are made from alike."""
         options = self.options.model_dump(mode="json", exclude=_NOT_OF_AN_ARM)
         return fingerprint(_CODE_VERSION, self._inputs, options)
 

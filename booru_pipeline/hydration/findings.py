@@ -131,10 +131,10 @@ def conclude(
     }
     values: dict[tuple[Arm, float], Values] = {
         key: {
-            RECALL: np.array([one.recall_at_10 for one in own]),
-            HELD_OUT: np.array([list(one.held_out_auc.values()) for one in own]),
+            RECALL: np.array([one.recall_at_10 for one in all_seeds]),
+            HELD_OUT: np.array([list(one.held_out_auc.values()) for one in all_seeds]),
         }
-        for key, own in seeds.items()
+        for key, all_seeds in seeds.items()
     }
     labels = list(seeds[Arm.PRETRAINED, shares[0]][0].held_out_auc)
 
@@ -156,7 +156,7 @@ def conclude(
         base_model=base_model,
         options=options,
         sizes=sizes,
-        rows=[_row(arm, share, own, values[arm, share], interval) for (arm, share), own in seeds.items()],
+        rows=[_row(*key, seeds[key], values[key], interval) for key in seeds],
         comparisons=comparisons,
         verdict=decide(comparisons),
         held_out_labels={label: {arm: by_arm[arm][row] for arm in Arm} for row, label in enumerate(labels)},

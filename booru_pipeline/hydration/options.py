@@ -1,4 +1,4 @@
-"""What can be set about the hydration experiment. No heavy import: the Dagster definitions inherit from it."""
+"""Options of the hydration experiment. No heavy import: the Dagster definitions inherit from it."""
 
 import json
 from collections.abc import Mapping, Sequence
