@@ -19,11 +19,11 @@ import dagster as dg
 import psutil
 import yaml
 
+from benchmarks.frame import ROOT
 from booru_pipeline.defs.runs.instance import prepare_dagster_home
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.pipeline.settings import Settings
 
-ROOT: Final = Path(__file__).resolve().parents[1]
 PAYLOAD: Final = "booru_pipeline.training.payload"
 _RESTART_S: Final = 1.0
 _SERVER_S: Final = 120.0
@@ -122,7 +122,7 @@ class Deployment:
             self.processes[name].wait()
 
     def cpu_seconds(self) -> float:
-        """What the services and their children have computed so far."""
+        """CPU time of the services and their children so far."""
         seconds = 0.0
         for service in self.processes.values():
             with suppress(psutil.Error):
@@ -132,6 +132,15 @@ class Deployment:
                         times = item.cpu_times()
                         seconds += times.user + times.system
         return seconds
+
+    def scans(self, since: float) -> list[Any]:
+        """The sensor's ticks since a moment, in seconds since 1970."""
+        sensors = [state for state in self.instance.all_instigator_state() if state.instigator_name == "new_releases"]
+        return [
+            tick
+            for state in sensors
+            for tick in self.instance.get_ticks(state.instigator_origin_id, state.selector_id, after=since)
+        ]
 
     def payloads(self) -> list[psutil.Process]:
         """The training payloads that are alive."""

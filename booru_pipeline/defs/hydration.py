@@ -144,7 +144,7 @@ def _metadata(folders: Folders, report: Path, findings: "Findings") -> dict[str,
         "release": findings.release,
         "outcome": findings.verdict.outcome.value,
         "verdict": dg.MetadataValue.md(findings.verdict.text),
-        "base model": findings.base,
+        "base model": findings.base_model,
         "recall by share": line_plot(curves("recall"), "share of the train posts, %", "recall@10"),
         "held-out AUC by share": line_plot(curves("held_out"), "share of the train posts, %", "AUC of held-out labels"),
         "arms": table_of(

@@ -1,11 +1,11 @@
-"""What some labels are, by common knowledge, and how well a model that was never told can say it."""
+"""Labels that are known to be humans, animals, robots …, and how well a model that was never told so can say it."""
 
 import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +27,6 @@ class Concepts:
     words: Mapping[str, str]
     holds: Mapping[str, Mapping[str, bool]]
 
-    @property
-    def labels(self) -> list[str]:
-        return list(self.holds)
-
     def known(self, labels: Collection[str]) -> list[str]:
         """The listed labels that are among these, in the list's order."""
         return [label for label in self.holds if label in labels]
@@ -41,8 +37,7 @@ class ConceptResult:
     """How well one concept is told.
 
     Attributes:
-        auc: Probability that a label of which it holds gets a higher score than one of which it does not; None if
-            there are fewer than `LEAST` of either.
+        auc: None if there are fewer than `LEAST` positives or controls.
         positives: Labels of which it holds.
         controls: Labels of which it does not.
     """
@@ -50,10 +45,6 @@ class ConceptResult:
     auc: float | None
     positives: int
     controls: int
-
-    def to_json(self) -> dict[str, Any]:
-        """For JSON."""
-        return dict(vars(self))
 
 
 @cache
@@ -70,22 +61,22 @@ def load_concepts() -> Concepts:
 
 
 def tell_apart(concepts: Concepts, labels: list[str], scores: NDArray[np.floating]) -> dict[str, ConceptResult]:
-    """AUC of labels of which a concept holds against those of which it does not.
+    """AUC of labels of which a concept holds against those of which it does not, by concept.
 
     Args:
-        concepts: What is known.
-        labels: Labels that were asked, each alone.
+        concepts: The list.
+        labels: Labels that were given, each alone.
         scores: [labels, concepts], how likely each concept's word is, in the order of `concepts.words`.
     """
     results = {}
     for column, concept in enumerate(concepts.words):
-        asked = [
-            (row, concepts.holds[label][concept])
-            for row, label in enumerate(labels)
-            if concept in concepts.holds[label]
-        ]
-        truth = np.array([held for _, held in asked], dtype=bool)
-        own = scores[[row for row, _ in asked], column]
-        enough = min(truth.sum(), (~truth).sum()) >= LEAST
-        results[concept] = ConceptResult(auc(own, truth) if enough else None, int(truth.sum()), int((~truth).sum()))
+        told = {
+            row: concepts.holds[label][concept] for row, label in enumerate(labels) if concept in concepts.holds[label]
+        }
+        truth = np.array(list(told.values()), dtype=bool)
+        positives, controls = int(truth.sum()), int((~truth).sum())
+        enough = min(positives, controls) >= LEAST
+        results[concept] = ConceptResult(
+            auc(scores[list(told), column], truth) if enough else None, positives, controls
+        )
     return results

@@ -4,10 +4,8 @@ An arm that is finished is kept under a key of all that it was made from; a run 
 """
 
 import hashlib
-import json
-import os
+import itertools
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,26 +14,24 @@ from typing import Final
 
 import numpy as np
 import torch
-from transformers import AutoConfig
 
-from booru_pipeline.dataset.build import SPLITS, read_summary
+from booru_pipeline.dataset.build import SPLITS
 from booru_pipeline.dataset.options import CaptionOptions
 from booru_pipeline.dataset.posts import load_posts
 from booru_pipeline.errors import BooruError
 from booru_pipeline.hashing import fingerprint
-from booru_pipeline.hydration.arms import Arm, permuted_base, random_base
-from booru_pipeline.hydration.concepts import ConceptResult, load_concepts
+from booru_pipeline.hydration.arms import Arm, Words, permuted_base, random_base, write_words
+from booru_pipeline.hydration.concepts import load_concepts
 from booru_pipeline.hydration.findings import Cell, Findings, Sizes, conclude
 from booru_pipeline.hydration.measure import Measures, measure
 from booru_pipeline.hydration.options import PROBLEM_FILE, HydrationOptions
-from booru_pipeline.hydration.questions import Questions, choose_held_out, pose, ranking_posts
 from booru_pipeline.hydration.report import render
-from booru_pipeline.hydration.subsets import write_subset
-from booru_pipeline.hydration.words import Words, used_pieces, write_words
+from booru_pipeline.hydration.splits import Questions, choose_held_out, pose, ranking_posts, write_subset
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.publish import Staging, staged
 from booru_pipeline.lake.record import Record, read_record
 from booru_pipeline.model.provenance import PROVENANCE_FILE
+from booru_pipeline.model.start import base_config
 from booru_pipeline.ragged import IntArray
 from booru_pipeline.training.finetune import LOG_FILE, idle_cores
 from booru_pipeline.training.job import TrainingJob
@@ -52,6 +48,7 @@ _CODE_VERSION: Final = "1"  # raise it when an arm's measures would come out oth
 # What does not change an arm: which arms there are, how they are summed up, and how fast they are trained.
 _NOT_OF_AN_ARM: Final = {"base_model", "shares", "seeds", "bootstrap_samples", "threads", "keep_checkpoints"}
 _BASE_FILES: Final = ("config.json", "*.safetensors", "tokenizer.json", "spiece.model")
+_SAME_IN_TRAINING: Final = {"epochs", "time_limit_s", "learning_rate", "warmup_steps", "threads"}  # as options
 
 Train = Callable[[Path], None]  # given the file of a job
 
@@ -81,15 +78,8 @@ class Experiment:
     @classmethod
     def of(cls, lake: Lake, release: str, options: HydrationOptions, relations: Relations) -> "Experiment":
         """The experiment on a release of a lake."""
-        return cls(
-            release=release,
-            dataset=lake.bring(lake.tokenized_dataset(release)),
-            vocabulary=lake.bring(lake.vocabulary(release)),
-            folder=lake.experiment(NAME, release),
-            staging=lake.staging,
-            options=options,
-            relations=relations,
-        )
+        dataset, vocabulary = lake.bring(lake.tokenized_dataset(release)), lake.bring(lake.vocabulary(release))
+        return cls(release, dataset, vocabulary, lake.experiment(NAME, release), lake.staging, options, relations)
 
     @cached_property
     def base(self) -> BaseModel:
@@ -110,8 +100,8 @@ class Experiment:
     @property
     def cells(self) -> list[Cell]:
         """All trainings, the cheapest first."""
-        shares, seeds = self.options.shares, range(self.options.seeds)
-        return [Cell(arm, share, seed) for share in shares for seed in seeds for arm in Arm]
+        cells = itertools.product(self.options.shares, range(self.options.seeds), Arm)
+        return [Cell(arm, share, seed) for share, seed, arm in cells]
 
     def prepare(self) -> list[Cell]:
         """Check what can be checked before hours of training, and make the labels' texts; gives all trainings.
@@ -135,10 +125,6 @@ class Experiment:
     def run(self, cell: Cell, train: Train) -> Measures:
         """Train and measure one arm, unless that is done.
 
-        Args:
-            cell: Which.
-            train: Runs the training program on the file of a job.
-
         Raises:
             BooruError: It could not be trained or measured.
         """
@@ -154,7 +140,7 @@ class Experiment:
                 output=checkpoint,
                 base_name=f"{self.base.name} ({cell.arm})",
                 base_source=source,
-                options=self._training(cell, read_summary(subset).posts["train"]),
+                options=self._training(cell, len(load_posts(subset, "train"))),
                 provenance={"release": self.release, "experiment": NAME, "arm": cell.arm, "share": cell.share},
                 problem=draft.parent / PROBLEM_FILE,
             )
@@ -165,7 +151,7 @@ class Experiment:
             measures.write(draft)
             for name in (PROVENANCE_FILE, LOG_FILE):
                 shutil.copyfile(checkpoint / name, draft / name)
-            options = {**self.options.model_dump(mode="json"), "arm": cell.arm, "share": cell.share, "seed": cell.seed}
+            options = {**self.options.model_dump(mode="json"), **vars(cell)}
             Record(NAME, self.release, self._key(cell), self._inputs, options).write(draft)
         return measures
 
@@ -182,26 +168,27 @@ class Experiment:
                 "these and no other."
             )
         measured = {cell: Measures.read(self.arm(cell)) for cell in self.cells}
-        questions, words, concepts = self._questions, self._words(Arm.PRETRAINED), load_concepts()
-        learned = words.training.index
-        some = next(iter(measured.values()))
-        sizes = Sizes(
-            learned=words.learned,
-            held_out=words.held_out,
-            test_posts=len(questions.recovery),
-            groups=len(set(questions.groups)),
-            held_out_posts=len(questions.whole),
-            concept_labels=len(concepts.known(learned)),
-            concept_list=len(concepts.labels),
-            concepts={name: _counts(result) for name, result in some.concepts_after.items()},
-        )
-        found = conclude(self.release, self.base.name, self.options, sizes, questions.groups, measured)
-        content = json.dumps(found.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
-        for path, text in ((self.folder / FINDINGS_FILE, content + "\n"), (self.report, render(found))):
+        sizes, groups = self._sizes(measured[self.cells[0]]), self._questions.groups
+        found = conclude(self.release, self.base.name, self.options, sizes, groups, measured)
+        content = found.model_dump_json(indent=2) + "\n"
+        for path, text in ((self.folder / FINDINGS_FILE, content), (self.report, render(found))):
             with staged(path, self.staging) as draft:
                 draft.write_text(text, encoding="utf-8")
         shutil.rmtree(self._work.parent, ignore_errors=True)
         return found
+
+    def _sizes(self, measures: Measures) -> Sizes:
+        questions, words, concepts = self._questions, self._words(Arm.PRETRAINED), load_concepts()
+        return Sizes(
+            learned=words.learned,
+            held_out=len(words.held_out),
+            test_posts=len(questions.recovery),
+            groups=len(set(questions.groups)),
+            held_out_posts=len(questions.whole),
+            concept_labels=len(concepts.known(words.training.index)),
+            concept_list=len(concepts.holds),
+            concepts={name: (found.positives, found.controls) for name, found in measures.concepts_after.items()},
+        )
 
     def arm(self, cell: Cell) -> Path:
         """Where an arm's measures are."""
@@ -217,7 +204,7 @@ class Experiment:
 
     @cached_property
     def _common(self) -> str:
-        """What all arms are made from, but for what makes them arms."""
+        """A hash of what all arms are made from alike."""
         options = self.options.model_dump(mode="json", exclude=_NOT_OF_AN_ARM)
         return fingerprint(_CODE_VERSION, self._inputs, options)
 
@@ -225,7 +212,7 @@ class Experiment:
     def _inputs(self) -> dict[str, str]:
         concepts = load_concepts()
         return {
-            "dataset": _content_of(self.dataset, Vocabulary.load(self.vocabulary)),
+            "dataset": _content_of(self.dataset, self._labels),
             "base_model": _content_of_base(str(self.base.source)),
             "implications": self.relations.implications_fingerprint,
             "concepts": fingerprint(concepts.words, concepts.holds),
@@ -235,62 +222,51 @@ class Experiment:
     def _work(self) -> Path:
         return self.folder / "work" / self._common
 
-    def _made(self, name: str, make: Callable[[Path], object]) -> Path:
+    def _made(self, name: str, make: Callable[[Path], None]) -> Path:
         """A folder of what the arms need; made if it is not there, whole or not at all."""
         path = self._work / name
         if not path.is_dir():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft = Path(tempfile.mkdtemp(prefix=".new-", dir=path.parent))
-            make(draft)
-            os.replace(draft, path)
+            with staged(path, self.staging.here()) as draft:
+                make(draft)
         return path
+
+    @cached_property
+    def _labels(self) -> Vocabulary:
+        return Vocabulary.load(self.vocabulary)
 
     @cached_property
     def _source(self) -> tuple[IntArray, int]:
         """Rows of the release's vocabulary, learned labels first, and how many these are."""
-        vocabulary = Vocabulary.load(self.vocabulary)
         held_out = choose_held_out(
-            vocabulary,
+            self._labels,
             ranking_posts(load_posts(self.dataset, "test"), self.options.test_posts),
             share=self.options.held_out_share,
             min_positives=self.options.min_positives,
-            keep=set(load_concepts().labels),
+            keep=set(load_concepts().holds),
             seed=self.options.seed,
         )
-        learned = np.setdiff1d(np.arange(len(vocabulary)), held_out)
-        return np.concatenate([learned, np.asarray(held_out, dtype=np.int64)]), len(learned)
+        learned = np.setdiff1d(np.arange(len(self._labels)), held_out)
+        return np.concatenate([learned, held_out]), len(learned)
 
     def _words(self, arm: Arm) -> Words:
-        source, learned = self._source
-        is_opaque = arm is Arm.OPAQUE
-
-        def make(folder: Path) -> None:
-            seed = self.options.seed if is_opaque else None
-            concepts = load_concepts().words
-            write_words(Vocabulary.load(self.vocabulary), source, learned, concepts, self.base, folder, seed)
-
-        return Words.read(self._made("vocabulary/opaque" if is_opaque else "vocabulary/text", make), source, learned)
+        name, seed = ("opaque", self.options.seed) if arm is Arm.OPAQUE else ("text", None)
+        given = (self._labels, *self._source, load_concepts().words, self.base)
+        return Words(self._made(f"vocabulary/{name}", lambda folder: write_words(*given, folder, seed)), *self._source)
 
     def _subset(self, share: float) -> Path:
         captions = CaptionOptions(encoding=self.options.encoding)
-        words = self._words(Arm.PRETRAINED)  # opaque ones have the same rows
-
-        def make(folder: Path) -> None:
-            write_subset(self.dataset, words, captions, share, folder, self.options.seed)
-
-        return self._made(f"datasets/{share:g}", make)
+        given = (self.dataset, self._words(Arm.PRETRAINED), captions, share)  # opaque words have the same rows
+        return self._made(f"datasets/{share:g}", lambda folder: write_subset(*given, folder, self.options.seed))
 
     def _start(self, cell: Cell) -> str:
         """The arm's base model: the pre-trained one, or a folder with other weights."""
-        source = str(self.base.source)
-        seed = self.options.seed + cell.seed
+        source, seed = str(self.base.source), self.options.seed + cell.seed
+        name = f"starts/{cell.arm}_{seed}"
         if cell.arm is Arm.RANDOM:
-            return str(self._made(f"starts/random_{seed}", lambda folder: random_base(source, folder, seed)))
+            return str(self._made(name, lambda folder: random_base(source, folder, seed)))
         if cell.arm is Arm.PERMUTED:
-            pieces = used_pieces(self._words(cell.arm))
-            return str(
-                self._made(f"starts/permuted_{seed}", lambda folder: permuted_base(source, folder, pieces, seed))
-            )
+            pieces = itertools.chain.from_iterable(self._words(cell.arm).everything.piece_ids)
+            return str(self._made(name, lambda folder: permuted_base(source, folder, pieces, seed)))
         return source
 
     @cached_property
@@ -299,25 +275,16 @@ class Experiment:
         return pose(self.dataset, words, self.relations, limit=self.options.test_posts, seed=self.options.seed)
 
     def _training(self, cell: Cell, posts: int) -> TrainingOptions:
-        options = self.options
         return TrainingOptions(
-            max_steps=options.steps,
-            epochs=options.epochs,
-            time_limit_s=options.time_limit_s,
-            batch_size=min(options.batch_size, posts),
-            learning_rate=options.learning_rate,
-            warmup_steps=options.warmup_steps,
-            seed=options.seed + cell.seed,
-            threads=options.threads,
+            **self.options.model_dump(include=_SAME_IN_TRAINING),
+            max_steps=self.options.steps,
+            batch_size=min(self.options.batch_size, posts),
+            seed=self.options.seed + cell.seed,
             processes=1,
             evaluations=1,
             states_kept=0,
             wandb_project="",
         )
-
-
-def _counts(result: ConceptResult) -> tuple[int, int]:
-    return result.positives, result.controls
 
 
 def _content_of(dataset: Path, vocabulary: Vocabulary) -> str:
@@ -334,14 +301,7 @@ def _content_of_base(source: str) -> str:
     """A hash of a model folder, or a hub name with the revision that is on this machine."""
     folder = Path(source)
     if not folder.is_dir():
-        try:
-            config = AutoConfig.from_pretrained(source, trust_remote_code=False)
-        except (OSError, ValueError, ConnectionError) as error:
-            raise BooruError(
-                f"cannot load the base model {source}: {(str(error).splitlines() or [type(error).__name__])[0]} "
-                "Connect once so that it is downloaded, or give a local model folder with --base-model."
-            ) from error
-        return fingerprint(source, getattr(config, "_commit_hash", None))
+        return fingerprint(source, getattr(base_config(source), "_commit_hash", None))
     hashed = hashlib.sha256()
     for path in sorted(path for pattern in _BASE_FILES for path in folder.glob(pattern)):
         with path.open("rb") as file:

@@ -1,17 +1,19 @@
-"""What the experiment found: figures by arm and share, differences, and the verdict."""
+"""The experiment's findings: figures by arm and share, differences, and the verdict."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from booru_pipeline.evaluation.figures.bootstrap import Interval, paired_bootstrap
 from booru_pipeline.hydration.arms import CONTROLS, MEANINGS, Arm
+from booru_pipeline.hydration.concepts import ConceptResult
 from booru_pipeline.hydration.measure import Measures
 from booru_pipeline.hydration.options import HydrationOptions
-from booru_pipeline.hydration.rule import HELD_OUT, RECALL, RULE, Comparison, Verdict, decide
+from booru_pipeline.hydration.rule import FIGURES, HELD_OUT, RECALL, RULE, Comparison, Verdict, decide
 
 SCHEMA_VERSION: Final = 1
 
@@ -63,7 +65,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Sizes:
-    """What the figures are made of.
+    """The numbers of labels and posts behind the figures.
 
     Attributes:
         learned: Labels that arms are trained on.
@@ -86,136 +88,104 @@ class Sizes:
     concepts: dict[str, tuple[int, int]]
 
 
-@dataclass(frozen=True)
-class Findings:
-    """Everything that the report shows.
+class Findings(BaseModel, frozen=True):
+    """Everything that the report shows; its dump is hydration.json.
 
     Attributes:
-        release: The release's key.
-        base: The base model as it was named.
-        options: What was asked for.
-        sizes: What the figures are made of.
+        base_model: As it was named.
         rows: By arm and share.
         comparisons: The pre-trained arm less each control.
-        verdict: What the rule makes of them.
         held_out_labels: For each held-out label its AUC by arm with the smallest share.
     """
 
+    schema_version: int = SCHEMA_VERSION
     release: str
-    base: str
+    base_model: str
+    verdict: Verdict
+    rule: str = " ".join(RULE.split())
     options: HydrationOptions
     sizes: Sizes
+    arms: dict[Arm, str] = MEANINGS
     rows: list[Row]
     comparisons: list[Comparison]
-    verdict: Verdict
-    held_out_labels: dict[str, dict[str, float]]
+    held_out_labels: dict[str, dict[Arm, float]]
 
-    def to_json(self) -> dict[str, Any]:
-        """For hydration.json."""
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "release": self.release,
-            "base_model": self.base,
-            "verdict": {"outcome": self.verdict.outcome, "text": self.verdict.text, "shares": self.verdict.shares},
-            "rule": " ".join(RULE.split()),
-            "options": self.options.model_dump(mode="json"),
-            "sizes": asdict(self.sizes),
-            "arms": {arm: MEANINGS[arm] for arm in Arm},
-            "rows": [asdict(row) for row in self.rows],
-            "comparisons": [{**asdict(item), "sign": item.sign} for item in self.comparisons],
-            "held_out_labels": self.held_out_labels,
-        }
+
+Values = Mapping[str, NDArray[np.float64]]  # by figure: [seeds, posts] or [seeds, held-out labels]
 
 
 def conclude(
     release: str,
-    base: str,
+    base_model: str,
     options: HydrationOptions,
     sizes: Sizes,
     groups: Sequence[str],
     measured: Mapping[Cell, Measures],
 ) -> Findings:
-    """Put the arms' measures together and apply the rule.
-
-    Args:
-        release: The release's key.
-        base: The base model as it was named.
-        options: What was asked for.
-        sizes: What the figures are made of.
-        groups: The picture group of each post of the recovery task.
-        measured: Every arm.
-    """
+    """Put the measures of every arm together and apply the rule; `groups` are the recovery task's posts' pictures."""
     shares = sorted({cell.share for cell in measured})
-    by_arm = {
-        (arm, share): [own for cell, own in measured.items() if (cell.arm, cell.share) == (arm, share)]
+    seeds = {
+        (arm, share): [one for cell, one in measured.items() if (cell.arm, cell.share) == (arm, share)]
         for share in shares
         for arm in Arm
     }
-    comparisons = []
-    for share in shares:
-        for control in CONTROLS:
-            pair = by_arm[Arm.PRETRAINED, share], by_arm[control, share]
-            for figure, read in ((RECALL, _recall), (HELD_OUT, _held_out)):
-                ours, theirs = (np.stack([read(own) for own in side]) for side in pair)
-                units = groups if figure == RECALL else list(pair[0][0].held_out_auc)
-                less = ours - theirs
-                interval = _interval(less.mean(0), units, options)
-                comparisons.append(Comparison(share, control, figure, interval, tuple(map(float, less.mean(1)))))
-    rows = [_row(arm, share, own, groups, options) for (arm, share), own in by_arm.items()]
+    values: dict[tuple[Arm, float], Values] = {
+        key: {
+            RECALL: np.array([one.recall_at_10 for one in all_seeds]),
+            HELD_OUT: np.array([list(one.held_out_auc.values()) for one in all_seeds]),
+        }
+        for key, all_seeds in seeds.items()
+    }
+    labels = list(seeds[Arm.PRETRAINED, shares[0]][0].held_out_auc)
+
+    def interval(figure: str, of_seeds: NDArray[np.float64]) -> Interval:
+        units = {RECALL: groups, HELD_OUT: labels}[figure]
+        samples, seed = options.bootstrap_samples, options.seed
+        return paired_bootstrap(of_seeds.mean(0)[:, None], units, samples=samples, seed=seed)[0]
+
+    comparisons = [
+        Comparison(share, control, figure, interval(figure, less), tuple(less.mean(1).tolist()))
+        for share in shares
+        for control in CONTROLS
+        for figure in FIGURES
+        for less in [values[Arm.PRETRAINED, share][figure] - values[control, share][figure]]
+    ]
+    by_arm = {arm: values[arm, shares[0]][HELD_OUT].mean(0).tolist() for arm in Arm}
     return Findings(
         release=release,
-        base=base,
+        base_model=base_model,
         options=options,
         sizes=sizes,
-        rows=rows,
+        rows=[_row(*key, seeds[key], values[key], interval) for key in seeds],
         comparisons=comparisons,
         verdict=decide(comparisons),
-        held_out_labels={
-            label: {arm: float(np.mean([own.held_out_auc[label] for own in by_arm[arm, shares[0]]])) for arm in Arm}
-            for label in by_arm[Arm.PRETRAINED, shares[0]][0].held_out_auc
-        },
+        held_out_labels={label: {arm: by_arm[arm][row] for arm in Arm} for row, label in enumerate(labels)},
     )
 
 
-def _row(arm: Arm, share: float, own: list[Measures], groups: Sequence[str], options: HydrationOptions) -> Row:
-    recall = np.stack([_recall(item) for item in own])
-    held_out = np.stack([_held_out(item) for item in own])
+def _row(
+    arm: Arm,
+    share: float,
+    seeds: Sequence[Measures],
+    values: Values,
+    interval: Callable[[str, NDArray[np.float64]], Interval],
+) -> Row:
+    spreads = {name: float(of.mean(1).std(ddof=1)) if len(seeds) > 1 else None for name, of in values.items()}
     return Row(
         arm=arm,
         share=share,
-        posts=own[0].posts,
-        steps=round(float(np.mean([item.steps for item in own]))),
-        recall=_interval(recall.mean(0), groups, options),
-        held_out=_interval(held_out.mean(0), list(own[0].held_out_auc), options),
-        recall_spread=_spread(recall),
-        held_out_spread=_spread(held_out),
-        concepts_before=_concepts([{n: r.auc for n, r in item.concepts_before.items()} for item in own]),
-        concepts_after=_concepts([{n: r.auc for n, r in item.concepts_after.items()} for item in own]),
-        seconds=sum(item.seconds for item in own),
+        posts=seeds[0].posts,
+        steps=round(float(np.mean([one.steps for one in seeds]))),
+        recall=interval(RECALL, values[RECALL]),
+        held_out=interval(HELD_OUT, values[HELD_OUT]),
+        recall_spread=spreads[RECALL],
+        held_out_spread=spreads[HELD_OUT],
+        concepts_before=_mean_auc([one.concepts_before for one in seeds]),
+        concepts_after=_mean_auc([one.concepts_after for one in seeds]),
+        seconds=sum(one.seconds for one in seeds),
     )
 
 
-def _recall(measures: Measures) -> NDArray[np.float64]:
-    return np.array(measures.recall_at_10)
-
-
-def _held_out(measures: Measures) -> NDArray[np.float64]:
-    return np.array(list(measures.held_out_auc.values()))
-
-
-def _interval(values: NDArray[np.float64], units: Sequence[str], options: HydrationOptions) -> Interval:
-    [interval] = paired_bootstrap(values[:, None], units, samples=options.bootstrap_samples, seed=options.seed)
-    return interval
-
-
-def _spread(values: NDArray[np.float64]) -> float | None:
-    return float(values.mean(1).std(ddof=1)) if len(values) > 1 else None
-
-
-def _concepts(by_seed: list[dict[str, float | None]]) -> dict[str, float | None]:
-    found: dict[str, float | None] = {}
-    for name in by_seed[0]:
-        values = [own[name] for own in by_seed]
-        known = [value for value in values if value is not None]
-        found[name] = float(np.mean(known)) if known else None
-    return found
+def _mean_auc(by_seed: Sequence[Mapping[str, ConceptResult]]) -> dict[str, float | None]:
+    known = {name: [auc for one in by_seed if (auc := one[name].auc) is not None] for name in by_seed[0]}
+    return {name: float(np.mean(values)) if values else None for name, values in known.items()}

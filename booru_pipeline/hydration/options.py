@@ -1,7 +1,8 @@
-"""What can be set about the hydration experiment. No heavy import: the Dagster definitions inherit from it."""
+"""Options of the hydration experiment. No heavy import: the Dagster definitions inherit from it."""
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
@@ -9,8 +10,6 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 from booru_pipeline.errors import BooruError
 
 PROBLEM_FILE: Final = "problem.txt"  # beside a training's job file: why it failed
-
-_RELEASE: Final = "release"  # the job's, not the experiment's
 
 
 class HydrationOptions(BaseModel, frozen=True, extra="forbid"):
@@ -75,7 +74,7 @@ def parse_settings(given: Mapping[str, Any], more: Sequence[str]) -> dict[str, A
     """Put options together and check them before anything is started.
 
     Args:
-        given: By name; `release` may be among them.
+        given: By name; `release`, which is the job's, may be among them.
         more: Others as `name=value`, the value as JSON or else as text.
 
     Raises:
@@ -86,12 +85,11 @@ def parse_settings(given: Mapping[str, Any], more: Sequence[str]) -> dict[str, A
         name, equals, value = item.partition("=")
         if not equals:
             raise BooruError(f"--set {item} is not name=value. Write it such as --set threads=4.")
-        try:
+        settings[name] = value
+        with suppress(ValueError):
             settings[name] = json.loads(value)
-        except ValueError:
-            settings[name] = value
     try:
-        HydrationOptions(**{name: value for name, value in settings.items() if name != _RELEASE})
+        HydrationOptions(**{name: value for name, value in settings.items() if name != "release"})
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])

@@ -1,13 +1,17 @@
-"""What the numbers may say, written down before there were any.
+"""The rule: which figures show that C4 knowledge helps, written down before there were any.
 
-The rule asks for two things at once, because either alone can be had without knowledge: a better start may come from
+It asks for two things at once, because either alone can be had without knowledge: a better start may come from
 better-scaled weights, and a held-out label may be told by a word that it shares with others.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import itertools
+from collections import defaultdict
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final
+
+from pydantic import computed_field
+from pydantic.dataclasses import dataclass
 
 from booru_pipeline.evaluation.figures.bootstrap import Interval
 from booru_pipeline.hydration.arms import CONTROLS, Arm
@@ -26,7 +30,7 @@ helps at one share and harms at another the result is mixed. Anything else is no
 
 
 class Outcome(StrEnum):
-    """What the numbers support."""
+    """The verdict in a word."""
 
     HELPS = "helps"
     HARMS = "harms"
@@ -50,7 +54,7 @@ TEXTS: Final = {
 
 @dataclass(frozen=True)
 class Comparison:
-    """The pre-trained arm less a control, with one share.
+    """The pre-trained arm less a control, with one share of the train posts.
 
     Attributes:
         share: Of the train posts.
@@ -66,55 +70,39 @@ class Comparison:
     interval: Interval
     by_seed: tuple[float, ...]
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def sign(self) -> int:
         """1 if the pre-trained arm is above by more than the interval and with every seed, -1 if below, else 0."""
-        if self.interval.low > 0 and min(self.by_seed) > 0:
-            return 1
-        if self.interval.high < 0 and max(self.by_seed) < 0:
-            return -1
-        return 0
+        above = self.interval.low > 0 and min(self.by_seed) > 0
+        below = self.interval.high < 0 and max(self.by_seed) < 0
+        return int(above) - int(below)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the numbers support.
-
-    Attributes:
-        outcome: In a word.
-        shares: The shares that decide it.
-    """
+    """The outcome, and the shares that decide it."""
 
     outcome: Outcome
     shares: tuple[float, ...] = ()
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def text(self) -> str:
-        """In a sentence."""
+        """The verdict in a sentence."""
         return TEXTS[self.outcome].format(shares=" and ".join(f"{100 * share:g} %" for share in self.shares))
 
 
 def decide(comparisons: Sequence[Comparison]) -> Verdict:
-    """Apply the rule.
-
-    Args:
-        comparisons: Of every share, control and figure that there is.
-    """
-    by_share: dict[float, dict[tuple[Arm, str], int]] = {}
+    """Apply the rule; shares that are large, or lack one of the six comparisons, decide nothing."""
+    by_share: dict[float, dict[tuple[Arm, str], int]] = defaultdict(dict)
     for item in comparisons:
         if item.share <= SMALL:
-            by_share.setdefault(item.share, {})[item.control, item.figure] = item.sign
-    whole = {share: signs for share, signs in sorted(by_share.items()) if _is_whole(signs)}
-    if not whole:
-        return Verdict(Outcome.UNDECIDED)
-    above = tuple(share for share, signs in whole.items() if set(signs.values()) == {1})
-    below = tuple(share for share, signs in whole.items() if set(signs.values()) == {-1})
-    if above and below:
-        return Verdict(Outcome.MIXED, (*above, *below))
-    if above or below:
-        return Verdict(Outcome.HELPS if above else Outcome.HARMS, above or below)
-    return Verdict(Outcome.NO_EVIDENCE)
-
-
-def _is_whole(signs: Mapping[tuple[Arm, str], int]) -> bool:
-    return set(signs) == {(control, figure) for control in CONTROLS for figure in FIGURES}
+            by_share[item.share][item.control, item.figure] = item.sign
+    every = set(itertools.product(CONTROLS, FIGURES))
+    whole = {share: set(signs.values()) for share, signs in sorted(by_share.items()) if set(signs) == every}
+    above, below = ([share for share, signs in whole.items() if signs == {side}] for side in (1, -1))
+    if not above and not below:
+        return Verdict(Outcome.NO_EVIDENCE if whole else Outcome.UNDECIDED)
+    outcome = Outcome.MIXED if above and below else Outcome.HELPS if above else Outcome.HARMS
+    return Verdict(outcome, (*above, *below))

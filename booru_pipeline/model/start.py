@@ -18,12 +18,31 @@ from transformers import (
 )
 
 from booru_pipeline.dataset.posts import Posts
-from booru_pipeline.errors import BooruError
+from booru_pipeline.errors import BooruError, first_line
 from booru_pipeline.vocabulary.vocabulary import SpecialTokens, Vocabulary
 
 _MODEL_TYPE: Final = "t5"
 _PICKLES: Final = "pytorch_model*.bin"
 _WEIGHTS: Final = "model*.safetensors"
+
+
+def base_config(source: str) -> Any:
+    """The configuration of a base model, a folder or a hub name.
+
+    Raises:
+        BooruError: It is not on this machine and cannot be downloaded.
+    """
+    try:
+        return AutoConfig.from_pretrained(source, trust_remote_code=False)
+    except (OSError, ValueError, ConnectionError) as error:
+        raise _unloadable(source, error) from error
+
+
+def _unloadable(source: str, error: Exception) -> BooruError:
+    return BooruError(
+        f"cannot load the base model {source}: {first_line(error)}. "
+        "Connect once so that it is downloaded, or give a local model folder instead."
+    )
 
 
 def check_base(source: str, special: SpecialTokens) -> None:
@@ -37,13 +56,7 @@ def check_base(source: str, special: SpecialTokens) -> None:
         BooruError: It is not on this machine and cannot be downloaded, is no T5, brings code or pickles instead of
             safetensors, or the tokenizer is not its own.
     """
-    try:
-        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
-    except (OSError, ValueError, ConnectionError) as error:
-        raise BooruError(
-            f"cannot load the base model {source}: {(str(error).splitlines() or [type(error).__name__])[0]} "
-            "Connect once so that it is downloaded, or give a local model folder as the preset."
-        ) from error
+    config = base_config(source)
     if config.model_type != _MODEL_TYPE:
         raise BooruError(
             f"the base model {source} is a {config.model_type}, not a T5. Choose a T5, T5 v1.1 or FLAN-T5."
@@ -192,10 +205,7 @@ def pretrained_model(
             source, dtype=torch.float32, dropout_rate=dropout, use_safetensors=True, trust_remote_code=False
         )
     except (OSError, ValueError, ConnectionError) as error:
-        raise BooruError(
-            f"cannot load the base model {source}: {str(error).splitlines()[0]} "
-            "Connect once so that it is downloaded, or give a local model folder as the preset."
-        ) from error
+        raise _unloadable(source, error) from error
     if not isinstance(model, T5ForConditionalGeneration):
         raise BooruError(f"the base model {source} is a {model.config.model_type}, not a T5. Choose a T5.")
     if getattr(model.config, "decoder_start_token_id", None) is None:

@@ -11,8 +11,7 @@ from booru_pipeline.hydration.arms import opaque_texts, permuted_base, random_ba
 from booru_pipeline.hydration.concepts import load_concepts, tell_apart
 from booru_pipeline.hydration.measure import place_text_rows
 from booru_pipeline.hydration.options import parse_settings
-from booru_pipeline.hydration.questions import choose_held_out, held_out_auc
-from booru_pipeline.hydration.subsets import share_of
+from booru_pipeline.hydration.splits import choose_held_out, held_out_auc, share_of
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 from booru_pipeline_tests.dataset.label_rows import posts_of, random_posts
 from booru_pipeline_tests.vocabulary.labels import make_vocabulary

@@ -1,4 +1,4 @@
-"""A world of themes whose labels go together, and small T5s that know of them or do not."""
+"""A release of themes whose labels go together, and small T5s that know of them or do not."""
 
 import logging
 import string
@@ -41,7 +41,9 @@ def label(theme: int, number: int) -> str:
 
 
 @dataclass(frozen=True)
-class World:
+class ThemedRelease:
+    """Its artifacts, and two base models: one whose words of a theme are close to each other, and one without."""
+
     vocabulary: Path
     dataset: Path
     knowing: Path
@@ -49,7 +51,7 @@ class World:
     relations: Relations
 
 
-def make_world(folder: Path, train: int = 1500, held_out: int = 400) -> World:
+def make_themed_release(folder: Path, train: int = 1500, held_out: int = 400) -> ThemedRelease:
     labels = [label(theme, number) for theme in range(THEMES) for number in range(PER_THEME)]
     names = [name for group in CONCEPTS.values() for name in group]
     splits = {
@@ -59,15 +61,15 @@ def make_world(folder: Path, train: int = 1500, held_out: int = 400) -> World:
     tiny = BaseModel("tiny", None)
     counts: dict[str, int] = dict.fromkeys([*labels, *names], 0)
     for caption in splits["train"]:
-        for own in caption:
-            counts[own] += 1
-    ordered = sorted(counts, key=lambda own: (-counts[own], own))
+        for name in caption:
+            counts[name] += 1
+    ordered = sorted(counts, key=lambda name: (-counts[name], name))
     table = pa.table(
         {
             "label": ordered,
             "category": pa.array([0] * len(ordered), pa.int8()),
-            "posts": [counts[own] for own in ordered],
-            "train_posts": [counts[own] for own in ordered],
+            "posts": [counts[name] for name in ordered],
+            "train_posts": [counts[name] for name in ordered],
         }
     )
     vocabulary = folder / "vocabulary"
@@ -84,7 +86,7 @@ def make_world(folder: Path, train: int = 1500, held_out: int = 400) -> World:
                     "release": ["2021a"] * len(posts),
                     "group_md5": [f"{split}{row // 2}" for row in range(len(posts))],
                     "post_key": [1000 * number + row for row in range(len(posts))],
-                    "label_rows": [sorted(known.index[own] for own in caption) for caption in posts],
+                    "label_rows": [sorted(known.index[name] for name in caption) for caption in posts],
                     "length": [len(caption) for caption in posts],
                 }
             )
@@ -92,13 +94,30 @@ def make_world(folder: Path, train: int = 1500, held_out: int = 400) -> World:
         }
     ).save_to_disk(str(folder / "dataset"))
     sizes = {split: len(posts) for split, posts in splits.items()}
-    DatasetSummary(sizes, {}, 0.0, {}, 0, {}, {}, CaptionOptions()).write(folder / "dataset")
+    DatasetSummary(
+        posts=sizes,
+        left_out={},
+        labels_per_caption=0.0,
+        tokens_per_caption={},
+        longest_caption=0,
+        coverage={},
+        groups={},
+        captions=CaptionOptions(),
+    ).write(folder / "dataset")
     find_faults(known).write(vocabulary)
-    GateReport(find_faults(known), "labels", 10, 512, {}, 0.0, []).write(folder / "dataset")
+    GateReport(
+        faults=find_faults(known),
+        encoding="labels",
+        longest_caption=10,
+        most_tokens=512,
+        coverage={},
+        min_coverage=0.0,
+        worst=[],
+    ).write(folder / "dataset")
     for name, knows in (("knowing", True), ("ignorant", False)):
         _base(folder / name, labels, names, knows)
     relations = Relations({}, {label(0, 0): frozenset({label(0, 1)})}, "the test")
-    return World(vocabulary, folder / "dataset", folder / "knowing", folder / "ignorant", relations)
+    return ThemedRelease(vocabulary, folder / "dataset", folder / "knowing", folder / "ignorant", relations)
 
 
 def _captions(posts: int, seed: int) -> list[list[str]]:
@@ -107,17 +126,17 @@ def _captions(posts: int, seed: int) -> list[list[str]]:
     made = []
     for _ in range(posts):
         theme = int(random.integers(THEMES))
-        own = [label(theme, int(number)) for number in random.choice(PER_THEME, 8, replace=False)]
+        themed = [label(theme, int(number)) for number in random.choice(PER_THEME, 8, replace=False)]
         others = [label(int(random.integers(THEMES)), int(random.integers(PER_THEME))) for _ in range(2)]
         names = CONCEPTS["girls" if theme % 2 else "nobody"]
-        made.append(sorted({*own, *others, names[int(random.integers(len(names)))]}))
+        made.append(sorted({*themed, *others, names[int(random.integers(len(names)))]}))
     return made
 
 
 def _base(folder: Path, labels: list[str], names: list[str], knows: bool) -> None:
     """A T5 with a piece for each word; if it knows, words of a theme have rows that are close to each other."""
     random = np.random.default_rng(5)
-    words = [word for own in [*labels, *names] for word in own.split("_")] + list(load_concepts().words.values())
+    words = [word for name in [*labels, *names] for word in name.split("_")] + list(load_concepts().words.values())
     texts = sorted({f"▁{word}" for word in words})
     characters = sorted(
         {character for text in texts for character in text} | set(string.ascii_lowercase + "()0123456789▁,")
