@@ -36,6 +36,7 @@ from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.publish import Staging, staged
 from booru_pipeline.lake.record import Record, read_record
 from booru_pipeline.model.provenance import PROVENANCE_FILE
+from booru_pipeline.model.start import loading_base
 from booru_pipeline.ragged import IntArray
 from booru_pipeline.training.finetune import LOG_FILE, idle_cores
 from booru_pipeline.training.job import TrainingJob
@@ -334,13 +335,8 @@ def _content_of_base(source: str) -> str:
     """A hash of a model folder, or a hub name with the revision that is on this machine."""
     folder = Path(source)
     if not folder.is_dir():
-        try:
+        with loading_base(source):
             config = AutoConfig.from_pretrained(source, trust_remote_code=False)
-        except (OSError, ValueError, ConnectionError) as error:
-            raise BooruError(
-                f"cannot load the base model {source}: {(str(error).splitlines() or [type(error).__name__])[0]} "
-                "Connect once so that it is downloaded, or give a local model folder with --base-model."
-            ) from error
         return fingerprint(source, getattr(config, "_commit_hash", None))
     hashed = hashlib.sha256()
     for path in sorted(path for pattern in _BASE_FILES for path in folder.glob(pattern)):

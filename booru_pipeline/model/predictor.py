@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from transformers import AutoModelForSeq2SeqLM
 
-from booru_pipeline.errors import BooruError
+from booru_pipeline.errors import BooruError, first_line
 from booru_pipeline.model.calibration import Calibration
 from booru_pipeline.model.generation import Generator, InvalidRate
 from booru_pipeline.model.objective import ObjectiveName
@@ -57,8 +57,7 @@ class Predictor:
             model = AutoModelForSeq2SeqLM.from_pretrained(folder, local_files_only=True, use_safetensors=True)
         except (OSError, ValueError, BooruError) as error:
             raise BooruError(
-                f"{folder} is not a complete checkpoint: {str(error).splitlines()[0]} "
-                "Make it with `booru run --to checkpoint`."
+                f"{folder} is not a complete checkpoint: {first_line(error)}. Make it with `booru run --to checkpoint`."
             ) from error
         model = model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
         ranker = ranker_for(model, vocabulary, encoding, objective)

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from safetensors import SafetensorError
 
-from booru_pipeline.errors import BooruError
+from booru_pipeline.errors import BooruError, first_line
 from booru_pipeline.lake.publish import flush
 from booru_pipeline.training.job import LOCKED_PROBLEM
 from booru_pipeline.training.processes import Processes
@@ -77,7 +77,7 @@ class States:
             draft.mkdir(parents=True, exist_ok=True)
             parts(draft)
         except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors wrap the disk's errors
-            problem = _first_line(error)
+            problem = first_line(error)
         (failed,) = self._processes.total([float(problem is not None)])
         if not self._processes.is_main:
             return problem
@@ -87,7 +87,7 @@ class States:
             try:
                 self._publish(draft, step, progress())
             except OSError as error:
-                problem = _first_line(error)
+                problem = first_line(error)
         _remove([draft])
         return problem
 
@@ -170,7 +170,3 @@ def _lock(folder: Path) -> int:
 def _remove(paths: Iterable[Path]) -> None:
     for path in list(paths):
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from dagster_pipes import PipesEnvVarParamsLoader, open_dagster_pipes
 
+from booru_pipeline.errors import first_line
+
 LOGGER: Final = "booru_pipeline.training"
 
 
@@ -139,4 +141,4 @@ class Wandb:
 
     def _give_up(self, deed: str, error: Exception) -> None:
         self._run = None
-        self._log.warning(f"wandb did not {deed} and is left out of this run: {str(error).strip() or repr(error)}")
+        self._log.warning(f"wandb did not {deed} and is left out of this run: {first_line(error)}")

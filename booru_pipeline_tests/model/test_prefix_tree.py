@@ -4,12 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from booru_pipeline.model.prefix_tree import PrefixTree
+from booru_pipeline.ragged import offsets_of
 
 WORDS = st.lists(st.lists(st.integers(5, 8), min_size=1, max_size=6).map(tuple), min_size=1, max_size=25, unique=True)
 
 
 def tree_of(words, before=(0,)):
-    offsets = np.concatenate([[0], np.cumsum([len(word) for word in words])]).astype(np.int64)
+    offsets = offsets_of([len(word) for word in words])
     return PrefixTree.of(np.array([token for word in words for token in word], dtype=np.int64), offsets, before)
 
 
