@@ -4,7 +4,6 @@
 numbers, position in the data) and `progress.json`, what is ours. It is written under another name, flushed and renamed.
 """
 
-import fcntl
 import json
 import os
 import re
@@ -13,6 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from booru_pipeline.errors import BooruError, first_line
@@ -23,6 +23,7 @@ from booru_pipeline.training.processes import Processes
 PROGRESS_FILE: Final = "progress.json"
 _STATE: Final = re.compile(r"step-(\d{9})")
 _LOCK: Final = "lock"
+_LOOK_S: Final = 1.0  # longer than `is_training` holds the lock
 
 
 class States:
@@ -47,9 +48,12 @@ class States:
         if processes.is_main:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
-                self._lock = _lock(folder)
+                self._lock = FileLock(folder / _LOCK)  # which the kernel drops with the process
+                self._lock.acquire(timeout=_LOOK_S)
                 _remove(path for path in folder.iterdir() if path not in (self.folder, folder / _LOCK))
                 _remove(path for path in self.folder.iterdir() if not _STATE.fullmatch(path.name))
+            except Timeout:
+                raise BooruError(f"{LOCKED_PROBLEM} (it holds {folder / _LOCK}). Wait for it or end it.") from None
             except OSError as error:
                 raise BooruError(
                     f"cannot keep training states in {folder}: {error.strerror}. "
@@ -113,17 +117,14 @@ def newest_state(folder: Path, key: str) -> Path | None:
 
 def is_training(folder: Path) -> bool:
     """Whether a process is training into the folder of a release now."""
-    try:
-        lock = os.open(folder / _LOCK, os.O_RDONLY)
-    except OSError:
+    lock = folder / _LOCK
+    if not lock.exists():
         return False
     try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return False
-    except BlockingIOError:
+        with FileLock(lock, timeout=0):
+            return False
+    except OSError:  # held, which is a Timeout; or not ours to write, and so not ours to say that nobody does
         return True
-    finally:
-        os.close(lock)
 
 
 def step_of(state: Path) -> int:
@@ -154,17 +155,6 @@ def _is_whole(state: Path) -> bool:
         return all((state / name).stat().st_size == size for name, size in files.items())
     except (OSError, ValueError, KeyError):
         return False
-
-
-def _lock(folder: Path) -> int:
-    """Hold the folder's lock, which the kernel drops with the process."""
-    lock = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise BooruError(f"{LOCKED_PROBLEM} (it holds {folder / _LOCK}). Wait for it or end it.") from None
-    return lock
 
 
 def _remove(paths: Iterable[Path]) -> None:
