@@ -8,9 +8,9 @@ import numpy.typing as npt
 import torch
 from transformers import AutoModelForSeq2SeqLM
 
-from booru_pipeline.errors import BooruError
+from booru_pipeline.errors import BooruError, first_line
 from booru_pipeline.model.calibration import Calibration
-from booru_pipeline.model.generation import Decoding, Generator, InvalidRate
+from booru_pipeline.model.generation import Generator, InvalidRate
 from booru_pipeline.model.objective import ObjectiveName
 from booru_pipeline.model.provenance import read_provenance
 from booru_pipeline.model.ranking import Ranker, as_posts, ranker_for
@@ -57,8 +57,7 @@ class Predictor:
             model = AutoModelForSeq2SeqLM.from_pretrained(folder, local_files_only=True, use_safetensors=True)
         except (OSError, ValueError, BooruError) as error:
             raise BooruError(
-                f"{folder} is not a complete checkpoint: {str(error).splitlines()[0]} "
-                "Make it with `booru run --to checkpoint`."
+                f"{folder} is not a complete checkpoint: {first_line(error)}. Make it with `booru run --to checkpoint`."
             ) from error
         model = model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
         ranker = ranker_for(model, vocabulary, encoding, objective)
@@ -99,38 +98,13 @@ class Predictor:
             scores[chosen] = self._ranker.log_probabilities(posts.take(chosen), asked_of)
         return scores
 
-    def generate(
-        self, contexts: Sequence[Sequence[int]], count: int, decoding: Decoding | None = None
-    ) -> list[list[int]]:
-        """Labels that go with the visible ones: each once, none visible.
+    def invalid_rate(self, contexts: Sequence[Sequence[int]]) -> InvalidRate | None:
+        """How much of what the model generates by itself is invalid, see `Generator.invalid_rate`.
 
-        A model of the `set` objective is trained to rank and not to go on after a label: its answer is the top of its
-        ranking, always `count` labels if so many are left, and `decoding` is of no consequence. The others generate,
-        and decide for themselves when an answer is complete.
-
-        Args:
-            contexts: Vocabulary rows of the visible labels, one sequence a context.
-            count: Labels of an answer, at most.
-            decoding: Greedy if None.
-
-        Returns:
-            Vocabulary rows for each context, the surest or first said first.
+        None for the `set` objective: a ranking of labels holds nothing invalid, and the model was not trained to say
+        anything else.
         """
-        if self._generator is not None:
-            return self._generator.generate(contexts, count, decoding)
-        scores = self.scores(contexts)
-        order = np.argsort(-scores, axis=1, kind="stable")[:, :count]
-        return [best[np.isfinite(own[best])].tolist() for best, own in zip(order, scores, strict=True)]
-
-    def invalid_rate(
-        self, contexts: Sequence[Sequence[int]], count: int = 20, decoding: Decoding | None = None
-    ) -> InvalidRate | None:
-        """How much of what the model says by itself, with nothing to constrain it, is no answer.
-
-        See `Generator.invalid_rate`. None for the `set` objective: a ranking of labels holds nothing invalid, and the
-        model was not trained to say anything else.
-        """
-        return None if self._generator is None else self._generator.invalid_rate(contexts, count, decoding)
+        return None if self._generator is None else self._generator.invalid_rate(contexts)
 
     def probabilities(self, contexts: Sequence[Sequence[int]]) -> npt.NDArray[np.float64]:
         """Calibrated probability that a post with these visible labels has the label too.

@@ -85,23 +85,6 @@ class PrefixTree:
         """The nodes of each depth below the root, the shallowest first."""
         return [np.flatnonzero(self.depths == depth) for depth in range(self.root + 1, int(self.depths.max()) + 1)]
 
-    @cached_property
-    def label_at(self) -> IntArray:
-        """int64 [nodes]: the label that the node is the whole of, else -1."""
-        labels = np.full(len(self), -1, dtype=np.int64)
-        labels[self.ends] = np.arange(len(self.ends))
-        return labels
-
-    @cached_property
-    def sorted_ends(self) -> IntArray:
-        """int64: `ends`, ascending, each once, so that a subtree's labels are counted by two look-ups."""
-        return np.unique(self.ends)
-
-    def children(self, node: int) -> IntArray:
-        """The nodes one below a node, ascending; so are their tokens."""
-        by_parent, offsets = self._by_parent
-        return by_parent[offsets[node] : offsets[node + 1]]
-
     def above(self, labels: IntArray) -> IntArray:
         """The nodes that lead to some labels, their own included, ascending; int64 [nodes of these labels]."""
         nodes = np.unique(self.paths[labels])
@@ -131,9 +114,3 @@ class PrefixTree:
                 node = int(self.parents[node])
             packs.append((np.concatenate([np.array(above[::-1], dtype=np.int64), run]), len(above)))
         return packs
-
-    @cached_property
-    def _by_parent(self) -> tuple[IntArray, IntArray]:
-        order = np.argsort(self.parents, kind="stable")
-        counts = np.bincount(self.parents[1:], minlength=len(self))
-        return order, np.concatenate([[1], 1 + np.cumsum(counts)])  # the first node is nobody's child

@@ -12,7 +12,7 @@ from booru_pipeline.dataset.posts import Posts
 from booru_pipeline.model.objective import ObjectiveName, SetObjective
 from booru_pipeline.model.prefix_tree import PrefixTree
 from booru_pipeline.model.tree_decoder import TreeDecoder
-from booru_pipeline.ragged import IntArray
+from booru_pipeline.ragged import IntArray, offsets_of
 from booru_pipeline.vocabulary.encoding import Encoding
 from booru_pipeline.vocabulary.options import EncodingName
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
@@ -216,9 +216,8 @@ class PieceRanker:
 
 def as_posts(contexts: Sequence[Sequence[int]] | Sequence[IntArray]) -> Posts:
     """Sets of labels, as vocabulary rows, in the form in which rankers take them."""
-    sizes = np.array([len(context) for context in contexts], dtype=np.int64)
     rows = np.array([row for context in contexts for row in context], dtype=np.int64)
-    return Posts(rows, np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64))
+    return Posts(rows, offsets_of([len(context) for context in contexts]))
 
 
 def _among_asked(scores: torch.Tensor, visible: Posts, shortlist: Posts | None) -> npt.NDArray[np.float32]:

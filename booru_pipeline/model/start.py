@@ -1,5 +1,7 @@
 """The model that training starts from: a small T5 from random weights, or a pre-trained one with rows for labels."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,23 +28,30 @@ _PICKLES: Final = "pytorch_model*.bin"
 _WEIGHTS: Final = "model*.safetensors"
 
 
+@contextmanager
+def loading_base(source: str) -> Iterator[None]:
+    """Turn what transformers raises within the block into an error that says what to do.
+
+    Raises:
+        BooruError: The base model is not on this machine and cannot be downloaded, or cannot be read.
+    """
+    try:
+        yield
+    except (OSError, ValueError, ConnectionError) as error:
+        raise BooruError(
+            f"cannot load the base model {source}: {first_line(error)}. "
+            "Connect once so that it is downloaded, or give a local model folder in its place."
+        ) from error
+
+
 def base_config(source: str) -> Any:
     """The configuration of a base model, a folder or a hub name.
 
     Raises:
         BooruError: It is not on this machine and cannot be downloaded.
     """
-    try:
+    with loading_base(source):
         return AutoConfig.from_pretrained(source, trust_remote_code=False)
-    except (OSError, ValueError, ConnectionError) as error:
-        raise _unloadable(source, error) from error
-
-
-def _unloadable(source: str, error: Exception) -> BooruError:
-    return BooruError(
-        f"cannot load the base model {source}: {first_line(error)}. "
-        "Connect once so that it is downloaded, or give a local model folder instead."
-    )
 
 
 def check_base(source: str, special: SpecialTokens) -> None:
@@ -200,12 +209,10 @@ def pretrained_model(
     Raises:
         BooruError: The model is not on this machine and cannot be downloaded, or is no T5.
     """
-    try:
+    with loading_base(source):
         model = AutoModelForSeq2SeqLM.from_pretrained(
             source, dtype=torch.float32, dropout_rate=dropout, use_safetensors=True, trust_remote_code=False
         )
-    except (OSError, ValueError, ConnectionError) as error:
-        raise _unloadable(source, error) from error
     if not isinstance(model, T5ForConditionalGeneration):
         raise BooruError(f"the base model {source} is a {model.config.model_type}, not a T5. Choose a T5.")
     if getattr(model.config, "decoder_start_token_id", None) is None:

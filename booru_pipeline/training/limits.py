@@ -1,6 +1,5 @@
 """Memory or disk that is full, named with a remedy."""
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,10 +7,9 @@ from typing import Final
 
 import torch
 
-from booru_pipeline.errors import BooruError
+from booru_pipeline.errors import DISK_ERRORS, BooruError, first_line
 from booru_pipeline.training.options import Plan, TrainingOptions
 
-_DISK_ERRORS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 _DISK_WORDS: Final = ("No space left", "Disk quota", "Read-only file system", "File too large")
 _MEMORY_WORDS: Final = ("can't allocate memory", "out of memory")
 
@@ -30,7 +28,7 @@ def memory_named(options: TrainingOptions, plan: Plan) -> Iterator[None]:
         if not named and not any(word in str(error) for word in _MEMORY_WORDS):
             raise
         raise BooruError(
-            f"out of memory with batch_size {plan.batch_size}. {_smaller(options, plan)} ({_first_line(error)})"
+            f"out of memory with batch_size {plan.batch_size}. {_smaller(options, plan)} ({first_line(error)})"
         ) from error
 
 
@@ -58,13 +56,9 @@ def disk_named(folder: Path, *, state_stays: bool) -> Iterator[None]:
         yield
     except Exception as error:  # safetensors and tokenizers have exceptions of their own
         number = error.errno if isinstance(error, OSError) else None
-        if number not in _DISK_ERRORS and not any(word in str(error) for word in _DISK_WORDS):
+        if number not in DISK_ERRORS and not any(word in str(error) for word in _DISK_WORDS):
             raise
         after = " The training state stays: the next materialization goes on from it." if state_stays else ""
         raise BooruError(
-            f"cannot write the checkpoint to {folder}: {_first_line(error)}. Free some space.{after}"
+            f"cannot write the checkpoint to {folder}: {first_line(error)}. Free some space.{after}"
         ) from error
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(". ")

@@ -4,7 +4,6 @@
 numbers, position in the data) and `progress.json`, what is ours. It is written under another name, flushed and renamed.
 """
 
-import fcntl
 import json
 import os
 import re
@@ -13,9 +12,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
-from booru_pipeline.errors import BooruError
+from booru_pipeline.errors import BooruError, first_line
 from booru_pipeline.lake.publish import flush
 from booru_pipeline.training.job import LOCKED_PROBLEM
 from booru_pipeline.training.processes import Processes
@@ -23,6 +23,7 @@ from booru_pipeline.training.processes import Processes
 PROGRESS_FILE: Final = "progress.json"
 _STATE: Final = re.compile(r"step-(\d{9})")
 _LOCK: Final = "lock"
+_LOOK_S: Final = 1.0  # longer than `is_training` holds the lock
 
 
 class States:
@@ -47,9 +48,12 @@ class States:
         if processes.is_main:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
-                self._lock = _lock(folder)
+                self._lock = FileLock(folder / _LOCK)  # which the kernel drops with the process
+                self._lock.acquire(timeout=_LOOK_S)
                 _remove(path for path in folder.iterdir() if path not in (self.folder, folder / _LOCK))
                 _remove(path for path in self.folder.iterdir() if not _STATE.fullmatch(path.name))
+            except Timeout:
+                raise BooruError(f"{LOCKED_PROBLEM} (it holds {folder / _LOCK}). Wait for it or end it.") from None
             except OSError as error:
                 raise BooruError(
                     f"cannot keep training states in {folder}: {error.strerror}. "
@@ -77,7 +81,7 @@ class States:
             draft.mkdir(parents=True, exist_ok=True)
             parts(draft)
         except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors wrap the disk's errors
-            problem = _first_line(error)
+            problem = first_line(error)
         (failed,) = self._processes.total([float(problem is not None)])
         if not self._processes.is_main:
             return problem
@@ -87,7 +91,7 @@ class States:
             try:
                 self._publish(draft, step, progress())
             except OSError as error:
-                problem = _first_line(error)
+                problem = first_line(error)
         _remove([draft])
         return problem
 
@@ -113,17 +117,14 @@ def newest_state(folder: Path, key: str) -> Path | None:
 
 def is_training(folder: Path) -> bool:
     """Whether a process is training into the folder of a release now."""
-    try:
-        lock = os.open(folder / _LOCK, os.O_RDONLY)
-    except OSError:
+    lock = folder / _LOCK
+    if not lock.exists():
         return False
     try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return False
-    except BlockingIOError:
+        with FileLock(lock, timeout=0):
+            return False
+    except OSError:  # held, which is a Timeout; or not ours to write, and so not ours to say that nobody does
         return True
-    finally:
-        os.close(lock)
 
 
 def step_of(state: Path) -> int:
@@ -156,21 +157,6 @@ def _is_whole(state: Path) -> bool:
         return False
 
 
-def _lock(folder: Path) -> int:
-    """Hold the folder's lock, which the kernel drops with the process."""
-    lock = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise BooruError(f"{LOCKED_PROBLEM} (it holds {folder / _LOCK}). Wait for it or end it.") from None
-    return lock
-
-
 def _remove(paths: Iterable[Path]) -> None:
     for path in list(paths):
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -2,13 +2,14 @@
 
 import logging
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from dagster_pipes import PipesContext, PipesEnvVarParamsLoader, open_dagster_pipes
+from dagster_pipes import PipesEnvVarParamsLoader, open_dagster_pipes
+
+from booru_pipeline.errors import first_line
 
 LOGGER: Final = "booru_pipeline.training"
 
@@ -27,26 +28,15 @@ def run_log(*, main_process: bool) -> Iterator[logging.Logger]:
     """
     if main_process and under_pipes():
         with open_dagster_pipes() as context:
-            yield _pipes_logger(context)
+            yield context.log
         return
     logger = logging.getLogger(LOGGER)
-    handler = _StderrHandler()
+    handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     logger.handlers = [handler]
     logger.propagate = False
     logger.setLevel(logging.INFO if main_process else logging.WARNING)
     yield logger
-
-
-class _StderrHandler(logging.Handler):
-    """Writes to what is standard error at the time: a progress bar puts itself in its place."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), file=sys.stderr, flush=True)
-
-
-def _pipes_logger(context: PipesContext) -> logging.Logger:
-    return context.log
 
 
 class Wandb:
@@ -151,4 +141,4 @@ class Wandb:
 
     def _give_up(self, deed: str, error: Exception) -> None:
         self._run = None
-        self._log.warning(f"wandb did not {deed} and is left out of this run: {str(error).strip() or repr(error)}")
+        self._log.warning(f"wandb did not {deed} and is left out of this run: {first_line(error)}")

@@ -19,7 +19,6 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.utils import SAFE_WEIGHTS_NAME
 
 from booru_pipeline.errors import BooruError
-from booru_pipeline.training.display import display
 from booru_pipeline.training.optimizers import optimizer_for, schedule_for
 from booru_pipeline.training.options import Plan, TrainingOptions
 from booru_pipeline.training.progress import Diverged, Guard, Progress
@@ -215,35 +214,34 @@ def train(
             seconds=kept.get("seconds", 0.0),
             fraction=kept.get("fraction", 0.0),
         )
-        with display(around.log, is_main=around.processes.is_main) as shown:
-            watch = Watch(progress, Guard(plan.warmup_steps), options, around, shown, _eager(validation_loss), posts)
-            if state:
-                _check_fits(state, kept, posts, around.processes.count)
-                watch.go_on(step_of(state), kept)
-                around.log.info(f"going on from step {step_of(state)}, after {kept['seconds']:.0f} s of training")
-                if progress.fraction >= 1:
-                    load_model(objective, str(state / SAFE_WEIGHTS_NAME))
-                    return Trained(watch.entries, step_of(state), kept["seconds"])
-            if options.compile:
-                objective.compile(dynamic=True)  # what differs in length from batch to batch is compiled once
-            optimizer = optimizer_for(objective, plan)
-            trainer = StatefulTrainer(
-                model=objective,
-                args=arguments,
-                train_dataset=batches,
-                optimizers=(optimizer, schedule_for(optimizer, plan, lambda: progress.fraction)),
-                sampler=whole,
-                watch=watch,
-                around=around,
-            )
-            with around.interruption.only_noted():
-                try:
-                    result = trainer.train(resume_from_checkpoint=str(state) if state else None)
-                except Diverged as error:
-                    good = around.states.newest() if around.states else None
-                    stays = f" The state after step {step_of(good)} is kept." if good else ""
-                    raise Diverged(f"{error}{stays}") from None
-            torch.compiler.set_stance("force_eager")  # what comes now is done once
+        watch = Watch(progress, Guard(plan.warmup_steps), options, around, _eager(validation_loss), posts)
+        if state:
+            _check_fits(state, kept, posts, around.processes.count)
+            watch.go_on(step_of(state), kept)
+            around.log.info(f"going on from step {step_of(state)}, after {kept['seconds']:.0f} s of training")
+            if progress.fraction >= 1:
+                load_model(objective, str(state / SAFE_WEIGHTS_NAME))
+                return Trained(watch.entries, step_of(state), kept["seconds"])
+        if options.compile:
+            objective.compile(dynamic=True)  # what differs in length from batch to batch is compiled once
+        optimizer = optimizer_for(objective, plan)
+        trainer = StatefulTrainer(
+            model=objective,
+            args=arguments,
+            train_dataset=batches,
+            optimizers=(optimizer, schedule_for(optimizer, plan, lambda: progress.fraction)),
+            sampler=whole,
+            watch=watch,
+            around=around,
+        )
+        with around.interruption.only_noted():
+            try:
+                result = trainer.train(resume_from_checkpoint=str(state) if state else None)
+            except Diverged as error:
+                good = around.states.newest() if around.states else None
+                stays = f" The state after step {step_of(good)} is kept." if good else ""
+                raise Diverged(f"{error}{stays}") from None
+        torch.compiler.set_stance("force_eager")  # what comes now is done once
         seconds = progress.seconds
     if around.interruption.requested or not watch.ended:
         raise Interrupted(int(result.global_step), around.states.newest() if around.states else None)

@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedTokenizerBase, T5ForConditionalGeneration
 
 from booru_pipeline.dataset.chance import mix
-from booru_pipeline.errors import BooruError
+from booru_pipeline.errors import BooruError, first_line
 from booru_pipeline.model.start import label_rows
 from booru_pipeline.ragged import IntArray
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
@@ -58,7 +58,7 @@ def carry_over(
         theirs = AutoTokenizer.from_pretrained(parent, local_files_only=True).get_vocab()
     except (OSError, ValueError) as error:
         raise BooruError(
-            f"the parent checkpoint {parent} cannot be read: {(str(error).splitlines() or ['no reason given'])[0]} "
+            f"the parent checkpoint {parent} cannot be read: {first_line(error)}. "
             "Make it again with `booru run`, or set strategy = retrain."
         ) from error
     _check_shape(model.config, former.config, parent)

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState
 
-from booru_pipeline.training.display import Display
 from booru_pipeline.training.interruption import Interruption
 from booru_pipeline.training.options import TrainingOptions
 from booru_pipeline.training.processes import Processes
@@ -48,7 +47,6 @@ class Watch(TrainerCallback):
         guard: Against divergence.
         options: How often what is due.
         around: What the training runs in.
-        display: Shows figures.
         validation_loss: Called a few times while training; None = not at all.
         posts_per_step: Of all processes, with gradient accumulation.
     """
@@ -59,7 +57,6 @@ class Watch(TrainerCallback):
         guard: Guard,
         options: TrainingOptions,
         around: Surroundings,
-        display: Display,
         validation_loss: Callable[[], float] | None,
         posts_per_step: int,
     ) -> None:
@@ -69,7 +66,6 @@ class Watch(TrainerCallback):
         self._guard = guard
         self._options = options
         self._around = around
-        self._display = display
         self._validation_loss = validation_loss
         self._posts_per_step = posts_per_step
         self._pending: list[tuple[torch.Tensor, torch.Tensor]] = []
@@ -120,7 +116,6 @@ class Watch(TrainerCallback):
         step = state.global_step
         done, stop, say, evaluate, save = self._around.processes.of_main(self._due(step))
         self._progress.fraction = done
-        self._display.step(done)
         self.ended = done >= 1.0
         if say or save or step % JUDGED_STEPS == 0:
             self._count(step)
@@ -177,7 +172,7 @@ class Watch(TrainerCallback):
             entry["eval_loss"] = self._validation_loss()
         self.entries.append(entry)
         self._around.wandb.record(step, {name: value for name, value in entry.items() if name != "step"})
-        self._display.say(self._line(entry), keep="eval_loss" in entry)
+        self._around.log.info(self._line(entry))
 
     def _line(self, entry: LogEntry) -> str:
         limit = f" of {self._progress.time_limit_s:.0f} s" if self._progress.time_limit_s else " s"

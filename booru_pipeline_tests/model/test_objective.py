@@ -7,6 +7,7 @@ from booru_pipeline.dataset.collator import SetBatches
 from booru_pipeline.dataset.hiding import Hiding
 from booru_pipeline.dataset.posts import Posts
 from booru_pipeline.model.objective import SetObjective
+from booru_pipeline.ragged import offsets_of
 
 FIRST, LABELS = 10, 25
 
@@ -33,7 +34,7 @@ def test_loss_equals_an_explicit_softmax_over_the_full_model(tied):
     random = np.random.default_rng(0)
     sizes = random.integers(2, 12, 9)
     rows = np.concatenate([random.permutation(LABELS)[:size] for size in sizes])
-    posts = Posts(rows, np.concatenate([[0], np.cumsum(sizes)]))
+    posts = Posts(rows, offsets_of(sizes))
     batch = SetBatches(posts, Hiding(0), first_token_id=FIRST, eos_token_id=1, pad_token_id=0).batch(np.arange(9))
 
     losses = []

@@ -6,6 +6,7 @@ from transformers import AutoModelForSeq2SeqLM, BertConfig, T5Config, T5ForCondi
 from booru_pipeline.dataset.posts import Posts, load_posts
 from booru_pipeline.errors import BooruError
 from booru_pipeline.model.start import label_vectors, pretrained_model, tiny_model
+from booru_pipeline.ragged import offsets_of
 from booru_pipeline.vocabulary.base_model import BaseModel
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 from booru_pipeline_tests.training import themed_dataset
@@ -86,7 +87,7 @@ def test_tiny_starts_with_labels_of_a_theme_close_together(made):
 def test_label_vectors_factorize_the_ppmi_matrix():
     random = np.random.default_rng(0)
     sets = [random.permutation(12)[: random.integers(2, 6)] for _ in range(300)]
-    posts = Posts(np.concatenate(sets), np.concatenate([[0], np.cumsum([len(s) for s in sets])]))
+    posts = Posts(np.concatenate(sets), offsets_of([len(s) for s in sets]))
     joint = np.zeros((12, 12))
     for labels in sets:
         joint[np.ix_(labels, labels)] += 1

@@ -46,9 +46,9 @@ class Forks:
         self._server.stdin.flush()
         return int(self._server.stdout.readline())
 
-    def start(self, job: Path, log: str | None = None) -> "Fork":
-        """Standard error goes to the log, a new file unless one is named."""
-        log = log or str(job.with_suffix(f".{time.monotonic_ns()}.err"))
+    def start(self, job: Path) -> "Fork":
+        """Standard error goes to a new file, the log."""
+        log = str(job.with_suffix(f".{time.monotonic_ns()}.err"))
         return Fork(self, self.ask([str(job), log]), Path(log))
 
     def run(self, job: Path) -> "Fork":

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from booru_pipeline.training.states import newest_state, step_of
+from booru_pipeline.training.states import is_training, newest_state, step_of
 from booru_pipeline_tests.training.process import job_in, wait_until
 
 # 18 steps to a pass, so that states lie in the middle of one; dropout, so that random numbers matter.
@@ -131,7 +131,9 @@ def test_one_release_is_trained_by_one_at_a_time(made, forks, tmp_path):
     path = job.write(tmp_path / "job.json")
     with forks.start(path):
         wait_until(lambda: saved(job))
+        assert is_training(job.states)
         done = forks.run(path)
+    assert not is_training(job.states)
     assert done.status == 1
     assert "another process is training this release now" in done.said
 

@@ -1,8 +1,7 @@
-"""What a person sees of a training: lines, a bar, wandb, and the end of one that goes wrong."""
+"""What a person sees of a training: lines, wandb, and the end of one that goes wrong."""
 
 import json
 import os
-import pty
 import signal
 
 import pytest
@@ -25,23 +24,6 @@ def test_each_line_has_what_one_wants_to_know(made, forks, tmp_path):
     (line,) = [line for line in done.said.splitlines() if "step 5 of 20" in line]
     for word in ("epoch 0.5", "loss ", "learning rate ", "posts/s", "tokens/s", " s left"):
         assert word in line
-
-
-def test_in_a_terminal_it_is_a_bar(made, forks, tmp_path):
-    master, slave = pty.openpty()
-    job = job_in(tmp_path, made, {"max_steps": 60, "log_interval_steps": 1})
-    fork = forks.start(job.write(tmp_path / "job.json"), log=os.ttyname(slave))
-    shown = ""
-    while "checkpoint written" not in shown:
-        shown += os.read(master, 1 << 16).decode(errors="replace")
-    assert fork.status == 0
-    os.close(slave)
-    os.close(master)
-    assert "━" in shown
-    assert "%" in shown
-    assert "step 60 of 60" in shown.split("checkpoint written")[0]
-    # Lines that stay are those with a validation loss; the others are overwritten in place.
-    assert sum("validation loss" in line for line in shown.split("\n")) == 1
 
 
 def test_wandb_continues_the_run_it_had(made, forks, tmp_path):
