@@ -56,7 +56,7 @@ def test_a_killed_writer_leaves_the_former_one_and_the_next_writer_cleans_up(tmp
     program = textwrap.dedent(
         """
         import sys, time, pathlib
-        from booru_pipeline.artifact import Staging, staged
+        from booru_pipeline.lake.publish import Staging, staged
         home = pathlib.Path(sys.argv[1])
         with staged(home / "things" / "2021a", Staging(home / ".staging")) as draft:
             draft.mkdir()
@@ -84,7 +84,7 @@ def test_two_writers_at_once_end_with_one_whole_artifact(tmp_path):
     program = textwrap.dedent(
         """
         import sys, pathlib
-        from booru_pipeline.artifact import Staging, staged
+        from booru_pipeline.lake.publish import Staging, staged
         home, name = pathlib.Path(sys.argv[1]), sys.argv[2]
         for _ in range(40):
             with staged(home / "things" / "2021a", Staging(home / ".staging")) as draft:
