@@ -80,7 +80,7 @@ def prepare(world: Path, posts: int) -> None:
         generate(raw, posts=min(posts, 20_000))
     folders = []
     for release in find_releases(raw).releases:
-        record = Record("made for a benchmark", release.key, "", {}, {})
+        record = Record(stage="made for a benchmark", release=release.key, key="")
         table, staging = world / f"{release.key}.duckdb", Staging(world / "staging")
         load_release(release, table, staging, TagTableOptions(max_reject_share=1), record)
         build_shards(table, world / release.key, staging, ShardOptions(), record)
@@ -91,7 +91,7 @@ def prepare(world: Path, posts: int) -> None:
         given = {"copies": 1 + posts // 20_000, "posts": posts, "key": KEY, "releases": [f.name for f in folders]}
         rows = connection.sql(COPIES, params=given).to_arrow_table()
     _write_shards(world / "shards", rows)
-    record = Record("made for a benchmark", KEY, "", {}, {})
+    record = Record(stage="made for a benchmark", release=KEY, key="")
     shards = {KEY: world / "shards"}
     built = build_vocabulary(
         shards, base, world / "vocabulary", Staging(world / "staging"), VocabularyOptions(), record
@@ -110,8 +110,10 @@ def _write_shards(folder: Path, rows: Any) -> None:
     for number, start in enumerate(range(0, len(rows), 65_536)):
         files.append(f"posts-{number}.parquet")
         pq.write_table(rows.slice(start, 65_536), folder / files[-1], compression="zstd", row_group_size=8192)
-    manifest = ShardManifest(KEY, len(rows), 0, {}, files, "made for a benchmark")
-    (folder / "manifest.json").write_text(json.dumps(vars(manifest)))
+    manifest = ShardManifest(
+        release=KEY, posts=len(rows), tags=0, splits={}, files=files, content_sha256="made for a benchmark"
+    )
+    manifest.write(folder)
 
 
 # --- The contenders --------------------------------------------------------------------------------------------------
@@ -172,7 +174,7 @@ def run_ours(world: Path, workspace: Path) -> dict[str, Any]:
 
     for name in ("decide_sides", "_read", "inspect", "_split"):
         timed(name)
-    record = Record("made for a benchmark", KEY, "", {}, {})
+    record = Record(stage="made for a benchmark", release=KEY, key="")
     begin = time.perf_counter()
     vocabulary = Vocabulary.load(world / "vocabulary")
     shards = {KEY: world / "shards"}

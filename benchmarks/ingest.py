@@ -240,7 +240,7 @@ def run_ours(raw: Path, keys: list[str], workspace: Path) -> dict[str, Any]:
     lake = Lake(workspace)
     begin = time.perf_counter()
     for key in keys:
-        record = Record("tag_table", key, key, {}, {})
+        record = Record(stage="tag_table", release=key, key=key)
         load_release(find_release(raw, key), lake.tag_table(key), lake.staging, TagTableOptions(), record)
     seconds = time.perf_counter() - begin
     tables = [lake.tag_table(key) for key in keys]
@@ -299,13 +299,13 @@ def run_chain(raw: Path, keys: list[str], workspace: Path) -> dict[str, Any]:
     for key in keys:
         shards = lake.training_shards(key)
         marks = [time.perf_counter()]
-        record = Record("tag_table", key, key, {}, {})
+        record = Record(stage="tag_table", release=key, key=key)
         load_release(find_release(raw, key), lake.tag_table(key), lake.staging, TagTableOptions(), record)
         marks.append(time.perf_counter())
-        record = Record("training_shards", key, key, {}, {})
+        record = Record(stage="training_shards", release=key, key=key)
         tags += build_shards(lake.tag_table(key), shards, lake.staging, ShardOptions(), record).tags
         marks.append(time.perf_counter())
-        record = Record("vocabulary", key, key, {}, {})
+        record = Record(stage="vocabulary", release=key, key=key)
         so_far = {one: lake.training_shards(one) for one in lake.releases_with(lake.training_shards)}
         build_vocabulary(so_far, tiny, lake.vocabulary(key), lake.staging, VocabularyOptions(), record)
         marks.append(time.perf_counter())

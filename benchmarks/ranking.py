@@ -71,7 +71,7 @@ def prepare(world: Path, data: Path) -> None:
         generate(raw, posts=5_000)
     lake = Lake(world / "home")
     shards = training.make_shards(raw, lake)
-    record = Record("made for a benchmark", "all", "", {}, {})
+    record = Record(stage="made for a benchmark", release="all", key="")
     options = VocabularyOptions()
     known = build_vocabulary(shards, BaseModel("tiny", None), world / "tiny", lake.staging, options, record)
     build_vocabulary(shards, t5, world / "t5-small", lake.staging, options, record)

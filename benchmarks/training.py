@@ -84,7 +84,7 @@ def make_shards(raw: Path, lake: Any) -> dict[str, Path]:
 
     shards = {}
     for release in find_releases(raw).releases:
-        record = Record("made for a benchmark", release.key, "", {}, {})
+        record = Record(stage="made for a benchmark", release=release.key, key="")
         table, folder = lake.tag_table(release.key), lake.training_shards(release.key)
         load_release(release, table, lake.staging, TagTableOptions(max_reject_share=1), record)
         build_shards(table, folder, lake.staging, ShardOptions(), record)
@@ -117,7 +117,7 @@ def prepare(world: Path, base_name: str, posts: int) -> None:
     base = BaseModel("t5", str(SHARED / "t5")) if base_name == "t5" else BaseModel("tiny", None)
     lake = Lake(world / "home")
     shards = make_shards(raw, lake)
-    record = Record("made for a benchmark", "all", "", {}, {})
+    record = Record(stage="made for a benchmark", release="all", key="")
     known = build_vocabulary(shards, base, world / "vocabulary", lake.staging, VocabularyOptions(), record)
     build_dataset(shards, known, world / "dataset", lake.staging, DatasetOptions(), record)
     export_sqlite(lake, world / "origin.db")

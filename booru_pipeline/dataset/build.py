@@ -4,7 +4,6 @@ A post is stored as rows of the vocabulary, not as text or tokens: every label w
 was made, and `labels.collator` looks its tokens up when a batch is put together, in either encoding.
 """
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pydantic import Field
 
 from booru_pipeline.dataset.captions import CaptionChoice
 from booru_pipeline.dataset.chance import post_keys
@@ -25,11 +25,12 @@ from booru_pipeline.dataset.options import CaptionOptions, DatasetOptions
 from booru_pipeline.dataset.posts import Posts
 from booru_pipeline.dataset.sides import Sides, decide_sides
 from booru_pipeline.errors import BooruError
+from booru_pipeline.lake.document import Document
 from booru_pipeline.lake.publish import Staging, staged
 from booru_pipeline.lake.record import Record
 from booru_pipeline.ragged import IntArray
 from booru_pipeline.tags import Category
-from booru_pipeline.training_shards.shards import read_manifest, shard_files
+from booru_pipeline.training_shards.shards import ShardManifest, shard_files
 from booru_pipeline.vocabulary.encoding import Encoding
 from booru_pipeline.vocabulary.options import EncodingName
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
 SPLITS: Final = ("train", "validation", "test")
 
-_SUMMARY: Final = "summary.json"
 _SUPERSEDED: Final = "listed again in a later release"
 _TOO_SHORT: Final = "too few labels"
 _DESCRIPTION: Final = """Posts of a booru as sets of labels, one row a post, in random order.
@@ -49,8 +49,7 @@ side of the split. post_key: a hash of booru and fid, which everything random de
 of the vocabulary's labels.parquet. length: how many they are."""
 
 
-@dataclass(frozen=True)
-class DatasetSummary:
+class DatasetSummary(Document):
     """What a dataset holds.
 
     Attributes:
@@ -64,37 +63,22 @@ class DatasetSummary:
         captions: Which labels a caption keeps.
     """
 
+    FILE = "summary.json"
+    REMEDY = "Make the dataset with `booru run --to tokenized_dataset`."
+
     posts: dict[str, int]
-    left_out: dict[str, int]
-    labels_per_caption: float
-    tokens_per_caption: dict[str, float]
-    longest_caption: int
-    coverage: dict[str, dict[str, int]]
-    groups: dict[str, int]
+    left_out: dict[str, int] = Field(default_factory=dict)
+    labels_per_caption: float = 0.0
+    tokens_per_caption: dict[str, float] = Field(default_factory=dict)
+    longest_caption: int = 0
+    coverage: dict[str, dict[str, int]] = Field(default_factory=dict)
+    groups: dict[str, int] = Field(default_factory=dict)
     captions: CaptionOptions
 
     @property
     def coverage_shares(self) -> dict[str, float]:
         """Share of tag occurrences that are labels, by category."""
         return {name: item["kept"] / item["occurrences"] for name, item in self.coverage.items()}
-
-    def write(self, folder: Path) -> None:
-        """Keep the summary in the dataset's folder."""
-        content = {**vars(self), "captions": self.captions.model_dump(mode="json")}
-        (folder / _SUMMARY).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
-def read_summary(dataset: Path) -> DatasetSummary:
-    """The figures that a dataset was written with.
-
-    Raises:
-        BooruError: There is no dataset.
-    """
-    path = dataset / _SUMMARY
-    if not path.is_file():
-        raise BooruError(f"there is no dataset at {dataset}. Make it with `booru run --to tokenized_dataset`.")
-    content = json.loads(path.read_text(encoding="utf-8"))
-    return DatasetSummary(**{**content, "captions": CaptionOptions(**content["captions"])})
 
 
 @dataclass(frozen=True)
@@ -175,7 +159,7 @@ def build_dataset(
         )
     every = np.concatenate(list(chosen.values()))
     captions = found.posts.take(every)
-    listings = sum(read_manifest(folder).posts for folder in shards.values())
+    listings = sum(ShardManifest.read(folder).posts for folder in shards.values())
     left_out = Counter({_SUPERSEDED: listings - len(found.posts), _TOO_SHORT: int((~long_enough).sum())})
     left_out.update(str(reason) for reason in reasons[long_enough & ~used])
     summary = DatasetSummary(

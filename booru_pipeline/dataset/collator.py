@@ -99,9 +99,9 @@ class CaptionCollator:
     @classmethod
     def from_folders(cls, dataset: Path, vocabulary: Path, masking: MaskingOptions, seed: int = 0) -> "CaptionCollator":
         """A collator with the caption options that a dataset was made with."""
-        from booru_pipeline.dataset.build import read_summary
+        from booru_pipeline.dataset.build import DatasetSummary
 
-        return cls.of(Vocabulary.load(vocabulary), read_summary(dataset).captions, masking, seed)
+        return cls.of(Vocabulary.load(vocabulary), DatasetSummary.read(dataset).captions, masking, seed)
 
     def set_epoch(self, epoch: int) -> None:
         """Hide other labels from now on."""

@@ -25,7 +25,7 @@ from booru_pipeline import sql
 from booru_pipeline.dataset.duplicates import IntArray, TagSets, near_duplicates
 from booru_pipeline.dataset.options import SplitOptions
 from booru_pipeline.errors import BooruError
-from booru_pipeline.training_shards.shards import read_manifest, shard_files
+from booru_pipeline.training_shards.shards import ShardManifest, shard_files
 
 _SQL: Final = "dataset/sides"
 
@@ -111,7 +111,7 @@ def decide_sides(shards: dict[str, Path], options: SplitOptions, earlier: Sides 
         BooruError: There are no shards in a folder.
     """
     options = SplitOptions(**{name: getattr(options, name) for name in SplitOptions.model_fields})
-    contents = {release: read_manifest(folder).content_sha256 for release, folder in shards.items()}
+    contents = {release: ShardManifest.read(folder).content_sha256 for release, folder in shards.items()}
     if earlier is not None and not earlier.is_start_of(contents, options):
         earlier = None
     if earlier is not None and len(earlier.shards) == len(shards):

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from transformers import AutoConfig
 
-from booru_pipeline.dataset.build import SPLITS, read_summary
+from booru_pipeline.dataset.build import SPLITS, DatasetSummary
 from booru_pipeline.dataset.options import CaptionOptions
 from booru_pipeline.dataset.posts import load_posts
 from booru_pipeline.errors import BooruError
@@ -154,7 +154,7 @@ class Experiment:
                 output=checkpoint,
                 base_name=f"{self.base.name} ({cell.arm})",
                 base_source=source,
-                options=self._training(cell, read_summary(subset).posts["train"]),
+                options=self._training(cell, DatasetSummary.read(subset).posts["train"]),
                 provenance={"release": self.release, "experiment": NAME, "arm": cell.arm, "share": cell.share},
                 problem=draft.parent / PROBLEM_FILE,
             )
@@ -166,7 +166,8 @@ class Experiment:
             for name in (PROVENANCE_FILE, LOG_FILE):
                 shutil.copyfile(checkpoint / name, draft / name)
             options = {**self.options.model_dump(mode="json"), "arm": cell.arm, "share": cell.share, "seed": cell.seed}
-            Record(NAME, self.release, self._key(cell), self._inputs, options).write(draft)
+            key = self._key(cell)
+            Record(stage=NAME, release=self.release, key=key, inputs=self._inputs, options=options).write(draft)
         return measures
 
     def conclude(self) -> Findings:

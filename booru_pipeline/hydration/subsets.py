@@ -75,7 +75,7 @@ def write_subset(dataset: Path, words: Words, captions: CaptionOptions, share: f
     }
     datasets.DatasetDict(splits).save_to_disk(str(folder))
     sizes = {name: len(split) for name, split in splits.items()}
-    DatasetSummary(sizes, {}, 0.0, {}, 0, {}, {}, captions).write(folder)
+    DatasetSummary(posts=sizes, captions=captions).write(folder)
     return len(chosen)
 
 

@@ -125,7 +125,7 @@ def test_releases_shows_what_clean_has_removed(tmp_path):
     keys = target_keys("2021a", fingerprint, settings, *settings.tag_relations.fingerprints)
     note = settings.lake.retired(Stage.CHECKPOINT.value, "2021a")
     note.parent.mkdir(parents=True)
-    Record(Stage.CHECKPOINT.value, "2021a", keys[Stage.CHECKPOINT], {}, {}).write_note(note)
+    Record(stage=Stage.CHECKPOINT.value, release="2021a", key=keys[Stage.CHECKPOINT]).write_note(note)
     for command in ("releases", "status"):
         result = booru(tmp_path, command)
         assert result.returncode == 0, result.stderr

@@ -92,9 +92,17 @@ def make_world(folder: Path, train: int = 1500, held_out: int = 400) -> World:
         }
     ).save_to_disk(str(folder / "dataset"))
     sizes = {split: len(posts) for split, posts in splits.items()}
-    DatasetSummary(sizes, {}, 0.0, {}, 0, {}, {}, CaptionOptions()).write(folder / "dataset")
+    DatasetSummary(posts=sizes, captions=CaptionOptions()).write(folder / "dataset")
     find_faults(known).write(vocabulary)
-    GateReport(find_faults(known), "labels", 10, 512, {}, 0.0, []).write(folder / "dataset")
+    GateReport(
+        faults=find_faults(known),
+        encoding="labels",
+        longest_caption=10,
+        most_tokens=512,
+        coverage={},
+        min_coverage=0.0,
+        worst=[],
+    ).write(folder / "dataset")
     for name, knows in (("knowing", True), ("ignorant", False)):
         _base(folder / name, labels, names, knows)
     relations = Relations({}, {label(0, 0): frozenset({label(0, 1)})}, "the test")

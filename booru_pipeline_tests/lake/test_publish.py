@@ -12,7 +12,14 @@ from booru_pipeline.hashing import fingerprint
 from booru_pipeline.lake.publish import Staging, staged
 from booru_pipeline.lake.record import Record, read_record
 
-RECORD = Record("tag_table", "2021a", "key", {"raw_release": "abc"}, {"max_reject_share": 0.1}, {"2020d": "k"})
+RECORD = Record(
+    stage="tag_table",
+    release="2021a",
+    key="key",
+    inputs={"raw_release": "abc"},
+    options={"max_reject_share": 0.1},
+    also_read={"2020d": "k"},
+)
 
 
 def write_file(path, text):

@@ -28,7 +28,7 @@ from booru_pipeline.pipeline import retention
 from booru_pipeline.pipeline.checkpoints import clear, promote, read_promoted
 from booru_pipeline.pipeline.settings import RetentionOptions, load_settings
 
-RECORD = Record("training_shards", "2021a", "key", {}, {})
+RECORD = Record(stage="training_shards", release="2021a", key="key")
 NAME = "shards/2021a"
 
 

@@ -16,7 +16,9 @@ def make_shards(raw: Path, folder: Path) -> dict[str, Path]:
     staging, paths = Staging(folder / ".staging"), {}
     for release in find_releases(raw).releases:
         key, table = release.key, folder / f"{release.key}.duckdb"
-        load_release(release, table, staging, TagTableOptions(), Record("tag_table", key, "key", {}, {}))
-        build_shards(table, folder / key, staging, ShardOptions(), Record("training_shards", key, "key", {}, {}))
+        load_release(release, table, staging, TagTableOptions(), Record(stage="tag_table", release=key, key="key"))
+        build_shards(
+            table, folder / key, staging, ShardOptions(), Record(stage="training_shards", release=key, key="key")
+        )
         paths[key] = folder / key
     return paths

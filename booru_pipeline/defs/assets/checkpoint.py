@@ -18,7 +18,7 @@ from booru_pipeline.pipeline.checkpoints import find_parent
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.training.job import TrainingJob
 from booru_pipeline.training.options import TrainingOptions
-from booru_pipeline.training_shards.shards import read_manifest
+from booru_pipeline.training_shards.shards import ShardManifest
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def checkpoint(
                 "release": key,
                 "parent": {"release": parent.release, "key": parent.key} if parent else None,
                 "lineage": [*parent.lineage, key] if parent else [key],
-                "releases": {name: read_manifest(folder).content_sha256 for name, folder in shards.items()},
+                "releases": {name: ShardManifest.read(folder).content_sha256 for name, folder in shards.items()},
                 "dataset": record.inputs[Stage.CHECKPOINT.upstream],
                 "code": code_revision(),
                 "dagster_run": context.run.run_id,

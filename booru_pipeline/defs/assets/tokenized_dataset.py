@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from booru_pipeline.dataset.gate import read_gate
+from booru_pipeline.dataset.gate import GateReport
 from booru_pipeline.defs.assets.common import (
     asset_settings,
     at_hand,
@@ -155,7 +155,7 @@ def _examples(inspector: "Inspector") -> dict[str, dg.MetadataValue[Any]]:
 )
 def no_label_is_lost(context: dg.AssetCheckExecutionContext, folders: Folders) -> dg.AssetCheckResult:
     """Show what the gate found when the dataset was written."""
-    report = read_gate(at_hand(context, folders, Stage.TOKENIZED_DATASET))
+    report = GateReport.read(at_hand(context, folders, Stage.TOKENIZED_DATASET))
     return dg.AssetCheckResult(
         passed=report.passed,
         description="; ".join(f"{reason}: {what}" for reason, what in report.failures.items()) or None,
