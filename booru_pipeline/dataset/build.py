@@ -28,7 +28,7 @@ from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.document import Document
 from booru_pipeline.lake.publish import Staging, staged
 from booru_pipeline.lake.record import Record
-from booru_pipeline.ragged import IntArray
+from booru_pipeline.ragged import IntArray, offsets_of
 from booru_pipeline.tags import Category
 from booru_pipeline.training_shards.shards import ShardManifest, shard_files
 from booru_pipeline.vocabulary.encoding import Encoding
@@ -220,13 +220,13 @@ def _read(release: str, folder: Path, sides: pa.Table, vocabulary: Vocabulary) -
         occurrences = _count(categories[latest])
     else:
         occurrences = _count(categories)
-    ends = np.concatenate([[0], np.cumsum(is_label)])[np.concatenate([[0], np.cumsum(sizes)])]
+    ends = offsets_of(is_label)[offsets_of(sizes)]
     kept = np.diff(ends)[present]
     boorus = about["booru"].to_numpy(zero_copy_only=False)
     return _Listings(
         Posts(
             tags_as_rows[is_label].astype(np.int32),
-            np.concatenate([[0], np.cumsum(kept)]),
+            offsets_of(kept),
             post_keys(boorus, about["fid"].to_numpy()),
         ),
         about.select(["booru", "fid", "release", "group_md5", "split", "left_out"]),

@@ -20,7 +20,7 @@ from booru_pipeline.dataset.hiding import Hiding
 from booru_pipeline.dataset.masking import Example, Kind, Masking
 from booru_pipeline.dataset.options import CaptionOptions, MaskingOptions
 from booru_pipeline.dataset.posts import Posts
-from booru_pipeline.ragged import IntArray
+from booru_pipeline.ragged import IntArray, offsets_of
 from booru_pipeline.vocabulary.vocabulary import SpecialTokens, Vocabulary
 
 PAD_ROW: Final = -1
@@ -112,7 +112,7 @@ class CaptionCollator:
         sizes = [len(feature["label_rows"]) for feature in features]
         posts = Posts(
             np.concatenate([np.asarray(feature["label_rows"], dtype=np.int64) for feature in features]),
-            np.concatenate([[0], np.cumsum(sizes)]),
+            offsets_of(sizes),
             np.array([feature["post_key"] for feature in features], dtype=np.int64),
         )
         return collate(self.masking.examples(posts, int(self._epoch)), self.masking.special)

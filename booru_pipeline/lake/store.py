@@ -5,7 +5,6 @@ upload's own. `current/NAME.json`, one object, says which version is the artifac
 file. It is written last: an upload that was interrupted leaves files that nothing names.
 """
 
-import hashlib
 import json
 import secrets
 import time
@@ -20,6 +19,7 @@ from typing import Any, Final
 import fsspec
 
 from booru_pipeline.errors import BooruError
+from booru_pipeline.hashing import sha256_of
 from booru_pipeline.lake.record import Record, read_record
 
 _CURRENT: Final = "current"
@@ -65,7 +65,7 @@ class Stored:
 
     def is_copy(self, path: Path) -> bool:
         """Whether a file here has the same content."""
-        return path.is_file() and [_sha256(path)] == [sha256 for _, sha256 in self.files.values()]
+        return path.is_file() and [sha256_of(path)] == [sha256 for _, sha256 in self.files.values()]
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ class Store:
         paths = {path.relative_to(draft).as_posix(): path for path in sorted(draft.rglob("*")) if path.is_file()}
         if not draft.is_dir():
             paths = {draft.name: draft}
-        files = {file: (path.stat().st_size, _sha256(path)) for file, path in paths.items()}
+        files = {file: (path.stat().st_size, sha256_of(path)) for file, path in paths.items()}
         stored = Stored(name, version, draft.is_dir(), files, read_record(draft))
         with self._named(f"take {name}"):
             former = self._read(name)
@@ -177,7 +177,7 @@ class Store:
                 self._download(stored, draft)
         for file, (size, sha256) in stored.files.items():
             path = draft / file if stored.is_folder else draft
-            if path.stat().st_size != size or _sha256(path) != sha256:
+            if path.stat().st_size != size or sha256_of(path) != sha256:
                 raise StoreError(
                     f"{self._folder(stored)}/{file} is not what was uploaded: its SHA-256 is another. "
                     f"Take it out with `booru store remove {name}`, and the next run makes it again."
@@ -335,11 +335,6 @@ def open_store(url: str, options: Mapping[str, Any]) -> Store | None:
         StoreError: There is no such kind of place, or the package for it is not installed.
     """
     return _open(url, json.dumps(options, sort_keys=True)) if url else None
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _signature(info: Mapping[str, Any]) -> str:

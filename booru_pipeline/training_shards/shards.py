@@ -11,6 +11,7 @@ from pydantic import Field
 
 from booru_pipeline import sql
 from booru_pipeline.errors import BooruError
+from booru_pipeline.hashing import sha256_of
 from booru_pipeline.lake.document import Document
 from booru_pipeline.lake.publish import Staging, staged
 from booru_pipeline.lake.record import Record
@@ -29,7 +30,7 @@ class ShardManifest(Document):
         tags: Tags over all rows.
         splits: By split: posts, pictures and tags.
         files: Rows are in these, in reading order.
-        content_sha256: Over the files' bytes in that order.
+        content_sha256: Of the files' SHA-256s in that order.
         aliased: Rows of the tag table whose tag was an alias.
         merged: Those of them that fell together with another row of their post.
         frequent_aliases: The ten that most rows had, each with its `alias`, its `tag` and the `rows`.
@@ -93,7 +94,7 @@ def build_shards(
             tags=sum(split["tags"] for split in splits.values()),
             splits=splits,
             files=[file.name for file in files],
-            content_sha256=_hash(files),
+            content_sha256=hashlib.sha256(bytes.fromhex("".join(map(sha256_of, files)))).hexdigest(),
             aliased=aliased,
             merged=merged,
             frequent_aliases=sql.table(connection, "training_shards", "frequent_aliases").to_pylist(),
@@ -137,14 +138,6 @@ def count_straddling(*shards: Path) -> int:
     with duckdb.connect() as connection:
         [(pictures,)] = sql.run(connection, "training_shards", "straddling", shards=shard_files(*shards)).fetchall()
     return int(pictures)
-
-
-def _hash(files: list[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in files:
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
 
 
 def earlier_releases(release: str, known: Iterable[str], with_shards: Collection[str]) -> list[str]:
