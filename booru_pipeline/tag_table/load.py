@@ -1,6 +1,5 @@
 """Loading one raw release into its tag table."""
 
-import errno
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from booru_pipeline import sql
-from booru_pipeline.errors import BooruError
+from booru_pipeline.errors import DISK_ERRORS, BooruError
 from booru_pipeline.lake.publish import Staging, staged
 from booru_pipeline.lake.record import Record
 from booru_pipeline.release.find import Release
@@ -29,7 +28,7 @@ FILES_COLUMNS: Final = [
 ]
 TAGS_COLUMNS: Final = ["booru", "fid", "tag", "tag_id", "tag_cat", "danb_fr"]
 
-_DISK_PROBLEMS: Final = [os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)]
+_DISK_PROBLEMS: Final = [os.strerror(number) for number in DISK_ERRORS]
 
 
 @dataclass(frozen=True)
