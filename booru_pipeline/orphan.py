@@ -1,4 +1,4 @@
-"""How a process ends with the one that started it, however that ends."""
+"""Ending a process with the one that started it, however that ends."""
 
 import os
 import threading
@@ -8,7 +8,7 @@ from typing import Final
 import psutil
 
 _CHECK_S: Final = 0.5
-PARENT_VARIABLE: Final = "BOORU_PARENT"  # who started it may be gone before it can look
+PARENT_VARIABLE: Final = "BOORU_PARENT"  # our starter's pid; getppid() is already wrong if it died before we got here
 
 
 def end_with_parent() -> None:
@@ -20,7 +20,7 @@ def end_with_parent() -> None:
             living = [psutil.Process(parent) for parent in parents]
             while all(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in living):
                 time.sleep(_CHECK_S)
-        except psutil.Error:  # gone between two looks, or before the first
+        except psutil.Error:  # gone between two checks, or before the first
             pass
         os._exit(1)
 

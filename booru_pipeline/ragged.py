@@ -1,9 +1,12 @@
 """Lists of different lengths as flat arrays."""
 
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 
 IntArray = npt.NDArray[np.int64]
+_Value = TypeVar("_Value", bound=np.generic)
 
 
 def offsets_of(sizes: npt.ArrayLike) -> IntArray:
@@ -11,7 +14,9 @@ def offsets_of(sizes: npt.ArrayLike) -> IntArray:
     return np.concatenate([[0], np.cumsum(np.asarray(sizes, dtype=np.int64))])
 
 
-def gather(values: IntArray, offsets: IntArray, index: npt.ArrayLike) -> tuple[IntArray, IntArray]:
+def gather(
+    values: npt.NDArray[_Value], offsets: IntArray, index: npt.ArrayLike
+) -> tuple[npt.NDArray[_Value], IntArray]:
     """Lists `values[offsets[i]:offsets[i + 1]]` for each i of an index, one after another, with their new offsets."""
     chosen = np.asarray(index, dtype=np.int64)
     sizes = offsets[chosen + 1] - offsets[chosen]

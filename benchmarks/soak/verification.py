@@ -139,7 +139,7 @@ class Verification:
         from datasets import load_from_disk
         from transformers import AutoModelForSeq2SeqLM
 
-        from booru_pipeline.dataset.gate import read_gate
+        from booru_pipeline.dataset.gate import GateReport
         from booru_pipeline.model.provenance import look_at
         from booru_pipeline.tag_table.load import summarise
         from booru_pipeline.training_shards.shards import count_lost, count_straddling
@@ -153,7 +153,7 @@ class Verification:
             yield "the shards lack something"
         if count_straddling(*(lake.training_shards(other) for other in self.keys if other <= key)):
             yield "a picture on two sides"
-        if failures := read_gate(lake.tokenized_dataset(key)).failures:
+        if failures := GateReport.read(lake.tokenized_dataset(key)).failures:
             yield f"the gate: {failures}"
         vocabulary = Vocabulary.load(lake.vocabulary(key))
         dataset = load_from_disk(str(lake.tokenized_dataset(key)))

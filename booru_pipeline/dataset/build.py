@@ -1,14 +1,12 @@
 """The tokenized dataset: posts as sets of labels, each on its side of the split, checked against the tokenizer.
 
 A post is stored as rows of the vocabulary, not as text or tokens: every label was tokenized once, when the vocabulary
-was made, and `labels.collator` looks its tokens up when a batch is put together, in either encoding.
+was made, and `dataset.collator` looks its tokens up when a batch is put together, in either encoding.
 """
 
-import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pydantic import Field
 
 from booru_pipeline.dataset.captions import CaptionChoice
 from booru_pipeline.dataset.chance import post_keys
@@ -25,11 +24,12 @@ from booru_pipeline.dataset.options import CaptionOptions, DatasetOptions
 from booru_pipeline.dataset.posts import Posts
 from booru_pipeline.dataset.sides import Sides, decide_sides
 from booru_pipeline.errors import BooruError
+from booru_pipeline.lake.document import Document
 from booru_pipeline.lake.publish import Staging, staged
 from booru_pipeline.lake.record import Record
-from booru_pipeline.ragged import IntArray
+from booru_pipeline.ragged import IntArray, offsets_of
 from booru_pipeline.tags import Category
-from booru_pipeline.training_shards.shards import read_manifest, shard_files
+from booru_pipeline.training_shards.shards import ShardManifest, shard_files
 from booru_pipeline.vocabulary.encoding import Encoding
 from booru_pipeline.vocabulary.options import EncodingName
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 SPLITS: Final = ("train", "validation", "test")
 
-_SUMMARY: Final = "summary.json"
 _SUPERSEDED: Final = "listed again in a later release"
 _TOO_SHORT: Final = "too few labels"
 _DESCRIPTION: Final = """Posts of a booru as sets of labels, one row a post, in random order.
@@ -49,9 +48,8 @@ side of the split. post_key: a hash of booru and fid, which everything random de
 of the vocabulary's labels.parquet. length: how many they are."""
 
 
-@dataclass(frozen=True)
-class DatasetSummary:
-    """What a dataset holds.
+class DatasetSummary(Document):
+    """Figures of a dataset.
 
     Attributes:
         posts: Captions by split.
@@ -64,37 +62,22 @@ class DatasetSummary:
         captions: Which labels a caption keeps.
     """
 
+    FILE = "summary.json"
+    REMEDY = "Make the dataset with `booru run --to tokenized_dataset`."
+
     posts: dict[str, int]
-    left_out: dict[str, int]
-    labels_per_caption: float
-    tokens_per_caption: dict[str, float]
-    longest_caption: int
-    coverage: dict[str, dict[str, int]]
-    groups: dict[str, int]
+    left_out: dict[str, int] = Field(default_factory=dict)
+    labels_per_caption: float = 0.0
+    tokens_per_caption: dict[str, float] = Field(default_factory=dict)
+    longest_caption: int = 0
+    coverage: dict[str, dict[str, int]] = Field(default_factory=dict)
+    groups: dict[str, int] = Field(default_factory=dict)
     captions: CaptionOptions
 
     @property
     def coverage_shares(self) -> dict[str, float]:
         """Share of tag occurrences that are labels, by category."""
         return {name: item["kept"] / item["occurrences"] for name, item in self.coverage.items()}
-
-    def write(self, folder: Path) -> None:
-        """Keep the summary in the dataset's folder."""
-        content = {**vars(self), "captions": self.captions.model_dump(mode="json")}
-        (folder / _SUMMARY).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
-def read_summary(dataset: Path) -> DatasetSummary:
-    """The figures that a dataset was written with.
-
-    Raises:
-        BooruError: There is no dataset.
-    """
-    path = dataset / _SUMMARY
-    if not path.is_file():
-        raise BooruError(f"there is no dataset at {dataset}. Make it with `booru run --to tokenized_dataset`.")
-    content = json.loads(path.read_text(encoding="utf-8"))
-    return DatasetSummary(**{**content, "captions": CaptionOptions(**content["captions"])})
 
 
 @dataclass(frozen=True)
@@ -113,18 +96,25 @@ class _Listings:
     occurrences: Counter[int]
     kept: Counter[int]
 
-    def __add__(self, other: "_Listings") -> "_Listings":
-        offsets = np.concatenate([self.posts.offsets, self.posts.offsets[-1] + other.posts.offsets[1:]])
-        return _Listings(
-            Posts(
-                np.concatenate([self.posts.rows, other.posts.rows]),
-                offsets,
-                np.concatenate([self.posts.keys, other.posts.keys]),
-            ),
-            pa.concat_tables([self.about, other.about]),
-            self.occurrences + other.occurrences,
-            self.kept + other.kept,
+    @classmethod
+    def join(cls, parts: Sequence["_Listings"]) -> "_Listings":
+        """The posts of several, one after another."""
+        posts = Posts(
+            np.concatenate([part.posts.rows for part in parts]),
+            offsets_of(np.concatenate([part.posts.sizes for part in parts])),
+            np.concatenate([part.posts.keys for part in parts]),
         )
+        about = pa.concat_tables([part.about for part in parts])
+        return cls(
+            posts,
+            about,
+            sum((part.occurrences for part in parts), Counter()),
+            sum((part.kept for part in parts), Counter()),
+        )
+
+    def column(self, name: str) -> npt.NDArray[np.object_]:
+        """A column of `about`, None where it is null."""
+        return self.about[name].to_numpy(zero_copy_only=False)
 
 
 def build_dataset(
@@ -156,48 +146,39 @@ def build_dataset(
     import datasets
 
     sides = decide_sides(dict(shards), options, earlier)
-    found = reduce(
-        lambda done, more: done + more,
-        (_read(release, folder, sides.table, vocabulary) for release, folder in shards.items()),
-    )
+    found = _Listings.join([_read(release, folder, sides.table, vocabulary) for release, folder in shards.items()])
     choice = CaptionChoice.of(vocabulary, options)
     lengths = choice.encoding.caption_lengths(found.posts.rows, found.posts.offsets)
     long_enough = (lengths >= options.min_tokens) & (found.posts.sizes >= 2)
-    reasons = found.about["left_out"].to_numpy(zero_copy_only=False)
-    used = long_enough & pc.is_null(found.about["left_out"]).to_numpy(zero_copy_only=False)
-    side = found.about["split"].to_numpy(zero_copy_only=False)
     order = np.argsort(found.posts.keys, kind="stable")
-    chosen = {split: order[(used & (side == split))[order]] for split in SPLITS}
+    used = long_enough & pc.is_null(found.about["left_out"]).to_numpy(zero_copy_only=False)
+    chosen = {split: order[(used & (found.column("split") == split))[order]] for split in SPLITS}
     if not len(chosen["train"]):
         raise BooruError(
             f"no post of {', '.join(shards)} in the train split has min_tokens = {options.min_tokens} tokens of "
             "labels of the vocabulary. Lower min_tokens or the vocabulary's thresholds."
         )
-    every = np.concatenate(list(chosen.values()))
-    captions = found.posts.take(every)
-    listings = sum(read_manifest(folder).posts for folder in shards.values())
-    left_out = Counter({_SUPERSEDED: listings - len(found.posts), _TOO_SHORT: int((~long_enough).sum())})
-    left_out.update(str(reason) for reason in reasons[long_enough & ~used])
+    lengths = lengths[np.concatenate(list(chosen.values()))]
+    reasons = found.column("left_out")[long_enough & ~used]
+    listings = sum(ShardManifest.read(folder).posts for folder in shards.values())
     summary = DatasetSummary(
-        posts={split: len(index) for split, index in chosen.items()},
-        left_out={reason: posts for reason, posts in left_out.items() if posts},
-        labels_per_caption=float(captions.sizes.mean()),
-        tokens_per_caption={
-            name.value: float(Encoding.of(vocabulary, name).caption_lengths(captions.rows, captions.offsets).mean())
-            for name in EncodingName
+        left_out={
+            reason: posts
+            for reason, posts in (
+                (_SUPERSEDED, listings - len(found.posts)),
+                (_TOO_SHORT, int((~long_enough).sum())),
+                *Counter(map(str, reasons)).items(),
+            )
+            if posts
         },
-        longest_caption=int(lengths[every].max()),
-        coverage={
-            Category.name_of(category): {"occurrences": found.occurrences[category], "kept": found.kept[category]}
-            for category in sorted(found.occurrences)
-        },
-        groups=_groups(found.about),
-        captions=CaptionOptions(**{name: getattr(options, name) for name in CaptionOptions.model_fields}),
+        longest_caption=int(lengths.max()),
+        captions=CaptionOptions(**options.model_dump(include=set(CaptionOptions.model_fields))),
+        **_figures(found, chosen, vocabulary),
     )
     report = inspect(
         vocabulary,
         choice.encoding,
-        longest_caption=choice.longest(lengths[every]),
+        longest_caption=choice.longest(lengths),
         coverage=summary.coverage_shares,
         min_coverage=options.min_coverage,
     )
@@ -210,6 +191,25 @@ def build_dataset(
         report.write(draft)
         record.write(draft)
     return summary
+
+
+def _figures(found: _Listings, chosen: Mapping[str, IntArray], vocabulary: Vocabulary) -> dict[str, Any]:
+    """Fields of `DatasetSummary`: posts, labels and tokens of the captions; coverage and groups of all listings."""
+    captions = found.posts.take(np.concatenate(list(chosen.values())))
+    groups = pc.value_counts(found.about["group_md5"]).field("counts")
+    return {
+        "posts": {split: len(index) for split, index in chosen.items()},
+        "labels_per_caption": float(captions.sizes.mean()),
+        "tokens_per_caption": {
+            name.value: float(Encoding.of(vocabulary, name).caption_lengths(captions.rows, captions.offsets).mean())
+            for name in EncodingName
+        },
+        "coverage": {
+            Category.name_of(category): {"occurrences": found.occurrences[category], "kept": found.kept[category]}
+            for category in sorted(found.occurrences)
+        },
+        "groups": {"groups": len(groups), "posts of the largest": pc.max(groups).as_py() or 0},
+    }
 
 
 def _read(release: str, folder: Path, sides: pa.Table, vocabulary: Vocabulary) -> _Listings:
@@ -229,24 +229,14 @@ def _read(release: str, folder: Path, sides: pa.Table, vocabulary: Vocabulary) -
     categories = shard["categories"].combine_chunks().values.to_numpy()
     present = np.zeros(len(shard), dtype=bool)
     present[about["row"].to_numpy()] = True
-    is_label = tags_as_rows >= 0
-    if not present.all():
-        latest = np.repeat(present, sizes)
-        is_label &= latest
-        occurrences = _count(categories[latest])
-    else:
-        occurrences = _count(categories)
-    ends = np.concatenate([[0], np.cumsum(is_label)])[np.concatenate([[0], np.cumsum(sizes)])]
-    kept = np.diff(ends)[present]
-    boorus = about["booru"].to_numpy(zero_copy_only=False)
+    latest = np.repeat(present, sizes)
+    is_label = latest & (tags_as_rows >= 0)
+    kept = np.diff(offsets_of(is_label)[offsets_of(sizes)])[present]
+    keys = post_keys(about["booru"].to_numpy(zero_copy_only=False), about["fid"].to_numpy())
     return _Listings(
-        Posts(
-            tags_as_rows[is_label].astype(np.int32),
-            np.concatenate([[0], np.cumsum(kept)]),
-            post_keys(boorus, about["fid"].to_numpy()),
-        ),
+        Posts(tags_as_rows[is_label].astype(np.int32), offsets_of(kept), keys),
         about.select(["booru", "fid", "release", "group_md5", "split", "left_out"]),
-        occurrences,
+        _count(categories[latest]),
         _count(categories[is_label]),
     )
 
@@ -254,11 +244,6 @@ def _read(release: str, folder: Path, sides: pa.Table, vocabulary: Vocabulary) -
 def _count(categories: npt.NDArray[np.int8]) -> Counter[int]:
     counts = np.bincount(categories.view(np.uint8), minlength=256)  # much faster than unique
     return Counter({int(np.uint8(value).view(np.int8)): int(counts[value]) for value in np.flatnonzero(counts)})
-
-
-def _groups(about: pa.Table) -> dict[str, int]:
-    sizes = pc.value_counts(about["group_md5"]).field("counts")
-    return {"groups": len(sizes), "posts of the largest": pc.max(sizes).as_py() if len(sizes) else 0}
 
 
 def _split(found: _Listings, index: IntArray) -> "datasets.Dataset":
@@ -276,15 +261,9 @@ def _split(found: _Listings, index: IntArray) -> "datasets.Dataset":
         }
     )
     posts = found.posts.take(index)
-    about = found.about.take(index)
-    columns: dict[str, Any] = {name: about[name].combine_chunks() for name in ("booru", "fid", "release", "group_md5")}
-    table = pa.table(
-        {
-            **columns,
-            "post_key": posts.keys,
-            "label_rows": pa.ListArray.from_arrays(posts.offsets.astype(np.int32), posts.rows.astype(np.int32)),
-            "length": posts.sizes.astype(np.int32),
-        }
-    )
+    table = found.about.select(["booru", "fid", "release", "group_md5"]).take(index).combine_chunks()
+    rows = pa.ListArray.from_arrays(posts.offsets.astype(np.int32), posts.rows.astype(np.int32))
+    for name, column in (("post_key", posts.keys), ("label_rows", rows), ("length", posts.sizes.astype(np.int32))):
+        table = table.append_column(name, pa.array(column))
     info = datasets.DatasetInfo(description=_DESCRIPTION, features=features)
     return datasets.Dataset(table.cast(features.arrow_schema), info=info)

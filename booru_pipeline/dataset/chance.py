@@ -31,10 +31,12 @@ def mix(*parts: Part) -> npt.NDArray[np.uint64]:
     state = np.zeros((), dtype=np.uint64)
     with np.errstate(over="ignore"):
         for part in parts:
-            state = state + np.asarray(part).astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-            state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-            state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-            state = state ^ (state >> np.uint64(31))
+            state = state + np.asarray(part).astype(np.uint64, copy=False) + np.uint64(0x9E3779B97F4A7C15)
+            state ^= state >> np.uint64(30)  # in place: millions of tags are mixed at once
+            state *= np.uint64(0xBF58476D1CE4E5B9)
+            state ^= state >> np.uint64(27)
+            state *= np.uint64(0x94D049BB133111EB)
+            state ^= state >> np.uint64(31)
     return state
 
 

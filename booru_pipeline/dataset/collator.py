@@ -20,7 +20,7 @@ from booru_pipeline.dataset.hiding import Hiding
 from booru_pipeline.dataset.masking import Example, Kind, Masking
 from booru_pipeline.dataset.options import CaptionOptions, MaskingOptions
 from booru_pipeline.dataset.posts import Posts
-from booru_pipeline.ragged import IntArray
+from booru_pipeline.ragged import IntArray, offsets_of
 from booru_pipeline.vocabulary.vocabulary import SpecialTokens, Vocabulary
 
 PAD_ROW: Final = -1
@@ -99,9 +99,9 @@ class CaptionCollator:
     @classmethod
     def from_folders(cls, dataset: Path, vocabulary: Path, masking: MaskingOptions, seed: int = 0) -> "CaptionCollator":
         """A collator with the caption options that a dataset was made with."""
-        from booru_pipeline.dataset.build import read_summary
+        from booru_pipeline.dataset.build import DatasetSummary
 
-        return cls.of(Vocabulary.load(vocabulary), read_summary(dataset).captions, masking, seed)
+        return cls.of(Vocabulary.load(vocabulary), DatasetSummary.read(dataset).captions, masking, seed)
 
     def set_epoch(self, epoch: int) -> None:
         """Hide other labels from now on."""
@@ -112,7 +112,7 @@ class CaptionCollator:
         sizes = [len(feature["label_rows"]) for feature in features]
         posts = Posts(
             np.concatenate([np.asarray(feature["label_rows"], dtype=np.int64) for feature in features]),
-            np.concatenate([[0], np.cumsum(sizes)]),
+            offsets_of(sizes),
             np.array([feature["post_key"] for feature in features], dtype=np.int64),
         )
         return collate(self.masking.examples(posts, int(self._epoch)), self.masking.special)

@@ -21,9 +21,10 @@ from rensa import RMinHash, RMinHashLSH
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
+from booru_pipeline.dataset.chance import mix
+from booru_pipeline.ragged import IntArray, gather, offsets_of
 from booru_pipeline.tags import Category
 
-IntArray = npt.NDArray[np.int64]
 HashArray = npt.NDArray[np.uint64]
 BoolArray = npt.NDArray[np.bool_]
 
@@ -66,15 +67,15 @@ class TagSets:
             categories: list of int8, parallel to tokens.
             pictures: uint64, the hash of each post's picture.
         """
-        offsets = _offsets(tokens.value_lengths().to_numpy(zero_copy_only=False))
+        offsets = offsets_of(tokens.value_lengths())
         hashes, category = tokens.flatten().to_numpy(), categories.flatten().to_numpy()
         name, content = np.isin(category, _NAMES), ~np.isin(category, _NOT_CONTENT)
         # Sums of well mixed hashes do not depend on the order of the tags.
-        names = _mix(hashes[name] + category[name].astype(np.uint64))
-        blocks = _mix(_sums(names, _before(name)[offsets]))
-        content_offsets = _before(content)[offsets]
+        names = mix(hashes[name] + category[name].astype(np.uint64))
+        blocks = mix(_sums(names, offsets_of(name)[offsets]))
+        content_offsets = offsets_of(content)[offsets]
         hashes = hashes[content]
-        signatures = _mix(blocks + _sums(_mix(hashes), content_offsets))
+        signatures = mix(blocks + _sums(mix(hashes), content_offsets))
         return cls(hashes, content_offsets, pictures.to_numpy(), blocks, signatures)
 
     @classmethod
@@ -82,7 +83,7 @@ class TagSets:
         """The posts of several, one after another."""
         return cls(
             np.concatenate([part.tokens for part in parts]),
-            _offsets(np.concatenate([part.sizes for part in parts])),
+            offsets_of(np.concatenate([part.sizes for part in parts])),
             np.concatenate([part.pictures for part in parts]),
             np.concatenate([part.blocks for part in parts]),
             np.concatenate([part.signatures for part in parts]),
@@ -98,10 +99,7 @@ class TagSets:
 
     def take(self, index: IntArray) -> "TagSets":
         """The posts at these positions, in this order."""
-        sizes = self.sizes[index]
-        offsets = _offsets(sizes)
-        within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], sizes)
-        tokens = self.tokens[np.repeat(self.offsets[index], sizes) + within]
+        tokens, offsets = gather(self.tokens, self.offsets, index)
         return TagSets(tokens, offsets, self.pictures[index], self.blocks[index], self.signatures[index])
 
 
@@ -211,7 +209,7 @@ def _pairs(keys: HashArray, new: BoolArray, component: IntArray) -> Iterator[tup
         size = sizes[open_]
         hub = order[starts[open_] + step * new_posts[open_] // hubs[open_]]
         left = np.repeat(hub, size)
-        right = order[np.repeat(starts[open_] - _offsets(size)[:-1], size) + np.arange(size.sum())]
+        right = order[np.repeat(starts[open_] - offsets_of(size)[:-1], size) + np.arange(size.sum())]
         apart = component[left] != component[right]
         yield left[apart], right[apart]
 
@@ -248,13 +246,13 @@ class _Comparison:
 
 def _digests(sets: TagSets, width: int) -> Any:
     """rensa's matrix of MinHash digests, one row a post."""
-    tokens = _mix(sets.tokens + np.repeat(sets.blocks, sets.sizes))  # so that posts of two blocks have none in common
+    tokens = mix(sets.tokens + np.repeat(sets.blocks, sets.sizes))  # so that posts of two blocks have none in common
     return RMinHash.digest_matrix_from_flat_token_hashes(tokens, sets.offsets.astype(np.uint64), width, _SEED)
 
 
 def _band_keys(sets: TagSets, bands: int, rows: int) -> HashArray:
     """uint64 [bands, posts]: equal where a band's rows of the digest are."""
-    weights = _mix(np.arange(1, rows + 1, dtype=np.uint64))
+    weights = mix(np.arange(1, rows + 1, dtype=np.uint64))
     keys = np.empty((bands, len(sets)), np.uint64)
     for start in range(0, len(sets), _DIGEST_ROWS):
         posts = np.arange(start, min(start + _DIGEST_ROWS, len(sets)))
@@ -269,31 +267,11 @@ def _components(links: IntArray, posts: int) -> IntArray:
     return component.astype(np.int64)
 
 
-def _mix(values: HashArray) -> HashArray:
-    """The finalizer of splitmix64: a bijection after which every bit depends on every other."""
-    values = values + np.uint64(0x9E3779B97F4A7C15)
-    values ^= values >> np.uint64(30)
-    values *= np.uint64(0xBF58476D1CE4E5B9)
-    values ^= values >> np.uint64(27)
-    values *= np.uint64(0x94D049BB133111EB)
-    values ^= values >> np.uint64(31)
-    return values
-
-
 def _sums(values: HashArray, offsets: IntArray) -> HashArray:
     """Sums over consecutive runs, modulo 2^64; a run may be empty."""
     sums = np.zeros(len(values) + 1, np.uint64)
     np.cumsum(values, out=sums[1:])
     return np.diff(sums[offsets])
-
-
-def _before(chosen: BoolArray) -> IntArray:
-    """int64 [values + 1]: how many of the values before each are chosen."""
-    return _offsets(chosen.astype(np.int64))
-
-
-def _offsets(sizes: IntArray) -> IntArray:
-    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
 
 def _starts(values: npt.NDArray) -> IntArray:

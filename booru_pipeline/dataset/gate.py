@@ -1,24 +1,18 @@
 """The gate: no label is lost between the tag table and the model's tokens."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Final
 
-from booru_pipeline.errors import BooruError
+from booru_pipeline.lake.document import Document
 from booru_pipeline.vocabulary.encoding import Encoding
-from booru_pipeline.vocabulary.faults import LabelFaults, read_faults
+from booru_pipeline.vocabulary.faults import LabelFaults
 from booru_pipeline.vocabulary.options import EncodingName
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
-
-GATE_FILE: Final = "gate.json"
 
 _WORST: Final = 20
 
 
-@dataclass(frozen=True)
-class GateReport:
+class GateReport(Document):
     """What the gate found.
 
     Attributes:
@@ -30,6 +24,9 @@ class GateReport:
         min_coverage: What it has to be for general tags.
         worst: The labels that need most pieces, each with label, category, posts, and the pieces as text.
     """
+
+    FILE = "gate.json"
+    REMEDY = "Make the dataset with `booru run --to tokenized_dataset`."
 
     faults: LabelFaults
     encoding: str
@@ -60,23 +57,6 @@ class GateReport:
     def passed(self) -> bool:
         return not self.failures
 
-    def write(self, folder: Path) -> None:
-        """Keep the report in the dataset's folder."""
-        (folder / GATE_FILE).write_text(json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def read_gate(dataset: Path) -> GateReport:
-    """The report that a dataset was written with.
-
-    Raises:
-        BooruError: There is no dataset.
-    """
-    path = dataset / GATE_FILE
-    if not path.is_file():
-        raise BooruError(f"there is no dataset at {dataset}. Make it with `booru run --to tokenized_dataset`.")
-    content = json.loads(path.read_text(encoding="utf-8"))
-    return GateReport(**{**content, "faults": LabelFaults(**content["faults"])})
-
 
 def inspect(
     vocabulary: Vocabulary,
@@ -96,7 +76,7 @@ def inspect(
         min_coverage: What it has to be for general tags.
     """
     return GateReport(
-        faults=read_faults(vocabulary.folder),
+        faults=LabelFaults.read(vocabulary.folder),
         encoding=encoding.name.value,
         longest_caption=longest_caption + 1,
         most_tokens=vocabulary.special_tokens.longest,

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from booru_pipeline import sql
-from booru_pipeline.dataset.build import read_summary
+from booru_pipeline.dataset.build import DatasetSummary
 from booru_pipeline.dataset.captions import CaptionChoice
 from booru_pipeline.dataset.chance import post_keys
 from booru_pipeline.dataset.masking import Kind, Masking
@@ -159,7 +159,7 @@ class Inspector:
             files = shard_files(*self.shards.values())
             counts = dict(sql.run(connection, _SQL, "post_counts", shards=files, asked=others).fetchall())
             aliases = self._aliases(connection, side, tags)
-        summary = read_summary(self.dataset)
+        summary = DatasetSummary.read(self.dataset)
         choice = CaptionChoice.of(self.vocabulary, summary.captions, seed)
         rows = [self.vocabulary.index[tag] for tag in tags if tag in self.vocabulary.index]
         post = Posts(

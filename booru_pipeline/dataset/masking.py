@@ -22,7 +22,7 @@ from booru_pipeline.dataset.chance import Draw, mix, uniform
 from booru_pipeline.dataset.hiding import Hiding, shuffle
 from booru_pipeline.dataset.options import MaskingOptions
 from booru_pipeline.dataset.posts import Posts
-from booru_pipeline.ragged import IntArray, gather
+from booru_pipeline.ragged import IntArray, gather, offsets_of
 from booru_pipeline.vocabulary.vocabulary import SpecialTokens
 
 
@@ -120,7 +120,7 @@ class Masking:
         from_end = posts.offsets[1:][owner] - 1 - np.arange(len(owner))
         hidden = from_end < hiding.hidden_counts(posts.sizes, posts.keys, epoch)[owner]
         if self.options.max_hidden_tokens:
-            ends = np.concatenate([[0], np.cumsum(sizes)])
+            ends = offsets_of(sizes)
             tokens_from_end = ends[posts.offsets[1:]][owner] - ends[:-1]
             hidden &= (tokens_from_end <= self.options.max_hidden_tokens) | (from_end == 0)
         return hidden

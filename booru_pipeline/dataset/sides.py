@@ -22,10 +22,11 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from booru_pipeline import sql
-from booru_pipeline.dataset.duplicates import IntArray, TagSets, near_duplicates
+from booru_pipeline.dataset.duplicates import TagSets, near_duplicates
 from booru_pipeline.dataset.options import SplitOptions
 from booru_pipeline.errors import BooruError
-from booru_pipeline.training_shards.shards import read_manifest, shard_files
+from booru_pipeline.ragged import IntArray, offsets_of
+from booru_pipeline.training_shards.shards import ShardManifest, shard_files
 
 _SQL: Final = "dataset/sides"
 
@@ -111,7 +112,7 @@ def decide_sides(shards: dict[str, Path], options: SplitOptions, earlier: Sides 
         BooruError: There are no shards in a folder.
     """
     options = SplitOptions(**{name: getattr(options, name) for name in SplitOptions.model_fields})
-    contents = {release: read_manifest(folder).content_sha256 for release, folder in shards.items()}
+    contents = {release: ShardManifest.read(folder).content_sha256 for release, folder in shards.items()}
     if earlier is not None and not earlier.is_start_of(contents, options):
         earlier = None
     if earlier is not None and len(earlier.shards) == len(shards):
@@ -284,13 +285,13 @@ def _alike(connection: duckdb.DuckDBPyConnection, seen: list[TagSets], options: 
     if not options.near_duplicate_jaccard:
         return np.empty((0, 2), np.int64)
     *former, listed = seen
-    starts = np.cumsum([0, *map(len, former)])
+    starts = offsets_of([len(sets) for sets in former])
     others = sql.table(connection, _SQL, "same_blocks")["row"].to_numpy()
     parts, rows = [listed], [starts[-1] + np.arange(len(listed))]
     for sets, start in zip(former, starts, strict=False):
-        own = others[(others >= start) & (others < start + len(sets))]
-        parts.append(sets.take(own - start))
-        rows.append(own)
+        of_release = others[(others >= start) & (others < start + len(sets))]
+        parts.append(sets.take(of_release - start))
+        rows.append(of_release)
     row = np.concatenate(rows)
     links = near_duplicates(
         TagSets.concatenate(parts), row >= starts[-1], options.near_duplicate_jaccard, options.near_duplicate_min_tags

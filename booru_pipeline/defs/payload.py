@@ -11,7 +11,7 @@ from typing import Final
 import dagster as dg
 from filelock import BaseFileLock, FileLock, Timeout
 
-from booru_pipeline.dataset.gate import read_gate
+from booru_pipeline.dataset.gate import GateReport
 from booru_pipeline.defs.runs.history import INTERRUPTED
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.lake import Lake
@@ -65,7 +65,7 @@ def refuse_failed_gate(dataset: Path) -> None:
     Raises:
         BooruError: The dataset's gate did not pass.
     """
-    if failures := read_gate(dataset).failures:
+    if failures := GateReport.read(dataset).failures:
         raise BooruError(
             f"the gate of {dataset} did not pass ({', '.join(failures)}), so nothing is trained on it. "
             "The check no_label_is_lost names the labels; leave them out or mend the tokenizer."

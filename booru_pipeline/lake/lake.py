@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.publish import Staging, staged
 from booru_pipeline.lake.record import Record, read_record
-from booru_pipeline.lake.store import Store
+from booru_pipeline.lake.store import Store, Stored
 from booru_pipeline.release.key import check_key, parse_key, release_order
 
 
@@ -140,12 +140,9 @@ class Lake:
         Args:
             path: The artifact's, as the methods above give it.
         """
-        here = read_record(path)
-        if self.store is None:
-            return here
-        stored = self.store.listing().get(self.name_of(path))
-        there = stored.record if stored is not None else None
-        return max((record for record in (here, there) if record), key=lambda record: record.made, default=None)
+        stored = self._stored(path)
+        both = (read_record(path), stored and stored.record)
+        return max((record for record in both if record), key=lambda record: record.made, default=None)
 
     def bring(self, path: Path) -> Path:
         """The path of an artifact, after the store's has been fetched if it is later or none is here.
@@ -162,7 +159,7 @@ class Lake:
 
     def is_stored(self, path: Path) -> bool:
         """Whether the store has what is here, or something later."""
-        stored = self.store.listing().get(self.name_of(path)) if self.store is not None else None
+        stored = self._stored(path)
         if stored is None or stored.record is None:
             return stored is not None
         here = read_record(path)
@@ -177,13 +174,16 @@ class Lake:
 
     def _is_here(self, path: Path) -> bool:
         """Whether nothing, or nothing later, is in the store."""
-        stored = self.store.listing().get(self.name_of(path)) if self.store is not None else None
+        stored = self._stored(path)
         if stored is None:
             return True
         if stored.record is None:
             return stored.is_copy(path)
         here = read_record(path)
         return here is not None and here.made >= stored.record.made
+
+    def _stored(self, path: Path) -> Stored | None:
+        return self.store.listing().get(self.name_of(path)) if self.store is not None else None
 
     def newest(self, artifact: Callable[[str], Path], release: str | None = None) -> str:
         """The release given, if it has the artifact, or the newest that has.

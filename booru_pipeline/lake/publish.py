@@ -3,21 +3,20 @@
 A kill at any moment leaves either the former artifact or the new one under the final name, never half of one.
 """
 
-import errno
-import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from booru_pipeline.errors import BooruError
+from filelock import FileLock
+
+from booru_pipeline.errors import DISK_ERRORS, BooruError
 
 _LOCK: Final = "lock"
-_DISK_ERRORS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 
 
 @dataclass(frozen=True)
@@ -53,32 +52,30 @@ def staged(final: Path, staging: Staging) -> Iterator[Path]:
     Raises:
         BooruError: The folder cannot be written, or the disk is full.
     """
-    try:
-        final.parent.mkdir(parents=True, exist_ok=True)
-        workspace, lock = _open_workspace(staging.folder, f"{final.parent.name}-{final.stem}-")
-    except OSError as error:
-        raise BooruError(
-            f"cannot write to {error.filename or staging.folder}: {error.strerror}. "
-            "Make it writable, or choose another home with --home or BOORU_HOME."
-        ) from error
-    try:
+    with ExitStack() as stack:
+        try:
+            final.parent.mkdir(parents=True, exist_ok=True)
+            workspace = stack.enter_context(_workspace(final, staging.folder))
+        except OSError as error:
+            raise BooruError(
+                f"cannot write to {error.filename or staging.folder}: {error.strerror}. "
+                "Make it writable, or choose another home with --home or BOORU_HOME."
+            ) from error
         draft = workspace / final.name
-        yield draft
-        _flush_all(draft)
-        if staging.publish is not None:
-            staging.publish(draft, final)
-        _rename(draft, final, workspace)
-    except OSError as error:
-        if error.errno not in _DISK_ERRORS:
-            raise
-        raise BooruError(
-            f"cannot write {final}: {error.strerror}. Free some space or choose another home with --home; "
-            "the former artifact, if there was one, is untouched."
-        ) from error
-    finally:
-        with _gate(staging.folder):  # so that no sweep looks into a folder that is going away
-            shutil.rmtree(workspace, ignore_errors=True)
-        os.close(lock)
+        try:
+            yield draft
+            for path in [draft, *draft.rglob("*")] if draft.is_dir() else [draft]:
+                flush(path)
+            if staging.publish is not None:
+                staging.publish(draft, final)
+            _rename(draft, final, workspace)
+        except OSError as error:
+            if error.errno not in DISK_ERRORS:
+                raise
+            raise BooruError(
+                f"cannot write {final}: {error.strerror}. Free some space or choose another home with --home; "
+                "the former artifact, if there was one, is untouched."
+            ) from error
 
 
 def discard(final: Path, staging: Staging) -> None:
@@ -96,14 +93,8 @@ def discard(final: Path, staging: Staging) -> None:
         if not final.exists():
             return
     try:
-        workspace, lock = _open_workspace(staging.folder, f"{final.parent.name}-{final.stem}-")
-        try:
-            with _gate(staging.folder):
-                os.replace(final, workspace / "former")
-        finally:
-            with _gate(staging.folder):
-                shutil.rmtree(workspace, ignore_errors=True)
-            os.close(lock)
+        with _workspace(final, staging.folder) as workspace, _gate(staging.folder):
+            os.replace(final, workspace / "former")
     except OSError as error:
         raise BooruError(f"cannot remove {final}: {error.strerror}. Make its folder writable.") from error
 
@@ -116,8 +107,7 @@ def snapshot(final: Path, staging: Staging) -> Iterator[Path]:
         final: A file or a folder.
         staging: On the same file system.
     """
-    workspace, lock = _open_workspace(staging.folder, f"{final.parent.name}-{final.stem}-")
-    try:
+    with _workspace(final, staging.folder) as workspace:
         copy = workspace / final.name
         with _gate(staging.folder):
             if final.is_dir():
@@ -125,64 +115,60 @@ def snapshot(final: Path, staging: Staging) -> Iterator[Path]:
             else:
                 os.link(final, copy)
         yield copy
-    finally:
-        with _gate(staging.folder):
-            shutil.rmtree(workspace, ignore_errors=True)
-        os.close(lock)
 
 
 def leftovers(staging: Path) -> list[Path]:
-    """Folders that writers left which are gone."""
-    found = []
-    for workspace in (path for path in staging.iterdir() if path.is_dir()) if staging.is_dir() else ():
-        try:
-            lock = os.open(workspace / _LOCK, os.O_RDONLY)
-        except OSError:  # being made or removed just now, or no folder of ours
-            continue
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            found.append(workspace)
-        except BlockingIOError:
-            pass
-        finally:
-            os.close(lock)
-    return found
+    """Folders that writers left which are gone. It does not take the gate, so that no writer waits for it."""
+    return [path for path in _folders(staging) if (path / _LOCK).is_file() and _is_left(path)]
 
 
 def sweep(staging: Path) -> None:
-    """Remove what writers left which are gone."""
+    """Remove what writers left which are gone, as far as it can be removed."""
     if staging.is_dir():
-        with _gate(staging):
+        with suppress(OSError), _gate(staging):
             _sweep(staging)
 
 
-def _open_workspace(staging: Path, prefix: str) -> tuple[Path, int]:
-    """Make a folder and hold its lock, which the kernel drops with the process: an unheld one marks a dead writer's."""
+@contextmanager
+def _workspace(final: Path, staging: Path) -> Iterator[Path]:
+    """Give a folder to write in, which is removed at the end.
+
+    Its lock is held meanwhile. The kernel drops it with the process, so one that nobody holds is a dead writer's.
+    """
     staging.mkdir(parents=True, exist_ok=True)
     with _gate(staging):
         _sweep(staging)
-        workspace = Path(tempfile.mkdtemp(prefix=prefix, dir=staging))
-        lock = os.open(workspace / _LOCK, os.O_CREAT | os.O_RDWR)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-    return workspace, lock
+        workspace = Path(tempfile.mkdtemp(prefix=f"{final.parent.name}-{final.stem}-", dir=staging))
+        lock = FileLock(workspace / _LOCK)
+        lock.acquire()
+    try:
+        yield workspace
+    finally:
+        # Behind the gate, so that no sweep reads a folder that is going away. If the disk is read-only by now, the
+        # folder stays, and the error that was met while writing is what people see.
+        with suppress(OSError), _gate(staging):
+            shutil.rmtree(workspace, ignore_errors=True)
+        lock.release()
 
 
 def _sweep(staging: Path) -> None:
     """Remove what killed writers left. The caller holds the gate, so that no workspace is half made."""
-    for workspace in (path for path in staging.iterdir() if path.is_dir()):
-        lock = os.open(workspace / _LOCK, os.O_CREAT | os.O_RDWR)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    for workspace in _folders(staging):
+        if _is_left(workspace):
             shutil.rmtree(workspace, ignore_errors=True)
-        except BlockingIOError:
-            pass
-        finally:
-            os.close(lock)
 
 
-def _flush_all(draft: Path) -> None:
-    for path in [draft, *draft.rglob("*")] if draft.is_dir() else [draft]:
-        flush(path)
+def _folders(staging: Path) -> list[Path]:
+    return [path for path in staging.iterdir() if path.is_dir()] if staging.is_dir() else []
+
+
+def _is_left(workspace: Path) -> bool:
+    """Whether nobody holds a workspace's lock."""
+    try:
+        with FileLock(workspace / _LOCK, blocking=False):
+            return True
+    except OSError:  # Timeout is one: it is held. Or it cannot be locked: it is going away, or the disk is read-only
+        return False
 
 
 def _rename(draft: Path, final: Path, workspace: Path) -> None:
@@ -195,15 +181,9 @@ def _rename(draft: Path, final: Path, workspace: Path) -> None:
     flush(final.parent)
 
 
-@contextmanager
-def _gate(staging: Path) -> Iterator[None]:
-    """Hold a lock that all writers of a home share, for moments only."""
-    gate = os.open(staging / "gate", os.O_RDONLY | os.O_CREAT)  # not for writing: the disk may be read-only by now
-    try:
-        fcntl.flock(gate, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(gate)
+def _gate(staging: Path) -> FileLock:
+    """The lock that all writers of a home share, and hold for moments only."""
+    return FileLock(staging / "gate")
 
 
 def flush(path: Path) -> None:

@@ -5,27 +5,31 @@ upload's own. `current/NAME.json`, one object, says which version is the artifac
 file. It is written last: an upload that was interrupted leaves files that nothing names.
 """
 
-import hashlib
 import json
+import re
 import secrets
 import time
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 import fsspec
+from pydantic import BaseModel, Field
 
-from booru_pipeline.errors import BooruError
+from booru_pipeline.errors import BooruError, first_line
+from booru_pipeline.hashing import sha256_of
 from booru_pipeline.lake.record import Record, read_record
 
 _CURRENT: Final = "current"
 _DRAFTS: Final = "drafts"
 _VERSION_TIME: Final = "%Y%m%dT%H%M%SZ"
-_LISTING_S: Final = 2.0  # a look at all releases asks for dozens of records at once
+_VERSION_FOLDER: Final = re.compile(r".+?/(\d{8}T\d{6}Z)-[^/]+")  # of an artifact, or a pointer's draft
+_LISTING_S: Final = 2.0  # a scan of all releases asks for dozens of records at once
 _WAITS_S: Final = (2.0, 10.0, 30.0)  # between attempts to upload what may have cost hours
 
 
@@ -33,13 +37,12 @@ class StoreError(BooruError):
     """The store did not take or give something. The message names it and the remedy."""
 
 
-@dataclass(frozen=True)
-class Stored:
-    """What the store has under a name.
+class Stored(BaseModel, frozen=True):
+    """An artifact in the store, as its pointer describes it.
 
     Attributes:
         name: The artifact's path in the home, such as `shards/2021a`.
-        version: The upload's.
+        version: Of the upload: when it began, and a random part.
         is_folder: Whether it is a folder, or one file.
         files: Size in bytes and SHA-256 by path in the folder; a file has one, under its own name.
         record: What the artifact was made from; None for a note such as `promoted.json`.
@@ -49,9 +52,9 @@ class Stored:
     name: str
     version: str
     is_folder: bool
-    files: Mapping[str, tuple[int, str]]
+    files: dict[str, tuple[int, str]]
     record: Record | None
-    signature: str = ""
+    signature: str = Field("", exclude=True)
 
     @property
     def bytes(self) -> int:
@@ -61,11 +64,11 @@ class Stored:
     @property
     def uploaded(self) -> datetime:
         """When its upload began."""
-        return _begun(self.version)
+        return _time(self.version.partition("-")[0])
 
     def is_copy(self, path: Path) -> bool:
         """Whether a file here has the same content."""
-        return path.is_file() and [_sha256(path)] == [sha256 for _, sha256 in self.files.values()]
+        return path.is_file() and [sha256_of(path)] == [sha256 for _, sha256 in self.files.values()]
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ class Store:
         self._listed: dict[str, Stored] = {}
 
     def listing(self) -> Mapping[str, Stored]:
-        """What is there, by name; at most two seconds old, but for what this process changed.
+        """Artifacts by name; at most two seconds old, but for what this process changed.
 
         Raises:
             StoreError: The store cannot be read.
@@ -119,14 +122,13 @@ class Store:
             return self._listed
         folder = f"{self._root}/{_CURRENT}"
         with self._named("read"):
-            found = self._find(folder)
-            known, listed = self._listed, {}
-            for path, info in found.items():
+            listed = {}
+            for path, info in self._find(folder).items():
                 name = path.removeprefix(f"{folder}/").removesuffix(".json")
-                signature = _signature(info)
-                if name in known and known[name].signature == signature:
-                    listed[name] = known[name]
-                elif (stored := self._read(name, signature)) is not None:
+                stored, signature = self._listed.get(name), _signature(info)
+                if stored is None or stored.signature != signature:
+                    stored = self._read(name, signature)
+                if stored is not None:
                     listed[name] = stored
         self._listed, self._listed_at = listed, time.monotonic()
         return listed
@@ -145,8 +147,8 @@ class Store:
         paths = {path.relative_to(draft).as_posix(): path for path in sorted(draft.rglob("*")) if path.is_file()}
         if not draft.is_dir():
             paths = {draft.name: draft}
-        files = {file: (path.stat().st_size, _sha256(path)) for file, path in paths.items()}
-        stored = Stored(name, version, draft.is_dir(), files, read_record(draft))
+        files = {file: (path.stat().st_size, sha256_of(path)) for file, path in paths.items()}
+        stored = Stored(name=name, version=version, is_folder=draft.is_dir(), files=files, record=read_record(draft))
         with self._named(f"take {name}"):
             former = self._read(name)
             self._upload(paths, self._folder(stored))
@@ -177,7 +179,7 @@ class Store:
                 self._download(stored, draft)
         for file, (size, sha256) in stored.files.items():
             path = draft / file if stored.is_folder else draft
-            if path.stat().st_size != size or _sha256(path) != sha256:
+            if path.stat().st_size != size or sha256_of(path) != sha256:
                 raise StoreError(
                     f"{self._folder(stored)}/{file} is not what was uploaded: its SHA-256 is another. "
                     f"Take it out with `booru store remove {name}`, and the next run makes it again."
@@ -213,15 +215,14 @@ class Store:
     def uploads(self) -> list[Upload]:
         """Uploads that nothing names, the oldest first."""
         named = {f"{stored.name}/{stored.version}" for stored in self.listing().values()}
-        sizes: dict[str, int] = {}
+        sizes: Counter[tuple[str, str]] = Counter()
         with self._named("read"):
             found = self._find(self._root)
         for path, info in found.items():
-            parts = path.removeprefix(f"{self._root}/").split("/")
-            row = next((row for row, part in enumerate(parts) if _is_version(part)), None)
-            if row is not None and parts[0] != _CURRENT and (upload := "/".join(parts[: row + 1])) not in named:
-                sizes[upload] = sizes.get(upload, 0) + (info.get("size") or 0)
-        uploads = [Upload(path, _begun(path.split("/")[-1]), size) for path, size in sizes.items()]
+            match = _VERSION_FOLDER.match(path.removeprefix(f"{self._root}/"))
+            if match and match[0] not in named:
+                sizes[match[0], match[1]] += info.get("size") or 0
+        uploads = [Upload(path, _time(begun), size) for (path, begun), size in sizes.items()]
         return sorted(uploads, key=lambda upload: upload.begun)
 
     def remove_upload(self, path: str) -> None:
@@ -232,7 +233,7 @@ class Store:
     def _present(self, name: str) -> Stored:
         stored = self._read(name)
         if stored is None:
-            raise StoreError(f"{name} is no longer in {self.url}. Run it again, and it is made anew.")
+            raise StoreError(f"{name} is no longer in {self.url}. Run it again, and it is made.")
         return stored
 
     def _download(self, stored: Stored, draft: Path) -> None:
@@ -251,22 +252,16 @@ class Store:
     def _read(self, name: str, signature: str = "") -> Stored | None:
         """The pointer as it is now."""
         try:
-            content = json.loads(self._fs.cat_file(self._pointer(name)))
+            content = self._fs.cat_file(self._pointer(name))
         except FileNotFoundError:
             return None
-        record = content.pop("record")
-        files = {file: (size, sha256) for file, (size, sha256) in content.pop("files").items()}
-        return Stored(
-            **content, files=files, record=Record(**record) if record is not None else None, signature=signature
-        )
+        return Stored.model_validate_json(content).model_copy(update={"signature": signature})
 
     def _point(self, stored: Stored) -> None:
         """Write the pointer in one step: on a file system by a rename, in an object store every write is one step."""
-        content = asdict(stored)
-        del content["signature"]
         pointer, draft = self._pointer(stored.name), f"{self._root}/{_DRAFTS}/{stored.version}.json"
         self._make_folders({pointer, draft})
-        self._fs.pipe_file(draft, json.dumps(content, indent=1).encode())
+        self._fs.pipe_file(draft, stored.model_dump_json(indent=1).encode())
         self._fs.mv(draft, pointer)
 
     def _upload(self, paths: Mapping[str, Path], folder: str) -> None:
@@ -316,9 +311,8 @@ class Store:
         except BooruError:
             raise
         except Exception as error:  # each kind of file system raises its own
-            said = str(error) or type(error).__name__
             raise StoreError(
-                f"the store {self.url} did not {what}: {said}. Look at [store] in booru.toml and at the "
+                f"the store {self.url} did not {what}: {first_line(error)}. Look at [store] in booru.toml and at the "
                 "credentials (for s3://: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE), then try again."
             ) from error
 
@@ -337,23 +331,10 @@ def open_store(url: str, options: Mapping[str, Any]) -> Store | None:
     return _open(url, json.dumps(options, sort_keys=True)) if url else None
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _signature(info: Mapping[str, Any]) -> str:
     """Changes when the pointer does, by whatever the kind of file system tells."""
     return "|".join(str(info.get(part)) for part in ("ETag", "etag", "mtime", "ino", "LastModified", "updated", "size"))
 
 
-def _begun(version: str) -> datetime:
-    return datetime.strptime(version.partition("-")[0], _VERSION_TIME).replace(tzinfo=UTC)
-
-
-def _is_version(part: str) -> bool:
-    try:
-        _begun(part)
-    except ValueError:
-        return False
-    return "-" in part
+def _time(begun: str) -> datetime:
+    return datetime.strptime(begun, _VERSION_TIME).replace(tzinfo=UTC)

@@ -183,7 +183,7 @@ def find_parent(lake: Lake, release: str, base: str, options: TrainingOptions, l
     """The newest earlier checkpoint, if the strategy is to go on from it and it was trained in the same way."""
     if options.strategy != "continue":
         return None
-    from booru_pipeline.dataset.build import read_summary  # imports scipy
+    from booru_pipeline.dataset.build import DatasetSummary  # imports scipy
 
     earlier = lake.releases_before(lake.checkpoint, release)
     if not earlier:
@@ -191,7 +191,7 @@ def find_parent(lake: Lake, release: str, base: str, options: TrainingOptions, l
         return None
     folder = lake.bring(lake.checkpoint(earlier[-1]))
     record, provenance = read_record(folder), read_provenance(folder)
-    captions = read_summary(lake.tokenized_dataset(release)).captions
+    captions = DatasetSummary.read(lake.tokenized_dataset(release)).captions
     ours = {"base model": base, "encoding": captions.encoding, "objective": options.objective}
     theirs = {
         "base model": provenance["base_model"]["name"],

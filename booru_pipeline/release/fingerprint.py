@@ -1,13 +1,12 @@
 """What a release's bytes are, without reading them again when nothing touched the files."""
 
-import hashlib
 import json
 import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from booru_pipeline.hashing import fingerprint
+from booru_pipeline.hashing import fingerprint, sha256_of
 from booru_pipeline.release.find import Release
 
 
@@ -29,8 +28,7 @@ def release_fingerprint(release: Release, cache: Path, *, reread: bool = False) 
         if known_hash is not None:
             hashes[path.name] = known_hash
         else:
-            with path.open("rb") as file:
-                hashes[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+            hashes[path.name] = sha256_of(path)
             fresh[str(path.resolve())] = [*marks, hashes[path.name]]
     if fresh:
         _write_cache(cache, {**_read_cache(cache), **fresh})

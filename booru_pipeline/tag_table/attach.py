@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import duckdb
 
 from booru_pipeline import sql
-from booru_pipeline.errors import BooruError
+from booru_pipeline.errors import BooruError, first_line
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.release.key import release_order
 
@@ -39,7 +39,7 @@ def attach_all(connection: duckdb.DuckDBPyConnection, lake: Lake, only: Sequence
             connection.execute(f"ATTACH '{path}' AS \"{key}\" (READ_ONLY)")
         except duckdb.Error as error:
             raise BooruError(
-                f"{lake.tag_table(key)} cannot be opened: {str(error).splitlines()[0]} "
+                f"{lake.tag_table(key)} cannot be opened: {first_line(error)}. "
                 f"Remove it and make it again with `booru run --release {key} --to tag_table`."
             ) from error
     for (view,) in sql.run(connection, "tag_table/attach", "all_releases", keys=keys).fetchall():

@@ -9,10 +9,10 @@ import pyarrow as pa
 
 from booru_pipeline import sql
 from booru_pipeline.errors import BooruError
-from booru_pipeline.lake.publish import Staging, staged
+from booru_pipeline.lake.publish import Staging
 from booru_pipeline.lake.record import Record
 from booru_pipeline.release.find import Release
-from booru_pipeline.tag_table.load import Accounting, disk_errors_named, read_accounting
+from booru_pipeline.tag_table.load import new_tag_table
 from booru_pipeline.tag_table.options import TagTableOptions
 from booru_pipeline.tag_table.sandbox import Sandbox
 from booru_pipeline.tag_table.script import ScriptError, script_rows
@@ -29,33 +29,20 @@ _RULE: Final = "A hand-tagged release may do nothing but INSERT INTO files and t
 def load_captions(release: Release, final: Path, staging: Staging, options: TagTableOptions, record: Record) -> None:
     """Load a hand-tagged release into one DuckDB file, replacing a former one in one step.
 
-    The tables are those of `load_release`. A row counts as a line: `lines_read` are the rows that the script inserts,
-    and a reject has the line of the script that the row begins on, and the row as it is written there.
+    Arguments and tables are those of `load_release`. A row counts as a line: `lines_read` are the rows that the script
+    inserts, and a reject has the line of the script that the row begins on, and the row as it is written there.
 
     The script is untrusted. SQLite evaluates it row by row, in memory, behind an authorizer that allows inserts into
     two tables and nothing else, with small limits; see `Sandbox`.
-
-    Args:
-        release: A hand-tagged release.
-        final: The DuckDB file to publish.
-        staging: Where it is written first.
-        options: Limits.
-        record: What the table is made from, kept in it.
 
     Raises:
         BooruError: The script is too large, is not UTF-8 text, does anything else than insert rows, has no rows, or
             too many unusable ones; the former table stays.
     """
-    path = release.files
-    tables = read_script(path)
-    with staged(final, staging) as draft, disk_errors_named(final), duckdb.connect(str(draft)) as connection:
-        sql.run(connection, "tag_table", "schema")
+    tables = read_script(release.files)
+    with new_tag_table(release, final, staging, options, record) as connection:
         _load(connection, "load_files", tables["files"], shard=release.shard)
         _load(connection, "load_tags", tables["tags"])
-        for accounting in read_accounting(connection):
-            _check(connection, accounting, path, options)
-        record.write_table(connection)
-        connection.execute("CHECKPOINT")  # closing does it too, and keeps quiet when it fails
 
 
 def read_script(path: Path) -> dict[str, pa.Table]:
@@ -124,21 +111,3 @@ def _load(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table, **va
     connection.register("script_rows", rows)
     sql.run(connection, "tag_table/hand_tagged", name, **variables)
     connection.unregister("script_rows")
-
-
-def _check(connection: duckdb.DuckDBPyConnection, accounting: Accounting, path: Path, options: TagTableOptions) -> None:
-    if not accounting.holds:
-        raise AssertionError(f"{path}: rows are not accounted for: {accounting}")
-    if accounting.kept + accounting.rejected == 0:
-        raise BooruError(
-            f"{path} puts no row into {accounting.source}. A hand-tagged release needs rows of both tables."
-        )
-    share = accounting.rejected / (accounting.kept + accounting.rejected)
-    if share > options.max_reject_share:
-        rows = sql.run(connection, "tag_table", "first_rejects", source=accounting.source).fetchall()
-        first = "; ".join(f"line {line}: {reason}" for line, reason in rows)
-        raise BooruError(
-            f"{path}: {accounting.rejected:,} of {accounting.lines_read:,} rows of {accounting.source} ({share:.1%}) "
-            f"cannot be used, more than max_reject_share = {options.max_reject_share:.1%} ({first}). "
-            "Correct the rows, or raise that limit; the former table, if there was one, is untouched."
-        )

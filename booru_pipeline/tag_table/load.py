@@ -1,6 +1,5 @@
 """Loading one raw release into its tag table."""
 
-import errno
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from booru_pipeline import sql
-from booru_pipeline.errors import BooruError
+from booru_pipeline.errors import DISK_ERRORS, BooruError
 from booru_pipeline.lake.publish import Staging, staged
 from booru_pipeline.lake.record import Record
 from booru_pipeline.release.find import Release
@@ -29,21 +28,12 @@ FILES_COLUMNS: Final = [
 ]
 TAGS_COLUMNS: Final = ["booru", "fid", "tag", "tag_id", "tag_cat", "danb_fr"]
 
-_DISK_PROBLEMS: Final = [os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)]
+_DISK_PROBLEMS: Final = [os.strerror(number) for number in DISK_ERRORS]
 
 
-@dataclass(frozen=True)
-class _Statements:
-    """The statements under `sql/tag_table/` that load one of the two files, in their order."""
-
-    parse: str
-    judge: str
-    repeats: str
-    load: str
-
-
-_FILES: Final = _Statements("parse_files", "judge_files", "repeats_files", "load_files")
-_TAGS: Final = _Statements("parse_tags", "judge_tags", "repeats_tags", "load_tags")
+# Statements that parse a file, judge its lines, find repeats among them, and insert the rest.
+_FILES: Final = ("parse_files", "judge_files", "repeats_files", "load_files")
+_TAGS: Final = ("parse_tags", "judge_tags", "repeats_tags", "load_tags")
 
 
 @dataclass(frozen=True)
@@ -82,42 +72,68 @@ def load_release(release: Release, final: Path, staging: Staging, options: TagTa
     """
     files_header = read_header(release.files, FILES_COLUMNS)
     tags_header = read_header(release.tags, TAGS_COLUMNS)
-    with staged(final, staging) as draft, disk_errors_named(final), duckdb.connect(str(draft)) as connection:
-        sql.run(connection, "tag_table", "schema")
+    with new_tag_table(release, final, staging, options, record) as connection:
         sql.run(connection, "tag_table", "macros")
         with ThreadPoolExecutor(1) as reader:  # the tags are read while the files are loaded
             tags_lines = reader.submit(read_lines, release.tags)
             _load(connection, _FILES, read_lines(release.files), header=files_header, shard=release.shard)
             _load(connection, _TAGS, tags_lines.result(), header=tags_header)
-        for accounting in read_accounting(connection):
-            path = release.files if accounting.source == "files" else release.tags
-            _check(connection, accounting, path, options)
-        record.write_table(connection)
-        connection.execute("CHECKPOINT")  # closing does it too, and keeps quiet when it fails
 
 
-def _load(connection: duckdb.DuckDBPyConnection, statements: _Statements, lines: pa.Table, **variables: object) -> None:
+@contextmanager
+def new_tag_table(
+    release: Release, final: Path, staging: Staging, options: TagTableOptions, record: Record
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Give an empty tag table to fill; when the block ends, check its accounting, and publish it with its record.
+
+    Takes what `load_release` takes.
+
+    Raises:
+        BooruError: It has no rows or too many unusable ones, or the disk is full, over quota or read-only.
+    """
+    try:
+        with staged(final, staging) as draft, duckdb.connect(str(draft)) as connection:
+            sql.run(connection, "tag_table", "schema")
+            yield connection
+            for accounting in read_accounting(connection):
+                _check(connection, accounting, release, options)
+            record.write_table(connection)
+            connection.execute("CHECKPOINT")  # closing does it too, and keeps quiet when it fails
+    except duckdb.Error as error:  # of several classes: a commit that finds the disk full is a TransactionException
+        problem = next((text for text in _DISK_PROBLEMS if text in str(error)), None)
+        if problem is None:
+            raise
+        raise BooruError(
+            f"cannot write {final}: {problem}. Free some space or choose another home with --home; "
+            "the former table, if there was one, is untouched."
+        ) from error
+
+
+def _load(
+    connection: duckdb.DuckDBPyConnection, statements: tuple[str, str, str, str], lines: pa.Table, **variables: object
+) -> None:
     """Load one file: find the lines that are not to be kept, then insert the others.
 
     The lines stay in memory as they are in the file and are parsed twice, to be judged and to be inserted. That is
     faster than keeping them parsed.
     """
+    parse, judge, find_repeats, insert = statements
     wanted = np.ones(len(lines), dtype=bool)
     wanted[0] = False  # the header
     connection.register("lines", lines.append_column("wanted", pa.array(wanted)))
-    sql.run(connection, "tag_table", statements.parse, **variables)
-    verdicts = sql.table(connection, "tag_table", statements.judge)
+    sql.run(connection, "tag_table", parse, **variables)
+    verdicts = sql.table(connection, "tag_table", judge)
     unusable = verdicts.filter(pc.is_valid(verdicts["reason"])).select(["line", "reason"])
 
     suspects = lines.filter(_among(lines, _suspects(verdicts)))
     connection.register("lines", suspects.append_column("wanted", pa.repeat(True, len(suspects))))
-    repeats = sql.table(connection, "tag_table", statements.repeats)
+    repeats = sql.table(connection, "tag_table", find_repeats)
 
     bad = pa.concat_tables([unusable, repeats]).sort_by("line")
     is_bad = _among(lines, bad["line"])
     connection.register("set_aside", lines.filter(is_bad).append_column("reason", bad["reason"]))
     connection.register("lines", lines.append_column("wanted", pc.and_not(pa.array(wanted), is_bad)))
-    sql.run(connection, "tag_table", statements.load)
+    sql.run(connection, "tag_table", insert)
     connection.unregister("set_aside")
     connection.unregister("lines")
 
@@ -140,41 +156,27 @@ def _among(lines: pa.Table, numbers: pa.ChunkedArray) -> pa.BooleanArray:
     return pa.array(among)
 
 
-@contextmanager
-def disk_errors_named(final: Path) -> Iterator[None]:
-    """Turn DuckDB's own errors about a full or unwritable disk into one that says what to do.
-
-    Args:
-        final: What is being written.
-
-    Raises:
-        BooruError: The disk is full, over quota or read-only.
-    """
-    try:
-        yield
-    except duckdb.Error as error:  # of several classes: a commit that finds the disk full is a TransactionException
-        problem = next((text for text in _DISK_PROBLEMS if text in str(error)), None)
-        if problem is None:
-            raise
-        raise BooruError(
-            f"cannot write {final}: {problem}. Free some space or choose another home with --home; "
-            "the former table, if there was one, is untouched."
-        ) from error
-
-
-def _check(connection: duckdb.DuckDBPyConnection, accounting: Accounting, path: Path, options: TagTableOptions) -> None:
+def _check(
+    connection: duckdb.DuckDBPyConnection, accounting: Accounting, release: Release, options: TagTableOptions
+) -> None:
+    path, source = release.files if accounting.source == "files" else release.tags, accounting.source
     if not accounting.holds:
         raise AssertionError(f"{path}: lines are not accounted for: {accounting}")
     if accounting.kept + accounting.rejected == 0:
+        if release.hand_tagged:
+            raise BooruError(f"{path} puts no row into {source}. A hand-tagged release needs rows of both tables.")
         raise BooruError(f"{path} has a header and no rows. Download it again.")
     share = accounting.rejected / (accounting.kept + accounting.rejected)
     if share > options.max_reject_share:
-        rows = sql.run(connection, "tag_table", "first_rejects", source=accounting.source).fetchall()
+        lines, remedy = (
+            (f"rows of {source}", "Correct the rows") if release.hand_tagged else ("lines", "Download the file again")
+        )
+        rows = sql.run(connection, "tag_table", "first_rejects", source=source).fetchall()
         first = "; ".join(f"line {line}: {reason}" for line, reason in rows)
         raise BooruError(
-            f"{path}: {accounting.rejected:,} of {accounting.lines_read:,} lines ({share:.1%}) cannot be used, "
+            f"{path}: {accounting.rejected:,} of {accounting.lines_read:,} {lines} ({share:.1%}) cannot be used, "
             f"more than max_reject_share = {options.max_reject_share:.1%} ({first}). "
-            "Download the file again, or raise that limit; the former table, if there was one, is untouched."
+            f"{remedy}, or raise that limit; the former table, if there was one, is untouched."
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import duckdb
 
 from booru_pipeline import sql
-from booru_pipeline.errors import BooruError
+from booru_pipeline.errors import BooruError, first_line
 
 _FOLDER: Final = sql.SQL_FOLDER / "tag_table" / "queries"
 _VARIABLE: Final = re.compile(r"getvariable\s*\(\s*'(\w+)'\s*\)", re.IGNORECASE)
@@ -106,4 +106,4 @@ def set_variables(connection: duckdb.DuckDBPyConnection, variables: Mapping[str,
         try:
             connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
         except duckdb.Error as error:
-            raise BooruError(f"--set {name}: {str(error).splitlines()[0]}. Give a number, a text or a list.") from error
+            raise BooruError(f"--set {name}: {first_line(error)}. Give a number, a text or a list.") from error

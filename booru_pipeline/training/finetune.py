@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from booru_pipeline.dataset.build import read_summary
+from booru_pipeline.dataset.build import DatasetSummary
 from booru_pipeline.dataset.captions import CaptionChoice
 from booru_pipeline.dataset.collator import PostBatches, SequenceBatches, SetBatches
 from booru_pipeline.dataset.hiding import Hiding
@@ -116,7 +116,7 @@ def run(job: TrainingJob, log: logging.Logger, processes: Processes, interruptio
     if job.options.gradient_checkpointing:
         # Not the reentrant kind: under DDP a weight would be ready twice.
         model.activation_checkpointing_enable({"use_reentrant": False})
-    captions = read_summary(job.dataset).captions
+    captions = DatasetSummary.read(job.dataset).captions
     name = objective_name(job.options.objective, captions.encoding_name)
     objective = _objective(name, captions.encoding_name, model, vocabulary)
     batches_of = _batches(name, job.options, captions, vocabulary)

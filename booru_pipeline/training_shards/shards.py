@@ -1,28 +1,27 @@
 """A tag table as training shards: Parquet files of posts, with a manifest."""
 
 import hashlib
-import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
+from pydantic import Field
 
 from booru_pipeline import sql
 from booru_pipeline.errors import BooruError
+from booru_pipeline.hashing import sha256_of
+from booru_pipeline.lake.document import Document
 from booru_pipeline.lake.publish import Staging, staged
 from booru_pipeline.lake.record import Record
 from booru_pipeline.release.key import release_order
 from booru_pipeline.training_shards.options import ShardOptions
 
-_MANIFEST: Final = "manifest.json"
 _POSTS: Final = "posts.parquet"
 
 
-@dataclass(frozen=True)
-class ShardManifest:
+class ShardManifest(Document):
     """What a folder of shards holds.
 
     Attributes:
@@ -31,11 +30,14 @@ class ShardManifest:
         tags: Tags over all rows.
         splits: By split: posts, pictures and tags.
         files: Rows are in these, in reading order.
-        content_sha256: Over the files' bytes in that order.
+        content_sha256: Of the files' SHA-256s in that order.
         aliased: Rows of the tag table whose tag was an alias.
         merged: Those of them that fell together with another row of their post.
         frequent_aliases: The ten that most rows had, each with its `alias`, its `tag` and the `rows`.
     """
+
+    FILE = "manifest.json"
+    REMEDY = "Make the training shards with `booru run --to training_shards`."
 
     release: str
     posts: int
@@ -45,7 +47,7 @@ class ShardManifest:
     content_sha256: str
     aliased: int = 0
     merged: int = 0
-    frequent_aliases: list[dict[str, Any]] = field(default_factory=list)
+    frequent_aliases: list[dict[str, Any]] = Field(default_factory=list)
 
 
 def build_shards(
@@ -92,34 +94,19 @@ def build_shards(
             tags=sum(split["tags"] for split in splits.values()),
             splits=splits,
             files=[file.name for file in files],
-            content_sha256=_hash(files),
+            content_sha256=hashlib.sha256(bytes.fromhex("".join(map(sha256_of, files)))).hexdigest(),
             aliased=aliased,
             merged=merged,
             frequent_aliases=sql.table(connection, "training_shards", "frequent_aliases").to_pylist(),
         )
-        (draft / _MANIFEST).write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
+        manifest.write(draft)
         record.write(draft)
     return manifest
 
 
-def read_manifest(shards: Path) -> ShardManifest:
-    """The manifest of a folder of shards.
-
-    Raises:
-        BooruError: There are no shards there.
-    """
-    try:
-        content: dict[str, Any] = json.loads((shards / _MANIFEST).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise BooruError(
-            f"there are no training shards at {shards}. Make them with `booru run --to training_shards`."
-        ) from error
-    return ShardManifest(**content)
-
-
 def shard_files(*shards: Path) -> list[str]:
     """Paths of the Parquet files of several folders of shards, in reading order."""
-    return [str(folder / name) for folder in shards for name in read_manifest(folder).files]
+    return [str(folder / name) for folder in shards for name in ShardManifest.read(folder).files]
 
 
 def attach(connection: duckdb.DuckDBPyConnection, tag_table: Path) -> None:
@@ -136,7 +123,7 @@ def attach(connection: duckdb.DuckDBPyConnection, tag_table: Path) -> None:
 
 def count_lost(shards: Path, tag_table: Path) -> dict[str, int]:
     """Posts and tags of the tag table that are not in the shards, merged tags aside; both are 0 in good shards."""
-    manifest = read_manifest(shards)
+    manifest = ShardManifest.read(shards)
     with duckdb.connect() as connection:
         attach(connection, tag_table)
         counted = sql.run(
@@ -151,14 +138,6 @@ def count_straddling(*shards: Path) -> int:
     with duckdb.connect() as connection:
         [(pictures,)] = sql.run(connection, "training_shards", "straddling", shards=shard_files(*shards)).fetchall()
     return int(pictures)
-
-
-def _hash(files: list[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in files:
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
 
 
 def earlier_releases(release: str, known: Iterable[str], with_shards: Collection[str]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from booru_pipeline.ragged import IntArray, gather
+from booru_pipeline.ragged import IntArray, gather, offsets_of
 from booru_pipeline.vocabulary.options import EncodingName
 
 if TYPE_CHECKING:
@@ -41,9 +41,8 @@ class Encoding:
             labels = np.arange(len(vocabulary) + 1)
             return cls(name, first + labels[:-1], labels, None)
         pieces = vocabulary.table["piece_ids"].combine_chunks()
-        sizes = pieces.value_lengths().to_numpy(zero_copy_only=False).astype(np.int64)
         tokens = pieces.flatten().to_numpy(zero_copy_only=False).astype(np.int64)
-        return cls(name, tokens, np.concatenate([[0], np.cumsum(sizes)]), vocabulary.special_tokens.separator)
+        return cls(name, tokens, offsets_of(pieces.value_lengths()), vocabulary.special_tokens.separator)
 
     @property
     def sizes(self) -> IntArray:
@@ -57,7 +56,7 @@ class Encoding:
 
     def caption_lengths(self, rows: IntArray, offsets: IntArray) -> IntArray:
         """int64 [posts]: tokens of each post's caption, separators included, end of sequence not."""
-        ends = np.concatenate([[0], np.cumsum(self.sizes[rows] + self.gap)])
+        ends = offsets_of(self.sizes[rows] + self.gap)
         lengths = ends[offsets[1:]] - ends[offsets[:-1]]
         return np.maximum(lengths - self.gap, 0)
 

@@ -1,22 +1,15 @@
 """What is wrong with single labels: whether each comes back from its tokens, in both encodings."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Final
 
-from booru_pipeline.errors import BooruError
+from booru_pipeline.lake.document import Document
 from booru_pipeline.vocabulary.encoding import Encoding
 from booru_pipeline.vocabulary.options import EncodingName
 from booru_pipeline.vocabulary.text import SEPARATOR, text_label
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
-FAULTS_FILE: Final = "faults.json"
 
-
-@dataclass(frozen=True)
-class LabelFaults:
+class LabelFaults(Document):
     """What is wrong with single labels, over the whole vocabulary. Every list but `ties` must be empty.
 
     Attributes:
@@ -34,6 +27,9 @@ class LabelFaults:
             follow.
     """
 
+    FILE = "faults.json"
+    REMEDY = "Make the vocabulary again with `booru run --to vocabulary`."
+
     labels: int
     unknown_piece: list[str]
     text_lost: list[str]
@@ -47,25 +43,7 @@ class LabelFaults:
     @property
     def failures(self) -> dict[str, list[str]]:
         """Labels that do not pass, by reason."""
-        lists = {name: value for name, value in asdict(self).items() if isinstance(value, list) and name != "ties"}
-        return {name: labels for name, labels in lists.items() if labels}
-
-    def write(self, folder: Path) -> None:
-        """Keep them in the vocabulary's folder."""
-        content = json.dumps(asdict(self), indent=2, ensure_ascii=False)
-        (folder / FAULTS_FILE).write_text(content + "\n", encoding="utf-8")
-
-
-def read_faults(vocabulary: Path) -> LabelFaults:
-    """What was found when a vocabulary was made.
-
-    Raises:
-        BooruError: There is no vocabulary, or one of an older version.
-    """
-    path = vocabulary / FAULTS_FILE
-    if not path.is_file():
-        raise BooruError(f"{path} is not there. Make the vocabulary again with `booru run --to vocabulary`.")
-    return LabelFaults(**json.loads(path.read_text(encoding="utf-8")))
+        return {name: labels for name, labels in self if isinstance(labels, list) and labels and name != "ties"}
 
 
 def find_faults(vocabulary: Vocabulary) -> LabelFaults:

@@ -16,7 +16,7 @@ import transformers
 from sentencepiece import sentencepiece_model_pb2 as model_format
 from tokenizers import AddedToken
 
-from booru_pipeline.errors import BooruError
+from booru_pipeline.errors import BooruError, first_line
 from booru_pipeline.vocabulary.base_model import BaseModel
 from booru_pipeline.vocabulary.text import SEPARATOR
 from booru_pipeline.vocabulary.vocabulary import SENTENCEPIECE_FILE, SpecialTokens
@@ -77,13 +77,13 @@ def _check_folder(source: str) -> None:
 
 
 def _unloadable(source: str, error: Exception) -> BooruError:
-    reason = (str(error).splitlines() or ["no reason given"])[0]
     if Path(source).is_dir():
         return BooruError(
-            f"cannot read the tokenizer in {source}: {reason}. Write it again with `tokenizer.save_pretrained(folder)`."
+            f"cannot read the tokenizer in {source}: {first_line(error)}. "
+            "Write it again with `tokenizer.save_pretrained(folder)`."
         )
     return BooruError(
-        f"cannot load the tokenizer of {source}: {reason} "
+        f"cannot load the tokenizer of {source}: {first_line(error)}. "
         "Connect to the network once, give a local folder with --preset FOLDER, or use --preset tiny."
     )
 

@@ -2,8 +2,8 @@ import datasets
 import numpy as np
 import pytest
 
-from booru_pipeline.dataset.build import build_dataset, read_summary
-from booru_pipeline.dataset.gate import read_gate
+from booru_pipeline.dataset.build import DatasetSummary, build_dataset
+from booru_pipeline.dataset.gate import GateReport
 from booru_pipeline.dataset.options import DatasetOptions
 from booru_pipeline.dataset.posts import Posts, load_posts
 from booru_pipeline.dataset.sides import Sides
@@ -18,7 +18,7 @@ from booru_pipeline_tests.dataset.label_rows import sets
 from booru_pipeline_tests.vocabulary.labels import TINY
 from booru_pipeline_tests.vocabulary.test_build import latest_posts
 
-RECORD = Record("tokenized_dataset", "2021b", "key", {}, {})
+RECORD = Record(stage="tokenized_dataset", release="2021b", key="key")
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_captions_are_the_posts_own_labels_each_post_once_on_its_side(shards, co
 
 def test_the_figures_are_those_of_the_posts(shards, counted, built):
     folder, summary, loaded = built
-    assert read_summary(folder) == summary
+    assert DatasetSummary.read(folder) == summary
     assert summary.posts == {split: len(dataset) for split, dataset in loaded.items()}
     every = [rows for dataset in loaded.values() for rows in dataset["label_rows"]]
     assert summary.labels_per_caption == pytest.approx(np.mean([len(rows) for rows in every]))
@@ -132,7 +132,7 @@ def test_earlier_sides_spare_work_and_change_nothing(shards, counted, built, tmp
 
 
 def test_the_gate_passes_on_the_sample_world(counted, built):
-    report = read_gate(built[0])
+    report = GateReport.read(built[0])
     assert report.passed
     assert report.faults.labels == len(counted)
     assert report.coverage["general"] > 0.8
@@ -142,6 +142,6 @@ def test_a_dataset_without_a_caption_is_refused_and_does_not_appear(shards, coun
     with pytest.raises(BooruError, match="min_tokens = 500"):
         build_dataset(shards, counted, tmp_path / "d", Staging(tmp_path / "s"), DatasetOptions(min_tokens=500), RECORD)
     assert not (tmp_path / "d").exists()
-    for reader in (read_gate, read_summary):
+    for reader in (GateReport.read, DatasetSummary.read):
         with pytest.raises(BooruError, match="--to tokenized_dataset"):
             reader(tmp_path / "d")

@@ -20,7 +20,7 @@ from booru_pipeline.vocabulary.encoding import Encoding
 from booru_pipeline.vocabulary.options import EncodingName, VocabularyOptions
 from booru_pipeline_tests.vocabulary.labels import TINY
 
-RECORD = Record("tokenized_dataset", "2021b", "key", {}, {})
+RECORD = Record(stage="tokenized_dataset", release="2021b", key="key")
 
 
 @pytest.fixture(scope="module", params=list(EncodingName))
@@ -67,9 +67,9 @@ def test_what_is_fed_decodes_to_the_posts_own_labels(made):
 
 
 def read_encoding(folder):
-    from booru_pipeline.dataset.build import read_summary
+    from booru_pipeline.dataset.build import DatasetSummary
 
-    return read_summary(folder).captions.encoding
+    return DatasetSummary.read(folder).captions.encoding
 
 
 @pytest.mark.parametrize("persistent", [False, True])

@@ -1,6 +1,4 @@
-from dataclasses import replace
-
-from booru_pipeline.dataset.gate import inspect, read_gate
+from booru_pipeline.dataset.gate import GateReport, inspect
 from booru_pipeline.vocabulary.encoding import Encoding
 from booru_pipeline.vocabulary.faults import find_faults
 from booru_pipeline.vocabulary.options import EncodingName
@@ -19,8 +17,8 @@ def test_captions_that_are_too_long_and_too_little_coverage_do_not_pass(vocabula
     poor = judge(vocabulary, coverage={"general": 0.4, "artist": 0.0})
     assert "min_general_posts" in poor.failures["coverage_too_low"]
     poor.write(tmp_path)
-    assert read_gate(tmp_path) == poor
-    assert not read_gate(tmp_path).passed
+    assert GateReport.read(tmp_path) == poor
+    assert not GateReport.read(tmp_path).passed
 
 
 def test_the_worst_labels_are_those_with_most_pieces(vocabulary):
@@ -30,7 +28,8 @@ def test_the_worst_labels_are_those_with_most_pieces(vocabulary):
 
 
 def test_a_faulty_label_does_not_pass(vocabulary, tmp_path):
-    broken = replace(judge(vocabulary), faults=replace(find_faults(vocabulary), text_lost=["carrot"]))
+    faults = find_faults(vocabulary).model_copy(update={"text_lost": ["carrot"]})
+    broken = judge(vocabulary).model_copy(update={"faults": faults})
     assert broken.failures == {"text_lost": "carrot"}
     broken.write(tmp_path)
-    assert read_gate(tmp_path) == broken
+    assert GateReport.read(tmp_path) == broken

@@ -18,7 +18,7 @@ from booru_pipeline.vocabulary.options import VocabularyOptions
 from booru_pipeline_tests.vocabulary.labels import TINY
 from booru_pipeline_tests.vocabulary.test_build import latest_posts
 
-RECORD = Record("tokenized_dataset", "2021b", "key", {}, {})
+RECORD = Record(stage="tokenized_dataset", release="2021b", key="key")
 
 
 def inspector_of(shards, tables, relations, folder, options=None, encoding="pieces"):
@@ -42,7 +42,7 @@ def made(raw, tmp_path_factory):
             shards[key],
             Staging(folder / "s"),
             ShardOptions(),
-            Record("s", key, "k", {}, {}),
+            Record(stage="s", release=key, key="k"),
             {"smile": "happy"},
         )
     implications = {

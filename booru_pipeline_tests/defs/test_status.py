@@ -124,7 +124,7 @@ def test_releases_shows_what_clean_has_removed(tmp_path):
     key = expected_records("2021a", sources, settings)[Stage.CHECKPOINT].key
     note = settings.lake.retired(Stage.CHECKPOINT.value, "2021a")
     note.parent.mkdir(parents=True)
-    Record(Stage.CHECKPOINT.value, "2021a", key, {}, {}).write_note(note)
+    Record(stage=Stage.CHECKPOINT.value, release="2021a", key=key).write_note(note)
     for command in ("releases", "status"):
         result = booru(tmp_path, command)
         assert result.returncode == 0, result.stderr

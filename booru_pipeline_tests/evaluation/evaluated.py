@@ -1,7 +1,7 @@
 """A small world under the evaluation: shards of two releases, and what the pipeline itself makes of them."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -78,8 +78,15 @@ def write_shards(folder: Path, rows: list[dict]) -> Path:
     half = len(rows) // 2
     for number, part in enumerate((rows[:half], rows[half:])):
         pq.write_table(pa.Table.from_pylist(part, schema), folder / f"posts-{number}.parquet")
-    manifest = ShardManifest(folder.name, len(rows), 0, {}, ["posts-0.parquet", "posts-1.parquet"], "")
-    (folder / "manifest.json").write_text(json.dumps(asdict(manifest)))
+    manifest = ShardManifest(
+        release=folder.name,
+        posts=len(rows),
+        tags=0,
+        splits={},
+        files=["posts-0.parquet", "posts-1.parquet"],
+        content_sha256="",
+    )
+    manifest.write(folder)
     return folder
 
 
@@ -118,7 +125,7 @@ def make_world(folder: Path) -> World:
         release: write_shards(folder / "shards" / release, [row for row in rows if row["release"] == release])
         for release in ("2021a", "2021b")
     }
-    record = Record("test", "2021b", "key", {}, {})
+    record = Record(stage="test", release="2021b", key="key")
     staging = Staging(folder / "staging")
     vocabulary = build_vocabulary(
         shards,

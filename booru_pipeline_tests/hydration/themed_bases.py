@@ -94,16 +94,7 @@ def make_themed_release(folder: Path, train: int = 1500, held_out: int = 400) ->
         }
     ).save_to_disk(str(folder / "dataset"))
     sizes = {split: len(posts) for split, posts in splits.items()}
-    DatasetSummary(
-        posts=sizes,
-        left_out={},
-        labels_per_caption=0.0,
-        tokens_per_caption={},
-        longest_caption=0,
-        coverage={},
-        groups={},
-        captions=CaptionOptions(),
-    ).write(folder / "dataset")
+    DatasetSummary(posts=sizes, captions=CaptionOptions()).write(folder / "dataset")
     find_faults(known).write(vocabulary)
     GateReport(
         faults=find_faults(known),

@@ -9,10 +9,17 @@ import pytest
 
 from booru_pipeline.errors import BooruError
 from booru_pipeline.hashing import fingerprint
-from booru_pipeline.lake.publish import Staging, staged
+from booru_pipeline.lake.publish import Staging, leftovers, staged, sweep
 from booru_pipeline.lake.record import Record, read_record
 
-RECORD = Record("tag_table", "2021a", "key", {"raw_release": "abc"}, {"max_reject_share": 0.1}, {"2020d": "k"})
+RECORD = Record(
+    stage="tag_table",
+    release="2021a",
+    key="key",
+    inputs={"raw_release": "abc"},
+    options={"max_reject_share": 0.1},
+    also_read={"2020d": "k"},
+)
 
 
 def write_file(path, text):
@@ -56,7 +63,7 @@ def test_a_killed_writer_leaves_the_former_one_and_the_next_writer_cleans_up(tmp
     program = textwrap.dedent(
         """
         import sys, time, pathlib
-        from booru_pipeline.artifact import Staging, staged
+        from booru_pipeline.lake.publish import Staging, leftovers, staged, sweep
         home = pathlib.Path(sys.argv[1])
         with staged(home / "things" / "2021a", Staging(home / ".staging")) as draft:
             draft.mkdir()
@@ -84,7 +91,7 @@ def test_two_writers_at_once_end_with_one_whole_artifact(tmp_path):
     program = textwrap.dedent(
         """
         import sys, pathlib
-        from booru_pipeline.artifact import Staging, staged
+        from booru_pipeline.lake.publish import Staging, leftovers, staged, sweep
         home, name = pathlib.Path(sys.argv[1]), sys.argv[2]
         for _ in range(40):
             with staged(home / "things" / "2021a", Staging(home / ".staging")) as draft:
@@ -144,3 +151,21 @@ def test_nothing_or_something_else_has_no_record(tmp_path):
 def test_fingerprints_differ_by_value_and_not_by_order_of_keys():
     assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
     assert len({fingerprint("a"), fingerprint("b"), fingerprint("a", "b"), fingerprint(["a", "b"])}) == 4
+
+
+def test_a_gate_that_cannot_be_taken_at_the_end_does_not_hide_the_error(tmp_path):
+    final, staging = tmp_path / "things" / "2021a", tmp_path / ".staging"
+    with staged(final, Staging(staging)) as draft:
+        write_file(draft, "good")
+    with pytest.raises(ZeroDivisionError), staged(final, Staging(staging)) as draft:
+        write_file(draft, "half")
+        (staging / "gate").unlink()
+        (staging / "gate").mkdir()  # as on a disk that became read-only: it cannot be opened
+        raise ZeroDivisionError
+    (staging / "gate").rmdir()
+    assert read(final) == "good"
+    [left] = leftovers(staging)
+    assert leftovers(staging) == [left], "looking for them does not change them"
+    sweep(staging)
+    assert leftovers(staging) == []
+    assert not left.exists()

@@ -28,7 +28,7 @@ from booru_pipeline.pipeline import retention
 from booru_pipeline.pipeline.checkpoints import clear, promote, read_promoted
 from booru_pipeline.pipeline.settings import RetentionOptions, load_settings
 
-RECORD = Record("training_shards", "2021a", "key", {}, {})
+RECORD = Record(stage="training_shards", release="2021a", key="key")
 NAME = "shards/2021a"
 
 
@@ -135,9 +135,9 @@ def test_other_tools_open_what_the_url_names(tmp_path, place, store):
 WRITER = textwrap.dedent(
     """
     import json, pathlib, sys
-    from booru_pipeline.artifact import staged
-    from booru_pipeline.lake import Lake
-    from booru_pipeline.store import Store
+    from booru_pipeline.lake.publish import staged
+    from booru_pipeline.lake.lake import Lake
+    from booru_pipeline.lake.store import Store
 
     home, url, options = pathlib.Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
     store = Store(url, options)
@@ -187,8 +187,8 @@ def test_killed_before_it_has_its_name_here_it_is_fetched_and_not_made_again(tmp
         .replace("store._point = stop", "")
         .replace(
             "lake = Lake(home, store)",
-            "from booru_pipeline import artifact\n"
-            "artifact._rename = lambda *_: (print('uploaded', flush=True), sys.stdin.read())\n"
+            "from booru_pipeline.lake import publish\n"
+            "publish._rename = lambda *_: (print('uploaded', flush=True), sys.stdin.read())\n"
             "lake = Lake(home, store)",
         )
     )

@@ -19,7 +19,7 @@ from booru_pipeline.pipeline.retention import kept_checkpoints, promoted_release
 def put(lake, release, key=None):
     folder = lake.checkpoint(release)
     folder.mkdir(parents=True, exist_ok=True)
-    Record("checkpoint", release, key or f"key of {release}", {}, {}).write(folder)
+    Record(stage="checkpoint", release=release, key=key or f"key of {release}").write(folder)
 
 
 @pytest.fixture

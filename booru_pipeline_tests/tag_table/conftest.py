@@ -27,6 +27,6 @@ def lake(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     )
     for release in [*releases, Release("manual_walfie", script, script)]:
         load = load_captions if release.hand_tagged else load_release
-        record = Record("tag_table", release.key, "key", {"raw_release": "abc"}, {})
+        record = Record(stage="tag_table", release=release.key, key="key", inputs={"raw_release": "abc"})
         load(release, lake.tag_table(release.key), lake.staging, TagTableOptions(), record)
     return lake

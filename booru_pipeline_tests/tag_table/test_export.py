@@ -162,7 +162,7 @@ def test_a_killed_export_leaves_nothing_that_the_next_one_does_not_take_away(lak
 EXPORT = """
 import resource, sys
 from pathlib import Path
-from booru_pipeline.lake import Lake
+from booru_pipeline.lake.lake import Lake
 from booru_pipeline.tag_table.export import export_sqlite
 print(export_sqlite(Lake(Path(sys.argv[1])), Path(sys.argv[2]))["tags"])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)

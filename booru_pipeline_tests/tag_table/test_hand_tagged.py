@@ -17,7 +17,7 @@ from booru_pipeline.tag_table.load import summarise
 from booru_pipeline.tag_table.options import TagTableOptions
 from booru_pipeline.tag_table.sandbox import LARGEST_ROW
 
-RECORD = Record("tag_table", "manual_walfie", "key", {"raw_release": "abc"}, {})
+RECORD = Record(stage="tag_table", release="manual_walfie", key="key", inputs={"raw_release": "abc"})
 ALL = TagTableOptions(max_reject_share=1)
 # As the origin's generator writes them: an older one with a size `WxH`, a newer one with a shard.
 WALFIE = """\

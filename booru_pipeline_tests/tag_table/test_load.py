@@ -15,7 +15,7 @@ from booru_pipeline.tag_table.load import load_release, summarise
 from booru_pipeline.tag_table.options import TagTableOptions
 from booru_pipeline_tests.tag_table import reference
 
-RECORD = Record("tag_table", "2021a", "key", {"raw_release": "abc"}, {})
+RECORD = Record(stage="tag_table", release="2021a", key="key", inputs={"raw_release": "abc"})
 FILES_HEADER = (
     "BOORU\tFID\tFILE_NAME\tTORR_MD5\tORIG_EXT\tORIG_MD5\tFILE_SIZE\tIMG_SIZE_TORR\tJQ\tTORR_PATH\t"
     "TAGS_COPYR\tTAGS_CHAR\tTAGS_ARTIST"

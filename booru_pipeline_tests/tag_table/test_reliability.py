@@ -40,7 +40,7 @@ def posts(releases):
 
 
 def arguments(release, home, name):
-    record = Record("tag_table", "2021a", name, {"raw_release": name}, {})
+    record = Record(stage="tag_table", release="2021a", key=name, inputs={"raw_release": name})
     return release, home / "warehouse" / "2021a.duckdb", Staging(home / ".staging"), TagTableOptions(), record
 
 

@@ -90,7 +90,7 @@ def build(
     )
     dataset.save_to_disk(str(folder / "dataset"))
     sizes = {split: len(posts) for split, posts in splits.items()}
-    DatasetSummary(sizes, {}, 0.0, {}, 0, {}, {}, options or CaptionOptions()).write(folder / "dataset")
+    DatasetSummary(posts=sizes, captions=options or CaptionOptions()).write(folder / "dataset")
     return vocabulary, folder / "dataset"
 
 

@@ -16,17 +16,17 @@ from booru_pipeline.tag_table.load import load_release
 from booru_pipeline.tag_table.options import TagTableOptions
 from booru_pipeline.training_shards.options import ShardOptions
 from booru_pipeline.training_shards.shards import (
+    ShardManifest,
     build_shards,
     count_lost,
     count_straddling,
     earlier_releases,
-    read_manifest,
     shard_files,
 )
 
 
 def record(stage, release):
-    return Record(stage, release, "key", {}, {})
+    return Record(stage=stage, release=release, key="key")
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_posts_are_the_tag_tables_own(build, tables):
 
 def test_the_manifest_counts_what_is_there(build):
     shards = build("2021a")
-    manifest = read_manifest(shards)
+    manifest = ShardManifest.read(shards)
     content = rows(shards)
     assert manifest.posts == len(content)
     assert manifest.tags == sum(len(row["tags"]) for row in content)
@@ -105,7 +105,7 @@ def posts_with_aliases(folder, posts, aliases):
     manifest = build_shards(
         table, shards, Staging(folder / ".staging"), ShardOptions(), record("training_shards", "2021a"), aliases
     )
-    assert read_manifest(shards) == manifest
+    assert ShardManifest.read(shards) == manifest
     assert count_lost(shards, table) == {"posts": 0, "tags": 0}
     content = {row["fid"]: dict(zip(row["tags"], row["categories"], strict=True)) for row in rows(shards)}
     assert [row["tags"] for row in rows(shards)] == [sorted(row["tags"]) for row in rows(shards)]
@@ -178,16 +178,16 @@ def test_a_tag_that_got_lost_is_not_taken_for_a_merged_one(tmp_path):
 
 def test_aliases_that_no_post_has_change_nothing(build):
     unused = {f"unused {number}": "rabbit_ears" for number in range(100)}
-    plain, same = read_manifest(build("2021a", name="plain")), read_manifest(build("2021a", aliases=unused))
+    plain, same = ShardManifest.read(build("2021a", name="plain")), ShardManifest.read(build("2021a", aliases=unused))
     assert plain == same
     assert (same.aliased, same.merged, same.frequent_aliases) == (0, 0, [])
 
 
 def test_the_same_table_gives_the_same_bytes(build):
     assert (
-        read_manifest(build("2021a", name="one")).content_sha256
-        == read_manifest(build("2021a", name="two")).content_sha256
-        != read_manifest(build("2021b")).content_sha256
+        ShardManifest.read(build("2021a", name="one")).content_sha256
+        == ShardManifest.read(build("2021a", name="two")).content_sha256
+        != ShardManifest.read(build("2021b")).content_sha256
     )
 
 
@@ -211,7 +211,7 @@ def test_another_salt_moves_pictures_and_the_check_notices(build):
 
 
 def test_shares_are_about_what_was_asked_for(build):
-    posts = read_manifest(build("2021a", ShardOptions(validation_share=0.2, test_share=0.3))).splits
+    posts = ShardManifest.read(build("2021a", ShardOptions(validation_share=0.2, test_share=0.3))).splits
     total = sum(split["posts"] for split in posts.values())
     assert 0.1 < posts["validation"]["posts"] / total < 0.3
     assert 0.2 < posts["test"]["posts"] / total < 0.4
@@ -230,7 +230,7 @@ def test_missing_artifacts_say_how_to_make_them(tmp_path):
         )
     assert not (tmp_path / "x").exists()
     with pytest.raises(BooruError, match="--to training_shards"):
-        read_manifest(tmp_path / "nothing")
+        ShardManifest.read(tmp_path / "nothing")
 
 
 def test_a_gap_in_the_history_is_an_error_that_names_it():

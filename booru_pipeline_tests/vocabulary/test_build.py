@@ -12,7 +12,7 @@ from booru_pipeline.vocabulary.build import build_vocabulary
 from booru_pipeline.vocabulary.options import VocabularyOptions
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
-RECORD = Record("vocabulary", "2021b", "key", {}, {})
+RECORD = Record(stage="vocabulary", release="2021b", key="key")
 TINY = BaseModel("tiny", None)
 
 

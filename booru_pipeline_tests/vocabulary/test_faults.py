@@ -6,7 +6,7 @@ import pytest
 
 from booru_pipeline.errors import BooruError
 from booru_pipeline.vocabulary.base_model import BaseModel
-from booru_pipeline.vocabulary.faults import find_faults, read_faults
+from booru_pipeline.vocabulary.faults import LabelFaults, find_faults
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 from booru_pipeline_tests.vocabulary.labels import make_vocabulary
 
@@ -51,9 +51,9 @@ def test_a_label_that_is_lost_is_named(vocabulary, column, value_of, reason):
 def test_faults_are_kept_with_the_vocabulary(vocabulary, tmp_path):
     faults = find_faults(replaced(vocabulary, "piece_ids", 1, [2]))
     faults.write(tmp_path)
-    assert read_faults(tmp_path) == faults
+    assert LabelFaults.read(tmp_path) == faults
     with pytest.raises(BooruError, match="Make the vocabulary again"):
-        read_faults(tmp_path / "nothing")
+        LabelFaults.read(tmp_path / "nothing")
 
 
 def test_every_danbooru_label_passes_in_both_encodings(shared, tmp_path):

@@ -21,7 +21,7 @@ from booru_pipeline.pipeline.settings import Folders
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.training.job import TrainingJob
 from booru_pipeline.training.options import TrainingOptions
-from booru_pipeline.training_shards.shards import read_manifest
+from booru_pipeline.training_shards.shards import ShardManifest
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _provenance(record: Record, parent: Parent | None, shards: Mapping[str, Path
         "release": record.release,
         "parent": {"release": parent.release, "key": parent.key} if parent else None,
         "lineage": [*(parent.lineage if parent else []), record.release],
-        "releases": {name: read_manifest(folder).content_sha256 for name, folder in shards.items()},
+        "releases": {name: ShardManifest.read(folder).content_sha256 for name, folder in shards.items()},
         "dataset": record.inputs[Stage.CHECKPOINT.upstream],
         "code": code_revision(),
     }

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from booru_pipeline.dataset.gate import read_gate
+from booru_pipeline.dataset.gate import GateReport
 from booru_pipeline.dataset.options import DatasetOptions
 from booru_pipeline.defs.assets.common import (
     asset_settings,
@@ -145,7 +145,7 @@ def no_label_is_lost(context: dg.AssetCheckExecutionContext, folders: FoldersPar
     labels share pieces, the pieces are SentencePiece's own, captions are no longer than the base model takes, and the
     vocabulary covers what the posts say.
     """
-    report = read_gate(at_hand(context, folders, Stage.TOKENIZED_DATASET))
+    report = GateReport.read(at_hand(context, folders, Stage.TOKENIZED_DATASET))
     return dg.AssetCheckResult(
         passed=report.passed,
         description="; ".join(f"{reason}: {what}" for reason, what in report.failures.items()) or None,

@@ -61,16 +61,18 @@ def lake(tmp_path_factory):
             lake.vocabulary(release),
             lake.staging,
             VocabularyOptions(min_general_posts=10, min_name_posts=10),
-            Record("vocabulary", release, "key", {}, {}),
+            Record(stage="vocabulary", release=release, key="key"),
         )
-        record = Record("tokenized_dataset", release, f"dataset of {release}", {}, {})
+        record = Record(stage="tokenized_dataset", release=release, key=f"dataset of {release}")
         build_dataset(
             shards, known, lake.tokenized_dataset(release), lake.staging, DatasetOptions(min_tokens=2), record
         )
         lake.checkpoint(release).parent.mkdir(exist_ok=True)
         folder = write_checkpoint(lake.checkpoint(release), known)
         (folder / "provenance.json").write_text(json.dumps({"releases": dict.fromkeys(releases[:place], "sha")}))
-        Record("checkpoint", release, f"key of {release}", {"tokenized_dataset": record.key}, {}).write(folder)
+        Record(
+            stage="checkpoint", release=release, key=f"key of {release}", inputs={"tokenized_dataset": record.key}
+        ).write(folder)
     return lake
 
 
@@ -103,7 +105,7 @@ def test_the_parent_of_provenance_comes_before_the_newest_one(lake, tmp_path):
     for release, parent in (("2021a", None), ("2021b", "2021a"), ("2021c", "2021a"), ("2021d", "2020z")):
         folder = home.checkpoint(release)
         folder.mkdir(parents=True)
-        Record("checkpoint", release, release, {}, {}).write(folder)
+        Record(stage="checkpoint", release=release, key=release).write(folder)
         (folder / "provenance.json").write_text(json.dumps({"parent": {"release": parent} if parent else None}))
     assert find_former_parent(home, "2021c").release == "2021a"
     assert find_former_parent(home, "2021d").release == "2021c"  # its parent is gone
@@ -115,7 +117,7 @@ def test_a_dataset_that_was_made_anew_tells_nothing_of_what_a_checkpoint_was_tra
     for artifact in (Lake.checkpoint, Lake.tokenized_dataset):
         shutil.copytree(artifact(lake, "2021a"), artifact(home, "2021a"))
     assert find_former(home, "2021a").dataset is not None
-    Record("tokenized_dataset", "2021a", "another key", {}, {}).write(home.tokenized_dataset("2021a"))
+    Record(stage="tokenized_dataset", release="2021a", key="another key").write(home.tokenized_dataset("2021a"))
     former = find_former(home, "2021a")
     assert former.dataset is None
     test = read_posts(open_splits(lake.tokenized_dataset("2021b")), "test", labels=1000)
