@@ -151,7 +151,7 @@ def ease_numpy(work: Work) -> dict[str, Any]:
     """EASE as the paper prints it: `numpy.linalg.inv`."""
     import numpy as np
 
-    from booru_pipeline.evaluation.posts import incidence
+    from booru_pipeline.dataset.posts import incidence
 
     posts, contexts = work.capped()
     begin = time.perf_counter()
@@ -181,7 +181,7 @@ def knn_implicit(work: Work) -> dict[str, Any]:
     """`implicit.nearest_neighbours.CosineRecommender` with 500 neighbours; its scores are sparse."""
     from implicit.nearest_neighbours import CosineRecommender
 
-    from booru_pipeline.evaluation.posts import incidence
+    from booru_pipeline.dataset.posts import incidence
 
     posts, contexts = work.capped()
     begin = time.perf_counter()

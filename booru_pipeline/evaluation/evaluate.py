@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from booru_pipeline.dataset.posts import open_splits
+from booru_pipeline.dataset.posts import incidence, load_posts
 from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation import results as names
 from booru_pipeline.evaluation.baselines.fit import fit_baselines
@@ -14,7 +14,6 @@ from booru_pipeline.evaluation.comparison.compare import Comparison, compare
 from booru_pipeline.evaluation.comparison.leakage import find_leaks
 from booru_pipeline.evaluation.comparison.rivals import load_rival
 from booru_pipeline.evaluation.options import EvaluationOptions
-from booru_pipeline.evaluation.posts import incidence, read_posts
 from booru_pipeline.evaluation.probes.probe import probe
 from booru_pipeline.evaluation.recovery import Recovery
 from booru_pipeline.evaluation.report.examples import pick_examples
@@ -68,9 +67,8 @@ def evaluate(
             checkpoint's scores are not numbers.
     """
     known = Vocabulary.load(vocabulary)
-    splits = open_splits(dataset)
     train, validation, test = (
-        read_posts(splits, split, labels=len(known)) for split in ("train", "validation", "test")
+        load_posts(dataset, split, labels=len(known), about=True) for split in ("train", "validation", "test")
     )
     predictor = Predictor.load(checkpoint)
     if list(predictor.vocabulary.labels) != list(known.labels):
@@ -126,7 +124,7 @@ def evaluate(
         )
 
     probes = probe(methods, predictor, known, train, test, relations, options)
-    pictures = len(set(task.group))
+    pictures = len(set(task.posts.column("group_md5")))
     summary = EvaluationSummary(
         release=release,
         test_posts=len(task),

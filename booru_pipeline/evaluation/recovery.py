@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from booru_pipeline.dataset.posts import incidence
 from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation.figures.bootstrap import paired_bootstrap
 from booru_pipeline.evaluation.figures.ranks import (
@@ -21,7 +22,6 @@ from booru_pipeline.evaluation.figures.ranks import (
 )
 from booru_pipeline.evaluation.figures.reliability import Reliability, reliability
 from booru_pipeline.evaluation.options import HEADLINE_K, EvaluationOptions
-from booru_pipeline.evaluation.posts import incidence
 from booru_pipeline.evaluation.results import MODEL, Difference, Figures, QuestionResult, Result, ShareResult
 from booru_pipeline.evaluation.scorer import Scorer, scores_in_parts
 from booru_pipeline.evaluation.task import Hidden, Question, RecoveryTask
@@ -97,7 +97,7 @@ class Recovery:
     ) -> None:
         self._methods = methods
         self._calibration = calibration
-        self._group = np.asarray(task.group, dtype=np.str_)
+        self._group = np.asarray(task.posts.column("group_md5"), dtype=np.str_)
         self._categories = categories
         self._train_posts = train_posts
         self._options = options

@@ -2,17 +2,16 @@
 
 import hashlib
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from booru_pipeline.dataset.posts import Posts, load_posts, open_splits
+from booru_pipeline.dataset.posts import Posts, load_posts
 from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation.figures.probing import auc
-from booru_pipeline.evaluation.posts import read_posts
 from booru_pipeline.evaluation.task import Question, hide, implied_matrix, recovery_task
 from booru_pipeline.hydration.words import Words
 from booru_pipeline.ragged import IntArray
@@ -52,18 +51,16 @@ def pose(dataset: Path, words: Words, relations: Relations, *, limit: int, seed:
         BooruError: There is nothing to ask.
     """
     vocabulary = words.training
-    test = read_posts(open_splits(dataset), "test", labels=len(words.source))
-    row = words.rows
-    learned = [np.sort(row[own][row[own] < words.learned]) for own in test.labels]
-    task = recovery_task(replace(test, labels=learned), vocabulary.labels, limit=limit, seed=seed)
+    test = words.renumber(load_posts(dataset, "test", labels=len(words.source), about=True))
+    task = recovery_task(without(test, words.learned), vocabulary.labels, limit=limit, seed=seed)
     question = hide(task, HIDDEN_SHARE, implied_matrix(vocabulary, relations)).not_derivable()
     if not len(question):
         raise BooruError(
             f"no test post of {dataset} has a label to hide that the others do not imply, so nothing can be measured. "
             "Take a larger release."
         )
-    whole = words.renumber(ranking_posts(load_posts(dataset, "test"), limit))
-    return Questions(question, [task.group[post] for post in question.posts.tolist()], whole)
+    whole = ranking_posts(test, limit)
+    return Questions(question, task.posts.take(question.posts).column("group_md5"), whole)
 
 
 def ranking_posts(test: Posts, limit: int) -> Posts:

@@ -1,7 +1,7 @@
 """Everything that has a text here: labels that are learned, labels held out, and the words that name concepts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -64,7 +64,7 @@ class Words:
 
     def renumber(self, posts: Posts) -> Posts:
         """Posts over the release's vocabulary as posts over this one; nothing is left out."""
-        return Posts(self.rows[posts.rows], posts.offsets, posts.keys)
+        return replace(posts, rows=self.rows[posts.rows])
 
     def concept_rows(self, encoding: EncodingName) -> list[int]:
         """Where the concepts' words are scored.

@@ -8,12 +8,12 @@ from scipy import sparse, stats
 
 from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation.options import EvaluationOptions
-from booru_pipeline.evaluation.posts import Posts
 from booru_pipeline.evaluation.recovery import Recovery
 from booru_pipeline.evaluation.report.examples import LEAST_ASKED, pick_examples
 from booru_pipeline.evaluation.scorer import hide_visible
 from booru_pipeline.evaluation.task import hide, recovery_task
 from booru_pipeline.model.calibration import Calibration
+from booru_pipeline_tests.evaluation.named_posts import posts_of
 
 LABELS = 60
 NAMES = [f"label_{row}" for row in range(LABELS)]
@@ -69,8 +69,7 @@ def make_posts(count=300, smallest=8):
     labels = [np.sort(rng.choice(LABELS, int(rng.integers(smallest, 25)), replace=False)) for _ in range(count)]
     # A post has what its labels imply, as Danbooru sees to.
     closed = [np.union1d(own, [1, 2, 4] if {0, 3} <= set(own) else [1, 2] if 0 in own else own) for own in labels]
-    pictures = [f"picture {row // 2}" for row in range(count)]
-    return Posts(["safebooru"] * count, np.arange(count), pictures, closed, ["2021a"] * count)
+    return posts_of(closed, group=[f"picture {row // 2}" for row in range(count)])
 
 
 POSTS = make_posts()
@@ -180,13 +179,7 @@ def assert_alike(one, other):
 
 def test_the_order_of_posts_changes_nothing(measured):
     order = np.random.default_rng(1).permutation(len(POSTS))
-    shuffled = Posts(
-        [POSTS.booru[row] for row in order],
-        POSTS.fid[order],
-        [POSTS.group[row] for row in order],
-        [POSTS.labels[row] for row in order],
-        POSTS.release,
-    )
+    shuffled = POSTS.take(order)
     methods = {"model": Oracle(POSTS), "random": Random(), "constant": Constant()}
     assert_alike(dict(enumerate(figures_of(measure(methods, shuffled)[0]))), dict(enumerate(figures_of(measured))))
 
@@ -195,7 +188,7 @@ def test_the_order_of_labels_changes_nothing(measured):
     order = np.random.default_rng(2).permutation(LABELS)
     place = np.argsort(order)
     names = [NAMES[row] for row in order]
-    posts = dataclasses.replace(POSTS, labels=[np.sort(place[own]) for own in POSTS.labels])
+    posts = dataclasses.replace(POSTS, rows=place[POSTS.rows])
     implied = sparse.csr_array(IMPLIED.toarray()[np.ix_(order, order)])
     methods = {"model": Oracle(posts, names, implied), "random": Random(names), "constant": Constant()}
     other, _ = measure(
@@ -248,6 +241,7 @@ def test_examples_are_the_extremes_and_some_that_nobody_picked():
     examples = pick_examples(task, asked, NAMES, count=3)
     kinds = [example.kind for example in examples]
     assert kinds == ["best"] * 3 + ["worst"] * 3 + ["unpicked"] * 3
+    fids = task.posts.column("fid")
     by_key = {example.fid: example for example in examples}
     assert len(by_key) == 9
     recall = {}
@@ -255,11 +249,11 @@ def test_examples_are_the_extremes_and_some_that_nobody_picked():
         hidden = asked.question.asked[place].tolist()
         if len(hidden) >= LEAST_ASKED:
             hits = [label for label in asked.guesses[place].labels[:10] if label in hidden]
-            recall[int(task.fid[post])] = len(hits) / min(10, len(hidden))
+            recall[fids[post]] = len(hits) / min(10, len(hidden))
     best, worst = [example.recall for example in examples[:3]], [example.recall for example in examples[3:6]]
     assert best == pytest.approx(sorted(recall.values(), reverse=True)[:3])
     assert worst == pytest.approx(sorted(recall.values())[:3])
-    first_by_hash = [int(task.fid[post]) for post in asked.question.posts]
+    first_by_hash = [fids[post] for post in asked.question.posts]
     picked = {example.fid for example in examples[:6]}
     assert [example.fid for example in examples[6:]] == [fid for fid in first_by_hash if fid not in picked][:3]
     for example in examples:

@@ -7,13 +7,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from booru_pipeline.dataset.posts import Posts
 from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation.comparison.drift import Drift, drift
 from booru_pipeline.evaluation.comparison.label_changes import LabelChanges, label_changes
 from booru_pipeline.evaluation.comparison.rivals import Rival, Translated
 from booru_pipeline.evaluation.figures.ranks import Ranks, hidden_ranks
 from booru_pipeline.evaluation.options import HEADLINE_K, EvaluationOptions
-from booru_pipeline.evaluation.posts import Posts
 from booru_pipeline.evaluation.recovery import Asked
 from booru_pipeline.evaluation.results import MODEL, Versus, versus
 from booru_pipeline.evaluation.scorer import Scorer, scores_in_parts
@@ -192,8 +192,9 @@ def compare(
     court = _Court(task, answers, labels, options)
     theirs, fair = court.ask(parent)
     known = Translated(parent.scorer, parent.labels, labels).known
-    new_releases = sorted(set(task.release) - parent.releases, key=release_order)
-    of_new_release = np.isin(np.asarray(task.release, dtype=np.str_), new_releases)
+    releases = task.posts.column("release")
+    new_releases = sorted(set(releases) - parent.releases, key=release_order)
+    of_new_release = np.isin(releases, new_releases)
     beside = {share: {MODEL: own.ranks, best[share]: own.by_method[best[share]]} for share, own in answers.items()}
     all_three = {share: {**own, PARENT: theirs[share]} for share, own in beside.items()}
     share = min(answers, key=lambda own: abs(own - options.headline_share))
@@ -226,7 +227,7 @@ class _Court:
     def __init__(
         self, task: RecoveryTask, answers: Mapping[float, Asked], labels: Sequence[str], options: EvaluationOptions
     ) -> None:
-        self._groups = np.asarray(task.group, dtype=np.str_)
+        self._groups = np.asarray(task.posts.column("group_md5"), dtype=np.str_)
         self._answers = answers
         self._labels = labels
         self._options = options

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2, false_discovery_control
 
-from booru_pipeline.evaluation.posts import Posts
+from booru_pipeline.dataset.posts import Posts
 
 SIGNIFICANT: Final = 0.05
 _EXPECTED: Final = 5  # in each cell, by Cochran's rule, or the chi-squared distribution does not hold
@@ -112,14 +112,11 @@ def drift(splits: Sequence[Posts], before: Collection[str], labels: Sequence[str
 def _count(splits: Sequence[Posts], releases: Collection[str], labels: int, *, inside: bool) -> tuple[int, Ints]:
     """Pictures of some releases or of the others, and how many of them have each label."""
     chosen = [
-        (posts.group[row], posts.labels[row])
-        for posts in splits
-        for row, release in enumerate(posts.release)
-        if (release in releases) is inside
+        posts.take(np.flatnonzero(np.isin(posts.column("release"), sorted(releases)) == inside)) for posts in splits
     ]
-    if not chosen:
+    names, picture = np.unique([group for own in chosen for group in own.column("group_md5")], return_inverse=True)
+    if not len(names):
         return 0, np.zeros(labels, dtype=np.int64)
-    names, picture = np.unique([group for group, _ in chosen], return_inverse=True)
-    rows = np.concatenate([own for _, own in chosen])
-    pairs = np.repeat(picture, [len(own) for _, own in chosen]) * labels + rows
+    rows, sizes = (np.concatenate(parts) for parts in zip(*((own.rows, own.sizes) for own in chosen), strict=True))
+    pairs = np.repeat(picture, sizes) * labels + rows
     return len(names), np.bincount(np.unique(pairs) % labels, minlength=labels)

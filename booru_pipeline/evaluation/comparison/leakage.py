@@ -6,8 +6,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from booru_pipeline.dataset.posts import open_splits
-from booru_pipeline.evaluation.posts import Posts
+from booru_pipeline.dataset.posts import Posts, open_splits
 
 
 @dataclass(frozen=True)
@@ -63,5 +62,5 @@ def trained_on(dataset: Path, test: Posts) -> frozenset[str]:
     columns = open_splits(dataset)["train"].with_format("arrow")
     groups = set(columns["group_md5"].to_pylist())
     keys = set(zip(columns["booru"].to_pylist(), columns["fid"].to_pylist(), strict=True))
-    posts = zip(test.booru, test.fid.tolist(), test.group, strict=True)
+    posts = zip(*(test.column(name) for name in ("booru", "fid", "group_md5")), strict=True)
     return frozenset(group for booru, fid, group in posts if group in groups or (booru, fid) in keys)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from booru_pipeline.dataset.posts import Posts, incidence
 from booru_pipeline.evaluation.options import ProbeOptions
-from booru_pipeline.evaluation.posts import Posts, incidence
 from booru_pipeline.evaluation.probes import characters, implications
 from booru_pipeline.evaluation.probes import costumes as pairs
 from booru_pipeline.evaluation.probes.characters import CharacterFindings, probe_characters

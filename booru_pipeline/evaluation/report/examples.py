@@ -62,6 +62,7 @@ def pick_examples(task: RecoveryTask, asked: Asked, labels: list[str], *, count:
     worst_first = sorted(long_enough, key=lambda row: (recall[row], reciprocal[row], row))
     worst = [row for row in worst_first if row not in best][:count]
     unpicked = [row for row in range(len(question)) if row not in (*best, *worst)][:count]
+    boorus, fids = task.posts.column("booru"), task.posts.column("fid")
     kinds = {BEST: best, WORST: worst, UNPICKED: unpicked}
     examples = []
     for kind, rows in kinds.items():
@@ -73,8 +74,8 @@ def pick_examples(task: RecoveryTask, asked: Asked, labels: list[str], *, count:
             examples.append(
                 Example(
                     kind=kind,
-                    booru=task.booru[post],
-                    fid=int(task.fid[post]),
+                    booru=boorus[post],
+                    fid=fids[post],
                     recall=float(recall[row]),
                     reciprocal_rank=float(reciprocal[row]),
                     given=[labels[label] for label in question.given[row]],

@@ -10,11 +10,11 @@ from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation.comparison.compare import PARENT, PROMOTED, compare
 from booru_pipeline.evaluation.comparison.rivals import Rival, Translated
 from booru_pipeline.evaluation.options import EvaluationOptions
-from booru_pipeline.evaluation.posts import Posts
 from booru_pipeline.evaluation.recovery import Recovery
 from booru_pipeline.evaluation.scorer import hide_visible
 from booru_pipeline.evaluation.task import hide, recovery_task
 from booru_pipeline.model.calibration import Calibration
+from booru_pipeline_tests.evaluation.named_posts import posts_of
 
 LABELS = 60
 NAMES = [f"label_{row}" for row in range(LABELS)]
@@ -27,16 +27,17 @@ IMPLIED = sparse.csr_array((LABELS, LABELS), dtype=np.float32)
 
 def make_posts(count=300):
     rng = np.random.default_rng(0)
-    labels = [np.sort(rng.choice(LABELS, 20, replace=False)) for _ in range(count)]
-    release = [("2021a", "2021b")[row % 3 == 0] for row in range(count)]
-    return Posts(
-        ["safebooru"] * count, np.arange(count), [f"picture {row // 2}" for row in range(count)], labels, release
+    return posts_of(
+        [rng.choice(LABELS, 20, replace=False) for _ in range(count)],
+        group=[f"picture {row // 2}" for row in range(count)],
+        release=[("2021a", "2021b")[row % 3 == 0] for row in range(count)],
     )
 
 
 POSTS = make_posts()
 TASK = recovery_task(POSTS, NAMES, limit=1000, seed=0)
 HIDDEN = hide(TASK, 0.5, IMPLIED)
+RELEASES = TASK.posts.column("release")
 TOLD = {
     frozenset(NAMES[row] for row in given): {NAMES[row] for row in own}
     for given, own in zip(HIDDEN.visible, HIDDEN.hidden, strict=True)
@@ -195,7 +196,7 @@ def test_new_labels_are_counted_and_asked_for_alone(improved):
 def test_posts_of_new_releases_are_told_from_earlier_ones(improved):
     assert improved.new_releases == ["2021b"]
     new, earlier = improved.new_posts[0.5], improved.earlier_posts[0.5]
-    assert new.posts == sum(release == "2021b" for release in TASK.release)
+    assert new.posts == sum(release == "2021b" for release in RELEASES)
     assert new.posts + earlier.posts == improved.parent.posts
     for part in (new, earlier):
         assert list(part.recall) == ["model", "popularity", PARENT]
@@ -213,7 +214,7 @@ def test_a_parent_that_is_lost_on_new_posts_shows_out_of_time():
             blind = Oracle(THEIRS, share=0.0, seed=self.seed).scores(contexts)
             new = {
                 self.visible(NAMES[row] for row in given)
-                for given, release in zip(HIDDEN.visible, TASK.release, strict=True)
+                for given, release in zip(HIDDEN.visible, RELEASES, strict=True)
                 if release == "2021b"
             }
             rows = [frozenset(THEIRS[label] for label in context) in new for context in contexts]

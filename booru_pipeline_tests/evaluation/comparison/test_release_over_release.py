@@ -12,12 +12,11 @@ from typer.testing import CliRunner
 from booru_pipeline.cli.app import app
 from booru_pipeline.dataset.build import build_dataset
 from booru_pipeline.dataset.options import DatasetOptions
-from booru_pipeline.dataset.posts import open_splits
+from booru_pipeline.dataset.posts import load_posts
 from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation.comparison.leakage import trained_on
 from booru_pipeline.evaluation.comparison.rivals import load_rival
 from booru_pipeline.evaluation.evaluate import evaluate
-from booru_pipeline.evaluation.posts import read_posts
 from booru_pipeline.evaluation.report.findings import metrics_schema
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.record import Record
@@ -118,7 +117,7 @@ def test_a_dataset_that_was_made_anew_tells_nothing_of_what_a_checkpoint_was_tra
     Record("tokenized_dataset", "2021a", "another key", {}, {}).write(home.tokenized_dataset("2021a"))
     former = find_former(home, "2021a")
     assert former.dataset is None
-    test = read_posts(open_splits(lake.tokenized_dataset("2021b")), "test", labels=1000)
+    test = load_posts(lake.tokenized_dataset("2021b"), "test", about=True)
     assert load_rival(former, test).seen is None
 
 
@@ -132,22 +131,23 @@ def test_no_test_picture_was_in_the_parent_s_train_split(lake, report):
 
 
 def test_a_planted_leak_is_found_by_key_and_by_picture(lake, tmp_path):
-    test = read_posts(open_splits(lake.tokenized_dataset("2021b")), "test", labels=1000)
+    test = load_posts(lake.tokenized_dataset("2021b"), "test", about=True)
     splits = load_from_disk(str(lake.tokenized_dataset("2021a")))
     copies = splits["train"].to_list()[:2]
-    copies[0] |= {"booru": test.booru[0], "fid": int(test.fid[0])}  # the same post, of another group
-    copies[1] |= {"group_md5": test.group[5]}  # another post of the same picture
+    pictures = test.column("group_md5")
+    copies[0] |= {name: test.column(name)[0] for name in ("booru", "fid")}  # the same post, of another group
+    copies[1] |= {"group_md5": pictures[5]}  # another post of the same picture
     splits["train"] = Dataset.from_list(splits["train"].to_list() + copies, features=splits["train"].features)
     splits.save_to_disk(tmp_path / "leaky")
     assert trained_on(lake.tokenized_dataset("2021a"), test) == frozenset()
-    assert trained_on(tmp_path / "leaky", test) == {test.group[0], test.group[5]}
+    assert trained_on(tmp_path / "leaky", test) == {pictures[0], pictures[5]}
 
 
 def test_a_parent_that_cannot_be_read_is_named_with_the_remedy(lake, tmp_path):
     shutil.copytree(lake.checkpoint("2021a"), tmp_path / "broken")
     (tmp_path / "broken" / "config.json").write_text("{")
     former = Former("2021a", "key", tmp_path / "broken", None)
-    test = read_posts(open_splits(lake.tokenized_dataset("2021b")), "test", labels=1000)
+    test = load_posts(lake.tokenized_dataset("2021b"), "test", about=True)
     with pytest.raises(BooruError, match=r"checkpoint of 2021a, .* cannot be read.* --release 2021a"):
         load_rival(former, test)
 

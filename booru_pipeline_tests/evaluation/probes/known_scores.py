@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from booru_pipeline.evaluation.posts import incidence
+from booru_pipeline.dataset.posts import incidence
 from booru_pipeline.evaluation.probes.counts import Split
 from booru_pipeline.tags import Category
 from booru_pipeline.training_shards.relations import Relations

@@ -3,10 +3,9 @@ from dataclasses import asdict
 
 import pytest
 
-from booru_pipeline.dataset.posts import open_splits
+from booru_pipeline.dataset.posts import incidence, load_posts
 from booru_pipeline.evaluation.baselines.counting import Popularity
 from booru_pipeline.evaluation.options import ProbeOptions
-from booru_pipeline.evaluation.posts import incidence, read_posts
 from booru_pipeline.evaluation.probes.probe import DEFINITIONS, probe
 from booru_pipeline.model.predictor import Predictor
 from booru_pipeline.training_shards.relations import find_relations
@@ -16,8 +15,7 @@ from booru_pipeline.vocabulary.vocabulary import Vocabulary
 @pytest.fixture(scope="module")
 def found(world, tmp_path_factory):
     known = Vocabulary.load(world.vocabulary)
-    splits = open_splits(world.dataset)
-    train, test = (read_posts(splits, split, labels=len(known)) for split in ("train", "test"))
+    train, test = (load_posts(world.dataset, split) for split in ("train", "test"))
     model = Predictor.load(world.checkpoint)
     methods = {"model": model, "popularity": Popularity(incidence(train.labels, len(known)))}
     relations = find_relations(None, tmp_path_factory.mktemp("raw"))
