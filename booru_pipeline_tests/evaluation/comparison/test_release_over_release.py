@@ -18,6 +18,8 @@ from booru_pipeline.evaluation.comparison.leakage import trained_on
 from booru_pipeline.evaluation.comparison.rivals import load_rival
 from booru_pipeline.evaluation.evaluate import evaluate
 from booru_pipeline.evaluation.report.findings import metrics_schema
+from booru_pipeline.evaluation.report.summary import to_markdown
+from booru_pipeline.evaluation.results import RECALL
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.record import Record
 from booru_pipeline.model.provenance import Former
@@ -127,7 +129,7 @@ def test_no_test_picture_was_in_the_parent_s_train_split(lake, report):
     asked = {row["group_md5"] for row in rows_of_both() if row["split"] == "test"}
     assert not in_train & asked
     assert report[1].comparison.parent.left_out == 0
-    assert report[1].comparison.parent.posts == report[1].test_posts
+    assert report[1].comparison.parent.posts == report[1].sizes.test_posts
 
 
 def test_a_planted_leak_is_found_by_key_and_by_picture(lake, tmp_path):
@@ -152,23 +154,31 @@ def test_a_parent_that_cannot_be_read_is_named_with_the_remedy(lake, tmp_path):
         load_rival(former, test)
 
 
+def at(share, results):
+    """The result at a hidden share."""
+    [found] = [own for own in results if own.hidden_share == share]
+    return found
+
+
 def test_what_the_second_release_brought_is_reported(report, lake):
     found = report[1].comparison
     before, now = (set(Vocabulary.load(lake.vocabulary(release)).labels) for release in ("2021a", "2021b"))
     assert NEWCOMER in now - before
     assert (found.labels_new, found.labels_both) == (len(now - before), len(now & before))
     assert found.new_releases == ["2021b"]
-    assert found.new_posts[0.5].posts + found.earlier_posts[0.5].posts == found.parent.shares[0.5].posts
+    assert at(0.5, found.out_of_time.new_posts).posts + at(0.5, found.out_of_time.earlier_posts).posts == (
+        at(0.5, found.parent.shares).posts
+    )
     assert NEWCOMER in {one.label for one in found.drift.risen}
     assert found.drift.fallen[0].label in {"hat", "carrot", "rabbit_ears", "usada_pekora"}
-    assert set(found.new_labels[0.5].recall) == {"model", report[1].best_baseline(0.5)}
+    assert set(at(0.5, found.new_labels).methods) == {"model", report[1].results[0.5].best_baseline}
 
 
 def test_metrics_obey_their_schema_and_say_what_the_comparison_says(report):
     output, summary = report
     metrics = json.loads((output / "metrics.json").read_text())
     jsonschema.Draft202012Validator(metrics_schema()).validate(metrics)
-    assert metrics["comparison"] == json.loads(json.dumps(summary.comparison.to_json()))
+    assert metrics["comparison"] == json.loads(json.dumps(summary.comparison.model_dump(mode="json")))
     assert [own["hidden_share"] for own in metrics["comparison"]["parent"]["shares"]] == SHARES
     assert metrics["losses"] == summary.losses
     assert {"parent", "left_out", "changes", "drift", "out_of_time", "losses"} <= set(metrics["definitions"])
@@ -176,9 +186,9 @@ def test_metrics_obey_their_schema_and_say_what_the_comparison_says(report):
 
 def test_the_model_s_figures_are_the_headline_s_if_nothing_is_left_out(report):
     _, summary = report
-    for share, own in summary.comparison.parent.shares.items():
-        assert own.recall["model"] == pytest.approx(summary.shares[share].methods["model"].recall[10])
-        assert own.mrr["model"] == pytest.approx(summary.shares[share].methods["model"].mrr)
+    for own in summary.comparison.parent.shares:
+        for metric, value in own.methods["model"].items():
+            assert value == pytest.approx(summary.results[own.hidden_share].methods["model"][metric])
 
 
 def test_a_checkpoint_is_level_with_itself(lake, tmp_path):
@@ -192,8 +202,8 @@ def test_a_checkpoint_is_level_with_itself(lake, tmp_path):
         relations=RELATIONS,
         parent=find_former(lake, "2021b"),
     )
-    for own in summary.comparison.parent.shares.values():
-        assert own.differences["parent"].recall.mean == pytest.approx(0, abs=0.01)  # batches round otherwise
+    for own in summary.comparison.parent.shares:
+        assert own.differences["parent"][RECALL].mean == pytest.approx(0, abs=0.01)  # batches round otherwise
     assert summary.comparison.labels_new == 0
     assert summary.comparison.new_releases == []
     assert summary.comparison.drift is None
@@ -205,7 +215,10 @@ def test_the_page_and_the_markdown_tell_it(report, lake):
     assert "Since 2021a" in html
     assert "None of their pictures is in its train split" in html
     assert NEWCOMER in html
-    assert "#### Since 2021a" in summary.to_markdown()
+    markdown = to_markdown(summary)
+    assert "#### Since 2021a" in markdown
+    half = at(0.5, summary.comparison.parent.shares)
+    assert f"| 50 % | {half.figure('model', RECALL):.3f} | {half.figure('parent', RECALL):.3f} |" in markdown
 
 
 def test_suggest_follows_the_pointer_and_says_so_where_there_is_none(lake, tmp_path):
