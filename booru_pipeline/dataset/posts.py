@@ -1,17 +1,22 @@
 """The labels of many posts as flat arrays, so that a batch is cut with numpy and not post by post."""
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from datasets import Dataset, DatasetDict, DatasetInfo, load_from_disk
 from datasets.config import DATASETDICT_JSON_FILENAME
+from scipy import sparse
 
 from booru_pipeline.errors import BooruError
-from booru_pipeline.ragged import IntArray, gather
+from booru_pipeline.ragged import IntArray, gather, offsets_of
+
+_ABOUT: Final = ["booru", "fid", "group_md5", "release"]
 
 
 @dataclass(frozen=True)
@@ -22,11 +27,14 @@ class Posts:
         rows: int64 [total labels], the posts' labels one after another, each as its row in the vocabulary.
         offsets: int64 [posts + 1]; post i has `rows[offsets[i]:offsets[i + 1]]`.
         keys: int64 [posts], what a post is known by to everything that is random: the same in every dataset.
+        about: A row a post: booru and fid, which name it, the picture that it shows (`group_md5`, which posts of one
+            picture share), and the latest release that lists it. None where nobody asks.
     """
 
     rows: IntArray
     offsets: IntArray
     keys: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    about: pa.Table | None = None
 
     def __post_init__(self) -> None:
         if len(self.keys) != len(self):
@@ -45,26 +53,51 @@ class Posts:
         """int64 [total labels]: the position of the post that each label is of."""
         return np.repeat(np.arange(len(self)), self.sizes)
 
+    @property
+    def labels(self) -> list[IntArray]:
+        """For each post its labels, ascending."""
+        return [np.unique(own) for own in np.split(self.rows, self.offsets[1:-1])] if len(self) else []
+
+    def column(self, name: str) -> list[Any]:
+        """A column of `about`: its value for each post."""
+        if self.about is None:
+            raise ValueError(f"nothing is known of the posts but their labels, and so no {name}")
+        return self.about[name].to_pylist()
+
     def take(self, index: npt.ArrayLike) -> "Posts":
         """The posts at these positions, in this order."""
-        rows, offsets = gather(self.rows, self.offsets, index)
-        return Posts(rows, offsets, self.keys[np.asarray(index, dtype=np.int64)])
+        chosen = np.asarray(index, dtype=np.int64)
+        rows, offsets = gather(self.rows, self.offsets, chosen)
+        return Posts(rows, offsets, self.keys[chosen], None if self.about is None else self.about.take(chosen))
 
     def keep(self, kept: npt.NDArray[np.bool_]) -> "Posts":
         """The same posts with only some of their labels, bool [total labels]."""
         sizes = np.bincount(self.owner[kept], minlength=len(self))
-        return Posts(self.rows[kept], np.concatenate([[0], np.cumsum(sizes)]), self.keys)
+        return Posts(self.rows[kept], offsets_of(sizes), self.keys, self.about)
 
     @classmethod
-    def from_table(cls, table: pa.Table) -> "Posts":
-        """Posts of a split of the tokenized dataset: its columns `label_rows` and `post_key`."""
+    def from_table(cls, table: pa.Table, *, about: bool = False) -> "Posts":
+        """Posts of a split of the tokenized dataset: its columns `label_rows`, `post_key`, and those of `about`."""
         rows = table["label_rows"].combine_chunks()
-        sizes = rows.value_lengths().to_numpy(zero_copy_only=False).astype(np.int64)
         return cls(
             rows.flatten().to_numpy(zero_copy_only=False).astype(np.int64),
-            np.concatenate([[0], np.cumsum(sizes)]),
+            offsets_of(rows.value_lengths().to_numpy(zero_copy_only=False)),
             table["post_key"].to_numpy().astype(np.int64),
+            table.select(_ABOUT) if about else None,
         )
+
+
+def incidence(posts: Sequence[Iterable[int]], labels: int) -> sparse.csr_array:
+    """Which post has which label: float32 [posts, labels], 1 where it has.
+
+    Args:
+        posts: Each post's label rows, none twice.
+        labels: Number of labels in the vocabulary.
+    """
+    rows = [np.asarray(post if isinstance(post, np.ndarray) else list(post), dtype=np.int64) for post in posts]
+    columns = np.concatenate([np.empty(0, dtype=np.int64), *rows])
+    ones = np.ones(len(columns), dtype=np.float32)
+    return sparse.csr_array((ones, columns, offsets_of([len(row) for row in rows])), shape=(len(rows), labels))
 
 
 def releases_of(dataset: Path, split: str) -> npt.NDArray[np.str_]:
@@ -74,23 +107,28 @@ def releases_of(dataset: Path, split: str) -> npt.NDArray[np.str_]:
     return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.str_)
 
 
-def load_posts(dataset: Path, split: str) -> Posts:
+def load_posts(dataset: Path, split: str, *, labels: int | None = None, about: bool = False) -> Posts:
     """Read one split of a tokenized dataset.
 
     Args:
         dataset: A folder that `build_dataset` wrote.
         split: `train`, `validation` or `test`.
+        labels: Number of labels in the vocabulary, to check the rows against; None leaves that out.
+        about: Whether to say what the posts are about; it is copied along with each post that is taken.
 
     Raises:
-        BooruError: The folder is not such a dataset, or the split is not in it.
+        BooruError: The folder is not such a dataset, the split is not in it, or a row is not a label's, so that the
+            dataset was made with another vocabulary.
     """
-
     splits = open_splits(dataset)
     if split not in splits:
         raise BooruError(f"{dataset} has no split {split!r}. Make it again with `booru run --to tokenized_dataset`.")
-    if not len(splits[split]):
-        return Posts(np.empty(0, dtype=np.int64), np.zeros(1, dtype=np.int64))
-    return Posts.from_table(splits[split].data.table)
+    posts = Posts.from_table(splits[split].data.table, about=about)
+    if labels is not None and posts.rows.size and not 0 <= posts.rows.min() <= posts.rows.max() < labels:
+        raise BooruError(
+            f"the {split} split holds a row that is not a label of this vocabulary. Make both again with `booru run`."
+        )
+    return posts
 
 
 def open_splits(dataset: Path) -> DatasetDict:

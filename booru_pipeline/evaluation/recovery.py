@@ -7,31 +7,32 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from booru_pipeline.dataset.posts import incidence
 from booru_pipeline.errors import BooruError
-from booru_pipeline.evaluation.figures.bootstrap import paired_bootstrap
 from booru_pipeline.evaluation.figures.ranks import (
     LabelPrecision,
     Ranks,
-    average_precision,
     hidden_ranks,
     label_precision,
-    r_precision,
+    post_metrics,
     recall_at,
-    reciprocal_rank,
 )
 from booru_pipeline.evaluation.figures.reliability import Reliability, reliability
-from booru_pipeline.evaluation.options import HEADLINE_K, EvaluationOptions
-from booru_pipeline.evaluation.posts import incidence
-from booru_pipeline.evaluation.results import MODEL, Difference, Figures, QuestionResult, Result, ShareResult
+from booru_pipeline.evaluation.options import EvaluationOptions
+from booru_pipeline.evaluation.results import (
+    FREQUENCIES,
+    MODEL,
+    BaselineComparison,
+    Figures,
+    QuestionResult,
+    ShareResult,
+)
 from booru_pipeline.evaluation.scorer import Scorer, scores_in_parts
 from booru_pipeline.evaluation.task import Hidden, Question, RecoveryTask
 from booru_pipeline.model.calibration import Calibration
 from booru_pipeline.tags import Category
 
 CURVE_KS: Final = 30
-FREQUENCIES: Final = (("under 100", 0, 100), ("100 to 1,000", 100, 1001), ("over 1,000", 1001, None))
-"""How many train posts have a label: name, least, and the first number that is too many."""
-
 Bools = NDArray[np.bool_]
 
 
@@ -97,10 +98,11 @@ class Recovery:
     ) -> None:
         self._methods = methods
         self._calibration = calibration
-        self._group = np.asarray(task.group, dtype=np.str_)
+        self._group = np.asarray(task.posts.column("group_md5"), dtype=np.str_)
         self._categories = categories
         self._train_posts = train_posts
         self._options = options
+        self._metrics = post_metrics(options.all_ks)
 
     def measure(self, hidden: Hidden) -> tuple[ShareResult, Asked]:
         """Ask about a share of hidden labels: all, and the ones that are not derivable.
@@ -117,7 +119,7 @@ class Recovery:
         question = hidden.not_derivable()
         not_derivable, _, asked = self._ask(question)
         result = ShareResult(
-            share=hidden.share,
+            hidden_share=hidden.share,
             visible_labels=sum(map(len, hidden.visible)),
             hidden_labels=sum(map(len, hidden.hidden)),
             derivable_labels=sum(map(len, derivable)),
@@ -203,14 +205,16 @@ class Recovery:
             for category in np.unique(self._categories)
         }
         by_frequency = {
-            name: self._part(
-                ranks, (self._train_posts >= least) & (self._train_posts < (np.inf if most is None else most))
-            )
-            for name, least, most in FREQUENCIES
+            name: self._part(ranks, (self._train_posts >= least) & (self._train_posts < most))
+            for name, (least, most) in FREQUENCIES.items()
         }
         found = {name: part for name, part in by_category.items() if part}
-        return QuestionResult(
-            whole=self._compare(ranks, precision),
+        return QuestionResult.of(
+            ranks,
+            self._group,
+            self._options,
+            self._metrics,
+            {name: {"micro_ap": own.micro, "macro_ap": own.macro} for name, own in precision.items()},
             by_category=dict(sorted(found.items(), key=lambda item: -item[1].labels)),
             by_frequency={name: part for name, part in by_frequency.items() if part},
             curve={
@@ -220,40 +224,13 @@ class Recovery:
             calibration=calibration,
         )
 
-    def _part(self, ranks: Mapping[str, Ranks], chosen: Bools) -> Result | None:
+    def _part(self, ranks: Mapping[str, Ranks], chosen: Bools) -> BaselineComparison | None:
         """The figures of some labels only, or None if none of them is asked for."""
         part = {name: own.only(chosen[own.label]) for name, own in ranks.items()}
-        return self._compare(part, {}) if len(part[MODEL].posts) else None
-
-    def _compare(self, ranks: Mapping[str, Ranks], precision: Mapping[str, LabelPrecision]) -> Result:
-        recall = {name: recall_at(own, HEADLINE_K) for name, own in ranks.items()}
-        reciprocal = {name: reciprocal_rank(own) for name, own in ranks.items()}
-        baselines = [name for name in ranks if name != MODEL]
-        groups = self._group[ranks[MODEL].posts]
-        columns = [values[MODEL] - values[name] for values in (recall, reciprocal) for name in baselines]
-        intervals = paired_bootstrap(
-            np.stack(columns, axis=1), groups, samples=self._options.bootstrap_samples, seed=self._options.seed
-        )
-        return Result(
-            posts=len(groups),
-            pictures=len(np.unique(groups)),
-            labels=len(ranks[MODEL].rank),
-            methods={name: self._figures(own, precision.get(name)) for name, own in ranks.items()},
-            differences={
-                name: Difference(intervals[place], intervals[place + len(baselines)])
-                for place, name in enumerate(baselines)
-            },
-        )
-
-    def _figures(self, ranks: Ranks, precision: LabelPrecision | None) -> Figures:
-        return Figures(
-            recall={k: float(recall_at(ranks, k).mean()) for k in self._options.all_ks},
-            mrr=float(reciprocal_rank(ranks).mean()),
-            r_precision=float(r_precision(ranks).mean()),
-            average_precision=float(average_precision(ranks).mean()),
-            micro=precision.micro if precision else None,
-            macro=precision.macro if precision else None,
-        )
+        unmeasured: Figures = {"micro_ap": None, "macro_ap": None}
+        if not len(part[MODEL].posts):
+            return None
+        return BaselineComparison.of(part, self._group, self._options, self._metrics, dict.fromkeys(part, unmeasured))
 
 
 def _first_guesses(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from booru_pipeline.evaluation.posts import Posts, incidence
+from booru_pipeline.dataset.posts import Posts, incidence
 from booru_pipeline.training_shards.relations import Relations
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
@@ -56,25 +56,19 @@ class RecoveryTask:
     """Test posts in hash order, each with the order in which its labels are hidden.
 
     Attributes:
-        booru: Site of each post.
-        fid: The post's id there, int64.
-        group: The picture that the post shows.
-        release: The latest release that lists the post.
+        posts: The posts.
         order: For each post its label rows, two or more, the one that is hidden first first.
         available: Posts of the split with two labels or more, from which the task's were drawn.
         too_short: Posts of the split with fewer labels, which have nothing to hide.
     """
 
-    booru: list[str]
-    fid: Rows
-    group: list[str]
-    release: list[str]
+    posts: Posts
     order: list[Rows]
     available: int
     too_short: int
 
     def __len__(self) -> int:
-        return len(self.booru)
+        return len(self.posts)
 
 
 @dataclass(frozen=True)
@@ -141,22 +135,15 @@ def recovery_task(posts: Posts, labels: Sequence[str], *, limit: int, seed: int)
         limit: Posts at most.
         seed: Another seed, another draw.
     """
-    long_enough = [row for row, own in enumerate(posts.labels) if len(own) >= 2]
-    keys = {row: f"{seed}\t{posts.booru[row]}\t{posts.fid[row]}" for row in long_enough}
-    drawn = sorted(long_enough, key=lambda row: _digest(keys[row]))[:limit]
+    names = [f"{seed}\t{booru}\t{fid}" for booru, fid in zip(posts.column("booru"), posts.column("fid"), strict=True)]
+    long_enough = np.flatnonzero(posts.sizes >= 2).tolist()
+    drawn = sorted(long_enough, key=lambda row: _digest(names[row]))[:limit]
+    chosen = posts.take(drawn)
     order = []
-    for row in drawn:
-        by_digest = {_digest(f"{keys[row]}\t{labels[label]}"): label for label in posts.labels[row].tolist()}
+    for row, own in zip(drawn, chosen.labels, strict=True):
+        by_digest = {_digest(f"{names[row]}\t{labels[label]}"): label for label in own.tolist()}
         order.append(np.array([by_digest[digest] for digest in sorted(by_digest)], dtype=np.int64))
-    return RecoveryTask(
-        booru=[posts.booru[row] for row in drawn],
-        fid=posts.fid[drawn] if drawn else np.empty(0, dtype=np.int64),
-        group=[posts.group[row] for row in drawn],
-        release=[posts.release[row] for row in drawn],
-        order=order,
-        available=len(long_enough),
-        too_short=len(posts) - len(long_enough),
-    )
+    return RecoveryTask(chosen, order, available=len(long_enough), too_short=len(posts) - len(long_enough))
 
 
 def hide(task: RecoveryTask, share: float, implied: sparse.csr_array) -> Hidden:

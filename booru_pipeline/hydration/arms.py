@@ -4,7 +4,7 @@ An arm is a base model and label texts, both as folders, so that the training pr
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -139,7 +139,7 @@ class Words:
 
     def renumber(self, posts: Posts) -> Posts:
         """Posts over the release's vocabulary as posts over this one; nothing is left out."""
-        return Posts(self.rows[posts.rows], posts.offsets, posts.keys)
+        return replace(posts, rows=self.rows[posts.rows])
 
     def learnable(self, posts: Posts) -> Posts:
         """The posts without the labels that are held out."""

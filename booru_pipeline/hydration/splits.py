@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from booru_pipeline.dataset.build import DatasetSummary
 from booru_pipeline.dataset.chance import mix
 from booru_pipeline.dataset.options import CaptionOptions
-from booru_pipeline.dataset.posts import Posts, load_posts, open_splits, releases_of
+from booru_pipeline.dataset.posts import Posts, load_posts, releases_of
 from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation.figures.probing import auc
-from booru_pipeline.evaluation.posts import read_posts
 from booru_pipeline.evaluation.task import Question, hide, implied_matrix, recovery_task
 from booru_pipeline.hydration.arms import Words
 from booru_pipeline.ragged import IntArray
@@ -109,18 +108,15 @@ def pose(dataset: Path, words: Words, relations: Relations, *, limit: int, seed:
     Raises:
         BooruError: There is nothing to ask.
     """
-    test = read_posts(open_splits(dataset), "test", labels=len(words.source))
-    renumbered = [np.sort(words.rows[labels]) for labels in test.labels]
-    learned = [rows[rows < words.learned] for rows in renumbered]
-    task = recovery_task(replace(test, labels=learned), words.training.labels, limit=limit, seed=seed)
+    test = words.renumber(load_posts(dataset, "test", labels=len(words.source), about=True))
+    task = recovery_task(words.learnable(test), words.training.labels, limit=limit, seed=seed)
     question = hide(task, HIDDEN_SHARE, implied_matrix(words.training, relations)).not_derivable()
     if not len(question):
         raise BooruError(
             f"no test post of {dataset} has a label to hide that the others do not imply, so nothing can be measured. "
             "Take a larger release."
         )
-    whole = words.renumber(ranking_posts(load_posts(dataset, "test"), limit))
-    return Questions(question, [task.group[post] for post in question.posts.tolist()], whole)
+    return Questions(question, task.posts.take(question.posts).column("group_md5"), ranking_posts(test, limit))
 
 
 def ranking_posts(test: Posts, limit: int) -> Posts:

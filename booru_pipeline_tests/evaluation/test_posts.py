@@ -2,21 +2,30 @@ import numpy as np
 import pytest
 from datasets import Dataset, DatasetDict, load_from_disk
 
-from booru_pipeline.dataset.posts import open_splits
+from booru_pipeline.dataset.posts import incidence, load_posts, open_splits
 from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation.comparison.leakage import Leaks, find_leaks
-from booru_pipeline.evaluation.posts import incidence, read_posts
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
 
 def test_captions_come_back_as_rows_of_the_vocabulary(world):
     vocabulary = Vocabulary.load(world.vocabulary)
-    posts = read_posts(open_splits(world.dataset), "test", labels=len(vocabulary))
+    posts = load_posts(world.dataset, "test", labels=len(vocabulary), about=True)
     plain = load_from_disk(str(world.dataset))["test"].to_list()
     assert len(posts) == len(plain) > 0
-    for row, post in enumerate(plain):
-        assert (posts.booru[row], posts.fid[row], posts.group[row]) == (post["booru"], post["fid"], post["group_md5"])
-        assert posts.labels[row].tolist() == sorted(post["label_rows"])
+    for name in ("booru", "fid", "group_md5", "release"):
+        assert posts.column(name) == [post[name] for post in plain]
+    assert [own.tolist() for own in posts.labels] == [sorted(post["label_rows"]) for post in plain]
+
+
+def test_what_is_said_of_posts_goes_with_them(world):
+    posts = load_posts(world.dataset, "test", about=True)
+    few = posts.take([5, 2])
+    assert few.column("fid") == [posts.column("fid")[row] for row in (5, 2)]
+    assert [own.tolist() for own in few.labels] == [posts.labels[row].tolist() for row in (5, 2)]
+    assert posts.keep(posts.rows > 3).column("fid") == posts.column("fid")
+    with pytest.raises(ValueError, match="no group_md5"):
+        load_posts(world.dataset, "test").column("group_md5")
 
 
 def test_an_empty_split_is_no_posts(world, tmp_path):
@@ -24,14 +33,15 @@ def test_an_empty_split_is_no_posts(world, tmp_path):
     splits["test"] = splits["test"].select([])
     splits.save_to_disk(tmp_path / "empty")
     saved = open_splits(tmp_path / "empty")
-    assert len(read_posts(saved, "test", labels=10)) == 0
+    none = load_posts(tmp_path / "empty", "test", labels=10, about=True)
+    assert (len(none), none.labels, none.column("fid")) == (0, [], [])
     assert len(saved["train"]) == len(splits["train"])
     assert not find_leaks(tmp_path / "empty")
 
 
 def test_a_row_of_another_vocabulary_is_refused(world):
     with pytest.raises(BooruError, match="train split holds a row"):
-        read_posts(open_splits(world.dataset), "train", labels=3)
+        load_posts(world.dataset, "train", labels=3)
 
 
 def test_a_folder_that_is_no_data_set_is_named(tmp_path):

@@ -8,12 +8,13 @@ from scipy import sparse, stats
 
 from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation.options import EvaluationOptions
-from booru_pipeline.evaluation.posts import Posts
 from booru_pipeline.evaluation.recovery import Recovery
 from booru_pipeline.evaluation.report.examples import LEAST_ASKED, pick_examples
+from booru_pipeline.evaluation.results import RECALL, is_behind
 from booru_pipeline.evaluation.scorer import hide_visible
 from booru_pipeline.evaluation.task import hide, recovery_task
 from booru_pipeline.model.calibration import Calibration
+from booru_pipeline_tests.evaluation.named_posts import posts_of
 
 LABELS = 60
 NAMES = [f"label_{row}" for row in range(LABELS)]
@@ -69,8 +70,7 @@ def make_posts(count=300, smallest=8):
     labels = [np.sort(rng.choice(LABELS, int(rng.integers(smallest, 25)), replace=False)) for _ in range(count)]
     # A post has what its labels imply, as Danbooru sees to.
     closed = [np.union1d(own, [1, 2, 4] if {0, 3} <= set(own) else [1, 2] if 0 in own else own) for own in labels]
-    pictures = [f"picture {row // 2}" for row in range(count)]
-    return Posts(["safebooru"] * count, np.arange(count), pictures, closed, ["2021a"] * count)
+    return posts_of(closed, group=[f"picture {row // 2}" for row in range(count)])
 
 
 POSTS = make_posts()
@@ -89,7 +89,7 @@ def measured():
 
 def every_result(share):
     for question in (share.not_derivable, share.derivable, share.all):
-        yield question.whole
+        yield question
         yield from question.by_category.values()
         yield from question.by_frequency.values()
 
@@ -98,22 +98,22 @@ def test_an_oracle_scores_1_on_everything(measured):
     results = list(every_result(measured))
     assert len(results) > 12
     for result in results:
-        figures = result.methods["model"].to_json()
-        assert {name: value for name, value in figures.items() if value is not None} == {
-            name: 1 for name, value in figures.items() if value is not None
-        }
+        figures = result.methods["model"]
+        assert {value for value in figures.values() if value is not None} == {1}
+        assert {name for name, value in figures.items() if value is None} <= {"micro_ap", "macro_ap"}
         assert result.beats_baselines
     for question in (measured.not_derivable, measured.derivable, measured.all):
-        figures = question.whole.methods["model"]
-        assert (figures.micro, figures.macro) == (1, 1)
+        figures = question.methods["model"]
+        assert (figures["micro_ap"], figures["macro_ap"]) == (1, 1)
         assert question.labels_counted > 0
 
 
 def test_a_constant_earns_nothing(measured):
     for question in (measured.not_derivable, measured.derivable, measured.all):
-        assert max(question.whole.methods["constant"].recall.values()) == 0
-        assert question.whole.methods["constant"].r_precision == 0
-        assert question.whole.methods["constant"].macro < 0.5
+        figures = question.methods["constant"]
+        assert max(value for name, value in figures.items() if name.startswith("recall@")) == 0
+        assert figures["r_precision"] == 0
+        assert figures["macro_ap"] < 0.5
 
 
 def test_a_random_scorer_is_at_chance(measured):
@@ -124,19 +124,19 @@ def test_a_random_scorer_is_at_chance(measured):
         hits = stats.hypergeom(LABELS - len(given), len(asked), 10)
         expected.append(hits.mean() / min(10, len(asked)))
         variance.append(hits.var() / min(10, len(asked)) ** 2)
-    found = measured.not_derivable.whole.methods["random"].recall[10]
+    found = measured.not_derivable.methods["random"][RECALL]
     tolerance = 4 * np.sqrt(np.sum(variance)) / len(expected)
     assert found == pytest.approx(np.mean(expected), abs=tolerance)
     assert tolerance < 0.05
 
 
 def test_labels_are_counted_where_they_belong(measured):
-    assert measured.hidden_labels == measured.all.whole.labels
-    assert measured.derivable_labels == measured.derivable.whole.labels > 0
-    assert measured.not_derivable.whole.labels == measured.hidden_labels - measured.derivable_labels
+    assert measured.hidden_labels == measured.all.labels
+    assert measured.derivable_labels == measured.derivable.labels > 0
+    assert measured.not_derivable.labels == measured.hidden_labels - measured.derivable_labels
     for question in (measured.not_derivable, measured.derivable, measured.all):
         for parts in (question.by_category, question.by_frequency):
-            assert sum(part.labels for part in parts.values()) == question.whole.labels
+            assert sum(part.labels for part in parts.values()) == question.labels
     assert set(measured.all.by_category) == {"general", "character"}
     assert set(measured.all.by_frequency) == {"under 100", "100 to 1,000", "over 1,000"}
     # 1 and 4 are on 500 train posts, 2 is on 5,000.
@@ -145,25 +145,25 @@ def test_labels_are_counted_where_they_belong(measured):
 
 def test_the_curve_goes_through_recall_at_k(measured):
     question = measured.not_derivable
-    for name, figures in question.whole.methods.items():
-        for k, value in figures.recall.items():
-            assert question.curve[name][k - 1] == pytest.approx(value)
+    for name, figures in question.methods.items():
+        for k in OPTIONS.all_ks:
+            assert question.curve[name][k - 1] == pytest.approx(figures[f"recall@{k}"])
 
 
 def test_differences_are_paired_and_have_their_sign(measured):
-    result = measured.not_derivable.whole
+    result = measured.not_derivable
     for name in ("random", "constant"):
-        expected = 1 - result.methods[name].recall[10]
-        assert result.differences[name].recall.mean == pytest.approx(expected)
-        assert result.differences[name].recall.low <= expected <= result.differences[name].recall.high
-    turned = measure({"model": Constant(), "oracle": Oracle(POSTS), "random": Random()})[0].not_derivable.whole
+        expected, difference = 1 - result.methods[name][RECALL], result.differences[name][RECALL]
+        assert difference.mean == pytest.approx(expected)
+        assert difference.low <= expected <= difference.high
+    turned = measure({"model": Constant(), "oracle": Oracle(POSTS), "random": Random()})[0].not_derivable
     assert turned.best_baseline == "oracle"
-    assert turned.differences["oracle"].is_behind
+    assert is_behind(turned.differences["oracle"])
     assert not turned.beats_baselines
 
 
 def figures_of(share):
-    return [result.to_json() for result in every_result(share)]
+    return [result.model_dump(mode="json") for result in every_result(share)]
 
 
 def assert_alike(one, other):
@@ -180,13 +180,7 @@ def assert_alike(one, other):
 
 def test_the_order_of_posts_changes_nothing(measured):
     order = np.random.default_rng(1).permutation(len(POSTS))
-    shuffled = Posts(
-        [POSTS.booru[row] for row in order],
-        POSTS.fid[order],
-        [POSTS.group[row] for row in order],
-        [POSTS.labels[row] for row in order],
-        POSTS.release,
-    )
+    shuffled = POSTS.take(order)
     methods = {"model": Oracle(POSTS), "random": Random(), "constant": Constant()}
     assert_alike(dict(enumerate(figures_of(measure(methods, shuffled)[0]))), dict(enumerate(figures_of(measured))))
 
@@ -195,7 +189,7 @@ def test_the_order_of_labels_changes_nothing(measured):
     order = np.random.default_rng(2).permutation(LABELS)
     place = np.argsort(order)
     names = [NAMES[row] for row in order]
-    posts = dataclasses.replace(POSTS, labels=[np.sort(place[own]) for own in POSTS.labels])
+    posts = dataclasses.replace(POSTS, rows=place[POSTS.rows])
     implied = sparse.csr_array(IMPLIED.toarray()[np.ix_(order, order)])
     methods = {"model": Oracle(posts, names, implied), "random": Random(names), "constant": Constant()}
     other, _ = measure(
@@ -238,8 +232,9 @@ def test_without_a_derivable_label_there_is_no_such_part():
     nothing = sparse.csr_array((LABELS, LABELS), dtype=np.float32)
     share, _ = measure({"model": Random(), "constant": Constant()}, implied=nothing)
     assert share.derivable is None
-    assert share.to_json()["derivable"] is None
-    assert_alike(share.all.whole.to_json(), share.not_derivable.whole.to_json())
+    assert share.model_dump(mode="json")["derivable"] is None
+    everything, not_derivable = share.all.model_dump(mode="json"), share.not_derivable.model_dump(mode="json")
+    assert_alike(everything, not_derivable)
 
 
 def test_examples_are_the_extremes_and_some_that_nobody_picked():
@@ -248,6 +243,7 @@ def test_examples_are_the_extremes_and_some_that_nobody_picked():
     examples = pick_examples(task, asked, NAMES, count=3)
     kinds = [example.kind for example in examples]
     assert kinds == ["best"] * 3 + ["worst"] * 3 + ["unpicked"] * 3
+    fids = task.posts.column("fid")
     by_key = {example.fid: example for example in examples}
     assert len(by_key) == 9
     recall = {}
@@ -255,15 +251,14 @@ def test_examples_are_the_extremes_and_some_that_nobody_picked():
         hidden = asked.question.asked[place].tolist()
         if len(hidden) >= LEAST_ASKED:
             hits = [label for label in asked.guesses[place].labels[:10] if label in hidden]
-            recall[int(task.fid[post])] = len(hits) / min(10, len(hidden))
+            recall[fids[post]] = len(hits) / min(10, len(hidden))
     best, worst = [example.recall for example in examples[:3]], [example.recall for example in examples[3:6]]
     assert best == pytest.approx(sorted(recall.values(), reverse=True)[:3])
     assert worst == pytest.approx(sorted(recall.values())[:3])
-    first_by_hash = [int(task.fid[post]) for post in asked.question.posts]
+    first_by_hash = [fids[post] for post in asked.question.posts]
     picked = {example.fid for example in examples[:6]}
     assert [example.fid for example in examples[6:]] == [fid for fid in first_by_hash if fid not in picked][:3]
     for example in examples:
-        assert not set(example.given) & {label for label, _ in example.hidden}
-        assert [hit for _, _, hit in example.guesses] == [
-            label in dict(example.hidden) for label, _, _ in example.guesses
-        ]
+        hidden = {own.label for own in example.hidden}
+        assert not set(example.given) & hidden
+        assert [guess.hidden for guess in example.guesses] == [guess.label in hidden for guess in example.guesses]

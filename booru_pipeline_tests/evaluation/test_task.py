@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from booru_pipeline.evaluation.posts import Posts
 from booru_pipeline.evaluation.task import hide, recovery_task, tuning_pairs
+from booru_pipeline_tests.evaluation.named_posts import posts_of
 
 LABELS = [f"label_{row}" for row in range(50)]
 NOTHING_IMPLIED = sparse.csr_array((50, 50), dtype=np.float32)
@@ -21,23 +21,15 @@ def implications(*pairs, labels=50):
 
 def random_posts(count=200, smallest=1):
     rng = np.random.default_rng(0)
-    return Posts(
+    return posts_of(
+        [rng.choice(50, int(rng.integers(smallest, 30)), replace=False) for _ in range(count)],
         booru=[("safebooru", "danbooru")[row % 2] for row in range(count)],
         fid=np.arange(count) // 2,
-        group=[f"picture {row // 3}" for row in range(count)],
-        labels=[np.sort(rng.choice(50, int(rng.integers(smallest, 30)), replace=False)) for _ in range(count)],
-        release=[("2021a", "2021b")[row % 5 == 0] for row in range(count)],
     )
 
 
-def take(posts, rows):
-    return Posts(
-        [posts.booru[row] for row in rows],
-        posts.fid[rows],
-        [posts.group[row] for row in rows],
-        [posts.labels[row] for row in rows],
-        [posts.release[row] for row in rows],
-    )
+def keys_of(posts):
+    return list(zip(posts.column("booru"), posts.column("fid"), strict=True))
 
 
 def pose(posts, labels=LABELS, limit=1000, share=0.5, seed=0):
@@ -48,8 +40,8 @@ def pose(posts, labels=LABELS, limit=1000, share=0.5, seed=0):
 def by_key(posed, labels=LABELS):
     task, hidden = posed
     return {
-        (booru, int(fid)): ({labels[row] for row in seen}, {labels[row] for row in gone})
-        for booru, fid, seen, gone in zip(task.booru, task.fid, hidden.visible, hidden.hidden, strict=True)
+        key: ({labels[row] for row in seen}, {labels[row] for row in gone})
+        for key, seen, gone in zip(keys_of(task.posts), hidden.visible, hidden.hidden, strict=True)
     }
 
 
@@ -57,9 +49,9 @@ def by_key(posed, labels=LABELS):
 def test_every_post_is_parted_in_two(share):
     posts = random_posts()
     task, hidden = pose(posts, share=share)
-    whole = {(booru, int(fid)): own for booru, fid, own in zip(posts.booru, posts.fid, posts.labels, strict=True)}
-    for booru, fid, seen, gone in zip(task.booru, task.fid, hidden.visible, hidden.hidden, strict=True):
-        own = whole[booru, int(fid)]
+    whole = dict(zip(keys_of(posts), posts.labels, strict=True))
+    for key, seen, gone in zip(keys_of(task.posts), hidden.visible, hidden.hidden, strict=True):
+        own = whole[key]
         assert len(seen) >= 1
         assert len(gone) >= 1
         assert sorted([*seen, *gone]) == own.tolist()
@@ -79,9 +71,9 @@ def test_what_a_smaller_share_hides_a_larger_one_hides_too():
 
 def test_the_order_of_rows_changes_nothing():
     posts = random_posts()
-    shuffled = take(posts, np.random.default_rng(1).permutation(200))
+    shuffled = posts.take(np.random.default_rng(1).permutation(200))
     one, other = pose(posts, limit=50), pose(shuffled, limit=50)
-    assert one[0].fid.tolist() == other[0].fid.tolist()
+    assert keys_of(one[0].posts) == keys_of(other[0].posts)
     assert by_key(one) == by_key(other)
 
 
@@ -89,7 +81,7 @@ def test_the_order_of_the_vocabulary_changes_nothing():
     posts = random_posts(smallest=2)
     order = np.random.default_rng(2).permutation(50)
     place = np.argsort(order)
-    renumbered = dataclasses.replace(posts, labels=[np.sort(place[own]) for own in posts.labels])
+    renumbered = dataclasses.replace(posts, rows=place[posts.rows])
     reordered = [LABELS[row] for row in order]
     assert by_key(pose(posts)) == by_key(pose(renumbered, labels=reordered), labels=reordered)
 
@@ -97,7 +89,7 @@ def test_the_order_of_the_vocabulary_changes_nothing():
 def test_which_other_posts_are_there_changes_nothing():
     posts = random_posts(smallest=2)
     whole = by_key(pose(posts))
-    assert all(whole[key] == parts for key, parts in by_key(pose(take(posts, np.arange(40)))).items())
+    assert all(whole[key] == parts for key, parts in by_key(pose(posts.take(np.arange(40)))).items())
     assert all(whole[key] == parts for key, parts in by_key(pose(posts, limit=30)).items())
 
 
@@ -110,7 +102,7 @@ def test_another_seed_is_another_draw():
 
 def test_the_same_id_on_two_boorus_is_two_draws():
     labels = np.arange(40)
-    posts = Posts(["safebooru", "danbooru"], np.array([7, 7]), ["a", "b"], [labels, labels], ["2021a"] * 2)
+    posts = posts_of([labels, labels], booru=["safebooru", "danbooru"], fid=[7, 7])
     _, hidden = pose(posts)
     assert hidden.hidden[0].tolist() != hidden.hidden[1].tolist()
 
@@ -118,8 +110,7 @@ def test_the_same_id_on_two_boorus_is_two_draws():
 def test_what_the_visible_labels_imply_is_derivable_and_given():
     # 0 implies 1 and, through it, 2; 3 implies 4, which the post need not have.
     implied = implications((0, 1), (0, 2), (1, 2), (3, 4))
-    labels = [np.array(own) for own in ([0, 1, 2, 9], [3, 9], [1, 2])]
-    posts = Posts(["s"] * 3, np.arange(3), ["a", "b", "c"], labels, ["2021a"] * 3)
+    posts = posts_of([[0, 1, 2, 9], [3, 9], [1, 2]])
     task = recovery_task(posts, LABELS, limit=10, seed=0)
     # Whatever the hash hides first: the parts are set here, by hand.
     order = {(0, 1, 2, 9): [1, 9, 2, 0], (3, 9): [9, 3], (1, 2): [2, 1]}

@@ -20,7 +20,7 @@ from booru_pipeline.pipeline.settings import Folders
 from booru_pipeline.pipeline.stages import IMPLICATIONS, Stage
 
 if TYPE_CHECKING:
-    from booru_pipeline.evaluation.report.summary import EvaluationSummary
+    from booru_pipeline.evaluation.report.findings import Findings
     from booru_pipeline.model.provenance import Former
 
 _DIFFERENCE = ("hidden", "metric", "less", "mean", "low", "high")  # low and high: the 95 % interval
@@ -59,7 +59,7 @@ def evaluation_report(
         relations={IMPLICATIONS: relations.implications_fingerprint},
     )
     with staged(path, lake.staging) as draft:
-        summary = evaluate(
+        findings = evaluate(
             lake.checkpoint(key),
             lake.bring(lake.tokenized_dataset(key)),
             lake.bring(lake.vocabulary(key)),
@@ -72,12 +72,12 @@ def evaluation_report(
         )
         record.write(draft)
         # Before the report has its name: killed in between, the next run makes the report and comes here again.
-        decision = settle(lake, key, record.inputs[Stage.EVALUATION_REPORT.upstream], summary.losses)
+        decision = settle(lake, key, record.inputs[Stage.EVALUATION_REPORT.upstream], findings.losses)
     context.log.info(f"the checkpoint of {key} is {'' if decision.is_promoted else 'not '}promoted: {decision.why}")
-    record_methods(summary, lake.checkpoint(key), lake.wandb, context.log)
+    record_methods(findings, lake.checkpoint(key), lake.wandb, context.log)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(record.key),
-        metadata={**location(folders, path), **_metadata(folders, path, summary, decision, parent)},
+        metadata={**location(folders, path), **_metadata(folders, path, findings, decision, parent)},
     )
 
 
@@ -131,37 +131,37 @@ def does_not_lose(context: dg.AssetCheckExecutionContext, folders: FoldersParam)
 
 
 def _metadata(
-    folders: Folders, path: Path, summary: "EvaluationSummary", decision: Decision, parent: "Former | None"
+    folders: Folders, path: Path, findings: "Findings", decision: Decision, parent: "Former | None"
 ) -> dict[str, Any]:
-    from booru_pipeline.evaluation.report.summary import methods_table
-    from booru_pipeline.evaluation.results import MODEL
+    from booru_pipeline.evaluation.report.summary import methods_table, to_markdown
+    from booru_pipeline.evaluation.results import MODEL, MRR, RECALL
 
-    headline = summary.headline
+    headline = findings.headline
     page = report_url(folders.reports_url, folders.lake, path / "report.html")
     shown = (MODEL, headline.best_baseline)
-    model, best_baseline = (headline.methods[method] for method in shown)
-    best = {result.best_baseline for result in summary.shares.values()}
+    recall = {method: headline.figure(method, RECALL) for method in shown}
+    best = {result.best_baseline for result in findings.results.values()}
     by_share = {
-        method: [(100 * share, result.methods[method].recall[10]) for share, result in summary.shares.items()]
-        for method in summary.methods
+        method: [(100 * share, result.figure(method, RECALL)) for share, result in findings.results.items()]
+        for method in headline.methods
         if method == MODEL or method in best
     }
     return {
         "report": dg.MetadataValue.path(str(path / "report.html")),
         "report in the browser": dg.MetadataValue.url(page),
         **open_with("python", "-m", "webbrowser", page),
-        "summary": dg.MetadataValue.md(summary.to_markdown()),
-        "verdict": summary.verdict(),
+        "summary": dg.MetadataValue.md(to_markdown(findings)),
+        "verdict": findings.verdict,
         "recall": line_plot(by_share, "labels hidden, %", "recall@10 of labels that are not derivable"),
-        "methods": table_of(*methods_table(summary)),
-        "test posts": summary.test_posts,
-        "beats every baseline": summary.beats_baselines,
+        "methods": table_of(*methods_table(findings)),
+        "test posts": findings.sizes.test_posts,
+        "beats every baseline": findings.beats_baselines,
         "promoted": f"{'yes' if decision.is_promoted else 'no'}: {decision.why}",
         "compared with": f"the checkpoint of {parent.release}" if parent else "none: this is the first release",
-        **{f"recall@10 {method}": round(headline.methods[method].recall[10], 4) for method in shown},
-        **{f"MRR {method}": round(headline.methods[method].mrr, 4) for method in shown},
+        **{f"recall@10 {method}": round(value, 4) for method, value in recall.items()},
+        **{f"MRR {method}": round(headline.figure(method, MRR), 4) for method in shown},
         # Whichever that is: its name changes from release to release, and the plot of the history goes by the name.
-        "recall@10 less the best baseline": round(model.recall[10] - best_baseline.recall[10], 4),
+        "recall@10 less the best baseline": round(recall[MODEL] - recall[headline.best_baseline], 4),
     }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from booru_pipeline.evaluation.posts import incidence
+from booru_pipeline.dataset.posts import incidence
 from booru_pipeline.evaluation.scorer import Contexts, Scorer, hide_visible
 
 

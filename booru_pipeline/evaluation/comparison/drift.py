@@ -1,14 +1,15 @@
 """Drift: labels that have become more frequent, or rarer, since the parent was trained."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 from scipy.stats import chi2, false_discovery_control
 
-from booru_pipeline.evaluation.posts import Posts
+from booru_pipeline.dataset.posts import Posts
+from booru_pipeline.evaluation.finding import Count, Finding, Share
 
 SIGNIFICANT: Final = 0.05
 _EXPECTED: Final = 5  # in each cell, by Cochran's rule, or the chi-squared distribution does not hold
@@ -16,46 +17,28 @@ _EXPECTED: Final = 5  # in each cell, by Cochran's rule, or the chi-squared dist
 Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class LabelDrift:
-    """One label.
-
-    Attributes:
-        label: Its name.
-        pictures_before: Pictures of the earlier releases that have it.
-        pictures_now: Pictures of the new ones that have it.
-        share_before: The former as a share of the earlier releases' pictures.
-        share_now: The latter as a share of the new ones'.
-        q: p of the chi-squared test, corrected over all labels tested (Benjamini and Hochberg 1995).
-    """
+class LabelDrift(Finding):
+    """One label."""
 
     label: str
-    pictures_before: int
-    pictures_now: int
-    share_before: float
-    share_now: float
-    q: float
+    pictures_before: Count = Field(description="Pictures of the earlier releases that have it.")
+    pictures_now: Count = Field(description="Pictures of the new ones that have it.")
+    share_before: Share = Field(description="The former as a share of the earlier releases' pictures.")
+    share_now: Share = Field(description="The latter as a share of the new ones'.")
+    q: Share = Field(
+        description="p of the chi-squared test, corrected over all labels tested (Benjamini and Hochberg 1995)."
+    )
 
 
-@dataclass(frozen=True)
-class Drift:
-    """How label frequencies have moved.
+class Drift(Finding):
+    """How label frequencies have moved."""
 
-    Attributes:
-        pictures_before: Pictures of the earlier releases.
-        pictures_now: Pictures of the new ones.
-        tested: Labels that are frequent enough to test.
-        significant: Those of them with q below 0.05.
-        risen: Of these the ones whose share of pictures rose most, in points.
-        fallen: And fell most.
-    """
-
-    pictures_before: int
-    pictures_now: int
-    tested: int
-    significant: int
-    risen: list[LabelDrift]
-    fallen: list[LabelDrift]
+    pictures_before: Count = Field(description="Pictures of the earlier releases.")
+    pictures_now: Count = Field(description="Pictures of the new ones.")
+    tested: Count = Field(description="Labels that are frequent enough to test.")
+    significant: Count = Field(description=f"Those of them with q below {SIGNIFICANT}.")
+    risen: list[LabelDrift] = Field(description="Of these the ones whose share of pictures rose most, in points.")
+    fallen: list[LabelDrift] = Field(description="And fell most.")
 
 
 def drift(splits: Sequence[Posts], before: Collection[str], labels: Sequence[str], *, shown: int) -> Drift | None:
@@ -112,14 +95,11 @@ def drift(splits: Sequence[Posts], before: Collection[str], labels: Sequence[str
 def _count(splits: Sequence[Posts], releases: Collection[str], labels: int, *, inside: bool) -> tuple[int, Ints]:
     """Pictures of some releases or of the others, and how many of them have each label."""
     chosen = [
-        (posts.group[row], posts.labels[row])
-        for posts in splits
-        for row, release in enumerate(posts.release)
-        if (release in releases) is inside
+        posts.take(np.flatnonzero(np.isin(posts.column("release"), sorted(releases)) == inside)) for posts in splits
     ]
-    if not chosen:
+    names, picture = np.unique([group for own in chosen for group in own.column("group_md5")], return_inverse=True)
+    if not len(names):
         return 0, np.zeros(labels, dtype=np.int64)
-    names, picture = np.unique([group for group, _ in chosen], return_inverse=True)
-    rows = np.concatenate([own for _, own in chosen])
-    pairs = np.repeat(picture, [len(own) for _, own in chosen]) * labels + rows
+    rows, sizes = (np.concatenate(parts) for parts in zip(*((own.rows, own.sizes) for own in chosen), strict=True))
+    pairs = np.repeat(picture, sizes) * labels + rows
     return len(names), np.bincount(np.unique(pairs) % labels, minlength=labels)

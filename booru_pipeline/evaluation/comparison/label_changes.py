@@ -1,39 +1,32 @@
 """Which labels the model finds more often than its parent did, and which less often."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 from scipy.stats import binom, false_discovery_control
 
 from booru_pipeline.evaluation.figures.ranks import Ranks
+from booru_pipeline.evaluation.finding import AtShare, Count, Finding, Share
 from booru_pipeline.evaluation.options import HEADLINE_K
 
 Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class LabelChange:
-    """One label.
-
-    Attributes:
-        label: Its name.
-        posts: Posts that hide it.
-        found_before: On how many of them it was among the parent's first ten guesses.
-        found_now: On how many it is among the model's.
-        gained: On how many it is now and was not before.
-        lost: On how many it was and is no longer.
-        q: McNemar's exact p of these two, corrected over all labels with support (Benjamini and Hochberg 1995).
-    """
+class LabelChange(Finding):
+    """One label."""
 
     label: str
-    posts: int
-    found_before: int
-    found_now: int
-    gained: int
-    lost: int
-    q: float
+    posts: Count = Field(description="Posts that hide it.")
+    found_before: Count = Field(description="On how many of them it was among the parent's first ten guesses.")
+    found_now: Count = Field(description="On how many it is among the model's.")
+    gained: Count = Field(description="On how many it is now and was not before.")
+    lost: Count = Field(description="On how many it was and is no longer.")
+    q: Share = Field(
+        description="McNemar's exact p of these two, corrected over all labels with support (Benjamini and Hochberg "
+        "1995)."
+    )
 
     @property
     def difference(self) -> float:
@@ -41,33 +34,32 @@ class LabelChange:
         return (self.found_now - self.found_before) / self.posts
 
 
-@dataclass(frozen=True)
-class LabelChanges:
-    """What got better and what got worse.
+class LabelChanges(AtShare):
+    """What got better and what got worse."""
 
-    Attributes:
-        labels: Labels with support that both checkpoints have.
-        support: Posts that hide a label, at least.
-        significant: Labels of q below 0.05.
-        better: The largest gains, the largest first.
-        worse: The largest losses, the largest first.
-    """
-
-    labels: int
-    support: int
-    significant: int
-    better: list[LabelChange]
-    worse: list[LabelChange]
+    labels: Count = Field(description="Labels with support that both checkpoints have.")
+    support: Count = Field(description="Posts that hide a label, at least.")
+    significant: Count = Field(description="Labels of q below 0.05.")
+    better: list[LabelChange] = Field(description="The largest gains, the largest first.")
+    worse: list[LabelChange] = Field(description="The largest losses, the largest first.")
 
 
 def label_changes(
-    now: Ranks, before: Ranks, known: NDArray[np.bool_], labels: Sequence[str], *, support: int, shown: int
+    share: float,
+    now: Ranks,
+    before: Ranks,
+    known: NDArray[np.bool_],
+    labels: Sequence[str],
+    *,
+    support: int,
+    shown: int,
 ) -> LabelChanges:
     """Compare two checkpoints label by label, on the same posts.
 
     A label counts as found if at most nine labels that are not hidden rank ahead of it.
 
     Args:
+        share: The hidden share.
         now: The model's ranks.
         before: The parent's, of the same hidden labels.
         known: [labels]: which labels the parent has; the others are new, not better.
@@ -102,6 +94,7 @@ def label_changes(
     best_first = np.lexsort((-net, -difference))
     worst_first = np.lexsort((net, difference))
     return LabelChanges(
+        hidden_share=share,
         labels=len(rows),
         support=support,
         significant=int((q < 0.05).sum()),

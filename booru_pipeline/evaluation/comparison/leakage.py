@@ -1,26 +1,21 @@
 """The guard against leakage: what lies on two sides of the split would be learned by heart."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from booru_pipeline.dataset.posts import open_splits
-from booru_pipeline.evaluation.posts import Posts
+from pydantic import Field
+
+from booru_pipeline.dataset.posts import Posts, open_splits
+from booru_pipeline.evaluation.finding import Count, Finding
 
 
-@dataclass(frozen=True)
-class Leaks:
-    """What lies in more than one split; all 0 in a sound dataset.
+class Leaks(Finding):
+    """What lies in more than one split; all 0 in a sound dataset."""
 
-    Attributes:
-        groups: Picture groups (`group_md5`).
-        posts: Posts (booru and fid).
-    """
-
-    groups: int
-    posts: int
+    groups: Count = Field(description="Picture groups (`group_md5`).")
+    posts: Count = Field(description="Posts (booru and fid).")
 
     def __bool__(self) -> bool:
         return bool(self.groups or self.posts)
@@ -41,7 +36,7 @@ def find_leaks(dataset: Path) -> Leaks:
         columns = split.with_format("arrow")
         groups.append(set(columns["group_md5"].to_pylist()))
         posts.append(set(zip(columns["booru"].to_pylist(), columns["fid"].to_pylist(), strict=True)))
-    return Leaks(_shared(groups), _shared(posts))
+    return Leaks(groups=_shared(groups), posts=_shared(posts))
 
 
 def _shared(sides: Sequence[set[Any]]) -> int:
@@ -63,5 +58,5 @@ def trained_on(dataset: Path, test: Posts) -> frozenset[str]:
     columns = open_splits(dataset)["train"].with_format("arrow")
     groups = set(columns["group_md5"].to_pylist())
     keys = set(zip(columns["booru"].to_pylist(), columns["fid"].to_pylist(), strict=True))
-    posts = zip(test.booru, test.fid.tolist(), test.group, strict=True)
+    posts = zip(*(test.column(name) for name in ("booru", "fid", "group_md5")), strict=True)
     return frozenset(group for booru, fid, group in posts if group in groups or (booru, fid) in keys)

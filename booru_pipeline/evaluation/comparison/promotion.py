@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 
 from booru_pipeline.evaluation.comparison.compare import PARENT, PROMOTED, Comparison
 from booru_pipeline.evaluation.comparison.leakage import Leaks
-from booru_pipeline.evaluation.options import HEADLINE_K
-from booru_pipeline.evaluation.results import Difference, Result
+from booru_pipeline.evaluation.figures.ranks import heading
+from booru_pipeline.evaluation.results import BaselineComparison, Difference
 
 
-def find_losses(shares: Mapping[float, Result], comparison: Comparison | None, leaks: Leaks) -> list[str]:
+def find_losses(shares: Mapping[float, BaselineComparison], comparison: Comparison | None, leaks: Leaks) -> list[str]:
     """Why a checkpoint may not be promoted, a phrase each; it may if there is nothing to say.
 
     The rule. It loses to another where the whole 95 % interval of the difference lies below 0, in recall@10 or in MRR,
@@ -25,18 +25,19 @@ def find_losses(shares: Mapping[float, Result], comparison: Comparison | None, l
     for share, result in shares.items():
         best = result.best_baseline
         found += _behind(share, best, result.differences[best])
-    if comparison is not None:
-        for name, standing in ((PARENT, comparison.parent), (PROMOTED, comparison.promoted)):
-            if standing is not None:
-                for share, versus in standing.shares.items():
-                    found += _behind(share, f"the {name} checkpoint of {standing.release}", versus.differences[name])
+    beside = {PARENT: comparison.parent, PROMOTED: comparison.promoted} if comparison is not None else {}
+    for name, standing in beside.items():
+        if standing is not None:
+            other = f"the {name} checkpoint of {standing.release}"
+            for own in standing.shares:
+                found += _behind(own.hidden_share, other, own.differences[name])
     return found
 
 
 def _behind(share: float, other: str, difference: Difference) -> Iterator[str]:
-    for metric, interval in ((f"recall@{HEADLINE_K}", difference.recall), ("MRR", difference.mrr)):
+    for metric, interval in difference.items():
         if interval.high < 0:
             yield (
-                f"{metric} is behind {other} with {100 * share:.3g} % hidden "
+                f"{heading(metric)} is behind {other} with {100 * share:.3g} % hidden "
                 f"({interval.mean:+.3f}, 95 % interval {interval.low:+.3f} to {interval.high:+.3f})"
             )

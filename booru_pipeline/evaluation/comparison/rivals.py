@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from booru_pipeline.dataset.posts import Posts
 from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation.comparison.leakage import trained_on
-from booru_pipeline.evaluation.posts import Posts
 from booru_pipeline.evaluation.scorer import Scorer, hide_visible
 from booru_pipeline.model.predictor import Predictor
 from booru_pipeline.model.provenance import Former, read_provenance

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and the ends of its 95 % interval."""
+    """A mean, or the mean of differences, and the ends of its 95 % interval."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     mean: float
     low: float

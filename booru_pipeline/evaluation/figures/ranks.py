@@ -1,9 +1,9 @@
 """Figures of ranked labels: recall, MRR, precision by label."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, NamedTuple
+from functools import cached_property, partial
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,6 +133,53 @@ def average_precision(ranks: Ranks) -> Floats:
 def _by_post(ranks: Ranks, values: NDArray[Any]) -> Floats:
     """Sum over each post's labels."""
     return np.bincount(ranks.owner, values, len(ranks.posts)).astype(np.float64)
+
+
+class Metric(NamedTuple):
+    """A figure of a method.
+
+    Attributes:
+        heading: Its name in tables.
+        definition: What it is.
+        by_post: Its value for each post, of which the mean is given; None if it is one of labels.
+    """
+
+    heading: str
+    definition: str
+    by_post: Callable[[Ranks], Floats] | None = None
+
+
+METRICS: Final = {
+    "mrr": Metric("MRR", "1 / rank of a post's best ranked hidden label, mean over posts.", reciprocal_rank),
+    "r_precision": Metric(
+        "R-precision",
+        "Hidden labels among the first R guesses over R, the number of hidden labels; mean over posts.",
+        r_precision,
+    ),
+    "map": Metric(
+        "MAP",
+        "Mean over a post's hidden labels of the precision at the label's rank; mean over posts.",
+        average_precision,
+    ),
+    "micro_ap": Metric(
+        "micro AP",
+        "Average precision of all cells (post, label) in one ranking by score, over the labels with support; the "
+        "model's score is its calibrated probability. Given labels are no cells.",
+    ),
+    "macro_ap": Metric("macro AP", "The same of each label's posts in a ranking of their own, mean over these labels."),
+}
+"""All metrics but recall@k."""
+
+
+def heading(metric: str) -> str:
+    """A metric's name in tables and sentences."""
+    return METRICS[metric].heading if metric in METRICS else metric
+
+
+def post_metrics(ks: Iterable[int]) -> dict[str, Callable[[Ranks], Floats]]:
+    """Recall at each cut-off and the other metrics of ranks, each the value for every post."""
+    recall = {f"recall@{k}": partial(recall_at, k=k) for k in ks}
+    return {**recall, **{name: metric.by_post for name, metric in METRICS.items() if metric.by_post}}
 
 
 class LabelPrecision(NamedTuple):

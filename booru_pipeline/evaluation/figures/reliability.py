@@ -1,34 +1,34 @@
 """Whether a probability of 0.7 comes true 7 times out of 10."""
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
+
+from booru_pipeline.evaluation.finding import Finding, Share
 
 BINS: Final = 15
 
 
-@dataclass(frozen=True)
-class Bin:
-    """Guesses of like probability: how many, their mean probability, and the share that was right."""
+class Bin(Finding):
+    """Guesses of like probability."""
 
-    guesses: int
-    probability: float
-    found: float
+    guesses: int = Field(ge=1)
+    probability: Share = Field(description="Their mean.")
+    found: Share = Field(description="The share that was right.")
 
 
-@dataclass(frozen=True)
-class Reliability:
-    """A reliability plot and its summary.
+class Reliability(Finding):
+    """A reliability plot and its summary."""
 
-    Attributes:
-        error: Expected calibration error: mean over guesses of |probability - found| of their bin.
-        bins: By probability, from the lowest; as many guesses in each, but for one more or less.
-    """
-
-    error: float
-    bins: list[Bin]
+    error: Share = Field(
+        description="Expected calibration error: mean over guesses of |probability - found| of their bin."
+    )
+    bins: list[Bin] = Field(
+        min_length=1,
+        description="By probability, from the lowest; as many guesses in each, but for one more or less.",
+    )
 
 
 def reliability(probability: NDArray[np.floating], right: NDArray[np.bool_]) -> Reliability:
@@ -41,6 +41,12 @@ def reliability(probability: NDArray[np.floating], right: NDArray[np.bool_]) -> 
     order = np.lexsort((right, probability))  # ties by outcome: the order of the guesses must not matter
     parts = np.array_split(order, min(BINS, len(order)))
     bins = [
-        Bin(len(own), float(np.mean(probability[own], dtype=np.float64)), float(right[own].mean())) for own in parts
+        Bin(
+            guesses=len(own),
+            probability=float(np.mean(probability[own], dtype=np.float64)),
+            found=float(right[own].mean()),
+        )
+        for own in parts
     ]
-    return Reliability(sum(own.guesses * abs(own.probability - own.found) for own in bins) / len(order), bins)
+    error = sum(own.guesses * abs(own.probability - own.found) for own in bins) / len(order)
+    return Reliability(error=error, bins=bins)

@@ -1,16 +1,15 @@
 """The README's claims by name: yes or no, with probability and rank."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from booru_pipeline.evaluation.probes.counts import Split
-from booru_pipeline.evaluation.scorer import Model
-from booru_pipeline.training_shards.relations import Relations
-from booru_pipeline.vocabulary.vocabulary import Vocabulary
+from booru_pipeline.evaluation.finding import Count, Finding, Share
+from booru_pipeline.evaluation.probes.counts import Exam
 
 YES_RANK: Final = 10
 """A claim holds if a label it expects is among this many first guesses."""
@@ -45,45 +44,36 @@ CLAIMS: Final = (
 )
 
 
-@dataclass(frozen=True)
-class ClaimResult:
-    """What the model answers to a claim.
+class ClaimResult(Finding):
+    """What the model answers to a claim. Where it cannot be asked there is no answer: all from `label` on is null."""
 
-    Attributes:
-        given: The label that is given alone, as the claim names it.
-        implied: The labels of which one is expected, as the claim names them.
-        readme: Whether the origin's README makes the claim.
-        missing: Names of the claim that are, aliases resolved, not in the vocabulary. Without `given`, or without every
-            one of `implied`, there is no answer and what follows is None.
-        label: The best ranked of the expected labels, by its canonical name.
-        named: How the claim names it: `label` itself or an alias of it.
-        rank: Its rank among all labels but the given one, 1 is best; ties count against the claim.
-        probability: Its calibrated probability.
-        holds: Whether the rank is YES_RANK or better.
-        train_posts: Train posts that have `given`.
-        train_share: Share of these that have `label`; None without such posts.
-        train_rank: Its rank by this share: what a table of counts would answer. A claim with a worse one than YES_RANK
-            says more than the posts do.
-        test_posts: Test posts that have `given`.
-        test_share: Share of these that have `label`; None without such posts.
-        by_implication: Whether `given` implies `label` by Danbooru's implications, so that a look-up says it too.
-    """
-
-    given: str
-    implied: tuple[str, ...]
-    readme: bool
-    missing: tuple[str, ...]
-    label: str | None = None
-    named: str | None = None
-    rank: int | None = None
-    probability: float | None = None
-    holds: bool | None = None
-    train_posts: int | None = None
-    train_share: float | None = None
-    train_rank: int | None = None
-    test_posts: int | None = None
-    test_share: float | None = None
-    by_implication: bool | None = None
+    given: str = Field(description="The label that is given alone, as the claim names it.")
+    implied: tuple[str, ...] = Field(description="The labels of which one is expected, as the claim names them.")
+    readme: bool = Field(description="Whether the origin's README makes the claim.")
+    missing: tuple[str, ...] = Field(
+        description="Names of the claim that are, aliases resolved, not in the vocabulary. Without `given`, or without "
+        "every one of `implied`, there is no answer."
+    )
+    label: str | None = Field(None, description="The best ranked of the expected labels, by its canonical name.")
+    named: str | None = Field(None, description="How the claim names it: `label` itself or an alias of it.")
+    rank: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="Its rank among all labels but the given one, 1 is best; ties count against the claim."
+    )
+    probability: Share | None = Field(None, description="Its calibrated probability.")
+    holds: bool | None = Field(None, description=f"Whether the rank is {YES_RANK} or better.")
+    train_posts: Count | None = Field(None, description="Train posts that have `given`.")
+    train_share: Share | None = Field(None, description="Share of these that have `label`; null without such posts.")
+    train_rank: Annotated[int, Field(ge=1)] | None = Field(
+        None,
+        description="Its rank by this share: what a table of counts would answer. A claim with a worse one than "
+        f"{YES_RANK} says more than the posts do.",
+    )
+    test_posts: Count | None = Field(None, description="Test posts that have `given`.")
+    test_share: Share | None = Field(None, description="Share of these that have `label`; null without such posts.")
+    by_implication: bool | None = Field(
+        None,
+        description="Whether `given` implies `label` by Danbooru's implications, so that a look-up says it too.",
+    )
 
     @property
     def expected(self) -> str:
@@ -93,64 +83,46 @@ class ClaimResult:
         return self.label if self.label == self.named else f"{self.label} ({self.named})"
 
 
-def probe_claims(
-    model: Model,
-    vocabulary: Vocabulary,
-    train: Split,
-    test: Split,
-    relations: Relations,
-    claims: Sequence[Claim] = CLAIMS,
-) -> list[ClaimResult]:
+def probe_claims(exam: Exam, claims: Sequence[Claim] = CLAIMS) -> list[ClaimResult]:
     """Ask the model each claim."""
-    rows = {
-        name: vocabulary.index.get(relations.canonical(name))
-        for claim in claims
-        for name in (claim.given, *claim.implied)
-    }
+    index, canonical = exam.vocabulary.index, exam.relations.canonical
+    rows = {name: index.get(canonical(name)) for claim in claims for name in (claim.given, *claim.implied)}
     given = [row for row in dict.fromkeys(rows[claim.given] for claim in claims) if row is not None]
-    scores = dict(zip(given, model.scores([[row] for row in given]), strict=True)) if given else {}
-    chances = dict(zip(given, model.probabilities([[row] for row in given]), strict=True)) if given else {}
+    contexts = [[row] for row in given]
+    scores = dict(zip(given, exam.model.scores(contexts), strict=True)) if given else {}
+    chances = dict(zip(given, exam.model.probabilities(contexts), strict=True)) if given else {}
     results = []
     for claim in claims:
         asked = rows[claim.given]
         expected = {name: row for name in claim.implied if (row := rows[name]) is not None}
         missing = tuple(name for name in (claim.given, *claim.implied) if rows[name] is None)
-        result = ClaimResult(claim.given, claim.implied, claim.readme, missing)
-        if asked is not None and expected:
-            result = _answer(result, asked, expected, scores[asked], chances[asked], vocabulary, train, test, relations)
-        results.append(result)
+        answer = _answer(exam, asked, expected, scores[asked], chances[asked]) if asked is not None and expected else {}
+        results.append(
+            ClaimResult(given=claim.given, implied=claim.implied, readme=claim.readme, missing=missing, **answer)
+        )
     return results
 
 
 def _answer(
-    question: ClaimResult,
-    given: int,
-    expected: dict[str, int],
-    scores: NDArray[np.floating],
-    chance: NDArray[np.floating],
-    vocabulary: Vocabulary,
-    train: Split,
-    test: Split,
-    relations: Relations,
-) -> ClaimResult:
+    exam: Exam, given: int, expected: dict[str, int], scores: NDArray[np.floating], chance: NDArray[np.floating]
+) -> dict[str, Any]:
     ranks = {name: int(np.count_nonzero(scores >= scores[row])) for name, row in expected.items()}
     named = min(ranks, key=lambda name: ranks[name])
     best = expected[named]
-    label = vocabulary.labels[best]
-    train_posts, on_train = train.counts(given)
-    test_posts, on_test = test.counts(given)
+    label = exam.vocabulary.labels[best]
+    train_posts, on_train = exam.train.counts(given)
+    test_posts, on_test = exam.test.counts(given)
     on_train[given] = -1  # it does not stand in the way
-    return replace(
-        question,
-        label=label,
-        named=named,
-        rank=ranks[named],
-        probability=float(chance[best]),
-        holds=ranks[named] <= YES_RANK,
-        train_posts=train_posts,
-        train_share=int(on_train[best]) / train_posts if train_posts else None,
-        train_rank=int(np.count_nonzero(on_train >= on_train[best])) if train_posts else None,
-        test_posts=test_posts,
-        test_share=int(on_test[best]) / test_posts if test_posts else None,
-        by_implication=label in relations.closure([vocabulary.labels[given]]),
-    )
+    return {
+        "label": label,
+        "named": named,
+        "rank": ranks[named],
+        "probability": float(chance[best]),
+        "holds": ranks[named] <= YES_RANK,
+        "train_posts": train_posts,
+        "train_share": int(on_train[best]) / train_posts if train_posts else None,
+        "train_rank": int(np.count_nonzero(on_train >= on_train[best])) if train_posts else None,
+        "test_posts": test_posts,
+        "test_share": int(on_test[best]) / test_posts if test_posts else None,
+        "by_implication": label in exam.relations.closure([exam.vocabulary.labels[given]]),
+    }

@@ -1,13 +1,23 @@
 """Counting labels on a split's posts, and choosing what is on enough of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 from scipy import sparse
+
+from booru_pipeline.evaluation.figures.bootstrap import Interval
+from booru_pipeline.evaluation.figures.probing import mean_intervals
+from booru_pipeline.evaluation.finding import Count, Finding
+from booru_pipeline.evaluation.options import ProbeOptions
+from booru_pipeline.evaluation.scorer import Model, Scorer
+from booru_pipeline.evaluation.task import implied_matrix
+from booru_pipeline.training_shards.relations import Relations
+from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
 LEAST_SUPPORT: Final = 3
 """On fewer test posts nothing is probed, whatever the options."""
@@ -53,18 +63,46 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Supported:
-    """How well what was probed is supported.
+class Exam:
+    """Who is asked, and what the answers are held against.
 
     Attributes:
-        min_support: Test posts that were asked for.
-        eligible: Candidates on so many test posts.
-        supported: Whether all that were probed are. If not, too few were eligible, and the best supported were probed.
+        methods: Every scorer by name, the model first, in the order of the tables.
+        model: The model itself, for its probabilities.
+        vocabulary: The labels.
+        train: The whole train split.
+        test: The whole test split. Validation posts do not count: the probabilities were calibrated on them.
+        relations: Aliases and implications.
+        options: How much is asked, and how much support it needs.
     """
 
-    min_support: int
-    eligible: int
-    supported: bool
+    methods: Mapping[str, Scorer]
+    model: Model
+    vocabulary: Vocabulary
+    train: Split
+    test: Split
+    relations: Relations
+    options: ProbeOptions
+
+    @cached_property
+    def implied(self) -> sparse.csr_array:
+        """See `implied_matrix`."""
+        return implied_matrix(self.vocabulary, self.relations)
+
+    def closed(self, *labels: int) -> list[int]:
+        """The labels and what they imply, which is no question where they are given."""
+        return [*labels, *self.implied[list(labels)].indices.tolist()]
+
+
+class Supported(Finding):
+    """How well what was probed is supported."""
+
+    min_support: Count = Field(description="Test posts that were asked for.")
+    eligible: Count = Field(description="Candidates on so many test posts.")
+    supported: bool = Field(
+        description="Whether all that were probed are. If not, too few were eligible, and the best supported were "
+        "probed."
+    )
 
 
 def choose(supports: Sequence[int], *, least: int, limit: int) -> tuple[list[int], bool]:
@@ -85,3 +123,28 @@ def choose(supports: Sequence[int], *, least: int, limit: int) -> tuple[list[int
         return enough[:limit], True
     chosen = [place for place in order if supports[place] >= LEAST_SUPPORT][:limit]
     return chosen, all(supports[place] >= least for place in chosen)
+
+
+def compare_methods(
+    results: Sequence[Any], figures: Sequence[str], exam: Exam
+) -> dict[str, dict[str, Interval | None]]:
+    """Means of figures with 95 % intervals, by a bootstrap over characters, and how far the model is ahead.
+
+    Args:
+        results: Each is about a `character`, and has the figures, each of them by method. Where the model's is None,
+            a result is left out of that figure.
+        figures: Their names.
+        exam: Who was asked.
+
+    Returns:
+        For each method the mean of each figure, and under `<figure>_behind` that of the model's less the method's.
+    """
+    methods = list(exam.methods)
+    means: dict[str, list[Interval | None]] = {}
+    for name in figures:
+        told = [result for result in results if getattr(result, name)[methods[0]] is not None]
+        columns = np.array([[getattr(result, name)[method] or 0.0 for result in told] for method in methods])
+        groups = [result.character for result in told]
+        means[name] = mean_intervals(columns, groups, exam.options)
+        means[f"{name}_behind"] = mean_intervals(columns[:1] - columns, groups, exam.options)
+    return {method: {name: own[place] for name, own in means.items()} for place, method in enumerate(methods)}

@@ -1,19 +1,18 @@
 """Danbooru's implications, told from edges that are none."""
 
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
+from pydantic import Field
 
 from booru_pipeline.evaluation.figures.bootstrap import Interval
 from booru_pipeline.evaluation.figures.probing import PairedAuc
+from booru_pipeline.evaluation.finding import Count, Finding, Share, definitions
 from booru_pipeline.evaluation.options import ProbeOptions
+from booru_pipeline.evaluation.probes.counts import Exam
 from booru_pipeline.evaluation.scorer import Scorer
-from booru_pipeline.training_shards.relations import Relations
-from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
 REVERSED: Final = "reversed"
 SIBLING: Final = "sibling"
@@ -25,81 +24,48 @@ _NONE: Final = -1
 Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class ImplicationFigures:
-    """A method on one kind of false edges.
+class ImplicationFigures(Finding):
+    """A method on one kind of false edges."""
 
-    Attributes:
-        auc: The chance that it scores a true edge above a false one, ties counting half.
-        interval: The same with its 95 % interval, bootstrap over children; None with fewer than two.
-        behind: The model's AUC less this method's; 0 for the model itself.
-    """
+    auc: Share = Field(
+        description="The chance that the score of a parent given its child alone is above that of a false edge's end "
+        "given its start, ties counting half. False edges, one for each true: the parent to the child (reversed), the "
+        "child to another child of the parent (sibling), the child to the parent of another edge (exchanged)."
+    )
+    interval: Interval | None = Field(
+        description="The same with its 95 % interval, bootstrap over children; null with fewer than two."
+    )
+    behind: Interval | None = Field(description="The model's AUC less this method's; 0 for the model itself.")
 
-    auc: float
-    interval: Interval | None
-    behind: Interval | None
 
+class ImplicationContrast(Finding):
+    """True edges against false ones of one kind, one for each."""
 
-@dataclass(frozen=True)
-class ImplicationContrast:
-    """True edges against false ones of one kind, one for each.
-
-    Attributes:
-        edges: True edges that have a false one of this kind; the others do not count here.
-        children: Labels that these start from.
-        methods: Each method's figures.
-    """
-
-    edges: int
-    children: int
+    edges: Count = Field(description="True edges that have a false one of this kind; the others do not count here.")
+    children: Count = Field(description="Labels that these start from.")
     methods: dict[str, ImplicationFigures]
 
 
-@dataclass(frozen=True)
-class ImplicationFindings:
-    """The implication graph.
+class ImplicationFindings(Finding):
+    """The implication graph. An edge, true or false, is scored by the score of its end given its start alone."""
 
-    An edge, true or false, is scored by the score of its end given its start alone.
-
-    Attributes:
-        edges: Implications between labels that were scored, direct ones only.
-        children: Labels that they start from.
-        parents: Labels that they end at.
-        contrasts: By kind of false edge. `reversed`: the parent to the child; since a parent is on every post that its
-            child is on, popularity alone tells these apart. `sibling`: the child to another child of the parent.
-            `exchanged`: the child to the parent of another edge, drawn at random, so that popularity is of no help.
-            None of them is an implication, however indirect. A kind of which there are no edges is left out.
-    """
-
-    edges: int
-    children: int
-    parents: int
-    contrasts: dict[str, ImplicationContrast]
+    edges: Count = Field(description="Implications between labels that were scored, direct ones only.")
+    children: Count = Field(description="Labels that they start from.")
+    parents: Count = Field(description="Labels that they end at.")
+    contrasts: dict[str, ImplicationContrast] = Field(
+        description="By kind of false edge. `reversed`: the parent to the child; since a parent is on every post that "
+        "its child is on, popularity alone tells these apart. `sibling`: the child to another child of the parent. "
+        "`exchanged`: the child to the parent of another edge, drawn at random, so that popularity is of no help. None "
+        "of them is an implication, however indirect. A kind of which there are no edges is left out."
+    )
 
 
-def probe_implications(
-    methods: dict[str, Scorer],
-    vocabulary: Vocabulary,
-    relations: Relations,
-    implied: sparse.csr_array,
-    options: ProbeOptions,
-) -> ImplicationFindings | None:
-    """Score each implication of the vocabulary, and edges that are none.
-
-    Args:
-        methods: Every scorer by name, the model first.
-        vocabulary: The labels.
-        relations: The implications.
-        implied: See `derivable.implied_matrix`.
-        options: How many edges, seed and number of resamples.
-
-    Returns:
-        None if no label implies another.
-    """
-    index = vocabulary.index
+def probe_implications(exam: Exam) -> ImplicationFindings | None:
+    """Score each implication of the vocabulary, and edges that are none; None if no label implies another."""
+    index, options = exam.vocabulary.index, exam.options
     edges = sorted(
         (index[child], index[parent])
-        for child, parents in relations.implications.items()
+        for child, parents in exam.relations.implications.items()
         if child in index
         for parent in parents
         if parent in index
@@ -111,10 +77,10 @@ def probe_implications(
     if not edges:
         return None
     child, parent = np.array(edges, dtype=np.int64).T
-    false = _false_edges(child, parent, implied, generator)
+    false = _false_edges(exam, child, parent, generator)
     starts, ends = (np.concatenate(sides) for sides in zip((child, parent), *false.values(), strict=True))
     # All kinds at once, since most edges start from the same children.
-    scores = {name: _edge_scores(method, starts, ends).reshape(-1, len(edges)) for name, method in methods.items()}
+    scores = {name: _edge_scores(method, starts, ends).reshape(-1, len(edges)) for name, method in exam.methods.items()}
     contrasts = {}
     for number, (kind, (_, end)) in enumerate(false.items(), start=1):
         there = end != _NONE
@@ -126,19 +92,19 @@ def probe_implications(
                     {name: (own[0, there], own[number, there]) for name, own in scores.items()}, child[there], options
                 ),
             )
-    return ImplicationFindings(len(edges), len(np.unique(child)), len(np.unique(parent)), contrasts)
+    return ImplicationFindings(
+        edges=len(edges), children=len(np.unique(child)), parents=len(np.unique(parent)), contrasts=contrasts
+    )
 
 
-def _false_edges(
-    child: Ints, parent: Ints, implied: sparse.csr_array, generator: np.random.Generator
-) -> dict[str, tuple[Ints, Ints]]:
+def _false_edges(exam: Exam, child: Ints, parent: Ints, generator: np.random.Generator) -> dict[str, tuple[Ints, Ints]]:
     """Start and end of a false edge for each true one, by kind; the end is _NONE where there is none."""
     children = defaultdict(list)
     for start, end in zip(child.tolist(), parent.tolist(), strict=True):
         children[end].append(start)
     sibling, exchanged = np.full_like(child, _NONE), np.full_like(child, _NONE)
     for edge, (start, end) in enumerate(zip(child.tolist(), parent.tolist(), strict=True)):
-        known = [start, *implied[[start]].indices.tolist()]
+        known = exam.closed(start)
         others = np.setdiff1d(children[end], known)
         if len(others):
             sibling[edge] = generator.choice(others)
@@ -168,15 +134,9 @@ def _figures(
     areas = {name: auc.areas(true, false) for name, (true, false) in scores.items()}
     model = next(iter(areas.values()))
     return {
-        name: ImplicationFigures(float(own[0]), auc.interval(own), auc.interval(model - own))
+        name: ImplicationFigures(auc=float(own[0]), interval=auc.interval(own), behind=auc.interval(model - own))
         for name, own in areas.items()
     }
 
 
-DEFINITIONS: Final = {
-    "implication_auc": (
-        "The chance that the score of a parent given its child alone is above that of a false edge's end given its "
-        "start, ties counting half. False edges, one for each true: the parent to the child (reversed), the child to "
-        "another child of the parent (sibling), the child to the parent of another edge (exchanged)."
-    ),
-}
+DEFINITIONS: Final = definitions(ImplicationFigures, implication_auc="auc")

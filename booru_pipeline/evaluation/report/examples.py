@@ -1,46 +1,49 @@
 """Posts to look at: where the model does best, where worst, and some that nobody picked."""
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
+from pydantic import Field
 
 from booru_pipeline.evaluation.figures.ranks import recall_at, reciprocal_rank
+from booru_pipeline.evaluation.finding import Finding, Share
 from booru_pipeline.evaluation.options import HEADLINE_K
 from booru_pipeline.evaluation.recovery import Asked
 from booru_pipeline.evaluation.task import RecoveryTask
 
-BEST: Final = "best"
-WORST: Final = "worst"
-UNPICKED: Final = "unpicked"
 LEAST_ASKED: Final = 5
 """Labels that a post must hide to be the best or worst: with one or two, either is luck."""
 _GUESSES: Final = 15
 
+Kind = Literal["best", "worst", "unpicked"]
 
-@dataclass(frozen=True)
-class Example:
-    """One post as the report shows it.
 
-    Attributes:
-        kind: `best`, `worst` or `unpicked`.
-        booru: Its site.
-        fid: Its id there.
-        recall: The model's recall@10 on it.
-        reciprocal_rank: 1 / rank of its best ranked hidden label.
-        given: The labels that the model saw.
-        hidden: The labels to recover, and the model's rank of each, best first.
-        guesses: The model's first guesses: label, probability, whether it was hidden.
-    """
+class HiddenLabel(Finding):
+    """A label to recover."""
 
-    kind: str
-    booru: str
-    fid: int
-    recall: float
-    reciprocal_rank: float
-    given: list[str]
-    hidden: list[tuple[str, int]]
-    guesses: list[tuple[str, float, bool]]
+    label: str
+    rank: int = Field(ge=1, description="The model's.")
+
+
+class Guess(Finding):
+    """A label that the model guesses."""
+
+    label: str
+    probability: Share
+    hidden: bool = Field(description="Whether it was hidden, so that the guess is right.")
+
+
+class Example(Finding):
+    """One post as the report shows it."""
+
+    kind: Kind
+    booru: str = Field(description="Its site.")
+    fid: int = Field(description="Its id there.")
+    recall: Share = Field(description="The model's recall@10 on it.")
+    reciprocal_rank: Share = Field(description="1 / rank of its best ranked hidden label.")
+    given: list[str] = Field(description="The labels that the model saw.")
+    hidden: list[HiddenLabel] = Field(description="The model's best ranked first.")
+    guesses: list[Guess] = Field(description="The model's first ones.")
 
 
 def pick_examples(task: RecoveryTask, asked: Asked, labels: list[str], *, count: int) -> list[Example]:
@@ -62,7 +65,8 @@ def pick_examples(task: RecoveryTask, asked: Asked, labels: list[str], *, count:
     worst_first = sorted(long_enough, key=lambda row: (recall[row], reciprocal[row], row))
     worst = [row for row in worst_first if row not in best][:count]
     unpicked = [row for row in range(len(question)) if row not in (*best, *worst)][:count]
-    kinds = {BEST: best, WORST: worst, UNPICKED: unpicked}
+    boorus, fids = task.posts.column("booru"), task.posts.column("fid")
+    kinds: dict[Kind, list[int]] = {"best": best, "worst": worst, "unpicked": unpicked}
     examples = []
     for kind, rows in kinds.items():
         for row in rows:
@@ -73,16 +77,19 @@ def pick_examples(task: RecoveryTask, asked: Asked, labels: list[str], *, count:
             examples.append(
                 Example(
                     kind=kind,
-                    booru=task.booru[post],
-                    fid=int(task.fid[post]),
+                    booru=boorus[post],
+                    fid=fids[post],
                     recall=float(recall[row]),
                     reciprocal_rank=float(reciprocal[row]),
                     given=[labels[label] for label in question.given[row]],
                     hidden=[
-                        (labels[label], int(rank))
+                        HiddenLabel(label=labels[label], rank=int(rank))
                         for label, rank in zip(ranks.label[own], ranks.rank[own], strict=True)
                     ],
-                    guesses=[(labels[label], chance, label in hidden) for label, chance in first],
+                    guesses=[
+                        Guess(label=labels[label], probability=chance, hidden=label in hidden)
+                        for label, chance in first
+                    ],
                 )
             )
     return examples

@@ -1,191 +1,176 @@
 """All that an evaluation found: what metrics.json holds and report.html shows."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from importlib import resources
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import Field, computed_field
 
 from booru_pipeline.evaluation.comparison.compare import DEFINITIONS as COMPARISON_DEFINITIONS
 from booru_pipeline.evaluation.comparison.compare import Comparison
+from booru_pipeline.evaluation.comparison.leakage import Leaks
+from booru_pipeline.evaluation.comparison.promotion import find_losses
+from booru_pipeline.evaluation.figures.ranks import METRICS
+from booru_pipeline.evaluation.finding import AtShare, Count, Finding, Share, definitions
 from booru_pipeline.evaluation.options import EvaluationOptions
 from booru_pipeline.evaluation.probes import probe
 from booru_pipeline.evaluation.probes.probe import ProbeFindings
 from booru_pipeline.evaluation.report.examples import Example
-from booru_pipeline.evaluation.report.summary import EvaluationSummary
-from booru_pipeline.evaluation.results import ShareResult
-from booru_pipeline.model.generation import InvalidRate
+from booru_pipeline.evaluation.report.verdict import verdict
+from booru_pipeline.evaluation.results import BaselineComparison, QuestionResult, Result, ShareResult
 from booru_pipeline.model.provenance import LossCurve
 
 FORMAT_VERSION: Final = 2
-DEFINITIONS: Final = {
+
+
+class Sizes(Finding):
+    """How much was measured, and on how much the baselines were fitted."""
+
+    labels: Count = Field(description="Labels of the vocabulary.")
+    train_posts: Count = Field(description="Posts that the baselines were fitted on.")
+    validation_posts: Count = Field(description="Posts that their settings were chosen on.")
+    test_posts: Count = Field(description="Posts scored, all methods on the same.")
+    test_posts_available: Count = Field(description="Posts of the test split with two labels or more.")
+    test_posts_too_short: Count = Field(description="Posts of the test split with fewer.")
+    pictures: Count = Field(description="Pictures that the posts scored show.")
+    is_slow: bool = Field(description="Whether the checkpoint ranks so slowly that `test_posts_slow` bounds the posts.")
+
+
+class Method(Finding):
+    """The model or a baseline."""
+
+    name: str
+    description: str = Field(description="What it is and how it is set, in words.")
+
+
+class Ceiling(AtShare):
+    """What can be found in a shortlist."""
+
+    ceiling: Share = Field(
+        description="`ceiling` is the share of a post's labels asked for, not derivable, that are among those ranked; "
+        "mean over posts."
+    )
+
+
+class Shortlist(Finding):
+    """The labels that the model ranked where it did not rank all."""
+
+    size: Count = Field(description="How many for each post.")
+    proposer: str = Field(description="The baseline that chose them.")
+    ceiling: list[Ceiling] = Field(description="No order of the shortlist finds more.")
+
+
+class Generation(Finding):
+    """What is wrong with labels that nothing holds to the vocabulary."""
+
+    answers: Count = Field(description="Labels said, valid or not.")
+    unknown: Count = Field(description="Of these, no label.")
+    repeated: Count = Field(description="A label that the same answer has already.")
+    visible: Count = Field(description="A label that was given.")
+    cut: Count = Field(description="Answers that were still going on when they had to end.")
+    rate: Share = Field(
+        description="Labels that the model says at the headline's share with nothing to hold it to labels: `rate` is "
+        "the share of them that are no label, repeated, or given."
+    )
+
+
+class Findings(Finding):
+    """An evaluation, whole. Keys of metrics.json are stable within a `format_version`."""
+
+    format_version: Literal[2] = Field(FORMAT_VERSION, description="Raised when a key changes its meaning or goes.")
+    release: str = Field(description="The release's key.")
+    leaks: Leaks = Field(description="What lies on two sides of the split; above 0 no figure is to be trusted.")
+    headline_share: Share = Field(description="The hidden share that examples are from.")
+    options: EvaluationOptions = Field(description="What was asked for.")
+    sizes: Sizes
+    methods: list[Method] = Field(min_length=2, description="The model, then the baselines, in the order of tables.")
+    shares: list[ShareResult] = Field(min_length=1, description="All figures, from the least hidden share.")
+    comparison: Comparison | None = Field(
+        None, description="The model beside earlier checkpoints; null for the first release."
+    )
+    probes: ProbeFindings = Field(description="What one label says of the others.")
+    shortlist: Shortlist | None = Field(None, description="The labels that the model ranked; null if all.")
+    generation: Generation | None = Field(
+        None, description="What is wrong with labels that the model generates freely; null if it only ranks."
+    )
+    examples: list[Example] = Field(description="Posts at the headline's share.")
+    definitions: dict[str, str] = Field(
+        default_factory=lambda: DEFINITIONS, description="How each figure is made, in words."
+    )
+    loss: LossCurve = Field(default_factory=LossCurve, exclude=True)  # the checkpoint's, for the page alone
+
+    @property
+    def results(self) -> dict[float, QuestionResult]:
+        """By hidden share what was found on labels that are not derivable, wherever a post hides such a label."""
+        return {own.hidden_share: own.not_derivable for own in self.shares if own.not_derivable}
+
+    @property
+    def headline(self) -> QuestionResult:
+        """The result at the share nearest `headline_share`."""
+        results = self.results
+        return results[min(results, key=lambda share: abs(share - self.headline_share))]
+
+    @computed_field(description="The headline in words.")  # type: ignore[prop-decorator]
+    @property
+    def verdict(self) -> str:
+        """See `verdict`."""
+        return verdict(self.results, self.leaks, posts=self.sizes.test_posts, pictures=self.sizes.pictures)
+
+    @computed_field(  # type: ignore[prop-decorator]
+        description="At every hidden share, on labels that are not derivable, ahead of every baseline in recall@10 and "
+        "MRR by more than the 95 % interval."
+    )
+    @property
+    def beats_baselines(self) -> bool:
+        """Whether the model is ahead of every baseline at every share, in recall@10 and MRR, by more than chance."""
+        return all(result.beats_baselines for result in self.results.values())
+
+    @computed_field(  # type: ignore[prop-decorator]
+        description="Where the whole interval of a difference lies below 0, in recall@10 or MRR: against the best "
+        "baseline, the parent or the promoted checkpoint, at any share. A checkpoint without losses, and without a "
+        "leak, may be promoted."
+    )
+    @property
+    def losses(self) -> list[str]:
+        """To what the model loses, a phrase each; see `find_losses`."""
+        return find_losses(self.results, self.comparison, self.leaks)
+
+    def write(self, folder: Path) -> None:
+        """Write metrics.json."""
+        metrics = json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False)
+        (folder / "metrics.json").write_text(metrics + "\n", encoding="utf-8")
+
+
+DEFINITIONS: Final[dict[str, str]] = {
     "task": (
         "A share of the labels of test posts is hidden, the rest are given; the same posts at each share, and what a "
         "smaller share hides, a larger one hides too. Posts go by hash of seed, booru and fid, labels by hash of these "
         "and the label's name."
     ),
-    "not_derivable": (
-        "The headline. The visible labels are closed under Danbooru's implications, as it does itself; asked for are "
-        "the hidden labels that are not among them then. Posts without such a label are left out."
-    ),
-    "derivable": "Of all hidden labels, given the visible ones as they are, those that these imply.",
-    "all": "All hidden labels, given the visible ones as they are.",
+    **definitions(ShareResult, "not_derivable", "derivable", "all"),
     "filtered": "Labels that are right as well and not asked for do not count as guesses (Bordes et al. 2013).",
     "ties": "A hidden label ranks behind every other label of the same score.",
     "recall_at_k": "Hidden labels among the first k guesses over min(k, hidden labels), mean over posts.",
-    "mrr": "1 / rank of a post's best ranked hidden label, mean over posts.",
-    "r_precision": "Hidden labels among the first R guesses over R, the number of hidden labels; mean over posts.",
-    "map": "Mean over a post's hidden labels of the precision at the label's rank; mean over posts.",
-    "micro_ap": (
-        "Average precision of all cells (post, label) in one ranking by score, over the labels with support; the "
-        "model's score is its calibrated probability. Given labels are no cells."
-    ),
-    "macro_ap": "The same of each label's posts in a ranking of their own, mean over these labels.",
+    **{name: metric.definition for name, metric in METRICS.items()},
     "support": (
         "A label counts in micro and macro average precision if `label_support` of the posts hide it; of more than "
         "`label_limit`, those hidden most often. `labels_counted` says how many."
     ),
-    "by_category": "The same figures, asked for the labels of one category only.",
-    "by_frequency": "The same figures, asked only for labels that so many train posts have.",
-    "differences": "The model less a baseline, mean over the same posts.",
+    **definitions(QuestionResult, "by_category", "by_frequency"),
+    **definitions(Result, "differences"),
     "interval": "95 % percentile interval of the mean difference, paired bootstrap over picture groups.",
-    "beats": "The whole intervals of the differences in recall@10 and in MRR lie above 0, for every baseline.",
-    "best_baseline": "The baseline with the highest recall@10.",
-    "calibration": (
-        "Of the model's first `top` guesses for each post, in bins of equal numbers of guesses: mean probability and "
-        "the share that was hidden. The error is the mean distance of the two over guesses."
-    ),
-    "shortlist": (
-        "`ceiling` is the share of a post's labels asked for, not derivable, that are among those ranked; mean over "
-        "posts."
-    ),
-    "generation": (
-        "Labels that the model says at the headline's share with nothing to hold it to labels: `rate` is the share of "
-        "them that are no label, repeated, or given."
-    ),
+    **definitions(BaselineComparison, beats="beats_baselines"),
+    **definitions(BaselineComparison, "best_baseline"),
+    **definitions(QuestionResult, "calibration"),
+    **definitions(Ceiling, shortlist="ceiling"),
+    **definitions(Generation, generation="rate"),
     **probe.DEFINITIONS,
     **COMPARISON_DEFINITIONS,
+    **definitions(Findings, "losses"),
 }
 
 
 def metrics_schema() -> dict[str, Any]:
-    """The JSON Schema of metrics.json."""
-    text = (
-        resources.files("booru_pipeline.evaluation.report").joinpath("metrics.schema.json").read_text(encoding="utf-8")
-    )
-    schema: dict[str, Any] = json.loads(text)
-    return schema
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """How much was measured, and on how much the baselines were fitted.
-
-    Attributes:
-        labels: Labels of the vocabulary.
-        train_posts: Posts that the baselines were fitted on.
-        validation_posts: Posts that their settings were chosen on.
-        test_posts: Posts scored, all methods on the same.
-        test_posts_available: Posts of the test split with two labels or more.
-        test_posts_too_short: Posts of the test split with fewer.
-        pictures: Pictures that the posts scored show.
-        is_slow: Whether the checkpoint ranks so slowly that `test_posts_slow` bounds the posts.
-    """
-
-    labels: int
-    train_posts: int
-    validation_posts: int
-    test_posts: int
-    test_posts_available: int
-    test_posts_too_short: int
-    pictures: int
-    is_slow: bool
-
-
-@dataclass(frozen=True)
-class Shortlist:
-    """The labels that the model ranked where it did not rank all.
-
-    Attributes:
-        size: How many for each post.
-        proposer: The baseline that chose them.
-        ceiling: By hidden share, the share of a post's labels asked for, not derivable, that are in it, mean over
-            posts: no order of the shortlist finds more.
-    """
-
-    size: int
-    proposer: str
-    ceiling: Mapping[float, float]
-
-
-@dataclass(frozen=True)
-class Findings:
-    """An evaluation, whole.
-
-    Attributes:
-        summary: The headline.
-        options: What was asked for.
-        sizes: How much was measured.
-        methods: What each method is, in words, by its name; the model first.
-        shares: All figures, from the least hidden share.
-        probes: What one label says of the others.
-        shortlist: What the model ranked; None if all labels.
-        generation: What is wrong with what the model generates where nothing holds it to labels, at the headline's
-            share; None if it is not trained to generate.
-        loss: The checkpoint's loss curve.
-        examples: Posts at the headline's share: best, worst and unpicked ones.
-    """
-
-    summary: EvaluationSummary
-    options: EvaluationOptions
-    sizes: Sizes
-    methods: Mapping[str, str]
-    shares: Sequence[ShareResult]
-    probes: ProbeFindings
-    shortlist: Shortlist | None
-    generation: InvalidRate | None
-    loss: LossCurve
-    examples: Sequence[Example]
-
-    @property
-    def comparison(self) -> Comparison | None:
-        """The model beside earlier checkpoints; None for the first release."""
-        return self.summary.comparison
-
-    def to_json(self) -> dict[str, Any]:
-        """What metrics.json holds; keys are stable within a FORMAT_VERSION. See metrics.schema.json."""
-        summary = self.summary
-        return {
-            "format_version": FORMAT_VERSION,
-            "release": summary.release,
-            "verdict": summary.verdict(),
-            "beats_baselines": summary.beats_baselines,
-            "losses": summary.losses,
-            "leaks": asdict(summary.leaks),
-            "headline_share": summary.headline_share,
-            "options": self.options.model_dump(),
-            "sizes": asdict(self.sizes),
-            "methods": [{"name": name, "description": words} for name, words in self.methods.items()],
-            "shares": [share.to_json() for share in self.shares],
-            "comparison": self.comparison and self.comparison.to_json(),
-            "probes": asdict(self.probes),
-            "shortlist": self.shortlist
-            and {
-                **asdict(self.shortlist),
-                "ceiling": [{"hidden_share": share, "ceiling": top} for share, top in self.shortlist.ceiling.items()],
-            },
-            "generation": self.generation and {**asdict(self.generation), "rate": self.generation.rate},
-            "examples": [_example_json(example) for example in self.examples],
-            "definitions": DEFINITIONS,
-        }
-
-
-def _example_json(example: Example) -> dict[str, Any]:
-    return {
-        **asdict(example),
-        "hidden": [{"label": label, "rank": rank} for label, rank in example.hidden],
-        "guesses": [
-            {"label": label, "probability": probability, "hidden": hidden}
-            for label, probability, hidden in example.guesses
-        ],
-    }
+    """The JSON Schema of metrics.json, with a description of each figure."""
+    schema = Findings.model_json_schema(mode="serialization")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

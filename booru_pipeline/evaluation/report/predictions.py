@@ -53,13 +53,13 @@ def _rows(task: RecoveryTask, hidden: Hidden, asked: Asked, labels: Sequence[str
     ordered, ranks = np.split(asked.ranks.label, ends), np.split(asked.ranks.rank, ends)
     derivable = hidden.derivable
     rows = []
-    for post in range(len(task)):
+    for post, (booru, fid) in enumerate(zip(task.posts.column("booru"), task.posts.column("fid"), strict=True)):
         place = places.get(post)
         guesses = asked.guesses[place] if place is not None else None
         rows.append(
             {
-                "booru": task.booru[post],
-                "fid": int(task.fid[post]),
+                "booru": booru,
+                "fid": fid,
                 "hidden_share": hidden.share,
                 "visible": names(hidden.visible[post]),
                 "implied": names(np.setdiff1d(hidden.closed[post], hidden.visible[post], assume_unique=True)),

@@ -5,7 +5,8 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from booru_pipeline.evaluation.report.summary import EvaluationSummary, methods_table
+from booru_pipeline.evaluation.report.findings import Findings
+from booru_pipeline.evaluation.report.summary import methods_table
 from booru_pipeline.model.provenance import read_provenance
 from booru_pipeline.training.tracking import Wandb
 
@@ -13,11 +14,11 @@ TABLE = "evaluation/methods"
 _MARK: Final = "evaluation"  # tells such a folder from the training's own ones, which have the same run id
 
 
-def record_methods(summary: EvaluationSummary, checkpoint: Path, folder: Path, log: logging.Logger) -> Path | None:
+def record_methods(findings: Findings, checkpoint: Path, folder: Path, log: logging.Logger) -> Path | None:
     """Add the table of methods to the run of the checkpoint's training.
 
     Args:
-        summary: What was found.
+        findings: What was found.
         checkpoint: The checkpoint's folder, whose provenance names the training's run.
         folder: Where wandb keeps its run folders.
         log: Told if something is wrong; the evaluation goes on all the same.
@@ -33,12 +34,12 @@ def record_methods(summary: EvaluationSummary, checkpoint: Path, folder: Path, l
         log,
         folder=folder,
         project=project,
-        name=summary.release,
+        name=findings.release,
         config={},
         run_id=Path(run).name.rsplit("-", 1)[-1],  # run-20260102_030405-<id>, offline-run-…
     )
-    wandb.table(TABLE, *methods_table(summary))
-    wandb.finish({"beats_baselines": float(summary.beats_baselines)})
+    wandb.table(TABLE, *methods_table(findings))
+    wandb.finish({"beats_baselines": float(findings.beats_baselines)})
     if wandb.folder is not None:
         _keep_newest(wandb.folder, str(wandb.id))
     return wandb.folder

@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 
-from booru_pipeline.evaluation.posts import incidence
+from booru_pipeline.dataset.posts import incidence
 
 LABELS = 15
 

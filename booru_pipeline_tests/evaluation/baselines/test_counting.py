@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from booru_pipeline.dataset.posts import incidence
 from booru_pipeline.evaluation.baselines.counting import (
     CoOccurrence,
     ImplicationClosure,
@@ -13,7 +14,6 @@ from booru_pipeline.evaluation.baselines.counting import (
 )
 from booru_pipeline.evaluation.baselines.ease import Ease
 from booru_pipeline.evaluation.baselines.rules import AssociationRules, mine
-from booru_pipeline.evaluation.posts import incidence
 from booru_pipeline_tests.evaluation.baselines.countable_posts import CONTEXTS, LABELS, MATRIX, TRAIN, having
 
 PAIRS = PairCounts.of(MATRIX)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from booru_pipeline.dataset.posts import incidence
 from booru_pipeline.evaluation.baselines.rules import LEAST_CONFIDENCE, LEAST_POSTS, AssociationRules, mine
-from booru_pipeline.evaluation.posts import incidence
 from booru_pipeline_tests.evaluation.baselines.countable_posts import random_posts
 
 LABELS = 7

@@ -10,11 +10,12 @@ from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation.comparison.compare import PARENT, PROMOTED, compare
 from booru_pipeline.evaluation.comparison.rivals import Rival, Translated
 from booru_pipeline.evaluation.options import EvaluationOptions
-from booru_pipeline.evaluation.posts import Posts
 from booru_pipeline.evaluation.recovery import Recovery
+from booru_pipeline.evaluation.results import MRR, RECALL, is_ahead, is_behind
 from booru_pipeline.evaluation.scorer import hide_visible
 from booru_pipeline.evaluation.task import hide, recovery_task
 from booru_pipeline.model.calibration import Calibration
+from booru_pipeline_tests.evaluation.named_posts import posts_of
 
 LABELS = 60
 NAMES = [f"label_{row}" for row in range(LABELS)]
@@ -27,16 +28,17 @@ IMPLIED = sparse.csr_array((LABELS, LABELS), dtype=np.float32)
 
 def make_posts(count=300):
     rng = np.random.default_rng(0)
-    labels = [np.sort(rng.choice(LABELS, 20, replace=False)) for _ in range(count)]
-    release = [("2021a", "2021b")[row % 3 == 0] for row in range(count)]
-    return Posts(
-        ["safebooru"] * count, np.arange(count), [f"picture {row // 2}" for row in range(count)], labels, release
+    return posts_of(
+        [rng.choice(LABELS, 20, replace=False) for _ in range(count)],
+        group=[f"picture {row // 2}" for row in range(count)],
+        release=[("2021a", "2021b")[row % 3 == 0] for row in range(count)],
     )
 
 
 POSTS = make_posts()
 TASK = recovery_task(POSTS, NAMES, limit=1000, seed=0)
 HIDDEN = hide(TASK, 0.5, IMPLIED)
+RELEASES = TASK.posts.column("release")
 TOLD = {
     frozenset(NAMES[row] for row in given): {NAMES[row] for row in own}
     for given, own in zip(HIDDEN.visible, HIDDEN.hidden, strict=True)
@@ -122,23 +124,24 @@ def test_labels_go_by_name_and_what_a_checkpoint_lacks_is_never_guessed():
 
 
 def test_an_improvement_is_found_with_its_interval(improved):
-    own = improved.parent.shares[0.5]
+    own = improved.parent.shares[0]
     assert own.posts == len(TASK) == improved.parent.posts
     assert own.pictures == 150
-    assert own.differences[PARENT].mrr.low >= 0
-    assert own.recall["model"] - own.recall[PARENT] == pytest.approx(own.differences[PARENT].recall.mean)
-    assert 0.2 < own.differences[PARENT].recall.low < own.differences[PARENT].recall.high < 0.5
+    assert own.differences[PARENT][MRR].low >= 0
+    difference = own.differences[PARENT][RECALL]
+    assert own.figure("model", RECALL) - own.figure(PARENT, RECALL) == pytest.approx(difference.mean)
+    assert 0.2 < difference.low < difference.high < 0.5
 
 
 def test_a_regression_is_found_and_equals_are_neither():
     better, worse = Oracle(share=0.7, seed=1), Oracle(THEIRS, share=0.9, seed=2)
-    assert compared(better, worse).parent.both_know[0.5].differences[PARENT].is_behind
+    assert is_behind(compared(better, worse).parent.both_know[0].differences[PARENT])
     lucky = Rival("2021a", "key", NAMES, Oracle(share=0.5, seed=3), frozenset({"2021a"}), frozenset())
     same = compared(Oracle(share=0.5), lucky)
-    difference = same.parent.shares[0.5].differences[PARENT]
-    assert not difference.is_behind
-    assert not difference.is_ahead
-    assert same.new_labels == {}
+    difference = same.parent.shares[0].differences[PARENT]
+    assert not is_behind(difference)
+    assert not is_ahead(difference)
+    assert same.new_labels == []
 
 
 def test_figures_equal_a_plain_count(improved):
@@ -150,7 +153,7 @@ def test_figures_equal_a_plain_count(improved):
         [row] = scorer.scores([context])
         first = [THEIRS[place] for place in np.argsort(-row) if THEIRS[place] != "label_gone"][:10]
         recalls.append(len(set(first) & {NAMES[label] for label in hidden}) / min(10, len(hidden)))
-    assert improved.parent.shares[0.5].recall[PARENT] == pytest.approx(np.mean(recalls))
+    assert improved.parent.shares[0].methods[PARENT][RECALL] == pytest.approx(np.mean(recalls))
 
 
 def test_what_got_better_and_worse_most_is_named_and_new_labels_are_neither(improved):
@@ -183,25 +186,26 @@ def test_without_any_change_no_label_is_significant():
 
 def test_new_labels_are_counted_and_asked_for_alone(improved):
     assert (improved.labels_both, improved.labels_new, improved.labels_gone) == (LABELS - 3, 3, 1)
-    own = improved.new_labels[0.5]
+    own = improved.new_labels[0]
     assert own.posts == sum(bool(NEW & set(hidden.tolist())) for hidden in HIDDEN.hidden)
     assert own.labels == sum(len(NEW & set(hidden.tolist())) for hidden in HIDDEN.hidden)
-    assert list(own.recall) == ["model", "popularity"]
-    assert own.differences["popularity"].is_ahead
-    both = improved.parent.both_know[0.5]
-    assert both.labels + own.labels == improved.parent.shares[0.5].labels
+    assert list(own.methods) == ["model", "popularity"]
+    assert is_ahead(own.differences["popularity"])
+    both = improved.parent.both_know[0]
+    assert both.labels + own.labels == improved.parent.shares[0].labels
 
 
 def test_posts_of_new_releases_are_told_from_earlier_ones(improved):
     assert improved.new_releases == ["2021b"]
-    new, earlier = improved.new_posts[0.5], improved.earlier_posts[0.5]
-    assert new.posts == sum(release == "2021b" for release in TASK.release)
+    new, earlier = improved.out_of_time.new_posts[0], improved.out_of_time.earlier_posts[0]
+    assert new.posts == sum(release == "2021b" for release in RELEASES)
     assert new.posts + earlier.posts == improved.parent.posts
     for part in (new, earlier):
-        assert list(part.recall) == ["model", "popularity", PARENT]
-        assert part.differences[PARENT].recall.low > 0
-    whole = improved.parent.shares[0.5].recall[PARENT]
-    assert (new.posts * new.recall[PARENT] + earlier.posts * earlier.recall[PARENT]) / 300 == pytest.approx(whole)
+        assert list(part.methods) == ["model", "popularity", PARENT]
+        assert part.differences[PARENT][RECALL].low > 0
+    whole = improved.parent.shares[0].methods[PARENT][RECALL]
+    both = sum(part.posts * part.figure(PARENT, RECALL) for part in (new, earlier)) / 300
+    assert both == pytest.approx(whole)
 
 
 def test_a_parent_that_is_lost_on_new_posts_shows_out_of_time():
@@ -213,16 +217,17 @@ def test_a_parent_that_is_lost_on_new_posts_shows_out_of_time():
             blind = Oracle(THEIRS, share=0.0, seed=self.seed).scores(contexts)
             new = {
                 self.visible(NAMES[row] for row in given)
-                for given, release in zip(HIDDEN.visible, TASK.release, strict=True)
+                for given, release in zip(HIDDEN.visible, RELEASES, strict=True)
                 if release == "2021b"
             }
             rows = [frozenset(THEIRS[label] for label in context) in new for context in contexts]
             return np.where(np.array(rows)[:, None], blind, known)
 
     found = compared(Oracle(share=0.6, seed=1), Dated(THEIRS, share=0.9, seed=2))
-    assert found.new_posts[0.5].differences[PARENT].is_ahead
-    assert found.earlier_posts[0.5].differences[PARENT].mrr.mean < found.new_posts[0.5].differences[PARENT].mrr.mean
-    assert found.earlier_posts[0.5].recall[PARENT] > 2 * found.new_posts[0.5].recall[PARENT]
+    [new], [earlier] = found.out_of_time.new_posts, found.out_of_time.earlier_posts
+    assert is_ahead(new.differences[PARENT])
+    assert earlier.differences[PARENT][MRR].mean < new.differences[PARENT][MRR].mean
+    assert earlier.figure(PARENT, RECALL) > 2 * new.figure(PARENT, RECALL)
 
 
 def test_what_the_parent_was_trained_on_is_left_out_for_both_and_counted():
@@ -230,23 +235,23 @@ def test_what_the_parent_was_trained_on_is_left_out_for_both_and_counted():
     model = Oracle(share=0.7, seed=1)
     found = compared(model, rival(Oracle(THEIRS, share=0.4, seed=2), seen=seen))
     assert found.parent.left_out == 100
-    assert found.parent.posts == found.parent.shares[0.5].posts == 200
-    assert found.new_posts[0.5].posts + found.earlier_posts[0.5].posts == 200
+    assert found.parent.posts == found.parent.shares[0].posts == 200
+    assert found.out_of_time.new_posts[0].posts + found.out_of_time.earlier_posts[0].posts == 200
     assert compared(model, rival(Oracle(THEIRS, share=0.4, seed=2), seen=None)).parent.left_out is None
 
 
 def test_a_slow_parent_is_asked_about_fewer_posts():
     slow = rival(Oracle(THEIRS, share=0.4, seed=2), is_slow=True)
     found = compared(Oracle(share=0.7, seed=1), slow, test_posts_slow=40)
-    assert found.parent.posts == found.parent.shares[0.5].posts == 40
+    assert found.parent.posts == found.parent.shares[0].posts == 40
 
 
 def test_the_promoted_checkpoint_is_compared_too():
     promoted = rival(Oracle(THEIRS, share=0.95, seed=4), release="2020z")
     found = compared(Oracle(share=0.6, seed=1), Oracle(THEIRS, share=0.4, seed=2), promoted)
     assert found.promoted.release == "2020z"
-    assert found.promoted.both_know[0.5].differences[PROMOTED].is_behind
-    assert found.parent.shares[0.5].differences[PARENT].recall.low > 0
+    assert is_behind(found.promoted.both_know[0].differences[PROMOTED])
+    assert found.parent.shares[0].differences[PARENT][RECALL].low > 0
 
 
 def test_scores_that_are_no_numbers_are_refused():
@@ -258,10 +263,7 @@ def test_scores_that_are_no_numbers_are_refused():
         compared(Oracle(), Diverged())
 
 
-def test_it_is_json_and_markdown(improved):
-    content = json.loads(json.dumps(improved.to_json(), allow_nan=False))
-    assert content["parent"]["shares"][0]["methods"]["parent"]["mrr"] == improved.parent.shares[0.5].mrr[PARENT]
+def test_it_is_json(improved):
+    content = json.loads(json.dumps(improved.model_dump(mode="json"), allow_nan=False))
+    assert content["parent"]["shares"][0]["methods"]["parent"]["mrr"] == improved.parent.shares[0].figure(PARENT, MRR)
     assert content["changes"]["hidden_share"] == 0.5
-    markdown = improved.to_markdown()
-    assert "#### Since 2021a" in markdown
-    assert f"| 50 % | {improved.parent.shares[0.5].recall['model']:.3f} |" in markdown

@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import chi2_contingency, false_discovery_control
 
 from booru_pipeline.evaluation.comparison.drift import drift
-from booru_pipeline.evaluation.posts import Posts
+from booru_pipeline_tests.evaluation.named_posts import posts_of
 
 LABELS = [f"label_{row}" for row in range(30)]
 RARE = 29  # on too few pictures to test
@@ -13,7 +13,7 @@ def make(shares, count, release, seed, pictures=None):
     rng = np.random.default_rng(seed)
     labels = [np.flatnonzero(rng.random(len(shares)) < shares) for _ in range(count)]
     group = [f"{release} {row if pictures is None else row % pictures}" for row in range(count)]
-    return Posts(["safebooru"] * count, np.arange(count), group, labels, [release] * count)
+    return posts_of(labels, group=group, release=release)
 
 
 SHARES = np.array([*np.linspace(0.05, 0.6, 29), 0.0005])
@@ -61,8 +61,7 @@ def test_posts_of_one_picture_count_once():
     moved = base + 0.1
     loud = [make(base, 3000, "2021a", 0), make(moved, 400, "2021b", 1)]
     assert drift(loud, {"2021a"}, LABELS[:20], shown=99).significant > 10
-    same = [own[0] for own in [loud[1].labels[:1]]] * 10
-    repeated = Posts(["s"] * 10, np.arange(10), ["one"] * 10, same, ["2021b"] * 10)
+    repeated = posts_of(loud[1].labels[:1] * 10, group=["one"] * 10, release="2021b")
     once = drift([loud[0], repeated], {"2021a"}, LABELS[:20], shown=99)
     assert once.pictures_now == 1
     assert once.tested == 0

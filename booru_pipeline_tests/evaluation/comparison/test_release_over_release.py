@@ -12,13 +12,14 @@ from typer.testing import CliRunner
 from booru_pipeline.cli.app import app
 from booru_pipeline.dataset.build import build_dataset
 from booru_pipeline.dataset.options import DatasetOptions
-from booru_pipeline.dataset.posts import open_splits
+from booru_pipeline.dataset.posts import load_posts
 from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation.comparison.leakage import trained_on
 from booru_pipeline.evaluation.comparison.rivals import load_rival
 from booru_pipeline.evaluation.evaluate import evaluate
-from booru_pipeline.evaluation.posts import read_posts
 from booru_pipeline.evaluation.report.findings import metrics_schema
+from booru_pipeline.evaluation.report.summary import to_markdown
+from booru_pipeline.evaluation.results import RECALL
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.record import Record
 from booru_pipeline.model.provenance import Former
@@ -120,7 +121,7 @@ def test_a_dataset_that_was_made_anew_tells_nothing_of_what_a_checkpoint_was_tra
     Record(stage="tokenized_dataset", release="2021a", key="another key").write(home.tokenized_dataset("2021a"))
     former = find_former(home, "2021a")
     assert former.dataset is None
-    test = read_posts(open_splits(lake.tokenized_dataset("2021b")), "test", labels=1000)
+    test = load_posts(lake.tokenized_dataset("2021b"), "test", about=True)
     assert load_rival(former, test).seen is None
 
 
@@ -130,28 +131,35 @@ def test_no_test_picture_was_in_the_parent_s_train_split(lake, report):
     asked = {row["group_md5"] for row in rows_of_both() if row["split"] == "test"}
     assert not in_train & asked
     assert report[1].comparison.parent.left_out == 0
-    assert report[1].comparison.parent.posts == report[1].test_posts
+    assert report[1].comparison.parent.posts == report[1].sizes.test_posts
 
 
 def test_a_planted_leak_is_found_by_key_and_by_picture(lake, tmp_path):
-    test = read_posts(open_splits(lake.tokenized_dataset("2021b")), "test", labels=1000)
+    test = load_posts(lake.tokenized_dataset("2021b"), "test", about=True)
     splits = load_from_disk(str(lake.tokenized_dataset("2021a")))
     copies = splits["train"].to_list()[:2]
-    copies[0] |= {"booru": test.booru[0], "fid": int(test.fid[0])}  # the same post, of another group
-    copies[1] |= {"group_md5": test.group[5]}  # another post of the same picture
+    pictures = test.column("group_md5")
+    copies[0] |= {name: test.column(name)[0] for name in ("booru", "fid")}  # the same post, of another group
+    copies[1] |= {"group_md5": pictures[5]}  # another post of the same picture
     splits["train"] = Dataset.from_list(splits["train"].to_list() + copies, features=splits["train"].features)
     splits.save_to_disk(tmp_path / "leaky")
     assert trained_on(lake.tokenized_dataset("2021a"), test) == frozenset()
-    assert trained_on(tmp_path / "leaky", test) == {test.group[0], test.group[5]}
+    assert trained_on(tmp_path / "leaky", test) == {pictures[0], pictures[5]}
 
 
 def test_a_parent_that_cannot_be_read_is_named_with_the_remedy(lake, tmp_path):
     shutil.copytree(lake.checkpoint("2021a"), tmp_path / "broken")
     (tmp_path / "broken" / "config.json").write_text("{")
     former = Former("2021a", "key", tmp_path / "broken", None)
-    test = read_posts(open_splits(lake.tokenized_dataset("2021b")), "test", labels=1000)
+    test = load_posts(lake.tokenized_dataset("2021b"), "test", about=True)
     with pytest.raises(BooruError, match=r"checkpoint of 2021a, .* cannot be read.* --release 2021a"):
         load_rival(former, test)
+
+
+def at(share, results):
+    """The result at a hidden share."""
+    [found] = [own for own in results if own.hidden_share == share]
+    return found
 
 
 def test_what_the_second_release_brought_is_reported(report, lake):
@@ -160,17 +168,19 @@ def test_what_the_second_release_brought_is_reported(report, lake):
     assert NEWCOMER in now - before
     assert (found.labels_new, found.labels_both) == (len(now - before), len(now & before))
     assert found.new_releases == ["2021b"]
-    assert found.new_posts[0.5].posts + found.earlier_posts[0.5].posts == found.parent.shares[0.5].posts
+    assert at(0.5, found.out_of_time.new_posts).posts + at(0.5, found.out_of_time.earlier_posts).posts == (
+        at(0.5, found.parent.shares).posts
+    )
     assert NEWCOMER in {one.label for one in found.drift.risen}
     assert found.drift.fallen[0].label in {"hat", "carrot", "rabbit_ears", "usada_pekora"}
-    assert set(found.new_labels[0.5].recall) == {"model", report[1].best_baseline(0.5)}
+    assert set(at(0.5, found.new_labels).methods) == {"model", report[1].results[0.5].best_baseline}
 
 
 def test_metrics_obey_their_schema_and_say_what_the_comparison_says(report):
     output, summary = report
     metrics = json.loads((output / "metrics.json").read_text())
     jsonschema.Draft202012Validator(metrics_schema()).validate(metrics)
-    assert metrics["comparison"] == json.loads(json.dumps(summary.comparison.to_json()))
+    assert metrics["comparison"] == json.loads(json.dumps(summary.comparison.model_dump(mode="json")))
     assert [own["hidden_share"] for own in metrics["comparison"]["parent"]["shares"]] == SHARES
     assert metrics["losses"] == summary.losses
     assert {"parent", "left_out", "changes", "drift", "out_of_time", "losses"} <= set(metrics["definitions"])
@@ -178,9 +188,9 @@ def test_metrics_obey_their_schema_and_say_what_the_comparison_says(report):
 
 def test_the_model_s_figures_are_the_headline_s_if_nothing_is_left_out(report):
     _, summary = report
-    for share, own in summary.comparison.parent.shares.items():
-        assert own.recall["model"] == pytest.approx(summary.shares[share].methods["model"].recall[10])
-        assert own.mrr["model"] == pytest.approx(summary.shares[share].methods["model"].mrr)
+    for own in summary.comparison.parent.shares:
+        for metric, value in own.methods["model"].items():
+            assert value == pytest.approx(summary.results[own.hidden_share].methods["model"][metric])
 
 
 def test_a_checkpoint_is_level_with_itself(lake, tmp_path):
@@ -194,8 +204,8 @@ def test_a_checkpoint_is_level_with_itself(lake, tmp_path):
         relations=RELATIONS,
         parent=find_former(lake, "2021b"),
     )
-    for own in summary.comparison.parent.shares.values():
-        assert own.differences["parent"].recall.mean == pytest.approx(0, abs=0.01)  # batches round otherwise
+    for own in summary.comparison.parent.shares:
+        assert own.differences["parent"][RECALL].mean == pytest.approx(0, abs=0.01)  # batches round otherwise
     assert summary.comparison.labels_new == 0
     assert summary.comparison.new_releases == []
     assert summary.comparison.drift is None
@@ -207,7 +217,10 @@ def test_the_page_and_the_markdown_tell_it(report, lake):
     assert "Since 2021a" in html
     assert "None of their pictures is in its train split" in html
     assert NEWCOMER in html
-    assert "#### Since 2021a" in summary.to_markdown()
+    markdown = to_markdown(summary)
+    assert "#### Since 2021a" in markdown
+    half = at(0.5, summary.comparison.parent.shares)
+    assert f"| 50 % | {half.figure('model', RECALL):.3f} | {half.figure('parent', RECALL):.3f} |" in markdown
 
 
 def test_suggest_follows_the_pointer_and_says_so_where_there_is_none(lake, tmp_path):

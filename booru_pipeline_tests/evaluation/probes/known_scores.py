@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from booru_pipeline.evaluation.posts import incidence
-from booru_pipeline.evaluation.probes.counts import Split
+from booru_pipeline.dataset.posts import incidence
+from booru_pipeline.evaluation.options import ProbeOptions
+from booru_pipeline.evaluation.probes.counts import Exam, Split
 from booru_pipeline.tags import Category
 from booru_pipeline.training_shards.relations import Relations
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
@@ -34,6 +35,12 @@ def split_of(vocabulary, *posts) -> Split:
         number, labels = post if isinstance(post, tuple) else (1, post)
         rows += [sorted(vocabulary.index[label] for label in labels.split())] * number
     return Split(incidence(rows, len(vocabulary)))
+
+
+def exam_of(methods, known, train, test, *, relations=None, options=None) -> Exam:
+    """The first method is the model."""
+    model = next(iter(methods.values()))
+    return Exam(methods, model, known, train, test, relations or relations_of(), options or ProbeOptions())
 
 
 def hide(scores, contexts):

@@ -4,11 +4,11 @@ import pytest
 from booru_pipeline.evaluation.figures.probing import wilson
 from booru_pipeline.evaluation.options import ProbeOptions
 from booru_pipeline.evaluation.probes.characters import probe_characters
-from booru_pipeline.evaluation.task import implied_matrix
 from booru_pipeline_tests.evaluation.probes.known_scores import (
     Constant,
     Oracle,
     Reversed,
+    exam_of,
     relations_of,
     split_of,
     vocabulary_of,
@@ -31,8 +31,7 @@ OPTIONS = ProbeOptions(probe_min_support=50, bootstrap_samples=100)
 def ask(options=OPTIONS, relations=None, test=TEST, model=None, **methods):
     model = model or Oracle(test)
     methods = {"model": model, **methods}
-    implied = implied_matrix(KNOWN, relations or relations_of())
-    return probe_characters(methods, model, KNOWN, TRAIN, test, implied, options)
+    return probe_characters(exam_of(methods, KNOWN, TRAIN, test, relations=relations, options=options))
 
 
 def test_a_model_that_knows_the_posts_is_perfect():

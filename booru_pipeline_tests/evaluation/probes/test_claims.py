@@ -2,7 +2,14 @@ import pytest
 
 from booru_pipeline.evaluation.probes.claims import CLAIMS, Claim, probe_claims
 from booru_pipeline.training_shards.relations import find_relations
-from booru_pipeline_tests.evaluation.probes.known_scores import Constant, Oracle, relations_of, split_of, vocabulary_of
+from booru_pipeline_tests.evaluation.probes.known_scores import (
+    Constant,
+    Oracle,
+    exam_of,
+    relations_of,
+    split_of,
+    vocabulary_of,
+)
 
 OTHERS = [f"label_{number}" for number in range(12)]
 KNOWN = vocabulary_of("usada_pekora", "rabbit_ears", "carrot", "animal_ears", *OTHERS, characters=["usada_pekora"])
@@ -18,7 +25,7 @@ RELATIONS = relations_of({"rabbit_ears": ["animal_ears"]}, {"bunny_ears": "rabbi
 
 
 def ask(*claims, model=None):
-    return probe_claims(model or Oracle(TRAIN), KNOWN, TRAIN, TEST, RELATIONS, claims)
+    return probe_claims(exam_of({"model": model or Oracle(TRAIN)}, KNOWN, TRAIN, TEST, relations=RELATIONS), claims)
 
 
 def test_a_claim_is_answered_through_its_alias():

@@ -4,12 +4,12 @@ import pytest
 from booru_pipeline.evaluation.baselines.counting import Popularity
 from booru_pipeline.evaluation.options import ProbeOptions
 from booru_pipeline.evaluation.probes.implications import probe_implications
-from booru_pipeline.evaluation.task import implied_matrix
 from booru_pipeline_tests.evaluation.probes.known_scores import (
     Asked,
     Constant,
     Oracle,
     Reversed,
+    exam_of,
     relations_of,
     split_of,
     vocabulary_of,
@@ -33,8 +33,9 @@ OPTIONS = ProbeOptions(bootstrap_samples=100)
 
 
 def ask(methods, implications=CHILDREN, known=KNOWN, options=OPTIONS):
-    relations = relations_of(implications)
-    return probe_implications(methods, known, relations, implied_matrix(known, relations), options)
+    return probe_implications(
+        exam_of(methods, known, POSTS, POSTS, relations=relations_of(implications), options=options)
+    )
 
 
 def test_a_model_that_knows_the_posts_tells_all_edges_apart():

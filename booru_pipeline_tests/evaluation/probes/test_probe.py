@@ -1,12 +1,11 @@
 import json
-from dataclasses import asdict
 
 import pytest
 
-from booru_pipeline.dataset.posts import open_splits
+from booru_pipeline.dataset.posts import incidence, load_posts
 from booru_pipeline.evaluation.baselines.counting import Popularity
 from booru_pipeline.evaluation.options import ProbeOptions
-from booru_pipeline.evaluation.posts import incidence, read_posts
+from booru_pipeline.evaluation.probes.counts import Exam, Split
 from booru_pipeline.evaluation.probes.probe import DEFINITIONS, probe
 from booru_pipeline.model.predictor import Predictor
 from booru_pipeline.training_shards.relations import find_relations
@@ -16,12 +15,12 @@ from booru_pipeline.vocabulary.vocabulary import Vocabulary
 @pytest.fixture(scope="module")
 def found(world, tmp_path_factory):
     known = Vocabulary.load(world.vocabulary)
-    splits = open_splits(world.dataset)
-    train, test = (read_posts(splits, split, labels=len(known)) for split in ("train", "test"))
+    train, test = (load_posts(world.dataset, split) for split in ("train", "test"))
     model = Predictor.load(world.checkpoint)
-    methods = {"model": model, "popularity": Popularity(incidence(train.labels, len(known)))}
+    train, test = (Split(incidence(posts.labels, len(known))) for posts in (train, test))
+    methods = {"model": model, "popularity": Popularity(train.posts)}
     relations = find_relations(None, tmp_path_factory.mktemp("raw"))
-    return probe(methods, model, known, train, test, relations, ProbeOptions(bootstrap_samples=50))
+    return probe(Exam(methods, model, known, train, test, relations, ProbeOptions(bootstrap_samples=50)))
 
 
 def test_a_checkpoint_is_asked_everything(found):
@@ -42,7 +41,7 @@ def test_random_weights_do_not_know_the_characters(found):
 
 
 def test_the_findings_are_json(found):
-    assert json.loads(json.dumps(asdict(found), allow_nan=False))["claims"][0]["named"] == "bunny_ears"
+    assert json.loads(json.dumps(found.model_dump(mode="json"), allow_nan=False))["claims"][0]["named"] == "bunny_ears"
 
 
 def test_each_figure_is_defined():

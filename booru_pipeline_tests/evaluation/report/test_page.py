@@ -9,33 +9,30 @@ from booru_pipeline.evaluation.figures.bootstrap import Interval
 from booru_pipeline.evaluation.figures.reliability import Bin, Reliability
 from booru_pipeline.evaluation.report.page import headline, tables, words
 from booru_pipeline.evaluation.report.plots.canvas import spread
-from booru_pipeline.evaluation.report.plots.forest import forest
-from booru_pipeline.evaluation.report.plots.loss import loss_curve
-from booru_pipeline.evaluation.report.plots.recall import by_guesses, by_share
-from booru_pipeline.evaluation.report.plots.reliability import reliability_plot
-from booru_pipeline.evaluation.results import Difference
+from booru_pipeline.evaluation.report.plots.curves import by_guesses, by_share, loss_curve, reliability_plot
+from booru_pipeline.evaluation.report.plots.points import forest
 from booru_pipeline.model.provenance import LossCurve
-from booru_pipeline_tests.evaluation.report.test_summary import AHEAD, BEHIND, LEVEL, result, summary
+from booru_pipeline_tests.evaluation.made_findings import AHEAD, BEHIND, LEVEL, difference, findings, result
 
 FAR = Interval(0.5, 0.48, 0.52)
 
 
 def test_the_title_claims_no_more_than_was_shown():
     lost = result(ease=(BEHIND, AHEAD))
-    assert headline.title(summary(at_10=result(), at_50=result())) == (
+    assert headline.title(findings(at_10=result(), at_50=result())) == (
         "The model beats every baseline at every hidden share"
     )
-    assert headline.title(summary(at_10=lost, at_50=result())).replace("\N{NO-BREAK SPACE}", " ") == (
+    assert headline.title(findings(at_10=lost, at_50=result())).replace("\N{NO-BREAK SPACE}", " ") == (
         "The model beats every baseline with 50 % of the labels hidden, and not otherwise"
     )
-    assert headline.title(summary(at_10=lost, at_50=lost)) == (
+    assert headline.title(findings(at_10=lost, at_50=lost)) == (
         "The model does not beat every baseline at any hidden share"
     )
 
 
 def test_a_tile_names_the_baselines_that_are_not_beaten():
     found = headline.tiles(
-        summary(
+        findings(
             at_10=result(),
             at_30=result(ease=(AHEAD, LEVEL)),
             at_50=result(ease=(AHEAD, LEVEL), popularity=(AHEAD, BEHIND)),
@@ -57,7 +54,7 @@ def test_the_best_of_each_column_is_marked_and_the_methods_are_told_apart(evalua
     assert table.columns[:2] == ["recall@1", "recall@5"]
     assert len(table.groups) == len(shares)
     for group, share in zip(table.groups, shares, strict=True):
-        whole = share.not_derivable.whole
+        whole = share.not_derivable
         assert [row.name for row in group.rows] == list(whole.methods)
         assert [row.name for row in group.rows if row.style == "model"] == ["model"]
         assert [row.name for row in group.rows if row.style == "best"] == [whole.best_baseline]
@@ -111,7 +108,10 @@ def test_plots_have_labelled_axes_and_name_their_lines():
     for svg, axes in (
         (by_guesses(curve, "50 %", {"EASE"}), {"k, number of guesses", "recall@k", *curve}),
         (by_share([0.1, 0.9], curve, "MRR", {"EASE"}), {"labels hidden, %", "MRR", "10", "90", *curve}),
-        (reliability_plot(Reliability(0.1, [Bin(5, 0.2, 0.4)]), "50 %"), {"probability, %", "right, % of guesses"}),
+        (
+            reliability_plot(Reliability(error=0.1, bins=[Bin(guesses=5, probability=0.2, found=0.4)]), "50 %"),
+            {"probability, %", "right, % of guesses"},
+        ),
         (loss_curve(LossCurve([(1, 2.0)], [(1, 2.5)])), {"optimizer steps", "loss, nats", "validation posts"}),
     ):
         assert axes <= set(texts(svg))
@@ -119,9 +119,9 @@ def test_plots_have_labelled_axes_and_name_their_lines():
 
 
 def test_a_difference_that_would_squeeze_the_others_stands_at_the_edge_with_its_figure():
-    near = Difference(AHEAD, AHEAD)
+    near = difference(AHEAD, AHEAD)
     svg = forest(
-        {"EASE": near, "item-kNN": near, "popularity": near, "implication closure": Difference(FAR, FAR)}, "50 %"
+        {"EASE": near, "item-kNN": near, "popularity": near, "implication closure": difference(FAR, FAR)}, "50 %"
     )
     assert texts(svg).count("+50") == 2
     assert {"EASE", "implication closure", "model less baseline, points"} <= set(texts(svg))

@@ -1,10 +1,11 @@
-import dataclasses
 import re
 
 import pytest
+from pydantic import BaseModel
 
 from booru_pipeline.evaluation.comparison.leakage import Leaks
 from booru_pipeline.evaluation.report.render import render
+from booru_pipeline.evaluation.results import HEADLINE
 from booru_pipeline.model.provenance import LossCurve
 from booru_pipeline_tests.evaluation.evaluated import NASTY
 from booru_pipeline_tests.evaluation.page import Page
@@ -34,13 +35,15 @@ def page(html):
 
 def spoilt(value, names):
     """The same findings with each label, picture site and description replaced by hostile text, in turn."""
-    if dataclasses.is_dataclass(value):
-        return dataclasses.replace(
-            value, **{one.name: spoilt(getattr(value, one.name), names) for one in dataclasses.fields(value)}
-        )
+    if isinstance(value, BaseModel):
+        return value.model_copy(update={name: spoilt(own, names) for name, own in value})
     if isinstance(value, list | tuple):
         return type(value)(spoilt(one, names) for one in value)
     return next(names) if isinstance(value, str) else value
+
+
+def changed(value, **others):
+    return value.model_copy(update=others)
 
 
 def endless():
@@ -85,24 +88,20 @@ def test_labels_are_text_and_never_markup(page):
 def test_hostile_text_stays_text(evaluated):
     names = endless()
     found = evaluated.findings
-    kinds = [example.kind for example in found.examples]
-    hostile = dataclasses.replace(
+    probes = found.probes
+    characters = spoilt(probes.characters.characters, names)
+    pairs = spoilt(probes.pairs.pairs, names)
+    hostile = changed(
         found,
-        summary=dataclasses.replace(
-            found.summary, release=HOSTILE[2], claims=[spoilt(claim, names) for claim in found.summary.claims]
+        release=HOSTILE[2],
+        probes=changed(
+            probes,
+            claims=spoilt(probes.claims, names),
+            characters=changed(probes.characters, characters=characters),
+            pairs=changed(probes.pairs, pairs=pairs),
         ),
-        probes=dataclasses.replace(
-            found.probes,
-            characters=dataclasses.replace(
-                found.probes.characters, characters=spoilt(found.probes.characters.characters, names)
-            ),
-            pairs=dataclasses.replace(found.probes.pairs, pairs=spoilt(found.probes.pairs.pairs, names)),
-        ),
-        examples=[
-            dataclasses.replace(spoilt(example, names), kind=kind)
-            for example, kind in zip(found.examples, kinds, strict=True)
-        ],
-        methods=dict.fromkeys(found.methods, HOSTILE[0]),
+        examples=[changed(spoilt(example, names), kind=example.kind) for example in found.examples],
+        methods=[changed(method, description=HOSTILE[0]) for method in found.methods],
     )
     clean, page = Page(render(found)), Page(render(hostile))
     assert page.elements == clean.elements
@@ -123,16 +122,16 @@ def test_the_content_security_policy_lets_only_the_page_s_own_script_run(html, e
 
 
 def test_the_page_says_what_was_measured(page, evaluated):
-    summary = evaluated.findings.summary
-    assert summary.verdict() in page.text
+    findings = evaluated.findings
+    assert findings.verdict in page.text
     assert "100 held-out posts" in page.text
     assert "not in the vocabulary" in page.text  # gawr_gura is not in this world
     assert "optimizer step" in page.text
-    for share, result in summary.shares.items():
+    for share, result in findings.results.items():
         assert f"{100 * share:.3g}\N{NO-BREAK SPACE}% hidden" in page.text
         for figures in result.methods.values():
-            assert f"{figures.recall[10]:.3f}" in page.text
-            assert f"{figures.mrr:.3f}" in page.text
+            for metric in HEADLINE:
+                assert f"{figures[metric]:.3f}" in page.text
 
 
 def test_colours_follow_the_page_s_theme(html):
@@ -145,7 +144,7 @@ def test_colours_follow_the_page_s_theme(html):
 
 def test_a_leak_takes_the_headline_s_place(evaluated):
     found = evaluated.findings
-    leaky = dataclasses.replace(found, summary=dataclasses.replace(found.summary, leaks=Leaks(3, 2)))
+    leaky = changed(found, leaks=Leaks(groups=3, posts=2))
     html = render(leaky)
     heading = html[html.index("<h1>") : html.index("</h1>")]
     assert "Leak: do not trust these numbers" in heading
@@ -156,16 +155,16 @@ def test_a_leak_takes_the_headline_s_place(evaluated):
 
 def test_what_there_is_none_of_is_left_out_or_said(evaluated):
     found = evaluated.findings
-    poor = dataclasses.replace(
+    poor = changed(
         found,
         loss=LossCurve(),
         examples=[],
-        shares=[dataclasses.replace(share, derivable=None) for share in found.shares],
-        probes=dataclasses.replace(
+        shares=[changed(share, derivable=None) for share in found.shares],
+        probes=changed(
             found.probes,
             implications=None,
-            characters=dataclasses.replace(found.probes.characters, characters=[], methods={}, within=None),
-            pairs=dataclasses.replace(found.probes.pairs, pairs=[], methods={}),
+            characters=changed(found.probes.characters, characters=[], methods={}, within=None),
+            pairs=changed(found.probes.pairs, pairs=[], methods={}),
         ),
     )
     page = Page(render(poor))
@@ -177,22 +176,20 @@ def test_what_there_is_none_of_is_left_out_or_said(evaluated):
 
 def test_too_little_support_is_said(evaluated):
     found = evaluated.findings
-    probes = dataclasses.replace(
+    probes = changed(
         found.probes,
-        characters=dataclasses.replace(found.probes.characters, supported=False, eligible=1),
-        pairs=dataclasses.replace(found.probes.pairs, supported=True),
+        characters=changed(found.probes.characters, supported=False, eligible=1),
+        pairs=changed(found.probes.pairs, supported=True),
     )
-    text = Page(render(dataclasses.replace(found, probes=probes))).text
+    text = Page(render(changed(found, probes=probes))).text
     assert text.count("Too little support") == 1
     assert "1 character has the 50 test posts that were asked for" in text
 
 
 def test_one_share_is_enough(evaluated):
     found = evaluated.findings
-    (share,) = [own for own in found.shares if own.share == 0.5]
-    shares = {0.5: found.summary.shares[0.5]}
-    one = dataclasses.replace(found, shares=[share], summary=dataclasses.replace(found.summary, shares=shares))
-    page = Page(render(one))
+    (share,) = [own for own in found.shares if own.hidden_share == 0.5]
+    page = Page(render(changed(found, shares=[share])))
     assert "50\N{NO-BREAK SPACE}% hidden" in page.text
     assert "10\N{NO-BREAK SPACE}% hidden" not in page.text
 

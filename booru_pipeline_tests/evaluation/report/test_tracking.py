@@ -7,11 +7,11 @@ import pytest
 
 from booru_pipeline.evaluation.report.summary import methods_table
 from booru_pipeline.evaluation.report.tracking import TABLE, record_methods
-from booru_pipeline_tests.evaluation.report.test_summary import result, summary
+from booru_pipeline_tests.evaluation.made_findings import findings, result
 from booru_pipeline_tests.training.process import wait_until
 
 LOG = logging.getLogger("test")
-FOUND = summary(at_10=result(), at_50=result())
+FOUND = findings(at_10=result(), at_50=result())
 
 
 def checkpoint(folder: Path, **provenance) -> Path:

@@ -1,11 +1,10 @@
 """What the page says first."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from booru_pipeline.evaluation.report.page.words import percent
-from booru_pipeline.evaluation.report.summary import EvaluationSummary
-from booru_pipeline.evaluation.results import MODEL, Difference, Figures, Result
+from booru_pipeline.evaluation.report.findings import Findings
+from booru_pipeline.evaluation.report.page.words import listed, percent
+from booru_pipeline.evaluation.results import MODEL, BaselineComparison, Difference, Figures, is_ahead, is_behind
 
 GOOD, MIXED, BAD = "good", "mixed", "bad"
 
@@ -16,7 +15,6 @@ class Tile:
 
     Attributes:
         share: The share.
-        posts: Posts behind it.
         model: The model's figures.
         baseline: The strongest baseline's name.
         other: Its figures.
@@ -26,7 +24,6 @@ class Tile:
     """
 
     share: float
-    posts: int
     model: Figures
     baseline: str
     other: Figures
@@ -35,48 +32,41 @@ class Tile:
     outcome: str
 
 
-def title(summary: EvaluationSummary) -> str:
+def title(findings: Findings) -> str:
     """Whether the model beats the baselines, in one sentence; a leak takes its place."""
-    if summary.leaks:
+    if findings.leaks:
         return "Leak: do not trust these numbers"
-    beaten = [share for share, result in summary.shares.items() if result.beats_baselines]
-    if len(beaten) == len(summary.shares):
+    results = findings.results
+    beaten = [share for share, result in results.items() if result.beats_baselines]
+    if len(beaten) == len(results):
         return "The model beats every baseline" + (" at every hidden share" if len(beaten) > 1 else "")
     if not beaten:
-        return "The model does not beat every baseline" + (" at any hidden share" if len(summary.shares) > 1 else "")
-    shares = _listed([percent(share) for share in beaten])
+        return "The model does not beat every baseline" + (" at any hidden share" if len(results) > 1 else "")
+    shares = listed([percent(share) for share in beaten])
     return f"The model beats every baseline with {shares} of the labels hidden, and not otherwise"
 
 
-def tiles(summary: EvaluationSummary) -> list[Tile]:
+def tiles(findings: Findings) -> list[Tile]:
     """One for each hidden share."""
-    return [_tile(share, result) for share, result in summary.shares.items()]
+    return [_tile(share, result) for share, result in findings.results.items()]
 
 
-def _tile(share: float, result: Result) -> Tile:
+def _tile(share: float, result: BaselineComparison) -> Tile:
     best = result.best_baseline
-    behind = [name for name, difference in result.differences.items() if difference.is_behind]
-    unclear = [
-        name for name, difference in result.differences.items() if not difference.is_ahead and not difference.is_behind
-    ]
+    behind = [name for name, difference in result.differences.items() if is_behind(difference)]
+    not_ahead = [name for name, difference in result.differences.items() if not is_ahead(difference)]
     if behind:
-        outcome, own = f"behind {_listed(behind)}", BAD
-    elif unclear:
-        outcome, own = f"no clear lead over {_listed(unclear)}", MIXED
+        outcome, state = f"behind {listed(behind)}", BAD
+    elif not_ahead:
+        outcome, state = f"no clear lead over {listed(not_ahead)}", MIXED
     else:
-        outcome, own = "beats every baseline", GOOD
+        outcome, state = "beats every baseline", GOOD
     return Tile(
         share=share,
-        posts=result.posts,
         model=result.methods[MODEL],
         baseline=best,
         other=result.methods[best],
         difference=result.differences[best],
-        state=own,
+        state=state,
         outcome=outcome,
     )
-
-
-def _listed(names: Sequence[str]) -> str:
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last

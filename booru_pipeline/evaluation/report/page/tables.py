@@ -2,24 +2,25 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 from booru_pipeline.evaluation.figures.bootstrap import Interval
-from booru_pipeline.evaluation.options import HEADLINE_K
+from booru_pipeline.evaluation.figures.ranks import heading
 from booru_pipeline.evaluation.probes.characters import CharacterFindings
-from booru_pipeline.evaluation.probes.costumes import PairFindings
 from booru_pipeline.evaluation.probes.implications import ImplicationFindings
+from booru_pipeline.evaluation.probes.pairs import PairFindings
 from booru_pipeline.evaluation.report.page import words
-from booru_pipeline.evaluation.results import MODEL, Difference, QuestionResult, Result, ShareResult
+from booru_pipeline.evaluation.results import (
+    HEADLINE,
+    MODEL,
+    RECALL,
+    BaselineComparison,
+    Difference,
+    QuestionResult,
+    ShareResult,
+    is_ahead,
+    is_behind,
+)
 
-_RECALL: Final = f"recall@{HEADLINE_K}"
-_NAMES: Final = {
-    "mrr": "MRR",
-    "r_precision": "R-precision",
-    "map": "MAP",
-    "micro_ap": "micro AP",
-    "macro_ap": "macro AP",
-}
 AHEAD, BEHIND, UNCLEAR = "ahead", "behind", "unclear"
 
 
@@ -74,25 +75,23 @@ class Table:
 
 
 Question = Callable[[ShareResult], QuestionResult | None]
-Parts = Callable[[QuestionResult], Mapping[str, Result]]
+Parts = Callable[[QuestionResult], Mapping[str, BaselineComparison]]
 
 
 def figures(shares: Iterable[ShareResult], question: Question, caption: str) -> Table:
     """All figures of all methods to one question, by hidden share."""
     asked = [(share, own) for share in shares if (own := question(share))]
-    keys = list(asked[0][1].whole.methods[MODEL].to_json()) if asked else []
+    keys = list(asked[0][1].methods[MODEL]) if asked else []
     groups = []
     for share, own in asked:
-        columns = {name: found.to_json() for name, found in own.whole.methods.items()}
-        best = {key: _highest(columns[name][key] for name in columns) for key in keys}
+        best = {key: _highest(values[key] for values in own.methods.values()) for key in keys}
         rows = [
-            Row(name, [_figure(values[key], best[key]) for key in keys], _style(name, own.whole))
-            for name, values in columns.items()
+            Row(name, [_figure(values[key], best[key]) for key in keys], _style(name, own))
+            for name, values in own.methods.items()
         ]
-        whole = own.whole
-        detail = f"{whole.posts:,} posts, {whole.labels:,} hidden labels; {own.labels_counted:,} labels behind AP"
-        groups.append(Group(rows, f"{words.percent(share.share)} hidden", detail))
-    return Table(caption, "method", [_NAMES.get(key, key) for key in keys], groups)
+        detail = f"{own.posts:,} posts, {own.labels:,} hidden labels; {own.labels_counted:,} labels behind AP"
+        groups.append(Group(rows, _hidden(share.hidden_share), detail))
+    return Table(caption, "method", [heading(key) for key in keys], groups)
 
 
 def questions(shares: Iterable[ShareResult]) -> Table:
@@ -100,23 +99,28 @@ def questions(shares: Iterable[ShareResult]) -> Table:
     groups = []
     for share in shares:
         asked = (share.not_derivable, share.derivable, share.all)
-        present = [own.whole for own in asked if own]
+        present = [own for own in asked if own]
         if not present:
             continue
-        columns = [(own and own.whole, metric) for own in asked for metric in ("recall", "mrr")]
-        rows = []
-        for name in present[0].methods:
-            cells = []
-            for result, metric in columns:
-                values = {other: _value(result, other, metric) for other in result.methods} if result else {}
-                cells.append(_figure(values.get(name), _highest(values.values())))
-            rows.append(Row(name, cells, _style(name, present[0])))
+        columns = [
+            {name: values[metric] for name, values in own.methods.items()} if own else {}
+            for own in asked
+            for metric in HEADLINE
+        ]
+        rows = [
+            Row(
+                name,
+                [_figure(values.get(name), _highest(values.values())) for values in columns],
+                _style(name, present[0]),
+            )
+            for name in present[0].methods
+        ]
         detail = f"{share.hidden_labels:,} labels hidden, {share.derivable_labels:,} of them derivable"
-        groups.append(Group(rows, f"{words.percent(share.share)} hidden", detail))
+        groups.append(Group(rows, _hidden(share.hidden_share), detail))
     heads = [
-        f"{question}: {metric}" for question in ("not derivable", "derivable", "all") for metric in (_RECALL, "MRR")
+        f"{question}: {heading(metric)}" for question in ("not derivable", "derivable", "all") for metric in HEADLINE
     ]
-    return Table(f"{_RECALL} and MRR by what the visible labels imply", "method", heads, groups)
+    return Table(f"{RECALL} and MRR by what the visible labels imply", "method", heads, groups)
 
 
 def parts(shares: Iterable[ShareResult], part: Parts, first: str, caption: str, methods: Sequence[str]) -> Table:
@@ -128,8 +132,8 @@ def parts(shares: Iterable[ShareResult], part: Parts, first: str, caption: str, 
         rows = []
         for name, result in part(share.not_derivable).items():
             best = result.best_baseline
-            lead = result.differences[best].recall
-            values = {method: _value(result, method, "recall") for method in methods}
+            lead = result.differences[best][RECALL]
+            values = {method: result.methods[method][RECALL] for method in methods}
             highest = _highest(values.values())
             cells = [
                 Cell(words.count(result.labels), result.labels),
@@ -137,32 +141,28 @@ def parts(shares: Iterable[ShareResult], part: Parts, first: str, caption: str, 
                 Cell(f"{words.points_interval(lead)} · {best}", lead.mean, _verdict(lead)),
             ]
             rows.append(Row(name, cells))
-        groups.append(Group(rows, f"{words.percent(share.share)} hidden"))
+        groups.append(Group(rows, _hidden(share.hidden_share)))
     return Table(caption, first, ["labels", *methods, "model less best baseline, points"], groups)
 
 
-def differences(results: Mapping[float, Result]) -> Table:
+def differences(results: Mapping[float, BaselineComparison]) -> Table:
     """The model less each baseline, by hidden share."""
     groups = [
         Group(
             [
                 Row(
                     name,
-                    [
-                        Cell(words.points_interval(own.recall), own.recall.mean),
-                        Cell(words.points_interval(own.mrr), own.mrr.mean),
-                        _state(own),
-                    ],
+                    [*(Cell(words.points_interval(one), one.mean) for one in own.values()), _state(own)],
                     _style(name, result),
                 )
                 for name, own in result.differences.items()
             ],
-            f"{words.percent(share)} hidden",
+            _hidden(share),
             f"{result.posts:,} posts of {result.pictures:,} pictures",
         )
         for share, result in results.items()
     ]
-    columns = [f"{_RECALL}, points", "MRR, points", "model is"]
+    columns = [*(f"{heading(metric)}, points" for metric in HEADLINE), "model is"]
     return Table("The model less each baseline, with 95 % intervals", "baseline", columns, groups)
 
 
@@ -225,9 +225,8 @@ def implications(found: ImplicationFindings) -> Table:
     return Table(caption, "method", ["AUC", "model less this"], groups)
 
 
-def _value(result: Result, method: str, metric: str) -> float:
-    own = result.methods[method]
-    return own.recall[HEADLINE_K] if metric == "recall" else own.mrr
+def _hidden(share: float) -> str:
+    return f"{words.percent(share)} hidden"
 
 
 def _figure(value: float | None, highest: float | None) -> Cell:
@@ -238,7 +237,7 @@ def _highest(values: Iterable[float | None]) -> float | None:
     return max((value for value in values if value is not None), default=None)
 
 
-def _style(method: str, result: Result) -> str:
+def _style(method: str, result: BaselineComparison) -> str:
     return MODEL if method == MODEL else "best" if method == result.best_baseline else ""
 
 
@@ -247,9 +246,9 @@ def _verdict(interval: Interval) -> str:
 
 
 def _state(difference: Difference) -> Cell:
-    if difference.is_ahead:
+    if is_ahead(difference):
         return Cell(AHEAD, 1, AHEAD)
-    return Cell(BEHIND, -1, BEHIND) if difference.is_behind else Cell(UNCLEAR, 0, UNCLEAR)
+    return Cell(BEHIND, -1, BEHIND) if is_behind(difference) else Cell(UNCLEAR, 0, UNCLEAR)
 
 
 def _mean(interval: Interval | None) -> Cell:

@@ -1,5 +1,6 @@
 """Numbers as the page writes them."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from booru_pipeline.evaluation.figures.bootstrap import Interval
@@ -52,3 +53,9 @@ def interval(own: Interval | None, digits: int = 3) -> str:
     if own is None:
         return NOTHING
     return f"{number(own.mean, digits)} ({number(own.low, digits)} to {number(own.high, digits)})"
+
+
+def listed(names: Sequence[str]) -> str:
+    """`a, b and c`; one name or more."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last

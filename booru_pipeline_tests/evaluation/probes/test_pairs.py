@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from booru_pipeline.evaluation.options import ProbeOptions
-from booru_pipeline.evaluation.probes.costumes import probe_pairs
-from booru_pipeline.evaluation.task import implied_matrix
+from booru_pipeline.evaluation.probes.pairs import probe_pairs
 from booru_pipeline_tests.evaluation.probes.known_scores import (
     Constant,
     Forgetful,
     Oracle,
+    exam_of,
     relations_of,
     split_of,
     vocabulary_of,
@@ -43,8 +43,7 @@ OPTIONS = ProbeOptions(probe_min_support=10, bootstrap_samples=100)
 def ask(options=OPTIONS, relations=None, train=TRAIN, test=TEST, known=KNOWN, model=None, **methods):
     model = model or Oracle(test)
     methods = {"model": model, **methods}
-    implied = implied_matrix(known, relations or relations_of())
-    return probe_pairs(methods, model, known, train, test, implied, options)
+    return probe_pairs(exam_of(methods, known, train, test, relations=relations, options=options))
 
 
 def test_the_costume_is_found_and_the_hat_is_not():

@@ -1,4 +1,4 @@
-"""How far the model is ahead of each baseline, with intervals."""
+"""Plots of points: the model less each baseline with intervals, and every method on parts of a question."""
 
 from collections.abc import Mapping
 from statistics import median
@@ -8,8 +8,18 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from booru_pipeline.evaluation.figures.bootstrap import Interval
-from booru_pipeline.evaluation.report.plots.canvas import BEST_COLOUR, CARD, MINUS, MODEL_COLOUR, MUTED, canvas, svg
-from booru_pipeline.evaluation.results import Difference
+from booru_pipeline.evaluation.report.plots.canvas import (
+    BEST_COLOUR,
+    CARD,
+    GRID,
+    MINUS,
+    MODEL_COLOUR,
+    MUTED,
+    OTHER_COLOUR,
+    canvas,
+    svg,
+)
+from booru_pipeline.evaluation.results import MODEL, MRR, RECALL, BaselineComparison, Difference
 
 _FAR: Final = 2.0
 """A difference of more than this many medians would squeeze the others: it is drawn at the edge, as an arrow."""
@@ -22,8 +32,8 @@ def forest(differences: Mapping[str, Difference], share: str) -> Markup:
         differences: By baseline.
         share: The hidden share in words.
     """
-    names = sorted(differences, key=lambda name: differences[name].recall.mean, reverse=True)
-    pairs = [(differences[name].recall, differences[name].mrr) for name in names]
+    names = sorted(differences, key=lambda name: differences[name][RECALL].mean, reverse=True)
+    pairs = [(differences[name][RECALL], differences[name][MRR]) for name in names]
     limit = 100 * _FAR * max(median(abs(pair[kind].mean) for pair in pairs) for kind in (0, 1))
     drawn = [own for pair in pairs for own in pair if abs(100 * own.mean) <= limit]
     least, most = min([0.0, *(100 * own.low for own in drawn)]), max([0.5, *(100 * own.high for own in drawn)])
@@ -69,3 +79,41 @@ def _draw(axes: Axes, place: float, interval: Interval, limits: tuple[float, flo
         fontsize=8,
         color=MUTED,
     )
+
+
+def dots(parts: Mapping[str, BaselineComparison], what: str, share: str) -> Markup:
+    """Recall@10 of every method on each part: the model, the part's best baseline, and the others as ticks.
+
+    Args:
+        parts: By name, the first on top.
+        what: What the parts are, in words.
+        share: The hidden share in words.
+    """
+    names = list(parts)[::-1]
+    with canvas(1.0 + 0.42 * len(names), grid="x") as (figure, axes):
+        seen: set[str] = set()
+        for place, name in enumerate(names):
+            result = parts[name]
+            values = {method: result.figure(method, RECALL) for method in result.methods}
+            best = result.best_baseline
+            others = [value for method, value in values.items() if method not in (MODEL, best)]
+            axes.plot([min(values.values()), max(values.values())], [place] * 2, color=GRID, linewidth=2, zorder=1)
+            drawn = (
+                ("other baselines", others, "|", OTHER_COLOUR, 9),
+                ("best baseline", [values[best]], "s", BEST_COLOUR, 6),
+                ("model", [values[MODEL]], "o", MODEL_COLOUR, 8),
+            )
+            for order, (legend, own, marker, colour, size) in enumerate(drawn, start=2):
+                label = legend if own and legend not in seen else None
+                seen.add(legend)
+                axes.plot(
+                    own, [place] * len(own), marker, color=colour, markersize=size, zorder=order, label=label,
+                    linestyle="none",
+                )  # fmt: skip
+        axes.set(xlabel=RECALL, xlim=(0, None), ylim=(-0.6, len(names) - 0.4))
+        axes.set_yticks(range(len(names)), names)
+        axes.spines["left"].set_visible(False)
+        axes.legend(
+            loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0, handletextpad=0.2, columnspacing=1.2
+        )
+        return svg(figure, f"{RECALL} of each method {what}, {share} hidden")

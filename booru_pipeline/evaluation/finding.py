@@ -1,0 +1,35 @@
+"""What an evaluation found is pydantic models, which are metrics.json and its JSON Schema at once."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+from pydantic.fields import ComputedFieldInfo, FieldInfo
+
+Count = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Finding(BaseModel, frozen=True, extra="forbid"):
+    """Base of all parts: `model_dump(mode="json")` is what metrics.json holds.
+
+    A field with its description is a figure in both, the file and the schema; no list of them is kept elsewhere.
+    """
+
+
+class AtShare(Finding):
+    """Something at one hidden share."""
+
+    hidden_share: Share = Field(description="Share of each post's labels that is hidden.")
+
+
+def definitions(model: type[BaseModel], *fields: str, **others: str) -> dict[str, str]:
+    """What fields of a model mean, by field or by another name, for `definitions` in metrics.json and on the page.
+
+    Args:
+        model: Whose fields.
+        fields: Names of fields, computed ones too.
+        others: Fields by the name that they are to have.
+    """
+    described: dict[str, FieldInfo | ComputedFieldInfo] = {**model.model_fields, **model.model_computed_fields}
+    named = {**{field: field for field in fields}, **others}
+    return {name: described[field].description or "" for name, field in named.items()}

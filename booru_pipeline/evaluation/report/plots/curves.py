@@ -1,0 +1,94 @@
+"""Plots of lines: recall by share and by guesses, how probabilities come true, the loss."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from markupsafe import Markup
+from matplotlib.ticker import MaxNLocator
+
+from booru_pipeline.evaluation.figures.reliability import Reliability
+from booru_pipeline.evaluation.report.plots.canvas import (
+    BEST_COLOUR,
+    GRID,
+    MODEL_COLOUR,
+    MUTED,
+    canvas,
+    label_ends,
+    line_style,
+    svg,
+)
+from booru_pipeline.model.provenance import LossCurve
+
+
+def by_share(
+    shares: Sequence[float], values: Mapping[str, Sequence[float]], metric: str, best: Collection[str]
+) -> Markup:
+    """A metric of each method by hidden share.
+
+    Args:
+        shares: Hidden shares, ascending.
+        values: For each method, its figure at each share.
+        metric: What the figure is.
+        best: Baselines to bring out.
+    """
+    percent = [100 * share for share in shares]
+    with canvas(3.3) as (figure, axes):
+        for method, own in values.items():
+            axes.plot(percent, own, marker="o", markersize=4, **line_style(method, best))
+        axes.set(xlabel="labels hidden, %", ylabel=metric, ylim=(0, None), xticks=percent)
+        label_ends(axes, {method: own[-1] for method, own in values.items()}, best)
+        return svg(figure, f"{metric} of each method by the share of labels that are hidden")
+
+
+def by_guesses(curve: Mapping[str, Sequence[float]], share: str, best: Collection[str]) -> Markup:
+    """Mean recall@k of each method, k from 1 to the length of its sequence.
+
+    Args:
+        curve: Recall@k by method.
+        share: The hidden share in words.
+        best: Baselines to bring out.
+    """
+    most = max(map(len, curve.values()))
+    with canvas(3.1) as (figure, axes):
+        for method, own in curve.items():
+            axes.plot(range(1, len(own) + 1), own, **line_style(method, best))
+        axes.set(xlabel="k, number of guesses", ylabel="recall@k", xlim=(1, max(2, most)), ylim=(0, None))
+        axes.set_xticks([1, *range(5, most + 1, 5)])
+        label_ends(axes, {method: own[-1] for method, own in curve.items()}, best)
+        return svg(figure, f"recall of each method by number of guesses, {share} hidden")
+
+
+def reliability_plot(calibration: Reliability, share: str) -> Markup:
+    """Of guesses of like probability, the share that was right, against the mean probability.
+
+    Args:
+        calibration: The bins.
+        share: The hidden share in words.
+    """
+    probability = [100 * own.probability for own in calibration.bins]
+    found = [100 * own.found for own in calibration.bins]
+    with canvas(3.1, grid="both") as (figure, axes):
+        axes.plot([0, 100], [0, 100], "--", color=MUTED, linewidth=1.2, label="exact")
+        axes.vlines(probability, probability, found, color=GRID, linewidth=2)  # how far off each is
+        axes.plot(probability, found, "o-", color=MODEL_COLOUR, markersize=4.5, linewidth=1.4, label="model")
+        ticks = range(0, 101, 20)
+        axes.set(
+            xlabel="probability, %", ylabel="right, % of guesses", xlim=(0, 100), ylim=(0, 100), xticks=ticks,
+            yticks=ticks,
+        )  # fmt: skip
+        axes.legend(loc="upper left")
+        return svg(figure, f"share of guesses that are right by their probability, {share} hidden")
+
+
+def loss_curve(curve: LossCurve) -> Markup:
+    """Training loss by step, and validation loss where it was logged."""
+    with canvas(3.0) as (figure, axes):
+        if curve.train:
+            axes.plot(*zip(*curve.train, strict=True), color=MODEL_COLOUR, linewidth=1.6, label="train batches")
+        if curve.validation:
+            steps, losses = zip(*curve.validation, strict=True)
+            axes.plot(steps, losses, "s--", markersize=5, color=BEST_COLOUR, label="validation posts")
+        axes.set(xlabel="optimizer steps", ylabel="loss, nats")
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        axes.legend(loc="upper right")
+        return svg(figure, "loss by optimizer step")
