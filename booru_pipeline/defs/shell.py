@@ -51,7 +51,7 @@ class ReleasePlan:
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """The stages to make of all releases.
 
     Attributes:
@@ -79,7 +79,7 @@ class Progress:
         """A check has been evaluated."""
 
 
-def make_plan(settings: Settings, keys: Sequence[str], last: Stage) -> Plan:
+def make_plan(settings: Settings, keys: Sequence[str], last: Stage) -> RunPlan:
     """Decide what has to be made.
 
     A stage is made if it, or one before it, is missing or stale. Earlier releases are brought as far as their training
@@ -102,7 +102,7 @@ def make_plan(settings: Settings, keys: Sequence[str], last: Stage) -> Plan:
     releases = {release.key: release for release in found.releases}
     broken = {item.key: item.problem for item in found.incomplete}
     relations = settings.tag_relations.fingerprints
-    plan = Plan([], [] if keys else [problem for key, problem in broken.items() if key not in found.keys])
+    plan = RunPlan([], [] if keys else [problem for key, problem in broken.items() if key not in found.keys])
     for row, (key, goal) in enumerate(goals.items()):
         later = [other for other in list(goals)[row + 1 :] if other in wanted]
         if key in releases:
@@ -150,7 +150,7 @@ def _is_cumulative(last: Stage) -> bool:
     return last.order >= _CUMULATIVE_FROM.order
 
 
-def run_plan(settings: Settings, plan: Plan, progress: Progress) -> None:
+def run_plan(settings: Settings, plan: RunPlan, progress: Progress) -> None:
     """Make what is due, release after release, each in one Dagster run.
 
     Raises:

@@ -48,7 +48,7 @@ class InUse:
 
 
 @dataclass(frozen=True)
-class Decision:
+class Settlement:
     """The effect of an evaluation on the pointer.
 
     Attributes:
@@ -114,7 +114,7 @@ def clear(lake: Lake) -> None:
         discard(lake.promoted, lake.staging)
 
 
-def settle(lake: Lake, release: str, key: str, losses: Sequence[str]) -> Decision:
+def settle(lake: Lake, release: str, key: str, losses: Sequence[str]) -> Settlement:
     """Promote a checkpoint that was evaluated, if it does not lose; else leave the pointer where it is.
 
     An earlier release does not take over from a later one by being evaluated again, and a promoted checkpoint stays
@@ -129,14 +129,15 @@ def settle(lake: Lake, release: str, key: str, losses: Sequence[str]) -> Decisio
     current = read_promoted(lake)
     if current is not None and (current.release, current.key) == (release, key):
         but = f", though now {'; '.join(losses)}" if losses else ""
-        return Decision(True, f"since {current.date}: {current.reason}{but}")
+        return Settlement(True, f"since {current.date}: {current.reason}{but}")
     stays = f"{current.release} stays promoted" if current else "none is promoted"
     if losses:
-        return Decision(False, f"{'; '.join(losses)}; {stays}")
+        return Settlement(False, f"{'; '.join(losses)}; {stays}")
     if current is not None and release_order(current.release) > release_order(release):
-        return Decision(False, f"{current.release} is promoted, which is later")
+        return Settlement(False, f"{current.release} is promoted, which is later")
     _set(lake, release, key, "its evaluation shows no loss to the best baseline, its parent or the promoted checkpoint")
-    return Decision(True, f"it does not lose; {current.release} was promoted before" if current else "it does not lose")
+    before = f"; {current.release} was promoted before" if current else ""
+    return Settlement(True, f"it does not lose{before}")
 
 
 def _set(lake: Lake, release: str, key: str, reason: str) -> Promoted:

@@ -13,7 +13,7 @@ from booru_pipeline.defs.resources import FoldersParam
 from booru_pipeline.defs.retry import retry_io
 from booru_pipeline.evaluation.options import EvaluationOptions
 from booru_pipeline.lake.publish import staged
-from booru_pipeline.pipeline.checkpoints import Decision, find_former, find_former_parent, read_promoted, settle
+from booru_pipeline.pipeline.checkpoints import Settlement, find_former, find_former_parent, read_promoted, settle
 from booru_pipeline.pipeline.report_server import report_url
 from booru_pipeline.pipeline.retention import states_of_published
 from booru_pipeline.pipeline.settings import Folders
@@ -131,7 +131,7 @@ def does_not_lose(context: dg.AssetCheckExecutionContext, folders: FoldersParam)
 
 
 def _metadata(
-    folders: Folders, path: Path, findings: "Findings", decision: Decision, parent: "Former | None"
+    folders: Folders, path: Path, findings: "Findings", decision: Settlement, parent: "Former | None"
 ) -> dict[str, Any]:
     from booru_pipeline.evaluation.report.summary import methods_table, to_markdown
     from booru_pipeline.evaluation.results import MODEL, MRR, RECALL
