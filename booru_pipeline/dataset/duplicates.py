@@ -184,7 +184,7 @@ def _links(sets: TagSets, new: BoolArray, jaccard: float) -> IntArray:
             alike = compare(left, right)
             if alike.any():
                 links.append(np.column_stack([left[alike], right[alike]]))
-                component[:] = _components(np.concatenate(links), len(sets))
+                component[:] = components(np.concatenate(links), len(sets))
     return candidates[np.concatenate(links)]
 
 
@@ -261,7 +261,8 @@ def _band_keys(sets: TagSets, bands: int, rows: int) -> HashArray:
     return keys
 
 
-def _components(links: IntArray, posts: int) -> IntArray:
+def components(links: IntArray, posts: int) -> IntArray:
+    """int64 [posts]: equal for posts that links, int64 [links, 2], connect, directly or through others."""
     graph = coo_array((np.ones(len(links), np.bool_), (links[:, 0], links[:, 1])), shape=(posts, posts))
     _, component = connected_components(graph, directed=False)
     return component.astype(np.int64)

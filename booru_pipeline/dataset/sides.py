@@ -1,6 +1,6 @@
 """Sides of the split, decided release by release: a group of posts is on one side, and none ever changes it.
 
-Posts of one picture, near-duplicates (`labels.duplicates`) and listings of one post belong together, directly or
+Posts of one picture, near-duplicates (`dataset.duplicates`) and listings of one post belong together, directly or
 through others. A group takes the side of the picture that names it, as the shards have it, and keeps it: each release
 is decided after the earlier ones, and only what it lists is placed. A new post that belongs to groups on different
 sides joins neither: it is left out, and so is who is later like it. A settled post that is listed again with another
@@ -18,11 +18,9 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from booru_pipeline import sql
-from booru_pipeline.dataset.duplicates import TagSets, near_duplicates
+from booru_pipeline.dataset.duplicates import TagSets, components, near_duplicates
 from booru_pipeline.dataset.options import SplitOptions
 from booru_pipeline.errors import BooruError
 from booru_pipeline.ragged import IntArray, offsets_of
@@ -130,7 +128,7 @@ def decide_sides(shards: dict[str, Path], options: SplitOptions, earlier: Sides 
 
 @dataclass(frozen=True)
 class Straddling:
-    """What has posts in use on several sides; all 0 in sound sides.
+    """Groups, pictures and posts that have posts in use on several sides; all 0 in sound sides.
 
     Attributes:
         groups: Groups.
@@ -147,7 +145,7 @@ class Straddling:
 
 @dataclass(frozen=True)
 class Moved:
-    """What is not where it was; all 0 in sound sides.
+    """Posts and pictures that are not where they were; all 0 in sound sides.
 
     Attributes:
         posts: Posts that are on another side.
@@ -271,11 +269,9 @@ def _settle(connection: duckdb.DuckDBPyConnection, seen: list[TagSets], options:
     alike = _alike(connection, seen, options)
     connection.register("alike", pa.table({"a": alike[:, 0], "b": alike[:, 1]}))
     edges = sql.table(connection, _SQL, "links")
-    ends = np.concatenate([edges["a"].to_numpy(), edges["b"].to_numpy()])
-    nodes, place = np.unique(ends, return_inverse=True)
-    a, b = np.split(place, 2)
-    graph = coo_array((np.ones(len(a), np.bool_), (a, b)), shape=(len(nodes), len(nodes)))
-    _, component = connected_components(graph, directed=False)
+    ends = np.column_stack([edges["a"].to_numpy(), edges["b"].to_numpy()])
+    nodes, links = np.unique(ends, return_inverse=True)
+    component = components(links.reshape(-1, 2), len(nodes))
     connection.register("components", pa.table({"row": nodes[nodes >= 0], "component": component[nodes >= 0]}))
     sql.run(connection, _SQL, "decide")
 

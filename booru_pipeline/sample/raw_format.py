@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from random import Random
 
 from booru_pipeline.sample.listing import Listing, some
@@ -9,19 +10,8 @@ from booru_pipeline.sample.world import World
 from booru_pipeline.tags import Category
 
 FILES_COLUMNS = (
-    "BOORU",
-    "FID",
-    "FILE_NAME",
-    "TORR_MD5",
-    "ORIG_EXT",
-    "ORIG_MD5",
-    "FILE_SIZE",
-    "IMG_SIZE_TORR",
-    "JQ",
-    "TORR_PATH",
-    "TAGS_COPYR",
-    "TAGS_CHAR",
-    "TAGS_ARTIST",
+    *("BOORU", "FID", "FILE_NAME", "TORR_MD5", "ORIG_EXT", "ORIG_MD5", "FILE_SIZE", "IMG_SIZE_TORR", "JQ", "TORR_PATH"),
+    *("TAGS_COPYR", "TAGS_CHAR", "TAGS_ARTIST"),
 )
 TAGS_COLUMNS = ("BOORU", "FID", "TAG", "TAG_ID", "TAG_CAT", "DANB_FR")
 
@@ -103,24 +93,18 @@ def render(
         "tags_repeated_elsewhere": hit,
     }
 
-    defects: dict[str, int] = {}
-    bad_files: list[_Lines] = []
-    bad_tags: list[_Lines] = []
-    if unlisted:
-        by_kind = _bad_files(world, unlisted, release)
-        defects |= {kind: len(lines) for kind, lines in by_kind.items()}
-        bad_files = [[line] for lines in by_kind.values() for line in lines]
-        by_kind = _bad_tags(world, listings, unlisted, Random(f"{seed}/{release}/bad tags"))
-        defects |= {kind: len(lines) for kind, lines in by_kind.items()}
-        bad_tags = [[line] for lines in by_kind.values() for line in lines]
+    bad_files = _bad_files(world, unlisted, release) if unlisted else {}
+    bad_tags = _bad_tags(world, listings, unlisted, Random(f"{seed}/{release}/bad tags")) if unlisted else {}
     where = Random(f"{seed}/{release}/places of defects")
+    files_between = [(where.randrange(len(files)), [line]) for line in chain(*bad_files.values())]
+    tags_between = [(where.randrange(len(tags)), [line]) for line in chain(*bad_tags.values())]
     return Rendered(
-        files=_put_between(files_lines, [(where.randrange(len(files)), line) for line in bad_files]),
-        tags=_put_between(tags_lines, repeats + [(where.randrange(len(tags)), line) for line in bad_tags]),
+        files=_put_between(files_lines, files_between),
+        tags=_put_between(tags_lines, repeats + tags_between),
         files_good=len(files),
         tags_good=len(tags),
         warts=warts,
-        defects=defects,
+        defects={kind: len(lines) for kind, lines in (bad_files | bad_tags).items()},
     )
 
 
