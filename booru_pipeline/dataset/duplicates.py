@@ -42,7 +42,7 @@ _DIGEST_ROWS: Final = 16_384  # rensa hands digests over as Python lists; so man
 
 @dataclass(frozen=True)
 class TagSets:
-    """What near-duplicates are told by. Tags and pictures are 64-bit hashes.
+    """Posts as near-duplicates are told by. Tags and pictures are 64-bit hashes.
 
     Attributes:
         tokens: uint64 [total], the posts' content tags (all but artist and meta), one post after another.

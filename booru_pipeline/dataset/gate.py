@@ -13,7 +13,7 @@ _WORST: Final = 20
 
 
 class GateReport(Document):
-    """What the gate found.
+    """Findings of the gate.
 
     Attributes:
         faults: Of single labels.
@@ -38,7 +38,7 @@ class GateReport(Document):
 
     @property
     def failures(self) -> dict[str, str]:
-        """What does not pass: the reason, and what of it."""
+        """Failures by reason, each with the labels or figures that do not pass."""
         found = {reason: ", ".join(labels[:_WORST]) for reason, labels in self.faults.failures.items()}
         if self.longest_caption > self.most_tokens:
             found["caption_too_long"] = (

@@ -29,7 +29,7 @@ class Hiding:
 
     @classmethod
     def of(cls, options: MaskingOptions, seed: int) -> "Hiding":
-        """What the options say."""
+        """The hiding that the options describe."""
         return cls(
             seed,
             options.hidden_share_min,

@@ -93,7 +93,7 @@ class Inspection:
 
 @dataclass(frozen=True)
 class Inspector:
-    """Looks posts up in what was made of a release and the ones before it.
+    """Finds posts in what was made of a release and the ones before it.
 
     Attributes:
         dataset: The dataset's folder.

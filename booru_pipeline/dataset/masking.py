@@ -27,7 +27,7 @@ from booru_pipeline.vocabulary.vocabulary import SpecialTokens
 
 
 class Kind(IntEnum):
-    """What is hidden of a post."""
+    """The kind of hiding: labels, tokens of labels, or spans of tokens."""
 
     CAPTION_COMPLETION = 0
     LABEL_COMPLETION = 1

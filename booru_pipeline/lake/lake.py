@@ -110,7 +110,7 @@ class Lake:
         return self.experiments / name / release
 
     def retired(self, stage: str, release: str) -> Path:
-        """A JSON file: the record of an artifact that retention removed, so that nobody makes it again unasked."""
+        """A JSON file: the record of an artifact that retention removed, so that it is not made again unattended."""
         return self.home / "retired" / stage / release
 
     def releases_with(self, artifact: Callable[[str], Path]) -> list[str]:
@@ -131,7 +131,7 @@ class Lake:
         return path.relative_to(self.home).as_posix()
 
     def record(self, path: Path) -> Record | None:
-        """What an artifact was made from, the later one of here and of the store; None if there is none, or no record.
+        """The record of an artifact, the later one of here and of the store; None if there is none, or no record.
 
         Args:
             path: The artifact's, as the methods above give it.

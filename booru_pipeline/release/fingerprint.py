@@ -1,4 +1,4 @@
-"""What a release's bytes are, without reading them again when nothing touched the files."""
+"""Hashes of a release's bytes, without reading them again when nothing touched the files."""
 
 import json
 import os
@@ -42,7 +42,7 @@ def is_known(release: Release, cache: Path) -> bool:
 
 
 def marks_of(path: Path) -> list[int]:
-    """What changes when a file does: size in bytes, time of the last write and of the last change, inode."""
+    """Figures that change when a file does: size in bytes, time of the last write and of the last change, inode."""
     stat = path.stat()
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
 

@@ -23,7 +23,7 @@ _MOST_POSTS = 200_000
 
 @dataclass(frozen=True, slots=True)
 class ReleaseTruth:
-    """What was written into one release.
+    """Counts of what was written into one release.
 
     Attributes:
         release: The release's key, such as `2021a`.
