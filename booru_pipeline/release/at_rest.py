@@ -54,7 +54,7 @@ def unsteady(release: Release, look: Look, now: float, before: Rest | None, rest
         return f"release {release.key} is new: the next scan tells whether its files still grow"
     changed = [path for path, marks in look.items() if before.look.get(path) != marks]
     if changed:
-        return f"{changed[0]} of release {release.key} was still being written since the last scan"
+        return f"{changed[0]} of release {release.key} was still being written since the last look"
     if now - before.since < rest_s:
         return f"release {release.key} is read once its files have been the same for {rest_s:g} s"
     return None
