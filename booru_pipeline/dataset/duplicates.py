@@ -3,10 +3,8 @@
 Candidates come from MinHash (rensa) and each is then compared in full, so no pair is false. Of two posts at exactly the
 threshold one pair in a million is missed, fewer above it: see `banding`.
 
-Compared on 250,000 posts of 25 tags in 50,000 blocks, with 20,000 pairs planted at exactly 0.9. Every way finds all of
-them and nothing else: rensa with the comparison in 2.6 s of processor time and 255 MiB, an exact prefix join in DuckDB
-in 5.5 s and 640 MiB, SetSimilaritySearch in 12 s and 1,010 MiB, datasketch in 50 s and 2,250 MiB. rensa gives the same
-digests on one thread or two, with or without AVX, and whatever the order of posts and tags.
+rensa gives the same digests on one thread or two, with or without AVX, and whatever the order of posts and tags. It was
+chosen over an exact join and two other packages for time and memory: benchmarks/RESULTS.md.
 """
 
 import math

@@ -127,37 +127,29 @@ def decide_sides(shards: dict[str, Path], options: SplitOptions, earlier: Sides 
 
 
 @dataclass(frozen=True)
-class Straddling:
-    """Groups, pictures and posts that have posts in use on several sides; all 0 in sound sides.
+class Misplaced:
+    """Groups, pictures and posts that are where they must not be; all 0 in sound sides.
 
     Attributes:
-        groups: Groups.
-        pictures: Pictures, as their posts were listed last.
-        posts: Posts (booru, fid).
-        examples: The first ten, as `group ...`, `picture ...` or `post ...`.
+        groups: Groups with posts in use on several sides.
+        pictures: Pictures on several sides, as their posts were listed last; or that are shown on another than before.
+        posts: Posts (booru, fid) on several sides; or on another side than before.
+        returned: Posts that were left out before and are in use.
+        examples: The first ten, as `group ...`, `picture ...`, `post ...` or `returned ...`.
     """
 
     groups: int
     pictures: int
     posts: int
-    examples: list[str]
-
-
-@dataclass(frozen=True)
-class Moved:
-    """Posts and pictures that are not where they were; all 0 in sound sides.
-
-    Attributes:
-        posts: Posts that are on another side.
-        pictures: Pictures that are shown on another side than before.
-        returned: Posts that were left out and are in use.
-        examples: The first ten, as `picture ...`, `post ...` or `returned ...`.
-    """
-
-    posts: int
-    pictures: int
     returned: int
     examples: list[str]
+
+    @classmethod
+    def of(cls, found: pa.Table) -> "Misplaced":
+        """Count rows of `kind` and `name`."""
+        kinds = Counter(found["kind"].to_pylist())
+        examples = [f"{row['kind']} {row['name']}" for row in found.slice(0, _EXAMPLES).to_pylist()]
+        return cls(kinds["group"], kinds["picture"], kinds["post"], kinds["returned"], examples)
 
 
 @dataclass(frozen=True)
@@ -177,21 +169,19 @@ class Across:
     examples: list[str]
 
 
-def count_straddling(sides: Sides) -> Straddling:
+def count_straddling(sides: Sides) -> Misplaced:
     """Count groups, pictures and posts that have posts in use on two sides."""
     with duckdb.connect() as connection:
         connection.register("sides", sides.table)
-        kinds, examples = _findings(sql.table(connection, _SQL, "straddling"))
-    return Straddling(kinds["group"], kinds["picture"], kinds["post"], examples)
+        return Misplaced.of(sql.table(connection, _SQL, "straddling"))
 
 
-def count_moved(before: Sides, after: Sides) -> Moved:
+def count_moved(before: Sides, after: Sides) -> Misplaced:
     """Count what changed side between the sides of a release and those of a later one."""
     with duckdb.connect() as connection:
         connection.register("former", before.table)
         connection.register("sides", after.table)
-        kinds, examples = _findings(sql.table(connection, _SQL, "moved"))
-    return Moved(kinds["post"], kinds["picture"], kinds["returned"], examples)
+        return Misplaced.of(sql.table(connection, _SQL, "moved"))
 
 
 def count_near_duplicates_across(shards: Mapping[str, Path], sides: Sides, largest_block: int = 100_000) -> Across:
@@ -228,11 +218,6 @@ def count_near_duplicates_across(shards: Mapping[str, Path], sides: Sides, large
         )
     examples = [f"{pair['one']} and {pair['other']}" for pair in pairs.slice(0, _EXAMPLES).to_pylist()]
     return Across(len(pairs), blocks, posts, examples)
-
-
-def _findings(found: pa.Table) -> tuple[Counter[str], list[str]]:
-    examples = [f"{row['kind']} {row['name']}" for row in found.slice(0, _EXAMPLES).to_pylist()]
-    return Counter(found["kind"].to_pylist()), examples
 
 
 def _settle_all(

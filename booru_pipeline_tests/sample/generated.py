@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from booru_pipeline.sample import load_world
-from booru_pipeline.sample.generate import ReleaseTruth
+from booru_pipeline.sample.raw_format import ReleaseTruth
 
 FILES_HEADER = (
     "BOORU FID FILE_NAME TORR_MD5 ORIG_EXT ORIG_MD5 FILE_SIZE IMG_SIZE_TORR JQ TORR_PATH "
