@@ -82,9 +82,7 @@ class TagSets:
         return cls(
             np.concatenate([part.tokens for part in parts]),
             offsets_of(np.concatenate([part.sizes for part in parts])),
-            np.concatenate([part.pictures for part in parts]),
-            np.concatenate([part.blocks for part in parts]),
-            np.concatenate([part.signatures for part in parts]),
+            *(np.concatenate([getattr(part, name) for part in parts]) for name in ("pictures", "blocks", "signatures")),
         )
 
     def __len__(self) -> int:

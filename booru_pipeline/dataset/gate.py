@@ -66,14 +66,9 @@ def inspect(
     coverage: Mapping[str, float],
     min_coverage: float,
 ) -> GateReport:
-    """Pass judgement on a vocabulary and the captions made with it.
+    """Pass judgement on a vocabulary, whose faults were found when it was made, and on the captions made with it.
 
-    Args:
-        vocabulary: What is wrong with its labels was found when it was made.
-        encoding: That of the captions.
-        longest_caption: In tokens, as the model gets it, without end of sequence.
-        coverage: Share of tag occurrences that are labels, by category's name.
-        min_coverage: What it has to be for general tags.
+    Arguments are as in `GateReport`, but that `longest_caption` is without end of sequence.
     """
     return GateReport(
         faults=LabelFaults.read(vocabulary.folder),

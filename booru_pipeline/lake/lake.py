@@ -40,18 +40,14 @@ class Lake:
     @property
     def staging(self) -> Staging:
         """Where artifacts are written first."""
-        folder = self.home / ".staging"
-        if self.store is None:
+        folder, store = self.home / ".staging", self.store
+        if store is None:
             return Staging(folder)
-        return Staging(folder, publish=self._publish, withdraw=self._withdraw)
-
-    def _publish(self, draft: Path, final: Path) -> None:
-        if self.store is not None:
-            self.store.publish(draft, self.name_of(final))
-
-    def _withdraw(self, final: Path) -> None:
-        if self.store is not None:
-            self.store.remove(self.name_of(final))
+        return Staging(
+            folder,
+            publish=lambda draft, final: store.publish(draft, self.name_of(final)),
+            withdraw=lambda final: store.remove(self.name_of(final)),
+        )
 
     @property
     def raw_fingerprints(self) -> Path:

@@ -21,17 +21,13 @@ def release_fingerprint(release: Release, cache: Path, *, reread: bool = False) 
     """
     known = {} if reread else _read_cache(cache)
     hashes: dict[str, str] = {}
-    fresh: dict[str, list[object]] = {}
+    entries: dict[str, list[object]] = {}
     for path in release.paths:
         marks = marks_of(path)
-        known_hash = _known_hash(known, path, marks)
-        if known_hash is not None:
-            hashes[path.name] = known_hash
-        else:
-            hashes[path.name] = sha256_of(path)
-            fresh[str(path.resolve())] = [*marks, hashes[path.name]]
-    if fresh:
-        _write_cache(cache, {**_read_cache(cache), **fresh})
+        hashes[path.name] = _known_hash(known, path, marks) or sha256_of(path)
+        entries[str(path.resolve())] = [*marks, hashes[path.name]]
+    if {**known, **entries} != known:
+        _write_cache(cache, {**_read_cache(cache), **entries})
     return fingerprint(release.key, hashes)
 
 

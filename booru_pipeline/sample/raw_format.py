@@ -175,17 +175,8 @@ def _tags_rows(world: World, listing: Listing, rng: Random) -> list[list[str]]:
     for category in _TAG_ORDER:
         tags = _of_category(world, listing, category)
         rng.shuffle(tags)
-        rows += [
-            [
-                listing.booru,
-                str(listing.fid),
-                tag,
-                str(world.tag_ids[tag]),
-                str(category.value),
-                _FRANCHISE.get(category, franchise),
-            ]
-            for tag in tags
-        ]
+        end = [str(category.value), _FRANCHISE.get(category, franchise)]
+        rows += [[listing.booru, str(listing.fid), tag, str(world.tag_ids[tag]), *end] for tag in tags]
     return rows
 
 
