@@ -21,7 +21,7 @@ from booru_pipeline.dataset.hiding import Hiding
 from booru_pipeline.dataset.masking import Example, Kind, Masking
 from booru_pipeline.dataset.options import CaptionOptions, MaskingOptions
 from booru_pipeline.dataset.posts import Posts
-from booru_pipeline.ragged import IntArray, offsets_of
+from booru_pipeline.ragged import IntArray, offsets_of, places
 from booru_pipeline.vocabulary.vocabulary import SpecialTokens, Vocabulary
 
 PAD_ROW: Final = -1
@@ -33,8 +33,7 @@ Batch = dict[str, torch.Tensor]
 def pad(posts: Posts, fill: int, extra: int = 0) -> npt.NDArray[np.int64]:
     """Lay sets out as a matrix, int64 [posts, longest + `extra`], empty places holding `fill`."""
     matrix = np.full((len(posts), int(posts.sizes.max(initial=0)) + extra), fill, dtype=np.int64)
-    owner = posts.owner
-    matrix[owner, np.arange(len(posts.rows)) - posts.offsets[owner]] = posts.rows
+    matrix[posts.owner, places(posts.offsets)] = posts.rows
     return matrix
 
 

@@ -22,7 +22,7 @@ from booru_pipeline.dataset.chance import Draw, mix, uniform
 from booru_pipeline.dataset.hiding import Hiding, shuffle
 from booru_pipeline.dataset.options import MaskingOptions
 from booru_pipeline.dataset.posts import Posts
-from booru_pipeline.ragged import IntArray, gather, offsets_of
+from booru_pipeline.ragged import IntArray, gather, offsets_of, places
 from booru_pipeline.vocabulary.vocabulary import SpecialTokens
 
 
@@ -125,8 +125,7 @@ class Masking:
         """bool [tokens]: as many of each post as its share says, anywhere."""
         hiding = Hiding.of(self.options, self.seed)
         sizes = np.bincount(post, minlength=len(posts))
-        starts = np.cumsum(sizes) - sizes
-        within = np.arange(len(post)) - starts[post]
+        within = places(offsets_of(sizes))
         chance = uniform(self.seed, Draw.TOKEN, epoch, posts.keys[post], within)
         place = np.empty(len(post), dtype=np.int64)
         place[np.lexsort((chance, post))] = within
