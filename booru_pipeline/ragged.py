@@ -14,6 +14,11 @@ def offsets_of(sizes: npt.ArrayLike) -> IntArray:
     return np.concatenate([[0], np.cumsum(np.asarray(sizes, dtype=np.int64))])
 
 
+def places(offsets: IntArray) -> IntArray:
+    """Where in its list each value stands, from 0: int64 [total]."""
+    return np.arange(offsets[-1]) - np.repeat(offsets[:-1], np.diff(offsets))
+
+
 def gather(
     values: npt.NDArray[_Value], offsets: IntArray, index: npt.ArrayLike
 ) -> tuple[npt.NDArray[_Value], IntArray]:
@@ -21,5 +26,4 @@ def gather(
     chosen = np.asarray(index, dtype=np.int64)
     sizes = offsets[chosen + 1] - offsets[chosen]
     starts = offsets_of(sizes)
-    within = np.arange(starts[-1]) - np.repeat(starts[:-1], sizes)
-    return values[np.repeat(offsets[chosen], sizes) + within], starts
+    return values[np.repeat(offsets[chosen], sizes) + places(starts)], starts

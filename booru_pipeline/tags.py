@@ -5,7 +5,7 @@ from enum import IntEnum
 
 
 class Category(IntEnum):
-    """What a tag is about, numbered as Danbooru and the raw files number it; 2 is not in use."""
+    """The kind of thing that a tag names, numbered as Danbooru and the raw files number it; 2 is not in use."""
 
     UNCATALOGUED = -1
     GENERAL = 0

@@ -150,27 +150,16 @@ def build_dataset(
     choice = CaptionChoice.of(vocabulary, options)
     lengths = choice.encoding.caption_lengths(found.posts.rows, found.posts.offsets)
     long_enough = (lengths >= options.min_tokens) & (found.posts.sizes >= 2)
-    order = np.argsort(found.posts.keys, kind="stable")
-    used = long_enough & pc.is_null(found.about["left_out"]).to_numpy(zero_copy_only=False)
-    chosen = {split: order[(used & (found.column("split") == split))[order]] for split in SPLITS}
+    chosen = _choose(found, long_enough)
     if not len(chosen["train"]):
         raise BooruError(
             f"no post of {', '.join(shards)} in the train split has min_tokens = {options.min_tokens} tokens of "
             "labels of the vocabulary. Lower min_tokens or the vocabulary's thresholds."
         )
     lengths = lengths[np.concatenate(list(chosen.values()))]
-    reasons = found.column("left_out")[long_enough & ~used]
     listings = sum(ShardManifest.read(folder).posts for folder in shards.values())
     summary = DatasetSummary(
-        left_out={
-            reason: posts
-            for reason, posts in (
-                (_SUPERSEDED, listings - len(found.posts)),
-                (_TOO_SHORT, int((~long_enough).sum())),
-                *Counter(map(str, reasons)).items(),
-            )
-            if posts
-        },
+        left_out=_left_out(found, long_enough, listings),
         longest_caption=int(lengths.max()),
         captions=CaptionOptions(**options.model_dump(include=set(CaptionOptions.model_fields))),
         **_figures(found, chosen, vocabulary),
@@ -191,6 +180,20 @@ def build_dataset(
         report.write(draft)
         record.write(draft)
     return summary
+
+
+def _choose(found: _Listings, long_enough: npt.NDArray[np.bool_]) -> dict[str, IntArray]:
+    """Positions of the posts that become captions, by split, in random order."""
+    order = np.argsort(found.posts.keys, kind="stable")
+    used = long_enough & pc.is_null(found.about["left_out"]).to_numpy(zero_copy_only=False)
+    return {split: order[(used & (found.column("split") == split))[order]] for split in SPLITS}
+
+
+def _left_out(found: _Listings, long_enough: npt.NDArray[np.bool_], listings: int) -> dict[str, int]:
+    """Listings in the shards that are no caption, by reason."""
+    reasons = Counter({_SUPERSEDED: listings - len(found.posts), _TOO_SHORT: int((~long_enough).sum())})
+    reasons.update(reason for reason in found.column("left_out")[long_enough] if reason is not None)
+    return {reason: posts for reason, posts in reasons.items() if posts}
 
 
 def _figures(found: _Listings, chosen: Mapping[str, IntArray], vocabulary: Vocabulary) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from booru_pipeline.dataset.chance import Draw, uniform
 from booru_pipeline.dataset.options import CaptionOptions
 from booru_pipeline.dataset.posts import Posts
-from booru_pipeline.ragged import IntArray, offsets_of
+from booru_pipeline.ragged import IntArray, offsets_of, places
 from booru_pipeline.vocabulary.encoding import Encoding
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
@@ -69,7 +69,7 @@ class CaptionChoice:
     def _running(order: IntArray, tokens: IntArray, offsets: IntArray, owner: IntArray) -> tuple[IntArray, IntArray]:
         """For each label, in that order: how many come before it in its post, and the tokens up to and with it."""
         place = np.empty(len(order), dtype=np.int64)
-        place[order] = np.arange(len(order)) - offsets[owner]  # owner is sorted, and the order sorts by it first
+        place[order] = places(offsets)  # owner is sorted, and the order sorts by it first
         ends = offsets_of(tokens[order])
         used = np.empty(len(order), dtype=np.int64)
         used[order] = ends[1:] - ends[offsets[:-1]][owner]

@@ -15,7 +15,7 @@ Part = int | np.integer | npt.NDArray[np.integer]
 
 
 class Draw(IntEnum):
-    """What is decided by a number: one draw says nothing about another."""
+    """The decision that a number is for: one draw says nothing about another."""
 
     SHARE = 1
     ORDER = 2
@@ -46,7 +46,7 @@ def uniform(*parts: Part) -> npt.NDArray[np.float64]:
 
 
 def post_keys(boorus: npt.NDArray[np.object_], fids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """What a post is known by to everything random, int64 [posts], not negative: a hash of booru and fid."""
+    """Numbers that posts are known by to everything random, int64 [posts], not negative: a hash of booru and fid."""
     names, which = np.unique(boorus.astype(str), return_inverse=True)
     hashes = [int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little") for name in names]
     return (mix(np.array(hashes, dtype=np.uint64)[which], fids) >> np.uint64(1)).astype(np.int64)

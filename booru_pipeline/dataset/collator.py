@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 from transformers import TrainerCallback
 
@@ -20,7 +21,7 @@ from booru_pipeline.dataset.hiding import Hiding
 from booru_pipeline.dataset.masking import Example, Kind, Masking
 from booru_pipeline.dataset.options import CaptionOptions, MaskingOptions
 from booru_pipeline.dataset.posts import Posts
-from booru_pipeline.ragged import IntArray, offsets_of
+from booru_pipeline.ragged import IntArray, offsets_of, places
 from booru_pipeline.vocabulary.vocabulary import SpecialTokens, Vocabulary
 
 PAD_ROW: Final = -1
@@ -32,8 +33,7 @@ Batch = dict[str, torch.Tensor]
 def pad(posts: Posts, fill: int, extra: int = 0) -> npt.NDArray[np.int64]:
     """Lay sets out as a matrix, int64 [posts, longest + `extra`], empty places holding `fill`."""
     matrix = np.full((len(posts), int(posts.sizes.max(initial=0)) + extra), fill, dtype=np.int64)
-    owner = posts.owner
-    matrix[owner, np.arange(len(posts.rows)) - posts.offsets[owner]] = posts.rows
+    matrix[posts.owner, places(posts.offsets)] = posts.rows
     return matrix
 
 
@@ -58,20 +58,13 @@ def collate(examples: Sequence[Example], special: SpecialTokens) -> Batch:
         `input_ids` and `attention_mask`, int64 [examples, longest source]; `labels`, int64 [examples, longest target],
         filled up with -100. The decoder's input is the model's to make of the labels.
     """
-    sources = _matrix([example.source for example in examples], special.pad)
-    lengths = np.array([len(example.source) for example in examples])
+    sources = [torch.from_numpy(example.source) for example in examples]
+    targets = [torch.from_numpy(example.target) for example in examples]
     return {
-        "input_ids": torch.from_numpy(sources),
-        "attention_mask": torch.from_numpy((np.arange(sources.shape[1]) < lengths[:, None]).astype(np.int64)),
-        "labels": torch.from_numpy(_matrix([example.target for example in examples], IGNORED)),
+        "input_ids": pad_sequence(sources, batch_first=True, padding_value=special.pad),
+        "attention_mask": pad_sequence([torch.ones_like(source) for source in sources], batch_first=True),
+        "labels": pad_sequence(targets, batch_first=True, padding_value=IGNORED),
     }
-
-
-def _matrix(sequences: Sequence[IntArray], fill: int) -> npt.NDArray[np.int64]:
-    matrix = np.full((len(sequences), max(map(len, sequences), default=0)), fill, dtype=np.int64)
-    for row, sequence in enumerate(sequences):
-        matrix[row, : len(sequence)] = sequence
-    return matrix
 
 
 class CaptionCollator:

@@ -3,10 +3,8 @@
 Candidates come from MinHash (rensa) and each is then compared in full, so no pair is false. Of two posts at exactly the
 threshold one pair in a million is missed, fewer above it: see `banding`.
 
-Compared on 250,000 posts of 25 tags in 50,000 blocks, with 20,000 pairs planted at exactly 0.9. Every way finds all of
-them and nothing else: rensa with the comparison in 2.6 s of processor time and 255 MiB, an exact prefix join in DuckDB
-in 5.5 s and 640 MiB, SetSimilaritySearch in 12 s and 1,010 MiB, datasketch in 50 s and 2,250 MiB. rensa gives the same
-digests on one thread or two, with or without AVX, and whatever the order of posts and tags.
+rensa gives the same digests on one thread or two, with or without AVX, and whatever the order of posts and tags. It was
+chosen over an exact join and two other packages for time and memory: benchmarks/RESULTS.md.
 """
 
 import math
@@ -42,7 +40,7 @@ _DIGEST_ROWS: Final = 16_384  # rensa hands digests over as Python lists; so man
 
 @dataclass(frozen=True)
 class TagSets:
-    """What near-duplicates are told by. Tags and pictures are 64-bit hashes.
+    """Posts as near-duplicates are told by. Tags and pictures are 64-bit hashes.
 
     Attributes:
         tokens: uint64 [total], the posts' content tags (all but artist and meta), one post after another.
@@ -84,9 +82,7 @@ class TagSets:
         return cls(
             np.concatenate([part.tokens for part in parts]),
             offsets_of(np.concatenate([part.sizes for part in parts])),
-            np.concatenate([part.pictures for part in parts]),
-            np.concatenate([part.blocks for part in parts]),
-            np.concatenate([part.signatures for part in parts]),
+            *(np.concatenate([getattr(part, name) for part in parts]) for name in ("pictures", "blocks", "signatures")),
         )
 
     def __len__(self) -> int:
@@ -184,7 +180,7 @@ def _links(sets: TagSets, new: BoolArray, jaccard: float) -> IntArray:
             alike = compare(left, right)
             if alike.any():
                 links.append(np.column_stack([left[alike], right[alike]]))
-                component[:] = _components(np.concatenate(links), len(sets))
+                component[:] = components(np.concatenate(links), len(sets))
     return candidates[np.concatenate(links)]
 
 
@@ -261,7 +257,8 @@ def _band_keys(sets: TagSets, bands: int, rows: int) -> HashArray:
     return keys
 
 
-def _components(links: IntArray, posts: int) -> IntArray:
+def components(links: IntArray, posts: int) -> IntArray:
+    """int64 [posts]: equal for posts that links, int64 [links, 2], connect, directly or through others."""
     graph = coo_array((np.ones(len(links), np.bool_), (links[:, 0], links[:, 1])), shape=(posts, posts))
     _, component = connected_components(graph, directed=False)
     return component.astype(np.int64)

@@ -13,7 +13,7 @@ _WORST: Final = 20
 
 
 class GateReport(Document):
-    """What the gate found.
+    """Findings of the gate.
 
     Attributes:
         faults: Of single labels.
@@ -38,7 +38,7 @@ class GateReport(Document):
 
     @property
     def failures(self) -> dict[str, str]:
-        """What does not pass: the reason, and what of it."""
+        """Failures by reason, each with the labels or figures that do not pass."""
         found = {reason: ", ".join(labels[:_WORST]) for reason, labels in self.faults.failures.items()}
         if self.longest_caption > self.most_tokens:
             found["caption_too_long"] = (
@@ -66,14 +66,9 @@ def inspect(
     coverage: Mapping[str, float],
     min_coverage: float,
 ) -> GateReport:
-    """Pass judgement on a vocabulary and the captions made with it.
+    """Pass judgement on a vocabulary, whose faults were found when it was made, and on the captions made with it.
 
-    Args:
-        vocabulary: What is wrong with its labels was found when it was made.
-        encoding: That of the captions.
-        longest_caption: In tokens, as the model gets it, without end of sequence.
-        coverage: Share of tag occurrences that are labels, by category's name.
-        min_coverage: What it has to be for general tags.
+    Arguments are as in `GateReport`, but that `longest_caption` is without end of sequence.
     """
     return GateReport(
         faults=LabelFaults.read(vocabulary.folder),

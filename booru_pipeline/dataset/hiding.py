@@ -7,7 +7,7 @@ import numpy as np
 from booru_pipeline.dataset.chance import Draw, uniform
 from booru_pipeline.dataset.options import MaskingOptions
 from booru_pipeline.dataset.posts import Posts
-from booru_pipeline.ragged import IntArray
+from booru_pipeline.ragged import IntArray, places
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Hiding:
 
     @classmethod
     def of(cls, options: MaskingOptions, seed: int) -> "Hiding":
-        """What the options say."""
+        """The hiding that the options describe."""
         return cls(
             seed,
             options.hidden_share_min,
@@ -66,9 +66,7 @@ class Hiding:
         """
         shuffled = shuffle(posts, self.seed, epoch)
         hidden = self.hidden_counts(shuffled.sizes, shuffled.keys, epoch)
-        owner = shuffled.owner
-        slot = np.arange(len(owner)) - shuffled.offsets[owner]
-        seen = slot < (shuffled.sizes - hidden)[owner]
+        seen = places(shuffled.offsets) < (shuffled.sizes - hidden)[shuffled.owner]
         return shuffled.keep(seen), shuffled.keep(~seen)
 
 

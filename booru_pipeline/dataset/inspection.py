@@ -1,12 +1,14 @@
-"""What became of one post: which of its tags are labels and why the others are not, and how the model sees it."""
+"""One post explained: which of its tags are labels and why the others are not, and how the model sees it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from booru_pipeline import sql
@@ -64,7 +66,7 @@ class SeenExample:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What became of a post.
+    """A post and its fate in a dataset.
 
     Attributes:
         booru: Where it is from.
@@ -75,7 +77,7 @@ class Inspection:
         left_out: Why it is no caption, or None if it is one.
         tags: All its tags.
         implied: Tags that its tags imply and that it lacks.
-        examples: Three looks at it, of each kind one; none if it is no caption.
+        examples: The post as the model sees it, one of each kind; none if it is no caption.
     """
 
     booru: str
@@ -91,7 +93,7 @@ class Inspection:
 
 @dataclass(frozen=True)
 class Inspector:
-    """Looks posts up in what was made of a release and the ones before it.
+    """Finds posts in what was made of a release and the ones before it.
 
     Attributes:
         dataset: The dataset's folder.
@@ -113,9 +115,8 @@ class Inspector:
 
     def sample(self, number: int, seed: int = 0) -> list[tuple[str, int]]:
         """Some posts of the dataset at random, as (booru, fid)."""
-        posts = Sides.read(self.dataset).table
-        chosen = np.random.default_rng(seed).permutation(len(posts))[:number]
-        return [(row["booru"], row["fid"]) for row in posts.take(np.sort(chosen)).to_pylist()]
+        chosen = np.random.default_rng(seed).permutation(len(self._sides))[:number]
+        return [(row["booru"], row["fid"]) for row in self._sides.take(np.sort(chosen)).to_pylist()]
 
     def find(self, post: Sequence[str]) -> tuple[str, int]:
         """A post that a person named: its id, with the booru before it where two boorus have that id.
@@ -129,19 +130,19 @@ class Inspector:
                 f"{' '.join(post)} is not a post. Give its id, or booru and id, such as `booru inspect "
                 "danbooru.donmai.us 4263151`."
             )
-        posts = Sides.read(self.dataset).table
-        found = posts.filter(pc.field("fid") == int(number)).to_pylist()
-        if booru:
-            found = [row for row in found if booru[0] in row["booru"]]
+        found = self._sides.filter(pc.field("fid") == int(number)).to_pylist()
+        found = [row for row in found if not booru or booru[0] in row["booru"]]
         if not found:
             raise BooruError(
                 f"no post {' '.join(post)} in {', '.join(self.shards)}. Look for one with "
                 '`booru sql "select booru, fid from files limit 10"`.'
             )
-        if len({row["booru"] for row in found}) > 1:
-            boorus = ", ".join(sorted({row["booru"] for row in found}))
-            raise BooruError(f"{boorus} all have a post {number}. Name the booru too: `booru inspect BOORU {number}`.")
-        return found[0]["booru"], found[0]["fid"]
+        boorus = sorted({row["booru"] for row in found})
+        if len(boorus) > 1:
+            raise BooruError(
+                f"{', '.join(boorus)} all have a post {number}. Name the booru too: `booru inspect BOORU {number}`."
+            )
+        return boorus[0], int(number)
 
     def inspect(self, booru: str, fid: int, seed: int = 0) -> Inspection:
         """Say what became of a post.
@@ -151,7 +152,7 @@ class Inspector:
             fid: Its id there; the two must be in the dataset's releases.
             seed: Of the examples.
         """
-        side = self._side(booru, fid)
+        (side,) = self._sides.filter((pc.field("booru") == booru) & (pc.field("fid") == fid)).to_pylist()
         with duckdb.connect() as connection:
             of_release = shard_files(self.shards[side["release"]])
             tags = dict(sql.run(connection, _SQL, "listing", shards=of_release, booru=booru, fid=fid).fetchall())
@@ -164,7 +165,7 @@ class Inspector:
         rows = [self.vocabulary.index[tag] for tag in tags if tag in self.vocabulary.index]
         post = Posts(
             np.array(rows, dtype=np.int64),
-            np.array([0, len(rows)], dtype=np.int64),
+            np.array([0, len(rows)]),
             post_keys(np.array([booru], dtype=object), np.array([fid])),
         )
         left_out = side["left_out"]
@@ -192,10 +193,9 @@ class Inspector:
             examples=[] if left_out else self._examples(choice, post, seed),
         )
 
-    def _side(self, booru: str, fid: int) -> dict[str, Any]:
-        posts = Sides.read(self.dataset).table
-        (found,) = posts.filter((pc.field("booru") == booru) & (pc.field("fid") == fid)).to_pylist()
-        return dict(found)
+    @cached_property
+    def _sides(self) -> pa.Table:
+        return Sides.read(self.dataset).table
 
     def _aliases(
         self, connection: duckdb.DuckDBPyConnection, side: Mapping[str, Any], tags: Mapping[str, int]
@@ -221,8 +221,7 @@ class Inspector:
         return f"no label: on {posts:,} post{'' if posts == 1 else 's'}, {least:,} are needed"
 
     def _examples(self, choice: CaptionChoice, post: Posts, seed: int) -> list[SeenExample]:
-        special = self.vocabulary.special_tokens
-        masking = Masking(choice, self.masking, special, seed)
+        masking = Masking(choice, self.masking, self.vocabulary.special_tokens, seed)
         return [
             SeenExample(
                 kind=kind.name.lower().replace("_", " "),

@@ -22,12 +22,12 @@ from booru_pipeline.dataset.chance import Draw, mix, uniform
 from booru_pipeline.dataset.hiding import Hiding, shuffle
 from booru_pipeline.dataset.options import MaskingOptions
 from booru_pipeline.dataset.posts import Posts
-from booru_pipeline.ragged import IntArray, gather, offsets_of
+from booru_pipeline.ragged import IntArray, gather, offsets_of, places
 from booru_pipeline.vocabulary.vocabulary import SpecialTokens
 
 
 class Kind(IntEnum):
-    """What is hidden of a post."""
+    """The kind of hiding: labels, tokens of labels, or spans of tokens."""
 
     CAPTION_COMPLETION = 0
     LABEL_COMPLETION = 1
@@ -75,15 +75,11 @@ class Masking:
         """
         chosen = shuffle(self.choice.choose(posts, epoch), self.seed, epoch)
         kinds = self._kinds(chosen, epoch) if kind is None else np.full(len(chosen), kind)
-        made: list[Example | None] = [None] * len(chosen)
-        spans = np.flatnonzero(kinds == Kind.SPAN_CORRUPTION)
-        for row, example in zip(spans, self._corrupt(chosen.take(spans), epoch), strict=True):
-            made[row] = example
-        others = np.flatnonzero(kinds != Kind.SPAN_CORRUPTION)
-        by_token = kinds[others] == Kind.LABEL_COMPLETION
-        for row, example in zip(others, self._hide(chosen.take(others), by_token, epoch), strict=True):
-            made[row] = example
-        return [example for example in made if example is not None]
+        by_span = kinds == Kind.SPAN_CORRUPTION
+        corrupted = iter(self._corrupt(chosen.take(np.flatnonzero(by_span)), epoch))
+        by_token = kinds[~by_span] == Kind.LABEL_COMPLETION
+        hidden = iter(self._hide(chosen.take(np.flatnonzero(~by_span)), by_token, epoch))
+        return [next(corrupted if corrupt else hidden) for corrupt in by_span]
 
     def _kinds(self, posts: Posts, epoch: int) -> IntArray:
         weights = np.array([self.options.label_masking, self.options.token_masking, self.options.span_corruption])
@@ -127,11 +123,9 @@ class Masking:
 
     def _hidden_tokens(self, posts: Posts, post: IntArray, epoch: int) -> np.ndarray:
         """bool [tokens]: as many of each post as its share says, anywhere."""
-        options = self.options
-        hiding = Hiding.of(options, self.seed)
+        hiding = Hiding.of(self.options, self.seed)
         sizes = np.bincount(post, minlength=len(posts))
-        starts = np.cumsum(sizes) - sizes
-        within = np.arange(len(post)) - starts[post]
+        within = places(offsets_of(sizes))
         chance = uniform(self.seed, Draw.TOKEN, epoch, posts.keys[post], within)
         place = np.empty(len(post), dtype=np.int64)
         place[np.lexsort((chance, post))] = within

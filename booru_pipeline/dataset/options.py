@@ -1,4 +1,4 @@
-"""What can be set about the vocabulary, the dataset's captions, and what of them is hidden."""
+"""Options of the split, the dataset's captions, and what of them is hidden."""
 
 from typing import Annotated, Final, Literal
 
@@ -62,7 +62,7 @@ class SplitOptions(BaseModel, frozen=True, extra="forbid"):
 
 
 class DatasetOptions(CaptionOptions, SplitOptions, frozen=True, extra="forbid"):
-    """What the dataset holds."""
+    """Which posts the dataset holds, and how."""
 
     min_coverage: float = Field(
         0.5,
@@ -74,7 +74,7 @@ class DatasetOptions(CaptionOptions, SplitOptions, frozen=True, extra="forbid"):
 
 
 class MaskingOptions(BaseModel, frozen=True, extra="forbid"):
-    """What of a caption is hidden when it is seen. The weights need not add up to 1."""
+    """How much of a caption is hidden when it is seen. The weights need not add up to 1."""
 
     label_masking: float = Field(
         0.5, ge=0, description="Weight of caption completion: whole labels are hidden, and they are the target."

@@ -1,6 +1,6 @@
 """Sides of the split, decided release by release: a group of posts is on one side, and none ever changes it.
 
-Posts of one picture, near-duplicates (`labels.duplicates`) and listings of one post belong together, directly or
+Posts of one picture, near-duplicates (`dataset.duplicates`) and listings of one post belong together, directly or
 through others. A group takes the side of the picture that names it, as the shards have it, and keeps it: each release
 is decided after the earlier ones, and only what it lists is placed. A new post that belongs to groups on different
 sides joins neither: it is left out, and so is who is later like it. A settled post that is listed again with another
@@ -18,11 +18,9 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from booru_pipeline import sql
-from booru_pipeline.dataset.duplicates import TagSets, near_duplicates
+from booru_pipeline.dataset.duplicates import TagSets, components, near_duplicates
 from booru_pipeline.dataset.options import SplitOptions
 from booru_pipeline.errors import BooruError
 from booru_pipeline.ragged import IntArray, offsets_of
@@ -129,37 +127,29 @@ def decide_sides(shards: dict[str, Path], options: SplitOptions, earlier: Sides 
 
 
 @dataclass(frozen=True)
-class Straddling:
-    """What has posts in use on several sides; all 0 in sound sides.
+class Misplaced:
+    """Groups, pictures and posts that are where they must not be; all 0 in sound sides.
 
     Attributes:
-        groups: Groups.
-        pictures: Pictures, as their posts were listed last.
-        posts: Posts (booru, fid).
-        examples: The first ten, as `group ...`, `picture ...` or `post ...`.
+        groups: Groups with posts in use on several sides.
+        pictures: Pictures on several sides, as their posts were listed last; or that are shown on another than before.
+        posts: Posts (booru, fid) on several sides; or on another side than before.
+        returned: Posts that were left out before and are in use.
+        examples: The first ten, as `group ...`, `picture ...`, `post ...` or `returned ...`.
     """
 
     groups: int
     pictures: int
     posts: int
-    examples: list[str]
-
-
-@dataclass(frozen=True)
-class Moved:
-    """What is not where it was; all 0 in sound sides.
-
-    Attributes:
-        posts: Posts that are on another side.
-        pictures: Pictures that are shown on another side than before.
-        returned: Posts that were left out and are in use.
-        examples: The first ten, as `picture ...`, `post ...` or `returned ...`.
-    """
-
-    posts: int
-    pictures: int
     returned: int
     examples: list[str]
+
+    @classmethod
+    def of(cls, found: pa.Table) -> "Misplaced":
+        """Count rows of `kind` and `name`."""
+        kinds = Counter(found["kind"].to_pylist())
+        examples = [f"{row['kind']} {row['name']}" for row in found.slice(0, _EXAMPLES).to_pylist()]
+        return cls(kinds["group"], kinds["picture"], kinds["post"], kinds["returned"], examples)
 
 
 @dataclass(frozen=True)
@@ -179,21 +169,19 @@ class Across:
     examples: list[str]
 
 
-def count_straddling(sides: Sides) -> Straddling:
+def count_straddling(sides: Sides) -> Misplaced:
     """Count groups, pictures and posts that have posts in use on two sides."""
     with duckdb.connect() as connection:
         connection.register("sides", sides.table)
-        kinds, examples = _findings(sql.table(connection, _SQL, "straddling"))
-    return Straddling(kinds["group"], kinds["picture"], kinds["post"], examples)
+        return Misplaced.of(sql.table(connection, _SQL, "straddling"))
 
 
-def count_moved(before: Sides, after: Sides) -> Moved:
+def count_moved(before: Sides, after: Sides) -> Misplaced:
     """Count what changed side between the sides of a release and those of a later one."""
     with duckdb.connect() as connection:
         connection.register("former", before.table)
         connection.register("sides", after.table)
-        kinds, examples = _findings(sql.table(connection, _SQL, "moved"))
-    return Moved(kinds["post"], kinds["picture"], kinds["returned"], examples)
+        return Misplaced.of(sql.table(connection, _SQL, "moved"))
 
 
 def count_near_duplicates_across(shards: Mapping[str, Path], sides: Sides, largest_block: int = 100_000) -> Across:
@@ -232,11 +220,6 @@ def count_near_duplicates_across(shards: Mapping[str, Path], sides: Sides, large
     return Across(len(pairs), blocks, posts, examples)
 
 
-def _findings(found: pa.Table) -> tuple[Counter[str], list[str]]:
-    examples = [f"{row['kind']} {row['name']}" for row in found.slice(0, _EXAMPLES).to_pylist()]
-    return Counter(found["kind"].to_pylist()), examples
-
-
 def _settle_all(
     connection: duckdb.DuckDBPyConnection, shards: Mapping[str, Path], known: Collection[str], options: SplitOptions
 ) -> None:
@@ -271,11 +254,9 @@ def _settle(connection: duckdb.DuckDBPyConnection, seen: list[TagSets], options:
     alike = _alike(connection, seen, options)
     connection.register("alike", pa.table({"a": alike[:, 0], "b": alike[:, 1]}))
     edges = sql.table(connection, _SQL, "links")
-    ends = np.concatenate([edges["a"].to_numpy(), edges["b"].to_numpy()])
-    nodes, place = np.unique(ends, return_inverse=True)
-    a, b = np.split(place, 2)
-    graph = coo_array((np.ones(len(a), np.bool_), (a, b)), shape=(len(nodes), len(nodes)))
-    _, component = connected_components(graph, directed=False)
+    ends = np.column_stack([edges["a"].to_numpy(), edges["b"].to_numpy()])
+    nodes, links = np.unique(ends, return_inverse=True)
+    component = components(links.reshape(-1, 2), len(nodes))
     connection.register("components", pa.table({"row": nodes[nodes >= 0], "component": component[nodes >= 0]}))
     sql.run(connection, _SQL, "decide")
 

@@ -40,18 +40,14 @@ class Lake:
     @property
     def staging(self) -> Staging:
         """Where artifacts are written first."""
-        folder = self.home / ".staging"
-        if self.store is None:
+        folder, store = self.home / ".staging", self.store
+        if store is None:
             return Staging(folder)
-        return Staging(folder, publish=self._publish, withdraw=self._withdraw)
-
-    def _publish(self, draft: Path, final: Path) -> None:
-        if self.store is not None:
-            self.store.publish(draft, self.name_of(final))
-
-    def _withdraw(self, final: Path) -> None:
-        if self.store is not None:
-            self.store.remove(self.name_of(final))
+        return Staging(
+            folder,
+            publish=lambda draft, final: store.publish(draft, self.name_of(final)),
+            withdraw=lambda final: store.remove(self.name_of(final)),
+        )
 
     @property
     def raw_fingerprints(self) -> Path:
@@ -110,7 +106,7 @@ class Lake:
         return self.experiments / name / release
 
     def retired(self, stage: str, release: str) -> Path:
-        """A JSON file: the record of an artifact that retention removed, so that nobody makes it again unasked."""
+        """A JSON file: the record of an artifact that retention removed, so that it is not made again unattended."""
         return self.home / "retired" / stage / release
 
     def releases_with(self, artifact: Callable[[str], Path]) -> list[str]:
@@ -135,7 +131,7 @@ class Lake:
         return path.relative_to(self.home).as_posix()
 
     def record(self, path: Path) -> Record | None:
-        """What an artifact was made from, the later one of here and of the store; None if there is none, or no record.
+        """The record of an artifact, the later one of here and of the store; None if there is none, or no record.
 
         Args:
             path: The artifact's, as the methods above give it.

@@ -30,7 +30,7 @@ class Staging:
     """
 
     folder: Path
-    publish: Callable[[Path, Path], None] | None = None
+    publish: Callable[[Path, Path], object] | None = None
     withdraw: Callable[[Path], None] | None = None
 
     def here(self) -> "Staging":

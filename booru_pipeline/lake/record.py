@@ -1,4 +1,4 @@
-"""What an artifact was made from: a record that is kept in it."""
+"""Records of what artifacts were made from, kept in them."""
 
 import functools
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from booru_pipeline.lake.document import Document
 
 
 class Record(Document):
-    """What an artifact was made from, kept in the artifact. Two are equal whenever they were written.
+    """Names what an artifact was made from, and is kept in it. Two are equal whenever they were written.
 
     Attributes:
         stage: The asset's name.

@@ -291,7 +291,7 @@ class Store:
             raise StoreError(f"{folder}/{wrong[0]} has not come whole into the store. Try again.")
 
     def _find(self, folder: str) -> Mapping[str, Mapping[str, Any]]:
-        """What the place says of each file at or below a folder, by path."""
+        """The place's description of each file at or below a folder, by path."""
         self._fs.invalidate_cache()
         try:
             found: Mapping[str, Mapping[str, Any]] = self._fs.find(folder, detail=True)

@@ -1,4 +1,4 @@
-"""Whether a release's files have come to rest: a copy or a download under way must not be read."""
+"""Whether a release's files are stable: a copy or a download under way must not be read."""
 
 import time
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from typing import Final
 from booru_pipeline.release.find import Release
 from booru_pipeline.release.fingerprint import marks_of
 
-Look = dict[str, list[int]]  # by path; see `marks_of`
+Look = dict[str, list[int]]  # one scan of the files, by path; see `marks_of`
 _AT_REST_S: Final = 120
 
 
 def look_at(release: Release) -> Look:
-    """What can be seen of the files without reading them.
+    """Scan the files without reading them.
 
     Raises:
         OSError: A file is gone or cannot be read.
@@ -26,11 +26,11 @@ def look_at(release: Release) -> Look:
 
 @dataclass(frozen=True)
 class Rest:
-    """How long a release's files have been the same.
+    """How long a release's files have been stable. The sensor's cursor keeps it as JSON, by these names.
 
     Attributes:
-        look: What they look like.
-        since: When they were first seen like that, in seconds since 1970.
+        look: The scan that found them so.
+        since: When they were first found so, in seconds since 1970.
     """
 
     look: Look
@@ -42,16 +42,16 @@ def unsteady(release: Release, look: Look, now: float, before: Rest | None, rest
 
     Args:
         release: The release.
-        look: What its files look like now.
+        look: The present scan of its files.
         now: The present moment, in seconds since 1970.
-        before: What the look before knew of them, or None if this is the first.
-        rest_s: Seconds for which they are to have been the same.
+        before: The state after the scan before, or None if this is the first.
+        rest_s: Seconds for which they are to have been stable.
     """
     empty = [path for path, marks in look.items() if marks[0] == 0]
     if empty:
         return f"{empty[0]} of release {release.key} is empty yet"
     if before is None:
-        return f"release {release.key} is new: one more look tells whether its files still grow"
+        return f"release {release.key} is new: the next scan tells whether its files still grow"
     changed = [path for path, marks in look.items() if before.look.get(path) != marks]
     if changed:
         return f"{changed[0]} of release {release.key} was still being written since the last look"
@@ -61,5 +61,5 @@ def unsteady(release: Release, look: Look, now: float, before: Rest | None, rest
 
 
 def at_rest(look: Look) -> bool:
-    """Whether nothing has touched the files for two minutes: what is known of them when there was no look before."""
+    """Whether nothing has touched the files for two minutes: all that a first scan can tell."""
     return all(time.time_ns() - max(marks[1:3]) > _AT_REST_S * 1e9 for marks in look.values())

@@ -44,7 +44,7 @@ class Release:
 
     @property
     def shard(self) -> str:
-        """What stands in the column `shard`: the release's own name, for dated ones as the origin writes it."""
+        """The value of the column `shard`: the release's own name, for dated ones as the origin writes it."""
         return self.key if self.hand_tagged else f"Safebooru {self.key}"
 
 
@@ -58,7 +58,7 @@ class Incomplete:
 
 @dataclass(frozen=True)
 class Found:
-    """What the raw folder holds, each list in release order."""
+    """Releases in the raw folder, each list in release order."""
 
     releases: list[Release]
     incomplete: list[Incomplete]
@@ -135,7 +135,7 @@ _RENAME: Final = "Name the folder `Safebooru 2021a` and its files V2021A_files.t
 
 @dataclass
 class _Seen:
-    """What was come across, by key; unfinished downloads without a key by folder."""
+    """Findings of the walk, by key; unfinished downloads without a key by folder."""
 
     tables: dict[str, dict[str, list[Path]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
     scripts: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))

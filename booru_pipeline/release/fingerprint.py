@@ -1,4 +1,4 @@
-"""What a release's bytes are, without reading them again when nothing touched the files."""
+"""Hashes of a release's bytes, without reading them again when nothing touched the files."""
 
 import json
 import os
@@ -21,17 +21,13 @@ def release_fingerprint(release: Release, cache: Path, *, reread: bool = False) 
     """
     known = {} if reread else _read_cache(cache)
     hashes: dict[str, str] = {}
-    fresh: dict[str, list[object]] = {}
+    entries: dict[str, list[object]] = {}
     for path in release.paths:
         marks = marks_of(path)
-        known_hash = _known_hash(known, path, marks)
-        if known_hash is not None:
-            hashes[path.name] = known_hash
-        else:
-            hashes[path.name] = sha256_of(path)
-            fresh[str(path.resolve())] = [*marks, hashes[path.name]]
-    if fresh:
-        _write_cache(cache, {**_read_cache(cache), **fresh})
+        hashes[path.name] = _known_hash(known, path, marks) or sha256_of(path)
+        entries[str(path.resolve())] = [*marks, hashes[path.name]]
+    if {**known, **entries} != known:
+        _write_cache(cache, {**_read_cache(cache), **entries})
     return fingerprint(release.key, hashes)
 
 
@@ -42,7 +38,7 @@ def is_known(release: Release, cache: Path) -> bool:
 
 
 def marks_of(path: Path) -> list[int]:
-    """What changes when a file does: size in bytes, time of the last write and of the last change, inode."""
+    """Figures that change when a file does: size in bytes, time of the last write and of the last change, inode."""
     stat = path.stat()
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
 

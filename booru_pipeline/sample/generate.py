@@ -6,44 +6,19 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
 from booru_pipeline.errors import BooruError
 from booru_pipeline.sample.listing import ReleasePosts, draw_release, draw_unlisted
-from booru_pipeline.sample.raw_format import FILES_COLUMNS, TAGS_COLUMNS, Rendered, render, unlisted_needed
+from booru_pipeline.sample.raw_format import FILES_COLUMNS, TAGS_COLUMNS, ReleaseTruth, render, unlisted_needed
 from booru_pipeline.sample.world import World, load_world
 
 TRUTH_NAME: Final = "sample_truth.json"
 
 _RELEASE_KEY = re.compile(r"\d{4}[a-z]+")
 _MOST_POSTS = 200_000
-
-
-@dataclass(frozen=True, slots=True)
-class ReleaseTruth:
-    """What was written into one release.
-
-    Attributes:
-        release: The release's key, such as `2021a`.
-        files_lines: Lines of the files file, the header included.
-        tags_lines: Lines of the tags file, the header included.
-        files_good: Lines of the files file that a reader should keep.
-        tags_good: Lines of the tags file that a reader should keep: without repeats and defects.
-        duplicate_tag_rows: Lines of the tags file that repeat an earlier one exactly.
-        warts: How many good rows (or, for the repeats, extra rows) have each oddity that a reader must cope with.
-        defects: How many unusable lines there are of each kind; empty unless defects were asked for.
-    """
-
-    release: str
-    files_lines: int
-    tags_lines: int
-    files_good: int
-    tags_good: int
-    duplicate_tag_rows: int
-    warts: dict[str, int]
-    defects: dict[str, int]
 
 
 def generate(
@@ -83,11 +58,11 @@ def generate(
     for release in releases:
         drawn = draw_release(world, earlier, posts, seed, release)
         unlisted = draw_unlisted(world, len(earlier), posts, unlisted_needed(posts), seed, release) if defects else ()
-        rendered = render(world, drawn.listings, release, seed, unlisted)
+        rendered = render(world, drawn, release, seed, unlisted)
         files, tags = _paths(folder, release, compress=compress)
         contents[files] = _content(FILES_COLUMNS, rendered.files, compress=compress)
         contents[tags] = _content(TAGS_COLUMNS, rendered.tags, compress=compress)
-        truths.append(_truth(release, drawn, rendered))
+        truths.append(rendered.truth)
         earlier.append(drawn)
     contents[folder / "tag_aliases.json"] = _relations(sorted(world.aliases.items()))
     contents[folder / "tag_implications.json"] = _relations(
@@ -139,23 +114,6 @@ def _relations(pairs: Iterable[tuple[str, str]]) -> bytes:
         + "\n"
         for number, (antecedent, consequent) in enumerate(pairs, start=1)
     ).encode()
-
-
-def _truth(release: str, drawn: ReleasePosts, rendered: Rendered) -> ReleaseTruth:
-    warts = rendered.warts | {
-        "files_on_two_boorus": len(drawn.on_second_booru),
-        "files_listed_again": len(drawn.listed_again),
-    }
-    return ReleaseTruth(
-        release=release,
-        files_lines=1 + len(rendered.files),
-        tags_lines=1 + len(rendered.tags),
-        files_good=rendered.files_good,
-        tags_good=rendered.tags_good,
-        duplicate_tag_rows=warts["tags_repeated_next_to_it"] + warts["tags_repeated_elsewhere"],
-        warts=warts,
-        defects=rendered.defects,
-    )
 
 
 def _truth_json(world: World, truths: Sequence[ReleaseTruth], *, posts: int, seed: int) -> bytes:

@@ -2,26 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from random import Random
 
-from booru_pipeline.sample.listing import Listing, some
+from booru_pipeline.sample.listing import Listing, ReleasePosts, some
 from booru_pipeline.sample.world import World
 from booru_pipeline.tags import Category
 
 FILES_COLUMNS = (
-    "BOORU",
-    "FID",
-    "FILE_NAME",
-    "TORR_MD5",
-    "ORIG_EXT",
-    "ORIG_MD5",
-    "FILE_SIZE",
-    "IMG_SIZE_TORR",
-    "JQ",
-    "TORR_PATH",
-    "TAGS_COPYR",
-    "TAGS_CHAR",
-    "TAGS_ARTIST",
+    *("BOORU", "FID", "FILE_NAME", "TORR_MD5", "ORIG_EXT", "ORIG_MD5", "FILE_SIZE", "IMG_SIZE_TORR", "JQ", "TORR_PATH"),
+    *("TAGS_COPYR", "TAGS_CHAR", "TAGS_ARTIST"),
 )
 TAGS_COLUMNS = ("BOORU", "FID", "TAG", "TAG_ID", "TAG_CAT", "DANB_FR")
 
@@ -50,31 +40,52 @@ _Lines = list[bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
-    """A release's files, without their header lines, and what was put into them."""
+class ReleaseTruth:
+    """Counts of what was written into one release.
 
-    files: list[bytes]
-    tags: list[bytes]
+    Attributes:
+        release: The release's key, such as `2021a`.
+        files_lines: Lines of the files file, the header included.
+        tags_lines: Lines of the tags file, the header included.
+        files_good: Lines of the files file that a reader should keep.
+        tags_good: Lines of the tags file that a reader should keep: without repeats and defects.
+        duplicate_tag_rows: Lines of the tags file that repeat an earlier one exactly.
+        warts: How many good rows (or, for the repeats, extra rows) have each oddity that a reader must cope with.
+        defects: How many unusable lines there are of each kind; empty unless defects were asked for.
+    """
+
+    release: str
+    files_lines: int
+    tags_lines: int
     files_good: int
     tags_good: int
+    duplicate_tag_rows: int
     warts: dict[str, int]
     defects: dict[str, int]
 
 
-def render(
-    world: World, listings: Sequence[Listing], release: str, seed: int, unlisted: Sequence[Listing] = ()
-) -> Rendered:
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A release's files, without their header lines, and the truth about them."""
+
+    files: list[bytes]
+    tags: list[bytes]
+    truth: ReleaseTruth
+
+
+def render(world: World, drawn: ReleasePosts, release: str, seed: int, unlisted: Sequence[Listing] = ()) -> Rendered:
     """The lines of a release.
 
     Args:
         world: Where the tags' categories and numbers are looked up.
-        listings: The release's posts in the order of the files.
+        drawn: The release's posts.
         release: The release's key.
         seed: The seed of the whole sample.
         unlisted: Posts that are not in the release. If there are any, defects are made of them and put between
             the good lines, which stay as they are without.
     """
     rng = Random(f"{seed}/{release}/raw")
+    listings = drawn.listings
     quoted_names = {listings[i].key for i in rng.sample(range(len(listings)), some(_QUOTED_NAME, len(listings)))}
     files = [_files_row(world, listing, release, quote=listing.key in quoted_names) for listing in listings]
     tags = [row for listing in listings for row in _tags_rows(world, listing, rng)]
@@ -93,35 +104,40 @@ def render(
     for row in hits[hit : 2 * hit]:
         tags_lines[row] *= 2
     repeats = [(rng.randrange(row + 1, len(tags)), tags_lines[row]) for row in hits[2 * hit :]]
-    warts = {
+    bad_files = _bad_files(world, unlisted, release) if unlisted else {}
+    bad_tags = _bad_tags(world, listings, unlisted, Random(f"{seed}/{release}/bad tags")) if unlisted else {}
+    where = Random(f"{seed}/{release}/places of defects")
+    files_between = [(where.randrange(len(files)), [line]) for line in chain(*bad_files.values())]
+    tags_between = [(where.randrange(len(tags)), [line]) for line in chain(*bad_tags.values())]
+    all_files, all_tags = _put_between(files_lines, files_between), _put_between(tags_lines, repeats + tags_between)
+    truth = ReleaseTruth(
+        release=release,
+        files_lines=1 + len(all_files),
+        tags_lines=1 + len(all_tags),
+        files_good=len(files),
+        tags_good=len(tags),
+        duplicate_tag_rows=2 * hit,
+        warts=_warts(drawn, files, tags, hit),
+        defects={kind: len(lines) for kind, lines in (bad_files | bad_tags).items()},
+    )
+    return Rendered(all_files, all_tags, truth)
+
+
+def _warts(
+    drawn: ReleasePosts, files: Sequence[Sequence[str]], tags: Sequence[Sequence[str]], repeats: int
+) -> dict[str, int]:
+    """How many rows have each oddity, given the good rows' fields and how many repeats of either kind there are."""
+    return {
         "files_quoted_name": sum('"' in fields[2] for fields in files),
         "tags_quoted_tag": sum('"' in fields[2] for fields in tags),
         "tags_id_0": sum(fields[3] == "0" for fields in tags),
         "tags_category_minus_1": sum(fields[4] == "-1" for fields in tags),
         "tags_no_last_field": sum(len(fields) < len(TAGS_COLUMNS) for fields in tags),
-        "tags_repeated_next_to_it": hit,
-        "tags_repeated_elsewhere": hit,
+        "tags_repeated_next_to_it": repeats,
+        "tags_repeated_elsewhere": repeats,
+        "files_on_two_boorus": len(drawn.on_second_booru),
+        "files_listed_again": len(drawn.listed_again),
     }
-
-    defects: dict[str, int] = {}
-    bad_files: list[_Lines] = []
-    bad_tags: list[_Lines] = []
-    if unlisted:
-        by_kind = _bad_files(world, unlisted, release)
-        defects |= {kind: len(lines) for kind, lines in by_kind.items()}
-        bad_files = [[line] for lines in by_kind.values() for line in lines]
-        by_kind = _bad_tags(world, listings, unlisted, Random(f"{seed}/{release}/bad tags"))
-        defects |= {kind: len(lines) for kind, lines in by_kind.items()}
-        bad_tags = [[line] for lines in by_kind.values() for line in lines]
-    where = Random(f"{seed}/{release}/places of defects")
-    return Rendered(
-        files=_put_between(files_lines, [(where.randrange(len(files)), line) for line in bad_files]),
-        tags=_put_between(tags_lines, repeats + [(where.randrange(len(tags)), line) for line in bad_tags]),
-        files_good=len(files),
-        tags_good=len(tags),
-        warts=warts,
-        defects=defects,
-    )
 
 
 def unlisted_needed(posts: int) -> int:
@@ -159,17 +175,8 @@ def _tags_rows(world: World, listing: Listing, rng: Random) -> list[list[str]]:
     for category in _TAG_ORDER:
         tags = _of_category(world, listing, category)
         rng.shuffle(tags)
-        rows += [
-            [
-                listing.booru,
-                str(listing.fid),
-                tag,
-                str(world.tag_ids[tag]),
-                str(category.value),
-                _FRANCHISE.get(category, franchise),
-            ]
-            for tag in tags
-        ]
+        end = [str(category.value), _FRANCHISE.get(category, franchise)]
+        rows += [[listing.booru, str(listing.fid), tag, str(world.tag_ids[tag]), *end] for tag in tags]
     return rows
 
 

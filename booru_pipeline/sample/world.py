@@ -1,4 +1,4 @@
-"""What the sample world holds: characters and their traits, bundles of tags, implications and aliases."""
+"""The sample world: characters and their traits, bundles of tags, implications and aliases."""
 
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -8,6 +8,8 @@ from importlib import resources
 from itertools import chain
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from booru_pipeline.tags import Category, closure
 
 
@@ -16,10 +18,10 @@ class Character:
     """A character and, for each trait, the probability that a post of the character has it."""
 
     name: str
-    kind: str
     copyrights: tuple[str, ...]
     popularity: int
     traits: Mapping[str, float]
+    kind: str = "girl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Bundle:
 
     weight: int
     tags: Mapping[str, float]
-    view: bool
+    view: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,23 +95,11 @@ def load_world() -> World:
     """The world described in `world.toml`, read once a process."""
     text = resources.files("booru_pipeline.sample").joinpath("world.toml").read_text(encoding="utf-8")
     facts = tomllib.loads(text)
-    characters = tuple(
-        Character(
-            name=entry["name"],
-            kind=entry.get("kind", "girl"),
-            copyrights=tuple(entry["copyrights"]),
-            popularity=entry["popularity"],
-            traits=entry["traits"],
-        )
-        for entry in facts["character"]
-    )
-    counts = facts["counting"]
-    counting = Counting(
-        girl=tuple(counts["girl"]),
-        boy=tuple(counts["boy"]),
-        one_person=counts["one_person"],
-        only_boys=counts["only_boys"],
-        nobody=counts["nobody"],
+    characters = TypeAdapter(tuple[Character, ...]).validate_python(facts["character"])
+    counting = TypeAdapter(Counting).validate_python(facts["counting"])
+    scenes, expressions, poses, outfits = (
+        TypeAdapter(tuple[Bundle, ...]).validate_python([*facts[kind].values()])
+        for kind in ("scene", "expression", "pose", "outfit")
     )
     implications: dict[str, tuple[str, ...]] = {}
     for consequent, antecedents in facts["implications"].items():
@@ -119,10 +109,10 @@ def load_world() -> World:
     return World(
         characters=characters,
         counting=counting,
-        scenes=_bundles(facts["scene"]),
-        expressions=_bundles(facts["expression"]),
-        poses=_bundles(facts["pose"]),
-        outfits=_bundles(facts["outfit"]),
+        scenes=scenes,
+        expressions=expressions,
+        poses=poses,
+        outfits=outfits,
         looks=tuple(facts["looks"].values()),
         details=facts["details"],
         meta=facts["meta"]["catalogued"] | facts["meta"]["uncatalogued"],
@@ -135,10 +125,6 @@ def load_world() -> World:
         categories=categories,
         tag_ids=_tag_ids(categories, without_id={*facts["categories"]["without_id"]}),
     )
-
-
-def _bundles(table: Mapping[str, Any]) -> tuple[Bundle, ...]:
-    return tuple(Bundle(entry["weight"], entry["tags"], entry.get("view", False)) for entry in table.values())
 
 
 def _categories(

@@ -99,11 +99,7 @@ def _split(data: bytes, first_line: int) -> pa.RecordBatch:
 
 def _not_utf8(data: bytes) -> dict[int, bytes]:
     """The lines of a block that are not UTF-8, by row."""
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return {row: line for row, line in enumerate(data.split(b"\n")[:-1]) if not _is_utf8(line)}
-    return {}
+    return {} if _is_utf8(data) else {row: line for row, line in enumerate(data.split(b"\n")) if not _is_utf8(line)}
 
 
 def _is_utf8(line: bytes) -> bool:

@@ -38,7 +38,7 @@ _TAGS: Final = ("parse_tags", "judge_tags", "repeats_tags", "load_tags")
 
 @dataclass(frozen=True)
 class Accounting:
-    """What became of one file's lines; `lines_read` is the sum of the others."""
+    """Counts of one file's lines by what became of them; `lines_read` is the sum of the others."""
 
     source: str
     lines_read: int
@@ -188,7 +188,7 @@ def read_accounting(connection: duckdb.DuckDBPyConnection) -> list[Accounting]:
 
 @dataclass(frozen=True)
 class TagTableSummary:
-    """What a tag table holds, for a person.
+    """Figures of a tag table, for a person.
 
     Attributes:
         accounting: For `files` and `tags`.

@@ -1,4 +1,4 @@
-"""What can be set about loading a release."""
+"""Options of loading a release."""
 
 from pydantic import BaseModel, Field
 

@@ -1,4 +1,4 @@
-"""What can be set about the training shards."""
+"""Options of the training shards."""
 
 from pydantic import BaseModel, Field
 

@@ -61,7 +61,7 @@ class Relations:
 
 
 def find_relations(configured: Path | None, raw: Path, *, skip_ambiguous: bool = False) -> Relations:
-    """The relations of a configured folder; else of the raw folder, if it has any; else the sample world's own.
+    """The relations of a configured folder; else of the raw folder, if it has any; else the sample world's.
 
     Args:
         configured: A folder with one of the two files at least.
@@ -83,7 +83,7 @@ def find_relations(configured: Path | None, raw: Path, *, skip_ambiguous: bool =
 
 
 def relations_files(configured: Path | None, raw: Path) -> list[Path]:
-    """The files that `find_relations` reads; none if it takes the sample world's own."""
+    """The files that `find_relations` reads; none if it takes the sample world's."""
     return [path for name in (ALIASES_FILE, IMPLICATIONS_FILE) if (path := (configured or raw) / name).is_file()]
 
 
@@ -218,7 +218,7 @@ def _last(direct: Mapping[str, str], name: str) -> str:
 def _implications(
     lines: Mapping[tuple[str, str], int], path: Path, aliases: Mapping[str, str]
 ) -> dict[str, frozenset[str]]:
-    """What each tag implies, aliases applied to both."""
+    """Implied tags by tag, aliases applied to both."""
     numbers: dict[tuple[str, str], int] = {}
     for (antecedent, consequent), number in lines.items():
         pair = aliases.get(antecedent, antecedent), aliases.get(consequent, consequent)

@@ -22,7 +22,7 @@ _POSTS: Final = "posts.parquet"
 
 
 class ShardManifest(Document):
-    """What a folder of shards holds.
+    """Figures of a folder of shards.
 
     Attributes:
         release: The release's key.

@@ -17,7 +17,7 @@ TINY: Final = "tiny"
 
 @dataclass(frozen=True)
 class BaseModel:
-    """What fine-tuning starts from.
+    """The model that fine-tuning starts from.
 
     Attributes:
         name: What the user asked for: a preset's name, a local folder, or a hub name such as ``org/model``.

@@ -1,10 +1,9 @@
 """Making a vocabulary: counted labels, their tokens, the tokenizer."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import duckdb
 import pyarrow as pa
@@ -28,6 +27,8 @@ from booru_pipeline.vocabulary.vocabulary import (
 
 if TYPE_CHECKING:
     import transformers
+
+_STRINGS: Final = pa.list_(pa.string())
 
 
 def build_vocabulary(
@@ -102,7 +103,7 @@ def tokenize_labels(counts: pa.Table, base_model: BaseModel) -> tuple[pa.Table, 
     piece_ids = pieces.encode(texts)
     first = tokenizers.add_label_tokens(tokenizer, labels)
     table = (
-        counts.append_column("qualifiers", _strings([split_qualifiers(label)[1] for label in labels]))
+        counts.append_column("qualifiers", pa.array([split_qualifiers(label)[1] for label in labels], _STRINGS))
         .append_column("text", pa.array(texts, pa.string()))
         .append_column("piece_ids", pa.array(piece_ids, pa.list_(pa.int32())))
         .append_column("token_id", pa.array(range(first, first + len(labels)), pa.int32()))
@@ -118,7 +119,3 @@ def write_vocabulary(folder: Path, table: pa.Table, tokenizer: "transformers.Pre
     pq.write_table(table, folder / LABELS_FILE, compression="zstd")
     tokenizer.save_pretrained(folder / TOKENIZER_FOLDER)
     (folder / TOKENIZER_FOLDER / SENTENCEPIECE_FILE).write_bytes(tokenizers.sentencepiece_model(tokenizer))
-
-
-def _strings(lists: Sequence[Sequence[str]]) -> pa.Array:
-    return pa.array([list(item) for item in lists], pa.list_(pa.string()))

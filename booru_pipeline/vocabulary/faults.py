@@ -1,6 +1,4 @@
-"""What is wrong with single labels: whether each comes back from its tokens, in both encodings."""
-
-from collections.abc import Sequence
+"""Faults of single labels: whether each comes back from its tokens, in both encodings."""
 
 from booru_pipeline.lake.document import Document
 from booru_pipeline.vocabulary.encoding import Encoding
@@ -10,7 +8,7 @@ from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
 
 class LabelFaults(Document):
-    """What is wrong with single labels, over the whole vocabulary. Every list but `ties` must be empty.
+    """Faults of single labels, over the whole vocabulary. Every list but `ties` must be empty.
 
     Attributes:
         labels: How many were looked at.
@@ -56,52 +54,32 @@ def find_faults(vocabulary: Vocabulary) -> LabelFaults:
     from booru_pipeline.vocabulary.tokenizer import encode_pieces, label_token
 
     tokenizer = transformers.AutoTokenizer.from_pretrained(vocabulary.tokenizer_folder)
-    processor = vocabulary.pieces
-    separator = vocabulary.special_tokens.separator
-    labels = vocabulary.labels
+    processor, separator = vocabulary.pieces, vocabulary.special_tokens.separator
+    labels, pieces = vocabulary.labels, vocabulary.piece_ids
     texts = vocabulary.table["text"].to_pylist()
-    pieces = vocabulary.piece_ids
     known = [bool(ids) and max(ids) < len(processor) and processor.unk_id() not in ids for ids in pieces]
     decodable = [ids if is_known else [] for ids, is_known in zip(pieces, known, strict=True)]
-    by_sentencepiece = processor.encode(texts)
-    by_transformers = encode_pieces(tokenizer, texts)
+    back = processor.decode(decodable)
+    ported_back = tokenizer.batch_decode(decodable, clean_up_tokenization_spaces=False)
+    cut, ported_cut = processor.encode(texts), encode_pieces(tokenizer, texts)
     tokens = tokenizer([label_token(label) for label in labels], add_special_tokens=False)["input_ids"]
     encodings = [Encoding.of(vocabulary, name) for name in EncodingName]
-
-    def where(faulty: Sequence[bool]) -> list[str]:
-        return [label for label, wrong in zip(labels, faulty, strict=True) if wrong]
-
     first_with: dict[tuple[int, ...], str] = {}
-    back = processor.decode(decodable)
-    back_by_transformers = tokenizer.batch_decode(decodable, clean_up_tokenization_spaces=False)
-    return LabelFaults(
-        labels=len(labels),
-        unknown_piece=where([not is_known for is_known in known]),
-        text_lost=where(
-            [
-                text_label(text) != label or not text == own == ported
-                for label, text, own, ported in zip(labels, texts, back, back_by_transformers, strict=True)
-            ]
-        ),
-        token_lost=where(
-            [
-                ids != [vocabulary.first_token_id + row]
-                or any(encoding.decode(encoding.encode([row])) != [row] for encoding in encodings)
-                for row, ids in enumerate(tokens)
-            ]
-        ),
-        shared_pieces=where(
-            [first_with.setdefault(tuple(ids), label) != label for label, ids in zip(labels, pieces, strict=True)]
-        ),
-        holds_separator=where([SEPARATOR in text or separator in ids for text, ids in zip(texts, pieces, strict=True)]),
-        not_sentencepiece=where([ids != own for ids, own in zip(pieces, by_sentencepiece, strict=True)]),
-        cut_otherwise=where(
-            [sorted(ids) != sorted(ported) for ids, ported in zip(pieces, by_transformers, strict=True)]
-        ),
-        ties=where(
-            [
-                ids != ported and sorted(ids) == sorted(ported)
-                for ids, ported in zip(pieces, by_transformers, strict=True)
-            ]
-        ),
-    )
+    faulty: dict[str, list[str]] = {name: [] for name in LabelFaults.model_fields if name != "labels"}
+    for row, (label, text, ids) in enumerate(zip(labels, texts, pieces, strict=True)):
+        same_pieces = sorted(ids) == sorted(ported_cut[row])
+        found = {
+            "unknown_piece": not known[row],
+            "text_lost": text_label(text) != label or not text == back[row] == ported_back[row],
+            "token_lost": tokens[row] != [vocabulary.first_token_id + row]
+            or any(encoding.decode(encoding.encode([row])) != [row] for encoding in encodings),
+            "shared_pieces": first_with.setdefault(tuple(ids), label) != label,
+            "holds_separator": SEPARATOR in text or separator in ids,
+            "not_sentencepiece": ids != cut[row],
+            "cut_otherwise": not same_pieces,
+            "ties": same_pieces and ids != ported_cut[row],
+        }
+        for name in found:
+            if found[name]:
+                faulty[name].append(label)
+    return LabelFaults(labels=len(labels), **faulty)

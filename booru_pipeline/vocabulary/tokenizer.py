@@ -48,11 +48,7 @@ def base_tokenizer(base_model: BaseModel, texts: Sequence[str]) -> tuple[transfo
     if base_model.source is None:
         tokenizer = _train(texts)
     else:
-        _check_folder(base_model.source)
-        try:
-            tokenizer = transformers.AutoTokenizer.from_pretrained(base_model.source)
-        except Exception as error:  # tokenizers raises plain Exception for a broken file
-            raise _unloadable(base_model.source, error) from error
+        tokenizer = _load(base_model.source)
         if SEPARATOR in tokenizer.get_added_vocab():
             raise BooruError(
                 f"the tokenizer of {base_model.name} has our tokens already: is it one of our checkpoints? "
@@ -67,25 +63,26 @@ def base_tokenizer(base_model: BaseModel, texts: Sequence[str]) -> tuple[transfo
     return tokenizer, first_added
 
 
-def _check_folder(source: str) -> None:
+def _load(source: str) -> transformers.PreTrainedTokenizerBase:
+    is_folder = Path(source).is_dir()
     # transformers makes an empty T5 tokenizer of a folder without one, which knows no text at all.
-    if Path(source).is_dir() and not any(Path(source, name).is_file() for name in _TOKENIZER_FILES):
+    if is_folder and not any(Path(source, name).is_file() for name in _TOKENIZER_FILES):
         raise BooruError(
             f"{source} has no tokenizer: none of {', '.join(_TOKENIZER_FILES)} is there. "
             "Write it with `tokenizer.save_pretrained(folder)`, or copy the base model's spiece.model there."
         )
-
-
-def _unloadable(source: str, error: Exception) -> BooruError:
-    if Path(source).is_dir():
-        return BooruError(
-            f"cannot read the tokenizer in {source}: {first_line(error)}. "
-            "Write it again with `tokenizer.save_pretrained(folder)`."
+    try:
+        return transformers.AutoTokenizer.from_pretrained(source)
+    except Exception as error:  # tokenizers raises plain Exception for a broken file
+        what, remedy = (
+            ("read the tokenizer in", "Write it again with `tokenizer.save_pretrained(folder)`")
+            if is_folder
+            else (
+                "load the tokenizer of",
+                "Connect to the network once, give a local folder with --preset FOLDER, or use --preset tiny",
+            )
         )
-    return BooruError(
-        f"cannot load the tokenizer of {source}: {first_line(error)}. "
-        "Connect to the network once, give a local folder with --preset FOLDER, or use --preset tiny."
-    )
+        raise BooruError(f"cannot {what} {source}: {first_line(error)}. {remedy}.") from error
 
 
 def special_tokens(tokenizer: transformers.PreTrainedTokenizerBase, first_added: int) -> SpecialTokens:

@@ -99,7 +99,7 @@ def test_pekora_is_who_she_is(world: World) -> None:
 
 
 def test_chances_count_every_trait_that_implies_the_tag(world: World) -> None:
-    someone = Character("x", "girl", (), 1, {"rabbit_girl": 0.5, "rabbit_ears": 0.5, "cat_ears": 0.2})
+    someone = Character("x", (), 1, {"rabbit_girl": 0.5, "rabbit_ears": 0.5, "cat_ears": 0.2})
     assert world.chances(someone) == {
         "rabbit_girl": 0.5,
         "rabbit_ears": 0.75,
