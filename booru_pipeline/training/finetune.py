@@ -37,9 +37,9 @@ from booru_pipeline.training.limits import disk_named, memory_named
 from booru_pipeline.training.model_card import model_card
 from booru_pipeline.training.options import Plan, TrainingOptions, resolve
 from booru_pipeline.training.processes import Processes
-from booru_pipeline.training.progress import Diverged
+from booru_pipeline.training.progress import Diverged, StateProgress
 from booru_pipeline.training.sampler import LengthGroupedSampler
-from booru_pipeline.training.states import States, newest_state, read_progress, step_of
+from booru_pipeline.training.states import States, newest_state, step_of
 from booru_pipeline.training.tracking import Wandb, run_log, under_pipes
 from booru_pipeline.training.trainer import Interrupted, posts_per_step, train, use_bf16
 from booru_pipeline.training.validation import Validation
@@ -141,7 +141,7 @@ def run(job: TrainingJob, log: logging.Logger, processes: Processes, interruptio
         project=job.options.wandb_project,
         name=str(job.provenance.get("release", job.output.name)),
         config={**job.provenance, "base": job.base_name, **job.options.model_dump(), **asdict(plan)},
-        run_id=read_progress(state)["wandb"] if state else None,
+        run_id=StateProgress.read(state).wandb if state else None,
     )
     try:
         with memory_named(job.options, plan):
@@ -193,7 +193,7 @@ def run(job: TrainingJob, log: logging.Logger, processes: Processes, interruptio
         "plan": asdict(plan),
         "training": facts,
         "metrics": metrics.as_dict(),
-        "calibration": asdict(calibration),
+        "calibration": calibration.model_dump(),
         "wandb": str(wandb.folder) if wandb.folder else None,
         "versions": {name: version(name) for name in ("torch", "transformers", "datasets", "booru-pipeline")},
     }

@@ -123,9 +123,12 @@ class Validation:
 
 @contextmanager
 def _evaluating(objective: nn.Module) -> Iterator[torch.device]:
-    """Dropout and gradients off for a while; gives the device."""
+    """Dropout and gradients off for a while; gives the device.
+
+    Nothing is compiled for what is done a few times.
+    """
     objective.eval()
-    with torch.inference_mode():
+    with torch.inference_mode(), torch.compiler.set_stance("force_eager"):
         yield next(objective.parameters()).device
     objective.train()
 
