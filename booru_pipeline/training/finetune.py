@@ -108,7 +108,7 @@ def run(job: TrainingJob, log: logging.Logger, processes: Processes, interruptio
     begun, options = time.monotonic(), job.options
     quiet_transformers()
     torch.set_num_threads(max(1, (options.threads or idle_cores()) // processes.on_this_machine))
-    plan = _plan(job)
+    plan = resolve(options, pretrained=job.base_source is not None)
     states = States(job.states, job.key, options.states_kept, processes) if job.states and options.states_kept else None
     data = _read(job, log)
     tokenizer = AutoTokenizer.from_pretrained(data.vocabulary.tokenizer_folder)
@@ -174,13 +174,6 @@ def _tell(job: TrainingJob | None, problem: str) -> None:
     if job and job.problem:
         with suppress(OSError), job.problem.open("x", encoding="utf-8") as file:
             file.write(problem)
-
-
-def _plan(job: TrainingJob) -> Plan:
-    try:
-        return resolve(job.options, pretrained=job.base_source is not None)
-    except ValueError as error:
-        raise BooruError(f"{error}.") from error
 
 
 def _read(job: TrainingJob, log: logging.Logger) -> Data:
