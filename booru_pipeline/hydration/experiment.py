@@ -30,10 +30,10 @@ from booru_pipeline.hydration.splits import Questions, choose_held_out, pose, ra
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.publish import Staging, staged
 from booru_pipeline.lake.record import Record, read_record
-from booru_pipeline.model.provenance import PROVENANCE_FILE
+from booru_pipeline.model.provenance import LOG_FILE, PROVENANCE_FILE
 from booru_pipeline.model.start import base_config
 from booru_pipeline.ragged import IntArray
-from booru_pipeline.training.finetune import LOG_FILE, idle_cores
+from booru_pipeline.training.finetune import idle_cores
 from booru_pipeline.training.job import TrainingJob
 from booru_pipeline.training.options import TrainingOptions
 from booru_pipeline.training_shards.relations import Relations

@@ -1,15 +1,13 @@
 """From the model's distribution over labels to the probability that a post has a label."""
 
-import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-CALIBRATION_FILE: Final = "calibration.json"
+from booru_pipeline.lake.document import Document
+
 _NEWTON_STEPS: Final = 50
 _RIDGE: Final = 1e-3  # pulls the weights to the start when there is next to no data; else without effect
 # A label whose log-probability is far below all that was fitted must not underflow.
@@ -18,8 +16,7 @@ _LOWEST: Final = -40.0
 Floats = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Calibration:
+class Calibration(Document):
     """Platt's logistic calibration (1999), with terms for how many labels are visible.
 
     P(present) = 1 / (1 + exp(-(bias + slope log p + lift sqrt p + size n + bend n^2))), where p is the model's
@@ -36,6 +33,9 @@ class Calibration:
         size: How the bias changes with n.
         bend: How the bias bends with n.
     """
+
+    FILE: ClassVar[str] = "calibration.json"
+    REMEDY: ClassVar[str] = "Make it with `booru run --to checkpoint`."
 
     bias: float = 0.0
     slope: float = 1.0
@@ -57,19 +57,6 @@ class Calibration:
         bounded = np.maximum(scores, _LOWEST).astype(np.float64)
         logit = self.bias + self.slope * bounded + self.lift * np.exp(bounded / 2) + self.size * n + self.bend * n**2
         return np.where(np.isneginf(scores), 0.0, expit(logit))
-
-    def write(self, folder: Path) -> None:
-        """Write `calibration.json`."""
-        (folder / CALIBRATION_FILE).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
-
-    @classmethod
-    def read(cls, folder: Path) -> "Calibration":
-        """Read `calibration.json`.
-
-        Raises:
-            FileNotFoundError: There is none.
-        """
-        return cls(**json.loads((folder / CALIBRATION_FILE).read_text(encoding="utf-8")))
 
 
 def fit(
@@ -105,7 +92,7 @@ def fit(
         if not now - after > 1e-9 * abs(now):
             break
         weights, now = weights - step, after
-    return Calibration(*(float(weight) for weight in weights))
+    return Calibration(**dict(zip(Calibration.model_fields, weights.tolist(), strict=True)))
 
 
 def _log_count(visible: npt.NDArray[np.integer]) -> Floats:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from safetensors import safe_open
 
 PROVENANCE_FILE: Final = "provenance.json"
+LOG_FILE: Final = "training_log.json"
 
 
 def read_provenance(checkpoint: Path) -> dict[str, Any]:
@@ -49,7 +50,7 @@ class LossCurve:
 
 def read_loss_curve(checkpoint: Path) -> LossCurve:
     """Read `training_log.json`: the entries the trainer logged; empty if the checkpoint has no such file."""
-    path = checkpoint / "training_log.json"
+    path = checkpoint / LOG_FILE
     if not path.is_file():
         return LossCurve()
     content = json.loads(path.read_text(encoding="utf-8"))
@@ -118,7 +119,7 @@ def look_at(checkpoint: Path) -> Soundness:
                 tensor = file.get_tensor(name)
                 weights += tensor.numel()
                 not_finite += int((~tensor.isfinite()).sum())
-    metrics = json.loads((checkpoint / "provenance.json").read_text(encoding="utf-8"))["metrics"]
+    metrics = read_provenance(checkpoint)["metrics"]
     return Soundness(
         weights=weights,
         not_finite=not_finite,

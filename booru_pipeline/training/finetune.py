@@ -5,14 +5,14 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import psutil
 import torch
 from torch import nn
@@ -27,29 +27,28 @@ from booru_pipeline.dataset.options import CaptionOptions, MaskingOptions
 from booru_pipeline.dataset.posts import Posts, load_posts, releases_of
 from booru_pipeline.errors import BooruError
 from booru_pipeline.model.objective import ObjectiveName, SequenceObjective, SetObjective, answer_tokens, objective_name
-from booru_pipeline.model.provenance import PROVENANCE_FILE, read_provenance
+from booru_pipeline.model.provenance import LOG_FILE, PROVENANCE_FILE, read_provenance
 from booru_pipeline.model.ranking import ranker_for
 from booru_pipeline.model.start import check_base, pretrained_model, quiet_transformers, tiny_model
 from booru_pipeline.orphan import end_with_parent
+from booru_pipeline.ragged import IntArray
+from booru_pipeline.tags import Category
 from booru_pipeline.training.interruption import Interruption
 from booru_pipeline.training.job import INTERRUPTED_PROBLEM, TrainingJob
 from booru_pipeline.training.limits import disk_named, memory_named
 from booru_pipeline.training.model_card import model_card
 from booru_pipeline.training.options import Plan, TrainingOptions, resolve
 from booru_pipeline.training.processes import Processes
-from booru_pipeline.training.progress import Diverged
+from booru_pipeline.training.progress import Diverged, StateProgress
 from booru_pipeline.training.sampler import LengthGroupedSampler
-from booru_pipeline.training.states import States, newest_state, read_progress, step_of
+from booru_pipeline.training.states import States, newest_state, step_of
 from booru_pipeline.training.tracking import Wandb, run_log, under_pipes
-from booru_pipeline.training.trainer import Interrupted, posts_per_step, train, use_bf16
+from booru_pipeline.training.trainer import Interrupted, Trained, posts_per_step, train, use_bf16
 from booru_pipeline.training.validation import Validation
 from booru_pipeline.training.warm_start import carry_over, with_replay
 from booru_pipeline.training.watch import Surroundings
-from booru_pipeline.vocabulary.options import EncodingName
 from booru_pipeline.vocabulary.vocabulary import LABELS_FILE, Vocabulary
 
-LOG_FILE: Final = "training_log.json"
-CARD_FILE: Final = "README.md"
 _VALIDATION_SEED: Final = 20210101  # other labels are hidden than in any training run
 
 
@@ -75,6 +74,30 @@ def finetune(path: Path, interruption: Interruption) -> int:
     return 0
 
 
+@dataclass(frozen=True)
+class Data:
+    """What a training learns from.
+
+    Attributes:
+        vocabulary: The labels.
+        captions: How posts become captions.
+        posts: Of the train split.
+        releases: str [posts], the release of each.
+        held_out: Posts that figures and calibration come from.
+    """
+
+    vocabulary: Vocabulary
+    captions: CaptionOptions
+    posts: Posts
+    releases: npt.NDArray[np.str_]
+    held_out: Posts
+
+    @property
+    def frequency(self) -> IntArray:
+        """int64 [labels]: how many train posts have each label."""
+        return np.bincount(self.posts.rows, minlength=len(self.vocabulary))
+
+
 def run(job: TrainingJob, log: logging.Logger, processes: Processes, interruption: Interruption) -> None:
     """Train and write the checkpoint folder.
 
@@ -82,133 +105,46 @@ def run(job: TrainingJob, log: logging.Logger, processes: Processes, interruptio
         BooruError: The dataset, the vocabulary or the base model is not there or not what it should be, memory or disk
             are full, training diverged, or was asked to end.
     """
-    begun = time.monotonic()
+    begun, options = time.monotonic(), job.options
     quiet_transformers()
-    torch.set_num_threads(max(1, (job.options.threads or idle_cores()) // processes.on_this_machine))
-    pretrained = job.base_source is not None
-    try:
-        plan = resolve(job.options, pretrained=pretrained)
-    except ValueError as error:
-        raise BooruError(f"{error}.") from error
-    states = None
-    if job.states is not None and job.options.states_kept:
-        states = States(job.states, job.key, job.options.states_kept, processes)
-    vocabulary = Vocabulary.load(job.vocabulary)
-    posts = load_posts(job.dataset, "train")
-    held_out = load_posts(job.dataset, "validation")
-    if not len(posts):
-        raise BooruError(f"no post in the train split of {job.dataset} has two labels, so there is nothing to learn.")
-    if not len(held_out):
-        log.warning("the validation split is empty: figures and calibration come from the train split")
-        held_out = posts
-    tokenizer = AutoTokenizer.from_pretrained(vocabulary.tokenizer_folder)
-    model = _start(job, plan, tokenizer, vocabulary, posts)
-    releases = releases_of(job.dataset, "train")
+    torch.set_num_threads(max(1, (options.threads or idle_cores()) // processes.on_this_machine))
+    plan = resolve(options, pretrained=job.base_source is not None)
+    states = States(job.states, job.key, options.states_kept, processes) if job.states and options.states_kept else None
+    data = _read(job, log)
+    tokenizer = AutoTokenizer.from_pretrained(data.vocabulary.tokenizer_folder)
+    model = _start(job, plan, tokenizer, data)
     if job.parent is not None:
-        carried = carry_over(model, tokenizer, vocabulary, job.parent)
-        known = read_provenance(job.parent)["releases"]
-        chosen = with_replay(releases, posts.keys, known, job.options.replay_share, job.options.seed)
-        posts, releases = posts.take(chosen), releases[chosen]
-        log.info(
-            f"going on from {job.parent.name}: {carried.tokens:,} tokens carried over, {carried.new_labels:,} labels "
-            f"are new; {int((~np.isin(releases, list(known))).sum()):,} posts are new, the others replayed"
-        )
-    if job.options.gradient_checkpointing:
-        # Not the reentrant kind: under DDP a weight would be ready twice.
-        model.activation_checkpointing_enable({"use_reentrant": False})
-    captions = DatasetSummary.read(job.dataset).captions
-    name = objective_name(job.options.objective, captions.encoding_name)
-    objective = _objective(name, captions.encoding_name, model, vocabulary)
-    batches_of = _batches(name, job.options, captions, vocabulary)
-    batches = batches_of(posts, job.options.seed)
-    validation = Validation(
-        held_out,
-        Hiding.of(job.options, _VALIDATION_SEED),
-        ranker_for(model, vocabulary, captions.encoding_name, name),
-        lambda some: batches_of(some, _VALIDATION_SEED),
-    )
-    weights = sum(weight.numel() for weight in model.parameters())
-    shared_by = f"{processes.count} processes of " if processes.count > 1 else ""
-    log.info(
-        f"{job.base_name}: {weights:,} weights, {len(vocabulary):,} labels, {len(posts):,} posts to learn from "
-        f"({name.value}, {captions.encoding}), "
-        f"{shared_by}{torch.get_num_threads()} threads; ready after {time.monotonic() - begun:.0f} s"
-    )
-    state = states.newest() if states else None
-    wandb = Wandb(
-        log,
-        folder=job.wandb_folder if processes.is_main else None,
-        project=job.options.wandb_project,
-        name=str(job.provenance.get("release", job.output.name)),
-        config={**job.provenance, "base": job.base_name, **job.options.model_dump(), **asdict(plan)},
-        run_id=read_progress(state)["wandb"] if state else None,
-    )
-    try:
-        with memory_named(job.options, plan):
-            trained = train(
-                objective,
-                batches,
-                LengthGroupedSampler(batches, posts_per_step(plan, job.options, processes.count), job.options.seed),
-                plan,
-                job.options,
-                Surroundings(processes, log, wandb, states, interruption),
-                (lambda: validation.loss(objective)) if processes.is_main else None,
-            )
+        data = _go_on_from(job.parent, model, tokenizer, data, options, log)
+    name = objective_name(options.objective, data.captions.encoding_name)
+    objective = _objective(name, model, data, checkpointing=options.gradient_checkpointing)
+    validation = _validation(name, model, data, options)
+    log.info(f"{_summary(job, name, model, data, processes)}; ready after {time.monotonic() - begun:.0f} s")
+    with _wandb(job, plan, states, processes, log) as wandb:
+        with memory_named(options, plan):
+            batches = _batches(name, options, data, data.posts, options.seed)
+            sampler = LengthGroupedSampler(batches, posts_per_step(plan, options, processes.count), options.seed)
+            around = Surroundings(processes, log, wandb, states, interruption)
+            loss = (lambda: validation.loss(objective)) if processes.is_main else None
+            trained = train(objective, batches, sampler, plan, options, around, loss)
             processes.leave()
             if not processes.is_main:
                 return
-            metrics = validation.metrics(objective, np.bincount(posts.rows, minlength=len(vocabulary)))
-            calibration = validation.calibrate(objective, len(vocabulary))
-    except BaseException:
-        wandb.abandon()
-        raise
-    log.info(
-        f"recall@10 with half of the labels hidden: {metrics.recall_at_10:.3f}, "
-        f"the most frequent labels {metrics.popularity_recall_at_10:.3f} ({metrics.posts} validation posts)"
-    )
-    device = next(model.parameters()).device
-    facts = {
-        "labels": len(vocabulary),
-        "first": vocabulary.first_token_id,
-        "posts": len(posts),
-        "weights": weights,
-        "steps": trained.steps,
-        "posts_per_step": posts_per_step(plan, job.options, processes.count),
-        "seconds": trained.seconds,
-        "device": torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else f"{torch.get_num_threads()} CPU threads",
-        "processes": processes.count,
-        "precision": "bf16" if use_bf16(job.options.precision) else "fp32",
-    }
-    provenance = {
-        **job.provenance,
-        "base_model": {"name": job.base_name, "source": job.base_source},
-        "encoding": captions.encoding,
-        "trained_on": {
-            str(name): int(number) for name, number in zip(*np.unique(releases, return_counts=True), strict=True)
-        },
-        "objective": name.value,
-        "options": job.options.model_dump(),
-        "plan": asdict(plan),
-        "training": facts,
-        "metrics": metrics.as_dict(),
-        "calibration": asdict(calibration),
-        "wandb": str(wandb.folder) if wandb.folder else None,
-        "versions": {name: version(name) for name in ("torch", "transformers", "datasets", "booru-pipeline")},
-    }
-    with disk_named(job.output, state_stays=states is not None):
-        output = job.output
-        output.mkdir(parents=True, exist_ok=True)
-        model.save_pretrained(output)
-        tokenizer.save_pretrained(output)
-        shutil.copyfile(vocabulary.folder / LABELS_FILE, output / LABELS_FILE)
-        calibration.write(output)
-        _write_json(output / LOG_FILE, trained.entries)
-        _write_json(output / PROVENANCE_FILE, provenance)
-        card = model_card(job, plan, metrics, {**facts, "example": _example(vocabulary)})
-        (output / CARD_FILE).write_text(card, encoding="utf-8")
-    wandb.finish(metrics.as_dict(), job.output if job.options.wandb_artifact else None)
+            metrics = validation.metrics(objective, data.frequency)
+            calibration = validation.calibrate(objective, len(data.vocabulary))
+        log.info(
+            f"recall@10 with half of the labels hidden: {metrics.recall_at_10:.3f}, "
+            f"the most frequent labels {metrics.popularity_recall_at_10:.3f} ({metrics.posts} validation posts)"
+        )
+        provenance = _provenance(job, plan, name, model, data, trained, processes)
+        provenance |= {"metrics": asdict(metrics), "calibration": calibration.model_dump()}
+        provenance |= {"wandb": str(wandb.folder) if wandb.folder else None}
+        with disk_named(job.output, state_stays=states is not None):
+            job.output.mkdir(parents=True, exist_ok=True)
+            model.save_pretrained(job.output)
+            tokenizer.save_pretrained(job.output)
+            calibration.write(job.output)
+            _write_papers(job, data.vocabulary, trained, provenance)
+        wandb.finish(asdict(metrics), job.output if options.wandb_artifact else None)
     log.info(f"checkpoint written after {time.monotonic() - begun:.0f} s in all")
 
 
@@ -240,54 +176,153 @@ def _tell(job: TrainingJob | None, problem: str) -> None:
             file.write(problem)
 
 
-def _start(
-    job: TrainingJob, plan: Plan, tokenizer: PreTrainedTokenizerBase, vocabulary: Vocabulary, posts: Posts
-) -> Any:
-    if job.base_source is None:
-        return tiny_model(tokenizer, vocabulary, posts, dropout=plan.dropout, seed=job.options.seed, width=plan.width)
-    torch.manual_seed(job.options.seed)
-    check_base(job.base_source, vocabulary.special_tokens)
-    return pretrained_model(job.base_source, tokenizer, vocabulary, dropout=plan.dropout)
-
-
-def _objective(name: ObjectiveName, encoding: EncodingName, model: Any, vocabulary: Vocabulary) -> nn.Module:
-    first, labels = vocabulary.first_token_id, len(vocabulary)
-    if name is ObjectiveName.SET:
-        return SetObjective(model, first, labels)
-    return SequenceObjective(model, answer_tokens(encoding, first, labels, vocabulary.special_tokens))
-
-
-def _batches(
-    name: ObjectiveName, options: TrainingOptions, captions: CaptionOptions, vocabulary: Vocabulary
-) -> Callable[[Posts, int], PostBatches]:
-    """What makes the objective's batches of posts, given a seed."""
-    special = vocabulary.special_tokens
-
-    def make(posts: Posts, seed: int) -> PostBatches:
-        choice = CaptionChoice.of(vocabulary, captions, seed)
-        if name is ObjectiveName.SET:
-            return SetBatches(
-                posts,
-                Hiding.of(options, seed),
-                first_token_id=vocabulary.first_token_id,
-                eos_token_id=special.eos,
-                pad_token_id=special.pad,
-                choice=choice,
-            )
-        masking = MaskingOptions(**{field: getattr(options, field) for field in MaskingOptions.model_fields})
-        kind = Kind.SPAN_CORRUPTION if name is ObjectiveName.SPAN else None
-        return SequenceBatches(posts, Masking(choice, masking, special, seed), kind)
-
-    return make
-
-
-def _example(vocabulary: Vocabulary) -> str:
-    """A character if there is one: a label that implies others."""
-    return next(
-        (label for label, kind in zip(vocabulary.labels, vocabulary.categories, strict=True) if kind == 4),
-        vocabulary.labels[0],
+def _read(job: TrainingJob, log: logging.Logger) -> Data:
+    posts, held_out = load_posts(job.dataset, "train"), load_posts(job.dataset, "validation")
+    if not len(posts):
+        raise BooruError(f"no post in the train split of {job.dataset} has two labels, so there is nothing to learn.")
+    if not len(held_out):
+        log.warning("the validation split is empty: figures and calibration come from the train split")
+    return Data(
+        vocabulary=Vocabulary.load(job.vocabulary),
+        captions=DatasetSummary.read(job.dataset).captions,
+        posts=posts,
+        releases=releases_of(job.dataset, "train"),
+        held_out=held_out if len(held_out) else posts,
     )
 
 
-def _write_json(path: Path, content: Any) -> None:
-    path.write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
+def _start(job: TrainingJob, plan: Plan, tokenizer: PreTrainedTokenizerBase, data: Data) -> Any:
+    seed = job.options.seed
+    if job.base_source is None:
+        return tiny_model(tokenizer, data.vocabulary, data.posts, dropout=plan.dropout, seed=seed, width=plan.width)
+    torch.manual_seed(seed)
+    check_base(job.base_source, data.vocabulary.special_tokens)
+    return pretrained_model(job.base_source, tokenizer, data.vocabulary, dropout=plan.dropout)
+
+
+def _go_on_from(
+    parent: Path,
+    model: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    data: Data,
+    options: TrainingOptions,
+    log: logging.Logger,
+) -> Data:
+    """Give the model the parent's weights; the posts that it is to learn from then."""
+    carried = carry_over(model, tokenizer, data.vocabulary, parent)
+    known = read_provenance(parent)["releases"]
+    chosen = with_replay(data.releases, data.posts.keys, known, options.replay_share, options.seed)
+    data = replace(data, posts=data.posts.take(chosen), releases=data.releases[chosen])
+    log.info(
+        f"going on from {parent.name}: {carried.tokens:,} tokens carried over, {carried.new_labels:,} labels "
+        f"are new; {int((~np.isin(data.releases, list(known))).sum()):,} posts are new, the others replayed"
+    )
+    return data
+
+
+def _objective(name: ObjectiveName, model: Any, data: Data, *, checkpointing: bool) -> nn.Module:
+    if checkpointing:
+        # Not the reentrant kind: under DDP a weight would be ready twice.
+        model.activation_checkpointing_enable({"use_reentrant": False})
+    first, labels = data.vocabulary.first_token_id, len(data.vocabulary)
+    if name is ObjectiveName.SET:
+        return SetObjective(model, first, labels)
+    tokens = answer_tokens(data.captions.encoding_name, first, labels, data.vocabulary.special_tokens)
+    return SequenceObjective(model, tokens)
+
+
+def _batches(name: ObjectiveName, options: TrainingOptions, data: Data, posts: Posts, seed: int) -> PostBatches:
+    """The objective's batches of some posts."""
+    special = data.vocabulary.special_tokens
+    choice = CaptionChoice.of(data.vocabulary, data.captions, seed)
+    if name is ObjectiveName.SET:
+        return SetBatches(
+            posts,
+            Hiding.of(options, seed),
+            first_token_id=data.vocabulary.first_token_id,
+            eos_token_id=special.eos,
+            pad_token_id=special.pad,
+            choice=choice,
+        )
+    masking = MaskingOptions(**{field: getattr(options, field) for field in MaskingOptions.model_fields})
+    kind = Kind.SPAN_CORRUPTION if name is ObjectiveName.SPAN else None
+    return SequenceBatches(posts, Masking(choice, masking, special, seed), kind)
+
+
+def _validation(name: ObjectiveName, model: Any, data: Data, options: TrainingOptions) -> Validation:
+    return Validation(
+        data.held_out,
+        Hiding.of(options, _VALIDATION_SEED),
+        ranker_for(model, data.vocabulary, data.captions.encoding_name, name),
+        lambda posts: _batches(name, options, data, posts, _VALIDATION_SEED),
+    )
+
+
+def _summary(job: TrainingJob, name: ObjectiveName, model: Any, data: Data, processes: Processes) -> str:
+    shared_by = f"{processes.count} processes of " if processes.count > 1 else ""
+    return (
+        f"{job.base_name}: {_weights(model):,} weights, {len(data.vocabulary):,} labels, {len(data.posts):,} posts to "
+        f"learn from ({name.value}, {data.captions.encoding}), {shared_by}{torch.get_num_threads()} threads"
+    )
+
+
+def _weights(model: nn.Module) -> int:
+    return sum(weight.numel() for weight in model.parameters())
+
+
+def _name(job: TrainingJob) -> str:
+    return str(job.provenance.get("release", job.output.name))
+
+
+def _wandb(job: TrainingJob, plan: Plan, states: States | None, processes: Processes, log: logging.Logger) -> Wandb:
+    state = states.newest() if states else None
+    return Wandb(
+        log,
+        folder=job.wandb_folder if processes.is_main else None,
+        project=job.options.wandb_project,
+        name=_name(job),
+        config={**job.provenance, "base": job.base_name, **job.options.model_dump(), **asdict(plan)},
+        run_id=StateProgress.read(state).wandb if state else None,
+    )
+
+
+def _provenance(
+    job: TrainingJob, plan: Plan, name: ObjectiveName, model: Any, data: Data, trained: Trained, processes: Processes
+) -> dict[str, Any]:
+    """What is known when training has ended, but for how good the model is."""
+    on_gpu = model.device.type == "cuda"
+    return {
+        **job.provenance,
+        "base_model": {"name": job.base_name, "source": job.base_source},
+        "encoding": data.captions.encoding,
+        "trained_on": {
+            str(release): int(posts)
+            for release, posts in zip(*np.unique(data.releases, return_counts=True), strict=True)
+        },
+        "objective": name.value,
+        "options": job.options.model_dump(),
+        "plan": asdict(plan),
+        "training": {
+            "labels": len(data.vocabulary),
+            "first": data.vocabulary.first_token_id,
+            "posts": len(data.posts),
+            "weights": _weights(model),
+            "steps": trained.steps,
+            "posts_per_step": posts_per_step(plan, job.options, processes.count),
+            "seconds": trained.seconds,
+            "device": torch.cuda.get_device_name(model.device) if on_gpu else f"{torch.get_num_threads()} CPU threads",
+            "processes": processes.count,
+            "precision": "bf16" if use_bf16(job.options.precision) else "fp32",
+        },
+        "versions": {package: version(package) for package in ("torch", "transformers", "datasets", "booru-pipeline")},
+    }
+
+
+def _write_papers(job: TrainingJob, vocabulary: Vocabulary, trained: Trained, provenance: dict[str, Any]) -> None:
+    """What goes with the model: its labels, the training log, where it comes from, and the card."""
+    shutil.copyfile(vocabulary.folder / LABELS_FILE, job.output / LABELS_FILE)
+    for file, content in ((LOG_FILE, trained.entries), (PROVENANCE_FILE, provenance)):
+        (job.output / file).write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
+    kinds = zip(vocabulary.labels, vocabulary.categories, strict=True)  # a character implies others
+    example = next((label for label, kind in kinds if kind == Category.CHARACTER), vocabulary.labels[0])
+    (job.output / "README.md").write_text(model_card(_name(job), provenance, example), encoding="utf-8")

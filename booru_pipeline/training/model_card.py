@@ -2,10 +2,6 @@
 
 from typing import Any
 
-from booru_pipeline.training.job import TrainingJob
-from booru_pipeline.training.options import Plan
-from booru_pipeline.training.validation import Metrics
-
 _CARD = """\
 ---
 library_name: transformers
@@ -42,16 +38,18 @@ softmax share among all labels that are not visible, and n the log of the number
 | posts | {posts:,} in the train split |
 | weights | {weights:,} |
 | length | {steps:,} steps of {posts_per_step} posts, {seconds:.0f} s on {device}{shared_by}, {precision} |
-| optimizer | {optimizer}, learning rate {learning_rate:g} ({schedule}), embedding rows {factor:g} times that |
-| objective | a random share ({least:.0%} to {most:.0%}) of a post's labels is hidden; cross-entropy against the \
-uniform distribution over the hidden ones |
+| optimizer | {plan[optimizer]}, learning rate {plan[learning_rate]:g} ({plan[schedule]}), \
+embedding rows {plan[embedding_learning_rate_factor]:g} times that |
+| objective | a random share ({options[hidden_share_min]:.0%} to {options[hidden_share_max]:.0%}) of a post's \
+labels is hidden; cross-entropy against the uniform distribution over the hidden ones |
 
-## Figures on the validation split ({validation_posts:,} posts)
+## Figures on the validation split ({metrics[posts]:,} posts)
 
 | | this model | most frequent labels |
 | --- | --- | --- |
-| recall@10 of hidden labels, half of them hidden | {recall:.3f} | {popularity:.3f} |
-| loss, nats | {loss:.3f} | |
+| recall@10 of hidden labels, half of them hidden | {metrics[recall_at_10]:.3f} | \
+{metrics[popularity_recall_at_10]:.3f} |
+| loss, nats | {metrics[loss]:.3f} | |
 
 ## Limits
 
@@ -64,38 +62,23 @@ uniform distribution over the hidden ones |
 """
 
 
-def model_card(
-    job: TrainingJob,
-    plan: Plan,
-    metrics: Metrics,
-    facts: dict[str, Any],
-) -> str:
+def model_card(release: str, provenance: dict[str, Any], example: str) -> str:
     """Write the card.
 
     Args:
-        job: What was asked for.
-        plan: The options that depend on the base model.
-        metrics: Validation figures.
-        facts: labels, first, example, posts, weights, steps, posts_per_step, seconds, device, processes, precision.
+        release: What the checkpoint is of.
+        provenance: Its own, as `provenance.json` has it.
+        example: A label to ask about.
     """
-    release = job.provenance.get("release", job.output.name)
-    releases = job.provenance.get("releases") or [release]
+    base, training = provenance["base_model"], provenance["training"]
     return _CARD.format(
         title=f"Tag sets of booru releases up to {release}",
-        base="none: random weights" if job.base_source is None else job.base_name,
-        base_line="" if job.base_source is None else f"base_model: {job.base_source}\n",
-        releases=", ".join(map(str, releases)),
-        last=facts["first"] + facts["labels"],
-        shared_by=f" in each of {facts['processes']} processes" if facts["processes"] > 1 else "",
-        optimizer=plan.optimizer,
-        schedule=plan.schedule,
-        learning_rate=plan.learning_rate,
-        factor=plan.embedding_learning_rate_factor,
-        least=job.options.hidden_share_min,
-        most=job.options.hidden_share_max,
-        validation_posts=metrics.posts,
-        recall=metrics.recall_at_10,
-        popularity=metrics.popularity_recall_at_10,
-        loss=metrics.loss,
-        **facts,
+        base="none: random weights" if base["source"] is None else base["name"],
+        base_line="" if base["source"] is None else f"base_model: {base['source']}\n",
+        releases=", ".join(map(str, provenance.get("releases") or [release])),
+        last=training["first"] + training["labels"],
+        shared_by=f" in each of {training['processes']} processes" if training["processes"] > 1 else "",
+        example=example,
+        **training,
+        **{part: provenance[part] for part in ("plan", "options", "metrics")},
     )

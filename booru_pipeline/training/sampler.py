@@ -47,12 +47,10 @@ class WholeBatches(Sampler[int]):
 
     def __init__(self, sampler: Sampler[int], posts: int, batch_size: int) -> None:
         self._sampler = sampler
-        self._posts = posts
-        self._batch_size = batch_size
+        self._size = max(posts // batch_size, 1) * batch_size
 
     def __len__(self) -> int:
-        return max(self._posts // self._batch_size, 1) * self._batch_size
+        return self._size
 
     def __iter__(self) -> Iterator[int]:
-        order = list(self._sampler)
-        yield from (order[row % len(order)] for row in range(len(self)))
+        yield from np.resize(list(self._sampler), self._size).tolist()

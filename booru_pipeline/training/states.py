@@ -4,13 +4,12 @@
 numbers, position in the data) and `progress.json`, what is ours. It is written under another name, flushed and renamed.
 """
 
-import json
 import os
 import re
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
@@ -19,8 +18,8 @@ from booru_pipeline.errors import BooruError, first_line
 from booru_pipeline.lake.publish import flush
 from booru_pipeline.training.job import LOCKED_PROBLEM
 from booru_pipeline.training.processes import Processes
+from booru_pipeline.training.progress import StateProgress
 
-PROGRESS_FILE: Final = "progress.json"
 _STATE: Final = re.compile(r"step-(\d{9})")
 _LOCK: Final = "lock"
 _LOOK_S: Final = 1.0  # longer than `is_training` holds the lock
@@ -64,13 +63,13 @@ class States:
         """The newest state that is whole."""
         return newest_state(self._release, self._key)
 
-    def write(self, step: int, parts: Callable[[Path], None], progress: Callable[[], dict[str, Any]]) -> str | None:
+    def write(self, step: int, parts: Callable[[Path], None], progress: Callable[[], StateProgress]) -> str | None:
         """Write a state, then remove all but the newest. All processes must call it.
 
         Args:
             step: Optimizer steps so far.
             parts: Writes a process's files into a folder.
-            progress: What goes into `progress.json`.
+            progress: Gives what goes into `progress.json`, but for `files`.
 
         Returns:
             None, or what went wrong in one of the processes; the former states are then untouched.
@@ -95,10 +94,9 @@ class States:
         _remove([draft])
         return problem
 
-    def _publish(self, draft: Path, step: int, progress: dict[str, Any]) -> None:
-        # The sizes show a later reader whether a file was cut short.
-        progress["files"] = {path.name: path.stat().st_size for path in draft.iterdir()}
-        (draft / PROGRESS_FILE).write_text(json.dumps(progress, indent=1) + "\n", encoding="utf-8")
+    def _publish(self, draft: Path, step: int, progress: StateProgress) -> None:
+        progress.files = {path.name: path.stat().st_size for path in draft.iterdir()}
+        progress.write(draft)
         for path in [*draft.iterdir(), draft]:
             flush(path)
         final = self.folder / _name(step)
@@ -135,12 +133,6 @@ def step_of(state: Path) -> int:
     return int(match[1])
 
 
-def read_progress(state: Path) -> dict[str, Any]:
-    """`progress.json` of a state."""
-    content: dict[str, Any] = json.loads((state / PROGRESS_FILE).read_text(encoding="utf-8"))
-    return content
-
-
 def _of(folder: Path, key: str) -> Path:
     return folder / (key or "any")
 
@@ -151,9 +143,9 @@ def _name(step: int) -> str:
 
 def _is_whole(state: Path) -> bool:
     try:
-        files = read_progress(state)["files"]
+        files = StateProgress.read(state).files
         return all((state / name).stat().st_size == size for name, size in files.items())
-    except (OSError, ValueError, KeyError):
+    except (BooruError, OSError):
         return False
 
 

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from dagster_pipes import PipesEnvVarParamsLoader, open_dagster_pipes
 
@@ -40,7 +40,7 @@ def run_log(*, main_process: bool) -> Iterator[logging.Logger]:
 
 
 class Wandb:
-    """A wandb run that may fail to start without harm.
+    """A wandb run that may fail without harm. As a context manager it marks a run that raised as failed.
 
     Offline, into `folder`, unless WANDB_API_KEY is set or WANDB_MODE says otherwise; `wandb sync` uploads it later.
 
@@ -73,8 +73,8 @@ class Wandb:
         self.id = run_id
         if folder is None or not project:
             return
-        mode = os.environ.get("WANDB_MODE") or ("online" if os.environ.get("WANDB_API_KEY") else "offline")
-        try:
+        mode: Any = os.environ.get("WANDB_MODE") or ("online" if os.environ.get("WANDB_API_KEY") else "offline")
+        with self._harmless("start"):
             import wandb
 
             folder.mkdir(parents=True, exist_ok=True)
@@ -83,33 +83,35 @@ class Wandb:
                 dir=str(folder),
                 name=name,
                 config=dict(config),
-                mode=mode,  # type: ignore[arg-type]
+                mode=mode,
                 id=run_id,
                 resume="allow" if run_id and mode == "online" else None,
                 settings=wandb.Settings(silent=True, console="off"),
             )
             self.folder = Path(self._run.dir).parent
             self.id = str(self._run.id)
-        except Exception as error:  # never required: whatever is wrong with it, training goes on
-            self._give_up("start", error)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if self._run is not None and error is not None:
+            with self._harmless("finish"):
+                self._run.finish(exit_code=1)
 
     def record(self, step: int, values: Mapping[str, float]) -> None:
         """Record figures of a step."""
         if self._run is not None:
-            try:
+            with self._harmless("record"):
                 self._run.log(dict(values), step=step)
-            except Exception as error:
-                self._give_up("record", error)
 
     def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Record a table of figures that belong to no step."""
         if self._run is not None:
-            try:
+            with self._harmless("record"):
                 import wandb
 
                 self._run.log({name: wandb.Table(columns=list(columns), data=[list(row) for row in rows])})
-            except Exception as error:
-                self._give_up("record", error)
 
     def finish(self, summary: Mapping[str, float], checkpoint: Path | None = None) -> None:
         """Close the run.
@@ -119,7 +121,7 @@ class Wandb:
             checkpoint: A folder to keep with the run, as an artifact; None = none.
         """
         if self._run is not None:
-            try:
+            with self._harmless("finish"):
                 import wandb
 
                 self._run.summary.update(dict(summary))
@@ -128,17 +130,12 @@ class Wandb:
                     artifact.add_dir(str(checkpoint))
                     self._run.log_artifact(artifact)
                 self._run.finish()
-            except Exception as error:
-                self._give_up("finish", error)
 
-    def abandon(self) -> None:
-        """Close a run that did not come to its end."""
-        if self._run is not None:
-            try:
-                self._run.finish(exit_code=1)
-            except Exception as error:
-                self._give_up("finish", error)
-
-    def _give_up(self, deed: str, error: Exception) -> None:
-        self._run = None
-        self._log.warning(f"wandb did not {deed} and is left out of this run: {first_line(error)}")
+    @contextmanager
+    def _harmless(self, deed: str) -> Iterator[None]:
+        """Go on without wandb if the block fails: it is never required, whatever is wrong with it."""
+        try:
+            yield
+        except Exception as error:
+            self._run = None
+            self._log.warning(f"wandb did not {deed} and is left out of this run: {first_line(error)}")

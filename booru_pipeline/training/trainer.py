@@ -21,10 +21,10 @@ from transformers.utils import SAFE_WEIGHTS_NAME
 from booru_pipeline.errors import BooruError
 from booru_pipeline.training.optimizers import optimizer_for, schedule_for
 from booru_pipeline.training.options import Plan, TrainingOptions
-from booru_pipeline.training.progress import Diverged, Guard, Progress
+from booru_pipeline.training.progress import Diverged, LogEntry, Progress, StateProgress
 from booru_pipeline.training.sampler import WholeBatches
-from booru_pipeline.training.states import read_progress, step_of
-from booru_pipeline.training.watch import LogEntry, Surroundings, Watch
+from booru_pipeline.training.states import step_of
+from booru_pipeline.training.watch import Surroundings, Watch
 
 _NO_LIMIT = 2**31
 
@@ -121,26 +121,6 @@ def _already_a_batch(batch: Any) -> Any:
     return batch
 
 
-def _check_fits(state: Path, kept: dict[str, Any], posts: int, processes: int) -> None:
-    if (kept["posts_per_step"], kept["processes"]) != (posts, processes):
-        raise BooruError(
-            f"{state} is of a training by {kept['processes']} processes with {kept['posts_per_step']} posts a step, "
-            f"this one has {processes} with {posts}. Set processes to {kept['processes']}, or remove that folder to "
-            "begin anew."
-        )
-
-
-def _eager(function: Callable[[], float] | None) -> Callable[[], float] | None:
-    """Not compiled, for what is done a few times and would be compiled anew for it."""
-
-    def run() -> float:
-        assert function is not None
-        with torch.compiler.set_stance("force_eager"):
-            return function()
-
-    return run if function else None
-
-
 def use_bf16(precision: str) -> bool:
     """Whether to compute in bf16; `auto` does on a GPU that has it."""
     if precision == "auto":
@@ -179,58 +159,27 @@ def train(
         Diverged: The loss is no number, or has gone up and stays there.
     """
     state = around.states.newest() if around.states else None
-    kept = read_progress(state) if state else {}
+    kept = _standing(state, plan, options, around.processes.count)
     with tempfile.TemporaryDirectory() as scratch:  # the trainer wants a folder, but keeps nothing in it
-        arguments = TrainingArguments(
-            output_dir=scratch,
-            per_device_train_batch_size=plan.batch_size,
-            gradient_accumulation_steps=options.gradient_accumulation,
-            max_steps=_NO_LIMIT,
-            seed=options.seed,
-            bf16=use_bf16(options.precision),
-            # Left to itself, without a GPU it refuses bf16 and does not look for other processes.
-            use_cpu=not torch.cuda.is_available() and (use_bf16(options.precision) or around.processes.count > 1),
-            max_grad_norm=1.0,
-            remove_unused_columns=False,
-            dataloader_pin_memory=torch.cuda.is_available(),
-            ddp_find_unused_parameters=False,
-            logging_strategy="no",
-            logging_nan_inf_filter=False,
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-        )
-        if arguments.world_size != around.processes.count:
-            raise RuntimeError(f"{arguments.world_size} of {around.processes.count} processes found each other")
+        arguments = _arguments(scratch, plan, options, around.processes.count)
         objective.to(arguments.device)
-        arguments._n_gpu = min(arguments.n_gpu, 1)  # several GPUs are several processes, never DataParallel
-        posts = posts_per_step(plan, options, around.processes.count)
-        whole = WholeBatches(sampler, len(batches), posts)
-        by_epochs = max(1, int(plan.epochs * len(batches) / posts)) if plan.epochs else 0
-        limits = [limit for limit in (plan.max_steps, by_epochs) if limit]
-        progress = Progress(
-            plan.time_limit_s,
-            min(limits, default=0),
-            seconds=kept.get("seconds", 0.0),
-            fraction=kept.get("fraction", 0.0),
-        )
-        watch = Watch(progress, Guard(plan.warmup_steps), options, around, _eager(validation_loss), posts)
+        steps = _most_steps(plan, len(batches), kept.posts_per_step)
+        progress = Progress(plan.time_limit_s, steps, seconds=kept.seconds, fraction=kept.fraction)
         if state:
-            _check_fits(state, kept, posts, around.processes.count)
-            watch.go_on(step_of(state), kept)
-            around.log.info(f"going on from step {step_of(state)}, after {kept['seconds']:.0f} s of training")
+            around.log.info(f"going on from step {step_of(state)}, after {kept.seconds:.0f} s of training")
             if progress.fraction >= 1:
                 load_model(objective, str(state / SAFE_WEIGHTS_NAME))
-                return Trained(watch.entries, step_of(state), kept["seconds"])
+                return Trained(kept.entries, step_of(state), kept.seconds)
         if options.compile:
             objective.compile(dynamic=True)  # what differs in length from batch to batch is compiled once
+        watch = Watch(progress, kept, plan, options, around, validation_loss)
         optimizer = optimizer_for(objective, plan)
         trainer = StatefulTrainer(
             model=objective,
             args=arguments,
             train_dataset=batches,
             optimizers=(optimizer, schedule_for(optimizer, plan, lambda: progress.fraction)),
-            sampler=whole,
+            sampler=WholeBatches(sampler, len(batches), kept.posts_per_step),
             watch=watch,
             around=around,
         )
@@ -241,8 +190,58 @@ def train(
                 good = around.states.newest() if around.states else None
                 stays = f" The state after step {step_of(good)} is kept." if good else ""
                 raise Diverged(f"{error}{stays}") from None
-        torch.compiler.set_stance("force_eager")  # what comes now is done once
         seconds = progress.seconds
     if around.interruption.requested or not watch.ended:
         raise Interrupted(int(result.global_step), around.states.newest() if around.states else None)
-    return Trained(watch.entries, int(result.global_step), seconds)
+    return Trained(kept.entries, int(result.global_step), seconds)
+
+
+def _standing(state: Path | None, plan: Plan, options: TrainingOptions, processes: int) -> StateProgress:
+    """What a state says, or the beginning.
+
+    Raises:
+        BooruError: The state is of other processes or of larger or smaller steps.
+    """
+    posts = posts_per_step(plan, options, processes)
+    if state is None:
+        return StateProgress(posts_per_step=posts, processes=processes)
+    kept = StateProgress.read(state)
+    if (kept.posts_per_step, kept.processes) != (posts, processes):
+        raise BooruError(
+            f"{state} is of a training by {kept.processes} processes with {kept.posts_per_step} posts a step, "
+            f"this one has {processes} with {posts}. Set processes to {kept.processes}, or remove that folder to "
+            "begin anew."
+        )
+    return kept
+
+
+def _arguments(folder: str, plan: Plan, options: TrainingOptions, processes: int) -> TrainingArguments:
+    arguments = TrainingArguments(
+        output_dir=folder,
+        per_device_train_batch_size=plan.batch_size,
+        gradient_accumulation_steps=options.gradient_accumulation,
+        max_steps=_NO_LIMIT,
+        seed=options.seed,
+        bf16=use_bf16(options.precision),
+        # Left to itself, without a GPU it refuses bf16 and does not look for other processes.
+        use_cpu=not torch.cuda.is_available() and (use_bf16(options.precision) or processes > 1),
+        max_grad_norm=1.0,
+        remove_unused_columns=False,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        ddp_find_unused_parameters=False,
+        logging_strategy="no",
+        logging_nan_inf_filter=False,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+    )
+    if arguments.world_size != processes:
+        raise RuntimeError(f"{arguments.world_size} of {processes} processes found each other")
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # several GPUs are several processes, never DataParallel
+    return arguments
+
+
+def _most_steps(plan: Plan, posts: int, posts_per_step: int) -> int:
+    """Steps at most, by whichever of steps and epochs ends first; 0 if neither is limited."""
+    by_epochs = max(1, int(plan.epochs * posts / posts_per_step)) if plan.epochs else 0
+    return min((limit for limit in (plan.max_steps, by_epochs) if limit), default=0)

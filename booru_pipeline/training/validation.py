@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -40,10 +40,6 @@ class Metrics:
     recall_at_10: float
     popularity_recall_at_10: float
     posts: int
-
-    def as_dict(self) -> dict[str, float]:
-        """For JSON."""
-        return asdict(self)
 
 
 class Validation:
@@ -123,9 +119,12 @@ class Validation:
 
 @contextmanager
 def _evaluating(objective: nn.Module) -> Iterator[torch.device]:
-    """Dropout and gradients off for a while; gives the device."""
+    """Dropout and gradients off for a while; gives the device.
+
+    Nothing is compiled for what is done a few times.
+    """
     objective.eval()
-    with torch.inference_mode():
+    with torch.inference_mode(), torch.compiler.set_stance("force_eager"):
         yield next(objective.parameters()).device
     objective.train()
 

@@ -2,20 +2,18 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState
 
 from booru_pipeline.training.interruption import Interruption
-from booru_pipeline.training.options import TrainingOptions
+from booru_pipeline.training.options import Plan, TrainingOptions
 from booru_pipeline.training.processes import Processes
-from booru_pipeline.training.progress import JUDGED_STEPS, Guard, Progress, Tally
+from booru_pipeline.training.progress import JUDGED_STEPS, LogEntry, Progress, StateProgress
 from booru_pipeline.training.states import States
 from booru_pipeline.training.tracking import Wandb
-
-LogEntry = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -44,69 +42,48 @@ class Watch(TrainerCallback):
 
     Args:
         progress: How far it is.
-        guard: Against divergence.
+        kept: How it stands; goes on from here.
+        plan: How long and how fast.
         options: How often what is due.
         around: What the training runs in.
         validation_loss: Called a few times while training; None = not at all.
-        posts_per_step: Of all processes, with gradient accumulation.
+
+    Attributes:
+        ended: Whether a limit is reached.
     """
 
     def __init__(
         self,
         progress: Progress,
-        guard: Guard,
+        kept: StateProgress,
+        plan: Plan,
         options: TrainingOptions,
         around: Surroundings,
         validation_loss: Callable[[], float] | None,
-        posts_per_step: int,
     ) -> None:
-        self.entries: list[LogEntry] = []
         self.ended = False
         self._progress = progress
-        self._guard = guard
+        self._kept = kept
+        self._plan = plan
         self._options = options
         self._around = around
         self._validation_loss = validation_loss
-        self._posts_per_step = posts_per_step
         self._pending: list[tuple[torch.Tensor, torch.Tensor]] = []
-        self._loss = Tally()
-        self._tokens = 0.0
-        self._said = (0, 0.0)
         self._saved = (0, 0.0)
-        self._evaluated = 0
 
     def see(self, loss: torch.Tensor, tokens: torch.Tensor) -> None:
         """Take note of a batch's loss and of its number of tokens."""
         self._pending.append((loss, tokens))
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> StateProgress:
         """For a training state."""
-        return {
-            "seconds": self._progress.seconds,
-            "fraction": self._progress.fraction,
-            "posts_per_step": self._posts_per_step,
-            "processes": self._around.processes.count,
-            "entries": self.entries,
-            "loss": asdict(self._loss),
-            "tokens": self._tokens,
-            "said": self._said,
-            "evaluated": self._evaluated,
-            "guard": self._guard.state(),
-            "wandb": self._around.wandb.id,
-        }
-
-    def go_on(self, step: int, state: dict[str, Any]) -> None:
-        """From a training state."""
-        self.entries = state["entries"]
-        self._loss = Tally(**state["loss"])
-        self._tokens = state["tokens"]
-        self._said = (state["said"][0], state["said"][1])
-        self._saved = (step, state["seconds"])
-        self._evaluated = state["evaluated"]
-        self._guard.go_on(state["guard"])
+        self._kept.seconds, self._kept.fraction = self._progress.seconds, self._progress.fraction
+        self._kept.wandb = self._around.wandb.id
+        return self._kept
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Start the clock."""
+        self._saved = (state.global_step, self._kept.seconds)
         self._progress.start()
 
     def on_step_end(
@@ -123,7 +100,7 @@ class Watch(TrainerCallback):
             figures: LogEntry = {"epoch": round(float(state.epoch or 0), 3)}
             figures["learning_rate"] = float(optimizer.param_groups[-1]["lr"])
             self._say(step, figures, evaluate=bool(evaluate) and self._around.processes.is_main)
-        if save and not self._guard.is_uneasy:
+        if save and not self._kept.guard.is_uneasy:
             control.should_save = True
             self._saved = (step, self._progress.seconds)
         control.should_training_stop = control.should_training_stop or bool(stop) or self.ended
@@ -137,10 +114,10 @@ class Watch(TrainerCallback):
         ended = done >= 1.0
         stop = self._around.interruption.requested
         due = int(done * self._options.evaluations)
-        evaluate = self._validation_loss is not None and (due > self._evaluated or ended)
+        evaluate = self._validation_loss is not None and (due > self._kept.evaluated or ended)
         if evaluate:
-            self._evaluated = due
-        say = ended or evaluate or _passed(self._said, step, seconds, to_say)
+            self._kept.evaluated = due
+        say = ended or evaluate or _passed(self._kept.said, step, seconds, to_say)
         save = ended or stop or _passed(self._saved, step, seconds, to_save)
         return [done, stop, say, evaluate, save and self._around.states is not None]
 
@@ -153,24 +130,24 @@ class Watch(TrainerCallback):
             tokens = float(torch.stack(sizes).sum())
         loss, count, tokens = self._around.processes.total([loss, len(self._pending), tokens])
         self._pending.clear()
-        self._loss.add(loss, count)
-        self._tokens += tokens
-        self._guard.judge(step, loss, count)
+        self._kept.loss.add(loss, count)
+        self._kept.tokens += tokens
+        self._kept.guard.judge(step, loss, count, self._plan.warmup_steps)
 
     def _say(self, step: int, figures: LogEntry, *, evaluate: bool) -> None:
         seconds = self._progress.seconds
-        steps, since = step - self._said[0], max(seconds - self._said[1], 1e-9)
+        steps, since = step - self._kept.said[0], max(seconds - self._kept.said[1], 1e-9)
         entry: LogEntry = {"step": step, "seconds": round(seconds, 2), **figures}
-        entry["loss"] = self._loss.take()
-        entry["posts_per_s"] = round(steps * self._posts_per_step / since, 1)
-        entry["tokens_per_s"] = round(self._tokens / since, 1)
-        self._tokens = 0.0
-        self._said = (step, seconds)
+        entry["loss"] = self._kept.loss.take()
+        entry["posts_per_s"] = round(steps * self._kept.posts_per_step / since, 1)
+        entry["tokens_per_s"] = round(self._kept.tokens / since, 1)
+        self._kept.tokens = 0.0
+        self._kept.said = (step, seconds)
         if not self._around.processes.is_main:
             return
         if evaluate and self._validation_loss is not None:
             entry["eval_loss"] = self._validation_loss()
-        self.entries.append(entry)
+        self._kept.entries.append(entry)
         self._around.wandb.record(step, {name: value for name, value in entry.items() if name != "step"})
         self._around.log.info(self._line(entry))
 

@@ -6,8 +6,8 @@ import signal
 
 import pytest
 
-from booru_pipeline.training.progress import JUDGED_STEPS, Diverged, Guard
-from booru_pipeline.training.states import newest_state, read_progress, step_of
+from booru_pipeline.training.progress import JUDGED_STEPS, Diverged, Guard, StateProgress
+from booru_pipeline.training.states import newest_state, step_of
 from booru_pipeline_tests.training.process import job_in, wait_until
 
 
@@ -34,7 +34,7 @@ def test_wandb_continues_the_run_it_had(made, forks, tmp_path):
         state = wait_until(lambda: newest_state(job.states, job.key))
         os.kill(process.pid, signal.SIGTERM)
         assert process.status == 1
-    name = read_progress(state)["wandb"]
+    name = StateProgress.read(state).wandb
     done = forks.run(path)
     assert done.status == 0, done.said
     assert "wandb did not" not in done.said
@@ -60,11 +60,11 @@ def test_a_loss_that_runs_away_ends_the_training_and_leaves_the_last_good_state(
     assert not job.output.exists()
 
 
-def after(guard, losses):
+def after(guard, losses, warmup_steps=0):
     """The step after which the guard ends a training of 50 steps at each of these losses."""
     for block, loss in enumerate(losses):
         try:
-            guard.judge((block + 1) * JUDGED_STEPS, loss * JUDGED_STEPS, JUDGED_STEPS)
+            guard.judge((block + 1) * JUDGED_STEPS, loss * JUDGED_STEPS, JUDGED_STEPS, warmup_steps)
         except Diverged:
             return (block + 1) * JUDGED_STEPS
     return None
@@ -82,21 +82,21 @@ def after(guard, losses):
     ],
 )
 def test_what_counts_as_divergence(losses, end):
-    assert after(Guard(warmup_steps=0), losses) == end
+    assert after(Guard(), losses) == end
 
 
 def test_in_the_warm_up_nothing_but_a_number_is_asked_of_the_loss():
-    assert after(Guard(warmup_steps=300), [5, 9, 9, 9, 9, 9, 5]) is None
-    assert after(Guard(warmup_steps=300), [5, 9, 9, 9, 9, 9, 9]) == 350
-    assert after(Guard(warmup_steps=300), [5, float("nan")]) == 100
+    assert after(Guard(), [5, 9, 9, 9, 9, 9, 5], warmup_steps=300) is None
+    assert after(Guard(), [5, 9, 9, 9, 9, 9, 9], warmup_steps=300) == 350
+    assert after(Guard(), [5, float("nan")], warmup_steps=300) == 100
 
 
-def test_a_guard_goes_on_from_its_state():
-    whole = Guard(0)
-    assert after(whole, [5, 4, 6.1]) is None
-    assert whole.is_uneasy
-    state = json.loads(json.dumps(whole.state()))
-    other = Guard(0)
-    other.go_on(state)
-    assert other.is_uneasy
-    assert after(other, [6.1, 6.1]) == 100
+def test_a_guard_goes_on_from_its_state(tmp_path):
+    kept = StateProgress(posts_per_step=32, processes=1, entries=[{"step": 10, "seconds": 1.0, "loss": float("nan")}])
+    assert after(kept.guard, [5, 4, 6.1]) is None
+    assert kept.guard.is_uneasy
+    kept.write(tmp_path)
+    read = StateProgress.read(tmp_path)
+    assert repr(read) == repr(kept)  # a step stays a whole number, and no number is none
+    assert read.guard.is_uneasy
+    assert after(read.guard, [6.1, 6.1]) == 100
