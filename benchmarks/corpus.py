@@ -43,7 +43,7 @@ LIMIT $posts
 
 def record(release: str) -> Record:
     """Of an artifact that no pipeline made."""
-    return Record("made for a benchmark", release, "", {}, {})
+    return Record(stage="made for a benchmark", release=release, key="", inputs={}, options={})
 
 
 def raw_releases(folder: Path, posts: int) -> Path:

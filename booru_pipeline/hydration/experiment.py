@@ -152,7 +152,8 @@ class Experiment:
             for name in (PROVENANCE_FILE, LOG_FILE):
                 shutil.copyfile(checkpoint / name, draft / name)
             options = {**self.options.model_dump(mode="json"), **vars(cell)}
-            Record(NAME, self.release, self._key(cell), self._inputs, options).write(draft)
+            key = self._key(cell)
+            Record(stage=NAME, release=self.release, key=key, inputs=self._inputs, options=options).write(draft)
         return measures
 
     def conclude(self) -> Findings:
