@@ -28,8 +28,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import training
 from benchmarks.frame import Benchmark, Contender, Outcome
+from benchmarks.training import Posts, prepare
 
 # Dense bf16 TFLOP/s by NVIDIA's data sheets; the first name that the device's contains.
 PEAKS: Final = {"H100 PCIe": 756, "H100 NVL": 835, "H100": 989, "H200": 989, "A100": 312, "L40S": 362, "L4": 121}
@@ -60,7 +60,29 @@ def step_flops(config: Any, n: Any, m: Any, rows: int) -> float:
     return float(3 * (2 * per_source * n.sum() + 2 * per_target * m.sum() + 4 * inner * attention))
 
 
-def batches_of(cell: str, model: Any, posts: training.Posts, options: Namespace) -> tuple[list[Any], Any, int]:
+def captions(model: Any, posts: Posts, encoding_name: str, objective: str) -> tuple[Any, Any]:
+    """The batches of an objective over captions of an encoding, and the module that gives their loss."""
+    from booru_pipeline.dataset.captions import CaptionChoice
+    from booru_pipeline.dataset.collator import SequenceBatches, SetBatches
+    from booru_pipeline.dataset.hiding import Hiding
+    from booru_pipeline.dataset.masking import Masking
+    from booru_pipeline.dataset.options import CaptionOptions, MaskingOptions
+    from booru_pipeline.model.objective import SequenceObjective, SetObjective, answer_tokens
+    from booru_pipeline.vocabulary.options import EncodingName
+
+    vocabulary, encoding, masking = posts.vocabulary, EncodingName(encoding_name), MaskingOptions()
+    special, first = vocabulary.special_tokens, vocabulary.first_token_id
+    choice = CaptionChoice.of(vocabulary, CaptionOptions(encoding=encoding.value), posts.options.round)
+    if objective == "set":
+        hiding = Hiding(posts.options.round, masking.hidden_share_min, masking.hidden_share_max)
+        tokens = {"first_token_id": first, "eos_token_id": special.eos, "pad_token_id": special.pad}
+        return SetBatches(posts.train, hiding, **tokens, choice=choice), SetObjective(model, first, len(vocabulary))
+    answers = answer_tokens(encoding, first, len(vocabulary), special)
+    masked = Masking(choice, masking, special, posts.options.round)
+    return SequenceBatches(posts.train, masked), SequenceObjective(model, answers)
+
+
+def batches_of(cell: str, model: Any, posts: Posts, options: Namespace) -> tuple[list[Any], Any, int]:
     """So many batches on the host, the module that gives their loss, and the output rows of its softmax."""
     import torch
 
@@ -72,8 +94,8 @@ def batches_of(cell: str, model: Any, posts: training.Posts, options: Namespace)
         source, target = (torch.randint(2, rows, (size, tokens)) for tokens in FULL[1:])
         batch = {"input_ids": source, "attention_mask": torch.ones_like(source), "labels": target}
         return [batch], SequenceObjective(model, range(rows)), rows
-    batches, objective = training.batches_of(model, posts, *cell.split("-"))
-    order = list(LengthGroupedSampler(batches, options.batch, posts.seed))
+    batches, objective = captions(model, posts, *cell.split("-"))
+    order = list(LengthGroupedSampler(batches, options.batch, posts.options.round))
     whole = range(0, len(order) - options.batch + 1, options.batch)[: options.batches]
     rows = len(posts.vocabulary) if cell.endswith("set") else objective.answers
     return [batches.batch(order[start : start + options.batch]) for start in whole], objective, rows
@@ -90,8 +112,8 @@ def utilise(cell: str, world: Path, workspace: Path, options: Namespace) -> Outc
     device = torch.device("cpu" if options.shape == "toy" else "cuda")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise SystemExit("torch sees no GPU. Try the program with --shape toy on the CPU.")
-    posts = training.Posts(world, options)
-    torch.manual_seed(posts.seed)
+    posts = Posts(world, options)
+    torch.manual_seed(posts.options.round)
     vocab_size = max(len(posts.tokenizer), 32_128)
     config = T5Config(vocab_size=vocab_size, dropout_rate=PRETRAINED_PLAN.dropout, **SHAPES[options.shape])
     config.decoder_start_token_id = config.pad_token_id
@@ -167,7 +189,7 @@ def wait(device: Any) -> None:
 BENCHMARK: Final = Benchmark(
     about=__doc__,
     unit="posts",
-    prepare=training.prepare,
+    prepare=prepare,
     contenders={
         cell: Contender(cell.replace("-", ", "), partial(utilise, cell))
         for cell in ("labels-set", "labels-sequence", "pieces-sequence", "full")
@@ -182,7 +204,6 @@ BENCHMARK: Final = Benchmark(
         },
         "--seconds": {"type": float, "default": 15, "help": "of training (default %(default)s)"},
         "--compile": {"action": "store_true", "help": "torch.compile"},
-        "--posts": {"type": int, "default": 0, "help": "to learn from (default 0: all)"},
         "--base": {"choices": ["tiny", "t5"], "default": "t5", "help": "whose pieces: 2,000 or T5's 32,000"},
     },
     packages=("torch", "transformers"),
