@@ -39,7 +39,7 @@ from booru_pipeline.training.limits import disk_named, memory_named
 from booru_pipeline.training.model_card import model_card
 from booru_pipeline.training.options import Plan, TrainingOptions, resolve
 from booru_pipeline.training.processes import Processes
-from booru_pipeline.training.progress import Diverged, StateProgress
+from booru_pipeline.training.progress import Diverged, Progress
 from booru_pipeline.training.sampler import LengthGroupedSampler
 from booru_pipeline.training.states import States, newest_state, step_of
 from booru_pipeline.training.tracking import Wandb, run_log, under_pipes
@@ -282,7 +282,7 @@ def _wandb(job: TrainingJob, plan: Plan, states: States | None, processes: Proce
         project=job.options.wandb_project,
         name=_name(job),
         config={**job.provenance, "base": job.base_name, **job.options.model_dump(), **asdict(plan)},
-        run_id=StateProgress.read(state).wandb if state else None,
+        run_id=Progress.read(state).wandb if state else None,
     )
 
 

@@ -18,7 +18,7 @@ from booru_pipeline.errors import BooruError, first_line
 from booru_pipeline.lake.publish import flush
 from booru_pipeline.training.job import LOCKED_PROBLEM
 from booru_pipeline.training.processes import Processes
-from booru_pipeline.training.progress import StateProgress
+from booru_pipeline.training.progress import Progress
 
 _STATE: Final = re.compile(r"step-(\d{9})")
 _LOCK: Final = "lock"
@@ -63,7 +63,7 @@ class States:
         """The newest state that is whole."""
         return newest_state(self._release, self._key)
 
-    def write(self, step: int, parts: Callable[[Path], None], progress: Callable[[], StateProgress]) -> str | None:
+    def write(self, step: int, parts: Callable[[Path], None], progress: Callable[[], Progress]) -> str | None:
         """Write a state, then remove all but the newest. All processes must call it.
 
         Args:
@@ -94,7 +94,7 @@ class States:
         _remove([draft])
         return problem
 
-    def _publish(self, draft: Path, step: int, progress: StateProgress) -> None:
+    def _publish(self, draft: Path, step: int, progress: Progress) -> None:
         progress.files = {path.name: path.stat().st_size for path in draft.iterdir()}
         progress.write(draft)
         for path in [*draft.iterdir(), draft]:
@@ -143,7 +143,7 @@ def _name(step: int) -> str:
 
 def _is_whole(state: Path) -> bool:
     try:
-        files = StateProgress.read(state).files
+        files = Progress.read(state).files
         return all((state / name).stat().st_size == size for name, size in files.items())
     except (BooruError, OSError):
         return False
