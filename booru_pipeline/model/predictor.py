@@ -82,7 +82,7 @@ class Predictor:
             contexts: Vocabulary rows of the visible labels, one sequence a context; their order hardly matters.
             batch_size: Contexts at a time.
             shortlist: Vocabulary rows of the labels that are asked for, one sequence a context; all if None. Fewer are
-                faster if `is_slow`; see `training.shortlist` for where they come from.
+                faster if `is_slow`; see `model.shortlist` for where they come from.
 
         Returns:
             float32 [contexts, labels]. What is visible or not asked for has -inf; exp of a row sums to 1, unless

@@ -51,13 +51,10 @@ class LossCurve:
 def read_loss_curve(checkpoint: Path) -> LossCurve:
     """Read `training_log.json`: the entries the trainer logged; empty if the checkpoint has no such file."""
     path = checkpoint / LOG_FILE
-    if not path.is_file():
-        return LossCurve()
-    content = json.loads(path.read_text(encoding="utf-8"))
-    entries = content.get("log_history", []) if isinstance(content, dict) else content
+    entries = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
 
     def points(key: str) -> list[tuple[int, float]]:
-        return [(int(entry["step"]), float(entry[key])) for entry in entries if key in entry and "step" in entry]
+        return [(int(entry["step"]), float(entry[key])) for entry in entries if key in entry]
 
     return LossCurve(train=points("loss"), validation=points("eval_loss"))
 

@@ -17,6 +17,7 @@ from booru_pipeline.ragged import IntArray
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
 _SHAPE: Final = ("d_model", "d_kv", "d_ff", "num_layers", "num_decoder_layers", "num_heads", "is_gated_act")
+_MATRICES: Final = {"shared.weight", "lm_head.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight"}
 _RIDGE: Final = 0.01  # of the mean square of the rows: where few labels are known, new ones stay near where they start
 
 
@@ -64,24 +65,19 @@ def carry_over(
     _check_shape(model.config, former.config, parent)
     ours = tokenizer.get_vocab()
     both = sorted(ours.keys() & theirs.keys())
-    to = torch.tensor([ours[token] for token in both])
-    come_from = torch.tensor([theirs[token] for token in both])
-    known = np.isin(np.arange(len(vocabulary)) + vocabulary.first_token_id, np.array([ours[token] for token in both]))
-    matrices = {"shared.weight", "lm_head.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight"}
+    to, come_from = (torch.tensor([tokens[token] for token in both]) for tokens in (ours, theirs))
+    known = np.isin(np.arange(len(vocabulary)) + vocabulary.first_token_id, to.numpy())
+    model.load_state_dict(
+        {name: weight for name, weight in former.named_parameters() if name not in _MATRICES}, strict=False
+    )
+    # A dict by identity: one matrix where the two are tied.
+    pairs = ((model.shared, former.shared), (model.lm_head, former.lm_head))
+    matrices = {id(mine.weight): (mine.weight, other.weight) for mine, other in pairs}
     with torch.no_grad():
-        weights = dict(model.named_parameters())
-        for name, weight in former.named_parameters():
-            if name not in matrices:
-                weights[name].copy_(weight)
-        pairs = {id(m): (m, f) for m, f in [(model.shared, former.shared), (model.lm_head, former.lm_head)]}
-        done: set[int] = set()
-        for mine, other in pairs.values():
-            if id(mine.weight) in done:  # one matrix where the two are tied
-                continue
-            done.add(id(mine.weight))
-            rows = label_rows(mine.weight, vocabulary)
+        for mine, other in matrices.values():
+            rows = label_rows(mine, vocabulary)
             start = rows.clone()
-            mine.weight[to] = other.weight[come_from]
+            mine[to] = other[come_from]
             if known.any() and not known.all():
                 moved = torch.from_numpy(known)
                 rows[~moved] = start[~moved] @ row_map(start[moved], rows[moved])
