@@ -65,24 +65,22 @@ class ShortlistScorer:
         return exact
 
     def ceiling(self, contexts: Contexts, hidden: Contexts, batch_size: int = 256) -> float:
-        """The highest recall that any order of the shortlist can reach: the share of hidden labels that are in it.
+        """The highest recall that any order of the shortlist can reach.
+
+        It is the share of hidden labels that are in the shortlist; the mean over contexts that hide any, NaN if none
+        does.
 
         Args:
-            contexts: Vocabulary rows of the visible labels, one sequence a context.
-            hidden: Those of the labels to recover.
+            contexts: As for `scores`.
+            hidden: Vocabulary rows of the labels to recover, one sequence a context.
             batch_size: Contexts at a time.
         """
         shortlist = best_of(self._proposer.scores(contexts, batch_size), self._size)
-        return ceiling(shortlist, hidden)
+        pairs = zip(shortlist, hidden, strict=True)
+        return float(np.mean([np.isin(asked, short).mean() for short, asked in pairs if len(asked)] or [np.nan]))
 
 
 def best_of(scores: npt.NDArray[np.floating], size: int) -> list[IntArray]:
     """The labels of highest score for each context, ties by row; fewer where the others have -inf."""
     order = np.argsort(-scores, axis=1, kind="stable")[:, :size]
     return [best[~np.isneginf(own[best])] for best, own in zip(order, scores, strict=True)]
-
-
-def ceiling(shortlist: Sequence[npt.ArrayLike], hidden: Contexts) -> float:
-    """Share of hidden labels that are in a shortlist; the mean over contexts that hide any, NaN if none does."""
-    shares = [float(np.isin(asked, short).mean()) for short, asked in zip(shortlist, hidden, strict=True) if len(asked)]
-    return float(np.mean(shares)) if shares else float("nan")

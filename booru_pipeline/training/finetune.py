@@ -23,7 +23,7 @@ from booru_pipeline.dataset.captions import CaptionChoice
 from booru_pipeline.dataset.collator import PostBatches, SequenceBatches, SetBatches
 from booru_pipeline.dataset.hiding import Hiding
 from booru_pipeline.dataset.masking import Kind, Masking
-from booru_pipeline.dataset.options import CaptionOptions, MaskingOptions
+from booru_pipeline.dataset.options import CaptionOptions
 from booru_pipeline.dataset.posts import Posts, load_posts, releases_of
 from booru_pipeline.errors import BooruError
 from booru_pipeline.model.objective import ObjectiveName, SequenceObjective, SetObjective, answer_tokens, objective_name
@@ -244,9 +244,8 @@ def _batches(name: ObjectiveName, options: TrainingOptions, data: Data, posts: P
             pad_token_id=special.pad,
             choice=choice,
         )
-    masking = MaskingOptions(**{field: getattr(options, field) for field in MaskingOptions.model_fields})
     kind = Kind.SPAN_CORRUPTION if name is ObjectiveName.SPAN else None
-    return SequenceBatches(posts, Masking(choice, masking, special, seed), kind)
+    return SequenceBatches(posts, Masking(choice, options, special, seed), kind)
 
 
 def _validation(name: ObjectiveName, model: Any, data: Data, options: TrainingOptions) -> Validation:

@@ -5,7 +5,7 @@ from booru_pipeline.model.calibration import Calibration
 from booru_pipeline.model.objective import ObjectiveName
 from booru_pipeline.model.predictor import Predictor
 from booru_pipeline.model.ranking import ranker_for
-from booru_pipeline.model.shortlist import ShortlistScorer, best_of, ceiling
+from booru_pipeline.model.shortlist import ShortlistScorer, best_of
 from booru_pipeline.vocabulary.options import EncodingName
 from booru_pipeline_tests.training.themed_dataset import small_t5
 from booru_pipeline_tests.vocabulary.labels import LABELS, make_vocabulary
@@ -55,7 +55,7 @@ def test_no_order_of_the_shortlist_recalls_more_than_the_ceiling(predictor):
     # Of the first, 1, 2, 4 and 5 are proposed; of the second 0, 1, 2 and 3.
     hidden = [[1, 2, 10, 11], [0], [], []]
     assert scorer.ceiling(CONTEXTS, hidden) == pytest.approx((2 / 4 + 1) / 2)
-    assert np.isnan(ceiling([[1]], [[]]))
+    assert np.isnan(scorer.ceiling([[1]], [[]]))
 
 
 def test_what_is_visible_is_not_proposed():
