@@ -25,14 +25,7 @@ class Predictor:
     def __init__(
         self, ranker: Ranker, vocabulary: Vocabulary, calibration: Calibration, generator: Generator | None = None
     ) -> None:
-        """Make a predictor.
-
-        Args:
-            ranker: Of the model.
-            vocabulary: Its labels.
-            calibration: Of the ranker's probabilities.
-            generator: Of the model; None if it is trained to rank alone.
-        """
+        """Put a predictor together; without a generator if the model is trained to rank alone."""
         self.vocabulary = vocabulary
         self.calibration = calibration
         self._ranker = ranker

@@ -121,8 +121,8 @@ class PieceRanker:
     the labels that are asked for. The encoder runs once a post, and the decoder once for each beginning of a label.
 
     Args:
-        model: The T5.
-        vocabulary: Its labels.
+        model: A T5 of the vocabulary.
+        vocabulary: The labels.
         question: How it is asked.
         nodes_at_once: Nodes of the tree that go through the decoder together, for each of some posts.
         memory: Bytes of what is worked on at a time, about; decides how many posts are. Weights, encoder output and
@@ -186,8 +186,8 @@ class PieceRanker:
         for start in range(0, len(packs), self._packs):
             some = packs[start : start + self._packs]
             nodes = np.full((len(some), max(len(pack[1]) for pack in some)), len(self.tree), dtype=np.int64)
-            for row, (_, own, _) in enumerate(some):
-                nodes[row, : len(own)] = own
+            for row, (_, pack, _) in enumerate(some):
+                nodes[row, : len(pack)] = pack
             above = np.array([pack[2] for pack in some])
             yield np.array([pack[0] for pack in some]), nodes, np.arange(nodes.shape[1]) < above[:, None]
 

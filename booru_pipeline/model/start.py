@@ -142,14 +142,7 @@ def tiny_model(
 
     All numbers of a label's row but the last come from co-occurrence; the last is its log frequency, so that one
     direction of the decoder's state gives the unigram distribution, which T5, having no output bias, must learn else.
-
-    Args:
-        tokenizer: Of the vocabulary.
-        vocabulary: Its labels.
-        train: Posts of the train split.
-        dropout: Used in training only.
-        seed: Of the random weights.
-        width: Numbers in a label's row.
+    `width` is how many numbers a row has, `seed` decides the random weights, `dropout` is for training only.
     """
     torch.manual_seed(seed)
     model = T5ForConditionalGeneration(
@@ -185,7 +178,7 @@ def pretrained_model(
 
     Args:
         source: A folder written by `save_pretrained`, or a hub name.
-        tokenizer: Of the vocabulary: the base's pieces and the labels.
+        tokenizer: The base's pieces and the labels.
         vocabulary: Labels with their pieces.
         dropout: Used in training only.
 

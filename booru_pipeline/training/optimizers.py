@@ -65,13 +65,7 @@ def _embedding_rows(objective: nn.Module) -> list[torch.Tensor]:
 def schedule_for(
     optimizer: torch.optim.Optimizer, plan: Plan, done: Callable[[], float]
 ) -> torch.optim.lr_scheduler.LRScheduler:
-    """Linear warm-up by steps, then the schedule, by what is done of the training, be it time or steps.
-
-    Args:
-        optimizer: Whose learning rates are set.
-        plan: Names the schedule, and has the warm-up.
-        done: Gives the share of the training that is done, in [0, 1].
-    """
+    """Linear warm-up by steps, then the plan's schedule, by the share of the training that is done, in [0, 1]."""
 
     def factor(step: int) -> float:
         return min(1.0, (step + 1) / max(plan.warmup_steps, 1)) * _SCHEDULES[plan.schedule](done(), step, plan)

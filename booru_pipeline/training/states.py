@@ -108,8 +108,8 @@ class States:
 
 def newest_state(folder: Path, key: str) -> Path | None:
     """The newest state of a key that is whole, in the folder of a release."""
-    own = _of(folder, key)
-    states = sorted(own.iterdir(), reverse=True) if own.is_dir() else []
+    of_key = _of(folder, key)
+    states = sorted(of_key.iterdir(), reverse=True) if of_key.is_dir() else []
     return next((path for path in states if _STATE.fullmatch(path.name) and _is_whole(path)), None)
 
 

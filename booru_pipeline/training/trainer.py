@@ -177,7 +177,7 @@ def train(
                 result = trainer.train(resume_from_checkpoint=str(state) if state else None)
             except Diverged as error:
                 good = around.states.newest() if around.states else None
-                stays = f" The state after step {step_of(good)} is progress." if good else ""
+                stays = f" The state after step {step_of(good)} is kept." if good else ""
                 raise Diverged(f"{error}{stays}") from None
         seconds = watch.seconds
     if around.interruption.requested or not watch.ended:

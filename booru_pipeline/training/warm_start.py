@@ -46,7 +46,7 @@ def carry_over(
     Args:
         model: As it would start without a parent; changed in place.
         tokenizer: Of the vocabulary.
-        vocabulary: The labels.
+        vocabulary: The model's labels.
         parent: The checkpoint's folder.
 
     Raises:

@@ -66,14 +66,14 @@ class Watch(TrainerCallback):
         self._options = options
         self._around = around
         self._validation_loss = validation_loss
-        self._pending: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._pending: list[torch.Tensor] = []
         self._saved = (0, 0.0)
         self._before = progress.seconds
         self._started = time.monotonic()
 
     def see(self, loss: torch.Tensor, tokens: torch.Tensor) -> None:
         """Take note of a batch's loss and of its number of tokens."""
-        self._pending.append((loss, tokens))
+        self._pending.append(torch.stack([loss.double(), tokens.double()]))
 
     @property
     def seconds(self) -> float:
@@ -133,12 +133,8 @@ class Watch(TrainerCallback):
 
     def _count(self, step: int) -> None:
         """Bring what was seen together, over all processes; until now it waited on the GPU."""
-        loss = tokens = 0.0
-        if self._pending:
-            losses, sizes = zip(*self._pending, strict=True)
-            loss = float(torch.stack(losses).sum(dtype=torch.float64))
-            tokens = float(torch.stack(sizes).sum())
-        loss, count, tokens = self._around.processes.total([loss, len(self._pending), tokens])
+        sums = torch.stack(self._pending).sum(0).tolist() if self._pending else [0.0, 0.0]
+        loss, tokens, count = self._around.processes.total([*sums, len(self._pending)])
         self._pending.clear()
         self._progress.loss.add(loss, count)
         self._progress.tokens += tokens
