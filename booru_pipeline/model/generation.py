@@ -44,11 +44,8 @@ class InvalidRate:
 class Generator:
     """Lets a model answer label by label, the most probable token at each step.
 
-    Args:
-        model: The T5, trained with the `sequence` or the `span` objective; one of `set` is trained to rank alone.
-        vocabulary: Its labels.
-        encoding: Of the captions it was trained on.
-        objective: It was trained with.
+    The T5 was trained on captions of the encoding, with the `sequence` or the `span` objective; `set` teaches to rank
+    alone.
     """
 
     def __init__(self, model: Any, vocabulary: Vocabulary, encoding: EncodingName, objective: ObjectiveName) -> None:

@@ -3,7 +3,7 @@
 import json
 import subprocess
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -66,10 +66,7 @@ def code_revision() -> str:
         commit = _git(folder, "rev-parse", "HEAD")
         return f"{commit}+changes" if _git(folder, "status", "--porcelain", "--", ".") else commit
     except (OSError, subprocess.CalledProcessError):
-        try:
-            return version("booru-pipeline")
-        except PackageNotFoundError:
-            return "unknown"
+        return version("booru-pipeline")
 
 
 def _git(folder: Path, *arguments: str) -> str:
@@ -107,7 +104,7 @@ class Soundness:
         return self.recall_at_10 > self.popularity_recall_at_10
 
 
-def look_at(checkpoint: Path) -> Soundness:
+def soundness_of(checkpoint: Path) -> Soundness:
     """Read every weight and the provenance of a checkpoint folder."""
     weights = not_finite = 0
     for path in sorted(checkpoint.glob("*.safetensors")):

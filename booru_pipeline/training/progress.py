@@ -23,18 +23,13 @@ class Diverged(BooruError):
 
 @dataclass
 class Tally:
-    """A sum that becomes a mean.
-
-    Attributes:
-        total: The sum.
-        count: Of what.
-    """
+    """A sum, and the count of what was summed up, that become a mean."""
 
     total: float = 0.0
     count: float = 0.0
 
     def add(self, total: float, count: float) -> None:
-        """Add some more."""
+        """Add a sum of so many."""
         self.total += total
         self.count += count
 

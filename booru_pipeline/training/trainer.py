@@ -140,7 +140,7 @@ def train(
         batches: The train split.
         sampler: The order of an epoch's posts; the same in every process.
         plan: How long and how fast.
-        options: The rest: optimizer, schedule, seed, precision, how often to report.
+        options: The rest: seed, precision, how often to report.
         around: What it runs in.
         validation_loss: Called a few times while training, in the main process only; None = not at all.
 

@@ -37,17 +37,11 @@ class Carried:
 def carry_over(
     model: T5ForConditionalGeneration, tokenizer: PreTrainedTokenizerBase, vocabulary: Vocabulary, parent: Path
 ) -> Carried:
-    """Give a model the weights of an earlier checkpoint.
+    """Give a model, as it would start without a parent, the weights of an earlier checkpoint; it is changed in place.
 
     Rows of the embedding and of the output layer go by their token, since a larger vocabulary numbers its labels anew.
     A label that the parent did not have starts where the model had it, moved as the labels that both have were moved
     since they started: by the linear map (ridge regression towards none) that takes these from one place to the other.
-
-    Args:
-        model: As it would start without a parent; changed in place.
-        tokenizer: Of the vocabulary.
-        vocabulary: The model's labels.
-        parent: The checkpoint's folder.
 
     Raises:
         BooruError: The parent cannot be read, or is a T5 of another shape.
@@ -85,11 +79,10 @@ def carry_over(
 
 
 def row_map(start: torch.Tensor, end: torch.Tensor) -> torch.Tensor:
-    """The matrix that takes rows from one place to another, float32 [d_model, d_model]: ridge regression towards none.
+    """The matrix that takes rows [rows, d_model] from one place to another: ridge regression towards none.
 
-    Args:
-        start: [rows, d_model].
-        end: [rows, d_model], the same rows, moved.
+    Returns:
+        float32 [d_model, d_model].
     """
     x, y = start.double(), end.double()
     width = x.shape[1]
