@@ -140,7 +140,7 @@ class Verification:
         from transformers import AutoModelForSeq2SeqLM
 
         from booru_pipeline.dataset.gate import GateReport
-        from booru_pipeline.model.provenance import look_at
+        from booru_pipeline.model.provenance import soundness_of
         from booru_pipeline.tag_table.load import summarise
         from booru_pipeline.training_shards.shards import count_lost, count_straddling
         from booru_pipeline.vocabulary.vocabulary import Vocabulary
@@ -159,7 +159,7 @@ class Verification:
         dataset = load_from_disk(str(lake.tokenized_dataset(key)))
         if not len(vocabulary) or not len(dataset["train"]):
             yield "an empty vocabulary or dataset"
-        if not look_at(lake.checkpoint(key)).is_sound:
+        if not soundness_of(lake.checkpoint(key)).is_sound:
             yield "unsound weights"
         AutoModelForSeq2SeqLM.from_pretrained(lake.checkpoint(key))
         steps = json.loads((lake.checkpoint(key) / "provenance.json").read_text(encoding="utf-8"))["training"]["steps"]

@@ -4,11 +4,12 @@ from typing import ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import minimize
 from scipy.special import expit
 
 from booru_pipeline.lake.document import Document
 
-_NEWTON_STEPS: Final = 50
+_GRADIENT: Final = 1e-8  # of the mean loss, at which the fit ends
 _RIDGE: Final = 1e-3  # pulls the weights to the start when there is next to no data; else without effect
 # A label whose log-probability is far below all that was fitted must not underflow.
 _LOWEST: Final = -40.0
@@ -62,7 +63,7 @@ class Calibration(Document):
 def fit(
     scores: npt.NDArray[np.floating], visible: npt.NDArray[np.integer], present: npt.NDArray[np.bool_]
 ) -> Calibration:
-    """Maximum likelihood by Newton's method; the likelihood is concave, and a step that lowers it is halved.
+    """Maximum likelihood by Newton's method in a trust region; the likelihood is concave.
 
     Args:
         scores: [contexts, labels], log-probabilities, -inf for visible labels, which are left out.
@@ -75,24 +76,21 @@ def fit(
     features = np.stack([np.ones_like(s), s, np.exp(s / 2), n, n**2], axis=1)  # in the order of Calibration's fields
     target = present[asked].astype(np.float64)
     start = np.array([0.0, 1.0, 0.0, 0.0, 0.0])
-    weights = start.copy()
 
-    def loss(at: Floats) -> float:
+    def loss(at: Floats) -> tuple[float, Floats]:
         logit = features @ at
-        return float((np.logaddexp(0.0, logit) - target * logit).sum() + 0.5 * _RIDGE * ((at - start) ** 2).sum())
+        ridge = 0.5 * _RIDGE * float(((at - start) ** 2).sum())
+        gradient = features.T @ (expit(logit) - target) + _RIDGE * (at - start)
+        return float((np.logaddexp(0.0, logit) - target * logit).sum()) + ridge, gradient
 
-    now = loss(weights)
-    for _ in range(_NEWTON_STEPS):
-        chance = expit(features @ weights)
-        gradient = features.T @ (chance - target) + _RIDGE * (weights - start)
-        curvature = (features * (chance * (1 - chance))[:, None]).T @ features + _RIDGE * np.eye(len(start))
-        step = np.linalg.solve(curvature, gradient)
-        while (after := loss(weights - step)) > now and np.abs(step).max() > 1e-9:
-            step /= 2
-        if not now - after > 1e-9 * abs(now):
-            break
-        weights, now = weights - step, after
-    return Calibration(**dict(zip(Calibration.model_fields, weights.tolist(), strict=True)))
+    def curvature(at: Floats) -> Floats:
+        chance = expit(features @ at)
+        return (features * (chance * (1 - chance))[:, None]).T @ features + _RIDGE * np.eye(len(start))
+
+    found = minimize(
+        loss, start, jac=True, hess=curvature, method="trust-exact", options={"gtol": _GRADIENT * len(target)}
+    )
+    return Calibration(**dict(zip(Calibration.model_fields, found.x.tolist(), strict=True)))
 
 
 def _log_count(visible: npt.NDArray[np.integer]) -> Floats:

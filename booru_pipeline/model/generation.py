@@ -44,11 +44,8 @@ class InvalidRate:
 class Generator:
     """Lets a model answer label by label, the most probable token at each step.
 
-    Args:
-        model: The T5, trained with the `sequence` or the `span` objective; one of `set` is trained to rank alone.
-        vocabulary: Its labels.
-        encoding: Of the captions it was trained on.
-        objective: It was trained with.
+    The T5 was trained on captions of the encoding, with the `sequence` or the `span` objective; `set` teaches to rank
+    alone.
     """
 
     def __init__(self, model: Any, vocabulary: Vocabulary, encoding: EncodingName, objective: ObjectiveName) -> None:
@@ -77,7 +74,7 @@ class Generator:
 
     def tally(self, context: Sequence[int], tokens: list[int], count: int) -> tuple[int, int, int, int, int]:
         """What is wrong with one answer, in the order of `InvalidRate`'s attributes."""
-        eos = self._question.eos
+        eos = self._question.special.eos
         is_cut = eos not in tokens
         rows = self._question.encoding.decode(tokens if is_cut else tokens[: tokens.index(eos)])
         if is_cut and self._question.encoding.separator is not None:
@@ -97,14 +94,14 @@ class Generator:
             generation_config=GenerationConfig(
                 max_new_tokens=most,
                 do_sample=False,
-                pad_token_id=question.pad,
-                eos_token_id=question.eos,
-                decoder_start_token_id=question.start,
+                pad_token_id=question.special.pad,
+                eos_token_id=question.special.eos,
+                decoder_start_token_id=question.special.pad,
                 suppress_tokens=self._never,
             ),
         )
         answers = said[:, len(question.answer_start) :].tolist()
         return [
-            (context, [token for token in answer if token != question.pad])
+            (context, [token for token in answer if token != question.special.pad])
             for context, answer in zip(contexts, answers, strict=True)
         ]

@@ -52,14 +52,7 @@ class SetObjective(nn.Module):
     """
 
     def __init__(self, model: Any, first_token_id: int, labels: int, answer_start: Sequence[int] = ()) -> None:
-        """Make the objective.
-
-        Args:
-            model: The T5.
-            first_token_id: Token of the vocabulary's first label.
-            labels: How many there are.
-            answer_start: What the decoder has before the first label; the model's own start if empty.
-        """
+        """Make the objective of that many labels; `answer_start` is what the decoder has first, T5's start if empty."""
         super().__init__()
         self.model = model
         self.first_token_id = first_token_id
@@ -115,12 +108,7 @@ class SequenceObjective(nn.Module):
     _place: torch.Tensor
 
     def __init__(self, model: Any, answers: Sequence[int]) -> None:
-        """Make the objective.
-
-        Args:
-            model: The T5.
-            answers: Tokens that targets are made of.
-        """
+        """Make the objective of targets that are made of these tokens."""
         super().__init__()
         self.model = model
         rows = torch.tensor(sorted(answers))
@@ -166,14 +154,7 @@ class SequenceObjective(nn.Module):
 
 
 def answer_tokens(encoding: EncodingName, first_token_id: int, labels: int, special: SpecialTokens) -> list[int]:
-    """Tokens that a target of an encoding is made of: its pieces or labels, end of sequence, separator, sentinels.
-
-    Args:
-        encoding: Of the captions.
-        first_token_id: Token of the vocabulary's first label; all before are the base model's, or added to it.
-        labels: How many labels there are.
-        special: Tokens that are no label's.
-    """
+    """Tokens that a target of an encoding is made of: its pieces or labels, end of sequence, separator, sentinels."""
     if encoding is EncodingName.PIECES:
-        return list(range(first_token_id))
+        return list(range(first_token_id))  # all before the labels are the base model's, or were added to it
     return [special.eos, *special.sentinels, *range(first_token_id, first_token_id + labels)]

@@ -25,14 +25,7 @@ class Predictor:
     def __init__(
         self, ranker: Ranker, vocabulary: Vocabulary, calibration: Calibration, generator: Generator | None = None
     ) -> None:
-        """Make a predictor.
-
-        Args:
-            ranker: Of the model.
-            vocabulary: Its labels.
-            calibration: Of the ranker's probabilities.
-            generator: Of the model; None if it is trained to rank alone.
-        """
+        """Put a predictor together; without a generator if the model is trained to rank alone."""
         self.vocabulary = vocabulary
         self.calibration = calibration
         self._ranker = ranker
@@ -82,7 +75,7 @@ class Predictor:
             contexts: Vocabulary rows of the visible labels, one sequence a context; their order hardly matters.
             batch_size: Contexts at a time.
             shortlist: Vocabulary rows of the labels that are asked for, one sequence a context; all if None. Fewer are
-                faster if `is_slow`; see `training.shortlist` for where they come from.
+                faster if `is_slow`; see `model.shortlist` for where they come from.
 
         Returns:
             float32 [contexts, labels]. What is visible or not asked for has -inf; exp of a row sums to 1, unless

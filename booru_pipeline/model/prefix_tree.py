@@ -49,7 +49,7 @@ class PrefixTree:
         label = np.repeat(np.arange(len(sizes)), np.diff(offsets))
         words[label, len(before) + np.arange(len(tokens)) - offsets[label]] = tokens
         order = np.lexsort(words.T[::-1])
-        words, sizes = words[order], sizes[order]
+        words = words[order]
         # A place is a new node if the word differs from the one before it, there or earlier.
         new = np.ones(words.shape, dtype=bool)
         new[1:] = np.logical_or.accumulate(words[1:] != words[:-1], axis=1)
@@ -65,15 +65,13 @@ class PrefixTree:
             np.add.at(counts, parents[nodes], counts[nodes])
         unsorted = np.empty_like(paths)
         unsorted[order] = paths
-        ends = np.empty(len(sizes), dtype=np.int64)
-        ends[order] = paths[np.arange(len(sizes)), sizes - 1]
         return cls(
             tokens=words[word, depths],
             parents=parents,
             depths=depths,
             stops=np.arange(len(word)) + counts,
             paths=unsorted,
-            ends=ends,
+            ends=unsorted.max(axis=1),
             root=len(before) - 1,
         )
 
@@ -107,10 +105,6 @@ class PrefixTree:
         packs = []
         for start in range(0, len(wanted), size):
             run = wanted[start : start + size]
-            above = []
-            node = int(self.parents[run[0]])
-            while node >= 0:
-                above.append(node)
-                node = int(self.parents[node])
-            packs.append((np.concatenate([np.array(above[::-1], dtype=np.int64), run]), len(above)))
+            above = np.flatnonzero(self.stops[: run[0]] > run[0])  # the earlier nodes whose subtree holds it
+            packs.append((np.concatenate([above, run]), len(above)))
         return packs

@@ -3,7 +3,7 @@
 import json
 import subprocess
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,13 +51,10 @@ class LossCurve:
 def read_loss_curve(checkpoint: Path) -> LossCurve:
     """Read `training_log.json`: the entries the trainer logged; empty if the checkpoint has no such file."""
     path = checkpoint / LOG_FILE
-    if not path.is_file():
-        return LossCurve()
-    content = json.loads(path.read_text(encoding="utf-8"))
-    entries = content.get("log_history", []) if isinstance(content, dict) else content
+    entries = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
 
     def points(key: str) -> list[tuple[int, float]]:
-        return [(int(entry["step"]), float(entry[key])) for entry in entries if key in entry and "step" in entry]
+        return [(int(entry["step"]), float(entry[key])) for entry in entries if key in entry]
 
     return LossCurve(train=points("loss"), validation=points("eval_loss"))
 
@@ -69,10 +66,7 @@ def code_revision() -> str:
         commit = _git(folder, "rev-parse", "HEAD")
         return f"{commit}+changes" if _git(folder, "status", "--porcelain", "--", ".") else commit
     except (OSError, subprocess.CalledProcessError):
-        try:
-            return version("booru-pipeline")
-        except PackageNotFoundError:
-            return "unknown"
+        return version("booru-pipeline")
 
 
 def _git(folder: Path, *arguments: str) -> str:
@@ -110,7 +104,7 @@ class Soundness:
         return self.recall_at_10 > self.popularity_recall_at_10
 
 
-def look_at(checkpoint: Path) -> Soundness:
+def soundness_of(checkpoint: Path) -> Soundness:
     """Read every weight and the provenance of a checkpoint folder."""
     weights = not_finite = 0
     for path in sorted(checkpoint.glob("*.safetensors")):

@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from booru_pipeline.dataset.posts import Posts
 from booru_pipeline.model.objective import ObjectiveName, SetObjective
@@ -15,7 +16,7 @@ from booru_pipeline.model.tree_decoder import TreeDecoder
 from booru_pipeline.ragged import IntArray, offsets_of
 from booru_pipeline.vocabulary.encoding import Encoding
 from booru_pipeline.vocabulary.options import EncodingName
-from booru_pipeline.vocabulary.vocabulary import Vocabulary
+from booru_pipeline.vocabulary.vocabulary import SpecialTokens, Vocabulary
 
 # Longer runs repeat fewer nodes that are above others, and attend to more that is not above them. CPU seconds a post
 # with the shared vocabulary and the `tiny` shape: 0.41 with 64, 0.39 with 128, 0.47 with 256.
@@ -33,15 +34,11 @@ class Ranker(Protocol):
     few: bool
 
     def log_probabilities(self, visible: Posts, shortlist: Posts | None = None) -> npt.NDArray[np.float32]:
-        """Log-probability of each label as the first answer.
+        """Log-probability of each label as the first answer, float32 [posts, labels]; see `Predictor.scores`.
 
         Args:
-            visible: The labels that are seen, one set a post; their order hardly matters.
-            shortlist: The labels that are asked for, one set a post; all if None. Fewer are faster if `few` is set.
-
-        Returns:
-            float32 [posts, labels]. What is visible or not asked for has -inf; exp of a row sums to 1, unless nothing
-            is left.
+            visible: The labels that are seen, one set a post.
+            shortlist: The labels that are asked for, one set a post; all if None.
         """
         ...
 
@@ -60,24 +57,20 @@ class Question:
 
     Attributes:
         encoding: Of the captions.
+        special: End of sequence, and padding, with which the decoder starts.
         sentinel: Stands in the input for what is asked, and begins the answer, after span corruption; else None.
-        start: What the decoder starts with.
-        eos: End of sequence.
-        pad: Padding.
     """
 
     encoding: Encoding
+    special: SpecialTokens
     sentinel: int | None
-    start: int
-    eos: int
-    pad: int
 
     @classmethod
     def of(cls, vocabulary: Vocabulary, encoding: EncodingName, objective: ObjectiveName) -> "Question":
         """The question that an objective teaches to answer."""
         special = vocabulary.special_tokens
         sentinel = special.sentinels[0] if objective is ObjectiveName.SPAN else None
-        return cls(Encoding.of(vocabulary, encoding), sentinel, special.pad, special.eos, special.pad)
+        return cls(Encoding.of(vocabulary, encoding), special, sentinel)
 
     def source(self, rows: IntArray) -> IntArray:
         """The encoder's input for a set of visible labels."""
@@ -85,25 +78,20 @@ class Question:
         if self.sentinel is not None:
             gap = [self.encoding.separator] if self.encoding.separator is not None and tokens else []
             tokens = [*tokens, *gap, self.sentinel]
-        return np.array([*tokens, self.eos], dtype=np.int64)
+        return np.array([*tokens, self.special.eos], dtype=np.int64)
 
     @property
     def answer_start(self) -> list[int]:
         """What the decoder has before the first label."""
-        return [self.start] if self.sentinel is None else [self.start, self.sentinel]
+        return [self.special.pad] if self.sentinel is None else [self.special.pad, self.sentinel]
 
     def batch(self, visible: Posts, device: torch.device) -> dict[str, torch.Tensor]:
         """`input_ids` and `attention_mask`, int64 [posts, longest]."""
-        sources = [self.source(part) for part in np.split(visible.rows, visible.offsets[1:-1])]
-        ids = np.full((len(sources), max(map(len, sources))), self.pad, dtype=np.int64)
-        mask = np.zeros_like(ids)
-        for row, source in enumerate(sources):
-            ids[row, : len(source)] = source
-            mask[row, : len(source)] = 1
-        return {
-            "input_ids": torch.from_numpy(ids).to(device),
-            "attention_mask": torch.from_numpy(mask).to(device),
-        }
+        rows = np.split(visible.rows, visible.offsets[1:-1])
+        sources = [torch.from_numpy(self.source(part)) for part in rows]
+        ids = pad_sequence(sources, batch_first=True, padding_value=self.special.pad)
+        mask = pad_sequence([torch.ones_like(source) for source in sources], batch_first=True)
+        return {"input_ids": ids.to(device), "attention_mask": mask.to(device)}
 
 
 class LabelRanker:
@@ -133,8 +121,8 @@ class PieceRanker:
     the labels that are asked for. The encoder runs once a post, and the decoder once for each beginning of a label.
 
     Args:
-        model: The T5.
-        vocabulary: Its labels.
+        model: A T5 of the vocabulary.
+        vocabulary: The labels.
         question: How it is asked.
         nodes_at_once: Nodes of the tree that go through the decoder together, for each of some posts.
         memory: Bytes of what is worked on at a time, about; decides how many posts are. Weights, encoder output and
@@ -156,7 +144,7 @@ class PieceRanker:
         self.tree = PrefixTree.of(encoding.tokens, encoding.offsets, question.answer_start)
         # As in training: labels' own tokens are no part of an answer in pieces.
         pieces = min(vocabulary.first_token_id, model.lm_head.out_features)
-        ends = [end for end in (encoding.separator, question.eos) if end is not None]
+        ends = [end for end in (encoding.separator, question.special.eos) if end is not None]
         self._decoder = TreeDecoder(model, self.tree, pieces, ends)
         self._model = model
         self._question = question
@@ -181,8 +169,7 @@ class PieceRanker:
         for posts, nodes, is_above in self._work(shortlist, len(visible)):
             found = self._decoder.measure(memory[posts], batch["attention_mask"][posts], nodes)
             place = torch.from_numpy(np.where(is_above, len(self.tree), nodes)).to(self._model.device)
-            values = torch.stack([found.step, found.end, found.norm])
-            measured[:, torch.from_numpy(posts).to(self._model.device)[:, None], place] = values
+            measured[:, torch.from_numpy(posts).to(self._model.device)[:, None], place] = found
         return _among_asked(self._sums(*measured), visible, shortlist)
 
     def _work(self, shortlist: Posts | None, posts: int) -> Iterator[tuple[IntArray, IntArray, npt.NDArray[np.bool_]]]:
@@ -199,8 +186,8 @@ class PieceRanker:
         for start in range(0, len(packs), self._packs):
             some = packs[start : start + self._packs]
             nodes = np.full((len(some), max(len(pack[1]) for pack in some)), len(self.tree), dtype=np.int64)
-            for row, (_, own, _) in enumerate(some):
-                nodes[row, : len(own)] = own
+            for row, (_, pack, _) in enumerate(some):
+                nodes[row, : len(pack)] = pack
             above = np.array([pack[2] for pack in some])
             yield np.array([pack[0] for pack in some]), nodes, np.arange(nodes.shape[1]) < above[:, None]
 

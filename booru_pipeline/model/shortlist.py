@@ -43,46 +43,34 @@ class ShortlistScorer:
         self._size = size
 
     def scores(self, contexts: Contexts, batch_size: int = 256) -> npt.NDArray[np.float32]:
-        """Scores of all labels.
+        """Scores of all labels, float32 [contexts, labels]; see `Predictor.scores`.
 
-        Args:
-            contexts: Vocabulary rows of the visible labels, one sequence a context.
-            batch_size: Contexts at a time.
-
-        Returns:
-            float32 [contexts, labels]. The visible labels have -inf. In the shortlist log-probabilities, whose exp sums
-            to 1 over it; the others are at least 100 below, 1 apart.
+        The visible labels have -inf. In the shortlist log-probabilities, whose exp sums to 1 over it; the others are at
+        least 100 below, 1 apart.
         """
         proposed = self._proposer.scores(contexts, batch_size)
         shortlist = best_of(proposed, self._size)
         exact = self._predictor.scores(contexts, batch_size, shortlist)
-        for own, fast in zip(exact, proposed, strict=True):
-            ranked = np.isfinite(own)
+        for scores, fast in zip(exact, proposed, strict=True):
+            ranked = np.isfinite(scores)
             others = np.flatnonzero(~ranked & ~np.isneginf(fast))
             order = others[np.argsort(-fast[others], kind="stable")]
-            lowest = own[ranked].min(initial=0.0)
-            own[order] = lowest - _GAP - np.arange(len(order))
+            lowest = scores[ranked].min(initial=0.0)
+            scores[order] = lowest - _GAP - np.arange(len(order))
         return exact
 
     def ceiling(self, contexts: Contexts, hidden: Contexts, batch_size: int = 256) -> float:
-        """The highest recall that any order of the shortlist can reach: the share of hidden labels that are in it.
+        """The highest recall that any order of the shortlist can reach.
 
-        Args:
-            contexts: Vocabulary rows of the visible labels, one sequence a context.
-            hidden: Those of the labels to recover.
-            batch_size: Contexts at a time.
+        It is the share of hidden labels (vocabulary rows, one sequence a context) that are in the shortlist; the mean
+        over contexts that hide any, NaN if none does.
         """
         shortlist = best_of(self._proposer.scores(contexts, batch_size), self._size)
-        return ceiling(shortlist, hidden)
+        pairs = zip(shortlist, hidden, strict=True)
+        return float(np.mean([np.isin(asked, short).mean() for short, asked in pairs if len(asked)] or [np.nan]))
 
 
 def best_of(scores: npt.NDArray[np.floating], size: int) -> list[IntArray]:
     """The labels of highest score for each context, ties by row; fewer where the others have -inf."""
     order = np.argsort(-scores, axis=1, kind="stable")[:, :size]
-    return [best[~np.isneginf(own[best])] for best, own in zip(order, scores, strict=True)]
-
-
-def ceiling(shortlist: Sequence[npt.ArrayLike], hidden: Contexts) -> float:
-    """Share of hidden labels that are in a shortlist; the mean over contexts that hide any, NaN if none does."""
-    shares = [float(np.isin(asked, short).mean()) for short, asked in zip(shortlist, hidden, strict=True) if len(asked)]
-    return float(np.mean(shares)) if shares else float("nan")
+    return [best[~np.isneginf(row[best])] for best, row in zip(order, scores, strict=True)]

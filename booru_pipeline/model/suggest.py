@@ -79,21 +79,19 @@ def suggest(
         counted = run(connection, "model/suggest", "count_together", shards=files, given=given, candidates=candidates)
         counts = {tag: (together, total) for tag, together, total in counted.fetchall()}
     implied = relations.closure(given)
-    suggestions = []
-    for row, tag in zip(best, candidates, strict=True):
-        together, total = counts[tag]
-        suggestions.append(
-            Suggestion(
-                tag=tag,
-                probability=float(probability[row]),
-                category=Category.name_of(int(vocabulary.categories[row])),
-                together=together,
-                given=total,
-                share=together / total if total else 0.0,
-                implied=tag in implied,
-            )
+    return [
+        Suggestion(
+            tag=tag,
+            probability=float(probability[row]),
+            category=Category.name_of(int(vocabulary.categories[row])),
+            together=together,
+            given=total,
+            share=together / total if total else 0.0,
+            implied=tag in implied,
         )
-    return suggestions
+        for row, tag in zip(best, candidates, strict=True)
+        for together, total in [counts[tag]]
+    ]
 
 
 def typed_tags(tags: Sequence[str]) -> list[str]:

@@ -23,7 +23,7 @@ from booru_pipeline.dataset.captions import CaptionChoice
 from booru_pipeline.dataset.collator import PostBatches, SequenceBatches, SetBatches
 from booru_pipeline.dataset.hiding import Hiding
 from booru_pipeline.dataset.masking import Kind, Masking
-from booru_pipeline.dataset.options import CaptionOptions, MaskingOptions
+from booru_pipeline.dataset.options import CaptionOptions
 from booru_pipeline.dataset.posts import Posts, load_posts, releases_of
 from booru_pipeline.errors import BooruError
 from booru_pipeline.model.objective import ObjectiveName, SequenceObjective, SetObjective, answer_tokens, objective_name
@@ -31,7 +31,6 @@ from booru_pipeline.model.provenance import LOG_FILE, PROVENANCE_FILE, read_prov
 from booru_pipeline.model.ranking import ranker_for
 from booru_pipeline.model.start import check_base, pretrained_model, quiet_transformers, tiny_model
 from booru_pipeline.orphan import end_with_parent
-from booru_pipeline.ragged import IntArray
 from booru_pipeline.tags import Category
 from booru_pipeline.training.interruption import Interruption
 from booru_pipeline.training.job import INTERRUPTED_PROBLEM, TrainingJob
@@ -39,7 +38,7 @@ from booru_pipeline.training.limits import disk_named, memory_named
 from booru_pipeline.training.model_card import model_card
 from booru_pipeline.training.options import Plan, TrainingOptions, resolve
 from booru_pipeline.training.processes import Processes
-from booru_pipeline.training.progress import Diverged, StateProgress
+from booru_pipeline.training.progress import Diverged, Progress
 from booru_pipeline.training.sampler import LengthGroupedSampler
 from booru_pipeline.training.states import States, newest_state, step_of
 from booru_pipeline.training.tracking import Wandb, run_log, under_pipes
@@ -92,11 +91,6 @@ class Data:
     releases: npt.NDArray[np.str_]
     held_out: Posts
 
-    @property
-    def frequency(self) -> IntArray:
-        """int64 [labels]: how many train posts have each label."""
-        return np.bincount(self.posts.rows, minlength=len(self.vocabulary))
-
 
 def run(job: TrainingJob, log: logging.Logger, processes: Processes, interruption: Interruption) -> None:
     """Train and write the checkpoint folder.
@@ -114,10 +108,15 @@ def run(job: TrainingJob, log: logging.Logger, processes: Processes, interruptio
     tokenizer = AutoTokenizer.from_pretrained(data.vocabulary.tokenizer_folder)
     model = _start(job, plan, tokenizer, data)
     if job.parent is not None:
-        data = _go_on_from(job.parent, model, tokenizer, data, options, log)
+        data = _go_on_from(job.parent, job, model, tokenizer, data, log)
     name = objective_name(options.objective, data.captions.encoding_name)
     objective = _objective(name, model, data, checkpointing=options.gradient_checkpointing)
-    validation = _validation(name, model, data, options)
+    validation = Validation(
+        data.held_out,
+        Hiding.of(options, _VALIDATION_SEED),
+        ranker_for(model, data.vocabulary, data.captions.encoding_name, name),
+        lambda posts: _batches(name, options, data, posts, _VALIDATION_SEED),
+    )
     log.info(f"{_summary(job, name, model, data, processes)}; ready after {time.monotonic() - begun:.0f} s")
     with _wandb(job, plan, states, processes, log) as wandb:
         with memory_named(options, plan):
@@ -129,7 +128,7 @@ def run(job: TrainingJob, log: logging.Logger, processes: Processes, interruptio
             processes.leave()
             if not processes.is_main:
                 return
-            metrics = validation.metrics(objective, data.frequency)
+            metrics = validation.metrics(objective, np.bincount(data.posts.rows, minlength=len(data.vocabulary)))
             calibration = validation.calibrate(objective, len(data.vocabulary))
         log.info(
             f"recall@10 with half of the labels hidden: {metrics.recall_at_10:.3f}, "
@@ -201,17 +200,12 @@ def _start(job: TrainingJob, plan: Plan, tokenizer: PreTrainedTokenizerBase, dat
 
 
 def _go_on_from(
-    parent: Path,
-    model: Any,
-    tokenizer: PreTrainedTokenizerBase,
-    data: Data,
-    options: TrainingOptions,
-    log: logging.Logger,
+    parent: Path, job: TrainingJob, model: Any, tokenizer: PreTrainedTokenizerBase, data: Data, log: logging.Logger
 ) -> Data:
     """Give the model the parent's weights; the posts that it is to learn from then."""
     carried = carry_over(model, tokenizer, data.vocabulary, parent)
     known = read_provenance(parent)["releases"]
-    chosen = with_replay(data.releases, data.posts.keys, known, options.replay_share, options.seed)
+    chosen = with_replay(data.releases, data.posts.keys, known, job.options.replay_share, job.options.seed)
     data = replace(data, posts=data.posts.take(chosen), releases=data.releases[chosen])
     log.info(
         f"going on from {parent.name}: {carried.tokens:,} tokens carried over, {carried.new_labels:,} labels "
@@ -244,34 +238,17 @@ def _batches(name: ObjectiveName, options: TrainingOptions, data: Data, posts: P
             pad_token_id=special.pad,
             choice=choice,
         )
-    masking = MaskingOptions(**{field: getattr(options, field) for field in MaskingOptions.model_fields})
     kind = Kind.SPAN_CORRUPTION if name is ObjectiveName.SPAN else None
-    return SequenceBatches(posts, Masking(choice, masking, special, seed), kind)
-
-
-def _validation(name: ObjectiveName, model: Any, data: Data, options: TrainingOptions) -> Validation:
-    return Validation(
-        data.held_out,
-        Hiding.of(options, _VALIDATION_SEED),
-        ranker_for(model, data.vocabulary, data.captions.encoding_name, name),
-        lambda posts: _batches(name, options, data, posts, _VALIDATION_SEED),
-    )
+    return SequenceBatches(posts, Masking(choice, options, special, seed), kind)
 
 
 def _summary(job: TrainingJob, name: ObjectiveName, model: Any, data: Data, processes: Processes) -> str:
     shared_by = f"{processes.count} processes of " if processes.count > 1 else ""
     return (
-        f"{job.base_name}: {_weights(model):,} weights, {len(data.vocabulary):,} labels, {len(data.posts):,} posts to "
-        f"learn from ({name.value}, {data.captions.encoding}), {shared_by}{torch.get_num_threads()} threads"
+        f"{job.base_name}: {model.num_parameters():,} weights, {len(data.vocabulary):,} labels, "
+        f"{len(data.posts):,} posts to learn from ({name.value}, {data.captions.encoding}), "
+        f"{shared_by}{torch.get_num_threads()} threads"
     )
-
-
-def _weights(model: nn.Module) -> int:
-    return sum(weight.numel() for weight in model.parameters())
-
-
-def _name(job: TrainingJob) -> str:
-    return str(job.provenance.get("release", job.output.name))
 
 
 def _wandb(job: TrainingJob, plan: Plan, states: States | None, processes: Processes, log: logging.Logger) -> Wandb:
@@ -280,9 +257,9 @@ def _wandb(job: TrainingJob, plan: Plan, states: States | None, processes: Proce
         log,
         folder=job.wandb_folder if processes.is_main else None,
         project=job.options.wandb_project,
-        name=_name(job),
+        name=job.name,
         config={**job.provenance, "base": job.base_name, **job.options.model_dump(), **asdict(plan)},
-        run_id=StateProgress.read(state).wandb if state else None,
+        run_id=Progress.read(state).wandb if state else None,
     )
 
 
@@ -306,7 +283,7 @@ def _provenance(
             "labels": len(data.vocabulary),
             "first": data.vocabulary.first_token_id,
             "posts": len(data.posts),
-            "weights": _weights(model),
+            "weights": model.num_parameters(),
             "steps": trained.steps,
             "posts_per_step": posts_per_step(plan, job.options, processes.count),
             "seconds": trained.seconds,
@@ -325,4 +302,4 @@ def _write_papers(job: TrainingJob, vocabulary: Vocabulary, trained: Trained, pr
         (job.output / file).write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
     kinds = zip(vocabulary.labels, vocabulary.categories, strict=True)  # a character implies others
     example = next((label for label, kind in kinds if kind == Category.CHARACTER), vocabulary.labels[0])
-    (job.output / "README.md").write_text(model_card(_name(job), provenance, example), encoding="utf-8")
+    (job.output / "README.md").write_text(model_card(job.name, provenance, example), encoding="utf-8")

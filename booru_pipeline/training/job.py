@@ -32,6 +32,11 @@ class TrainingJob(BaseModel, frozen=True):
     key: str = Field("", description="What the job makes. A state made under another key is removed, never resumed.")
     problem: Path | None = Field(None, description="File to write to why the job failed; None = only the log says it.")
 
+    @property
+    def name(self) -> str:
+        """The release that it is for, else the output's name."""
+        return str(self.provenance.get("release", self.output.name))
+
     def write(self, path: Path) -> Path:
         """Write the job as JSON and give back the path."""
         path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")

@@ -63,13 +63,7 @@ labels is hidden; cross-entropy against the uniform distribution over the hidden
 
 
 def model_card(release: str, provenance: dict[str, Any], example: str) -> str:
-    """Write the card.
-
-    Args:
-        release: What the checkpoint is of.
-        provenance: Its own, as `provenance.json` has it.
-        example: A label to ask about.
-    """
+    """The card of a release's checkpoint by its `provenance.json`; the example is a label to ask about."""
     base, training = provenance["base_model"], provenance["training"]
     return _CARD.format(
         title=f"Tag sets of booru releases up to {release}",

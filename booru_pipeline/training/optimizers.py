@@ -42,7 +42,9 @@ def optimizer_for(objective: nn.Module, plan: Plan) -> torch.optim.Optimizer:
     Of the rows only the labels' ever get a gradient in the `set` objective: the base's own pieces are neither read nor
     written, and without decay they stay as they are.
     """
-    rows = {id(weight) for weight in _embedding_rows(objective)}
+    models = [part for part in objective.modules() if isinstance(part, PreTrainedModel)]
+    layers = [layer for model in models for layer in (model.get_input_embeddings(), model.get_output_embeddings())]
+    rows = {id(layer.weight) for layer in layers if layer is not None}
     groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
     for weight in objective.parameters():
         groups[id(weight) in rows].append(weight)
@@ -56,22 +58,10 @@ def optimizer_for(objective: nn.Module, plan: Plan) -> torch.optim.Optimizer:
     return torch.optim.AdamW(settings, lr=plan.learning_rate, weight_decay=0.0, fused=True)
 
 
-def _embedding_rows(objective: nn.Module) -> list[torch.Tensor]:
-    models = [part for part in objective.modules() if isinstance(part, PreTrainedModel)]
-    layers = [layer for model in models for layer in (model.get_input_embeddings(), model.get_output_embeddings())]
-    return [layer.weight for layer in layers if isinstance(layer, nn.Embedding | nn.Linear)]
-
-
 def schedule_for(
     optimizer: torch.optim.Optimizer, plan: Plan, done: Callable[[], float]
 ) -> torch.optim.lr_scheduler.LRScheduler:
-    """Linear warm-up by steps, then the schedule, by what is done of the training, be it time or steps.
-
-    Args:
-        optimizer: Whose learning rates are set.
-        plan: Names the schedule, and has the warm-up.
-        done: Gives the share of the training that is done, in [0, 1].
-    """
+    """Linear warm-up by steps, then the plan's schedule, by the share of the training that is done, in [0, 1]."""
 
     def factor(step: int) -> float:
         return min(1.0, (step + 1) / max(plan.warmup_steps, 1)) * _SCHEDULES[plan.schedule](done(), step, plan)

@@ -1,7 +1,7 @@
 """What can be set about training, and what each base model trains with if nothing is set."""
 
 from dataclasses import dataclass, fields, replace
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -131,23 +131,16 @@ class Plan:
     width: int
 
 
-class Rates(NamedTuple):
-    """What an optimizer learns with.
-
-    Attributes:
-        learning_rate: The highest.
-        embedding_factor: Embedding rows and the output layer learn this many times as fast.
-    """
-
-    learning_rate: float
-    embedding_factor: float
+def _rates(learning_rate: float, embedding_factor: float) -> dict[str, Any]:
+    """What an optimizer learns with, as fields of a plan."""
+    return {"learning_rate": learning_rate, "embedding_learning_rate_factor": embedding_factor}
 
 
 # What each default was measured with is in benchmarks/RESULTS.md, "Training options".
 _TINY_RATES: Final = {
-    "adamw": Rates(2e-3, 8),  # rows start at a scale of 1, the other weights far below; twice the rate goes wrong
-    "adamw_rms": Rates(0.02, 1),  # in proportion to the weights
-    "adafactor": Rates(0.04, 0.5),
+    "adamw": _rates(2e-3, 8),  # rows start at a scale of 1, the other weights far below; twice the rate goes wrong
+    "adamw_rms": _rates(0.02, 1),  # in proportion to the weights
+    "adafactor": _rates(0.04, 0.5),
 }
 TINY_PLAN: Final = Plan(
     time_limit_s=60,  # over 200,000 posts on two idle cores
@@ -156,8 +149,7 @@ TINY_PLAN: Final = Plan(
     batch_size=64,  # half of it takes twice the steps, twice of it learns less from as many posts
     optimizer="adamw_rms",  # better than AdamW on many posts, and its step takes a fifth of Adafactor's time
     schedule="linear",  # the best by little
-    learning_rate=_TINY_RATES["adamw_rms"].learning_rate,
-    embedding_learning_rate_factor=_TINY_RATES["adamw_rms"].embedding_factor,
+    **_TINY_RATES["adamw_rms"],
     warmup_steps=50,
     dropout=0.0,  # costs more than it saves until some 50 passes; set it for long runs on little data
     width=128,  # wider pays on long runs over many labels only
@@ -166,9 +158,9 @@ TINY_PLAN: Final = Plan(
 # Not measured here, where no pre-trained weights can be had: the usual range for T5 with AdamW, and what T5 itself was
 # fine-tuned with (Adafactor, 1e-3; Raffel et al. 2020), with faster rows, since the labels' are new.
 _PRETRAINED_RATES: Final = {
-    "adamw": Rates(5e-4, 8),
-    "adamw_rms": Rates(1e-3, 8),
-    "adafactor": Rates(1e-3, 8),
+    "adamw": _rates(5e-4, 8),
+    "adamw_rms": _rates(1e-3, 8),
+    "adafactor": _rates(1e-3, 8),
 }
 PRETRAINED_PLAN: Final = Plan(
     time_limit_s=0,
@@ -177,8 +169,7 @@ PRETRAINED_PLAN: Final = Plan(
     batch_size=64,
     optimizer="adamw",
     schedule="linear",
-    learning_rate=_PRETRAINED_RATES["adamw"].learning_rate,
-    embedding_learning_rate_factor=_PRETRAINED_RATES["adamw"].embedding_factor,
+    **_PRETRAINED_RATES["adamw"],
     warmup_steps=200,
     dropout=0.1,
     width=0,  # the base's own
@@ -195,10 +186,9 @@ def resolve(options: TrainingOptions, *, pretrained: bool) -> Plan:
     if pretrained and options.width:
         raise BooruError("width is for tiny: a pre-trained base has its own, so leave it out.")
     plan, rates = (PRETRAINED_PLAN, _PRETRAINED_RATES) if pretrained else (TINY_PLAN, _TINY_RATES)
-    rate = rates[options.optimizer or plan.optimizer]
-    plan = replace(plan, learning_rate=rate.learning_rate, embedding_learning_rate_factor=rate.embedding_factor)
     given = {field.name: getattr(options, field.name) for field in fields(Plan)}
-    plan = replace(plan, **{name: value for name, value in given.items() if value is not None})
+    given = {name: value for name, value in given.items() if value is not None}
+    plan = replace(plan, **{**rates[options.optimizer or plan.optimizer], **given})
     if not (plan.time_limit_s or plan.max_steps or plan.epochs):
         raise BooruError("training would never end: set time_limit_s, max_steps or epochs.")
     return plan

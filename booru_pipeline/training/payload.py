@@ -16,6 +16,7 @@ from booru_pipeline.orphan import PARENT_VARIABLE
 from booru_pipeline.training.interruption import Interruption
 from booru_pipeline.training.job import TrainingJob
 
+_MODULE: Final = "booru_pipeline.training.payload"
 _SHUTDOWN_S: Final = 120  # to write a state; torchrun's own limit is 30 s
 
 
@@ -32,30 +33,23 @@ def processes_for(path: Path) -> int:
     return max(1, torch.cuda.device_count())
 
 
-def is_launched() -> bool:
-    """Whether a launcher started this process as one of several."""
-    return "RANK" in os.environ
-
-
-def launch(count: int, module: str, arguments: Sequence[str]) -> NoReturn:
-    """Become torchrun with that many processes of a module. The process id stays, and so whoever waits or signals."""
+def launch(count: int, arguments: Sequence[str]) -> NoReturn:
+    """Become torchrun with that many processes of this. The process id stays, and so whoever waits or signals."""
     os.environ.setdefault(PARENT_VARIABLE, str(os.getppid()))
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # torchrun's own choice, without its notice; the payload sets another
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
-    os.execv(sys.executable, [*torchrun, f"--shutdown-timeout={_SHUTDOWN_S}", "-m", module, *arguments])
-
-
-MODULE: Final = "booru_pipeline.training.payload"
+    os.execv(sys.executable, [*torchrun, f"--shutdown-timeout={_SHUTDOWN_S}", "-m", _MODULE, *arguments])
 
 
 def main(arguments: list[str]) -> int:
     """Run the job whose file is the only argument; gives the exit status."""
     if len(arguments) != 1:
-        print(f"usage: python -m {MODULE} JOB.json", file=sys.stderr)
+        print(f"usage: python -m {_MODULE} JOB.json", file=sys.stderr)
         return 2
     path = Path(arguments[0])
-    if not is_launched() and (count := processes_for(path)) > 1:
-        launch(count, MODULE, arguments)
+    launched = "RANK" in os.environ  # as one of several, by us, torchrun or accelerate
+    if not launched and (count := processes_for(path)) > 1:
+        launch(count, arguments)
     with Interruption().watched() as interruption:
         from booru_pipeline.training.finetune import finetune  # torch takes seconds, and a launcher has no use for it
 

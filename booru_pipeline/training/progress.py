@@ -1,7 +1,6 @@
-"""How far a training has come: by its limits, whether it gets anywhere, and what a state keeps of that."""
+"""How far a training has come, which its states keep, and whether it gets anywhere."""
 
 import math
-import time
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
@@ -18,59 +17,19 @@ _NO_MATTER: Final = 0.5  # nats above the best, whatever its multiple
 _TOO_LONG: Final = 3  # means in a row
 
 
-class Progress:
-    """How much of the training is done, by the limit that is nearest: of time, of steps, or of epochs (as steps).
-
-    Attributes:
-        fraction: Done, in [0, 1]. Of a distributed run the main process's counts, since all must stop together.
-    """
-
-    def __init__(self, time_limit_s: float, steps: int, *, seconds: float = 0.0, fraction: float = 0.0) -> None:
-        self.time_limit_s = time_limit_s
-        self.steps = steps
-        self.fraction = fraction
-        self._before = seconds
-        self._started = time.monotonic()
-
-    def start(self) -> None:
-        """Start the clock."""
-        self._started = time.monotonic()
-
-    @property
-    def seconds(self) -> float:
-        """Of training, former attempts included."""
-        return self._before + time.monotonic() - self._started
-
-    @property
-    def seconds_left(self) -> float:
-        """At the pace so far."""
-        return self.seconds * (1 - self.fraction) / self.fraction if self.fraction else math.inf
-
-    def measure(self, step: int) -> float:
-        """What is done after a step, in [0, 1]."""
-        by_time = self.seconds / self.time_limit_s if self.time_limit_s else 0.0
-        by_steps = step / self.steps if self.steps else 0.0
-        return min(1.0, max(by_time, by_steps))
-
-
 class Diverged(BooruError):
     """The loss ran away; raised by all processes alike."""
 
 
 @dataclass
 class Tally:
-    """A sum that becomes a mean.
-
-    Attributes:
-        total: The sum.
-        count: Of what.
-    """
+    """A sum, and the count of what was summed up, that become a mean."""
 
     total: float = 0.0
     count: float = 0.0
 
     def add(self, total: float, count: float) -> None:
-        """Add some more."""
+        """Add a sum of so many."""
         self.total += total
         self.count += count
 
@@ -132,12 +91,13 @@ class Guard:
             )
 
 
-class StateProgress(Document):
+class Progress(Document):
     """How a training stands, as a state keeps it: all but what transformers keeps itself.
 
     Attributes:
         seconds: Of training, former attempts included.
-        fraction: Done, in [0, 1].
+        fraction: Done, in [0, 1], by the limit that is nearest. Of several processes the main one's counts, since all
+            must stop together.
         posts_per_step: Of all processes, with gradient accumulation.
         processes: How many share the training.
         entries: Of the training log.

@@ -18,9 +18,9 @@ from booru_pipeline.errors import BooruError, first_line
 from booru_pipeline.lake.publish import flush
 from booru_pipeline.training.job import LOCKED_PROBLEM
 from booru_pipeline.training.processes import Processes
-from booru_pipeline.training.progress import StateProgress
+from booru_pipeline.training.progress import Progress
 
-_STATE: Final = re.compile(r"step-(\d{9})")
+_STATE: Final = re.compile(r"step-\d{9}")
 _LOCK: Final = "lock"
 _LOOK_S: Final = 1.0  # longer than `is_training` holds the lock
 
@@ -63,7 +63,7 @@ class States:
         """The newest state that is whole."""
         return newest_state(self._release, self._key)
 
-    def write(self, step: int, parts: Callable[[Path], None], progress: Callable[[], StateProgress]) -> str | None:
+    def write(self, step: int, parts: Callable[[Path], None], progress: Callable[[], Progress]) -> str | None:
         """Write a state, then remove all but the newest. All processes must call it.
 
         Args:
@@ -74,7 +74,8 @@ class States:
         Returns:
             None, or what went wrong in one of the processes; the former states are then untouched.
         """
-        draft = self.folder / f".{_name(step)}"
+        final = self.folder / f"step-{step:09d}"
+        draft = final.with_name(f".{final.name}")
         problem = None
         try:
             draft.mkdir(parents=True, exist_ok=True)
@@ -88,18 +89,17 @@ class States:
             problem = problem or "another process could not write its part"
         else:
             try:
-                self._publish(draft, step, progress())
+                self._publish(draft, final, progress())
             except OSError as error:
                 problem = first_line(error)
         _remove([draft])
         return problem
 
-    def _publish(self, draft: Path, step: int, progress: StateProgress) -> None:
+    def _publish(self, draft: Path, final: Path, progress: Progress) -> None:
         progress.files = {path.name: path.stat().st_size for path in draft.iterdir()}
         progress.write(draft)
         for path in [*draft.iterdir(), draft]:
             flush(path)
-        final = self.folder / _name(step)
         _remove([final])  # of an earlier attempt that was not whole
         os.replace(draft, final)
         flush(self.folder)
@@ -108,8 +108,8 @@ class States:
 
 def newest_state(folder: Path, key: str) -> Path | None:
     """The newest state of a key that is whole, in the folder of a release."""
-    own = _of(folder, key)
-    states = sorted(own.iterdir(), reverse=True) if own.is_dir() else []
+    of_key = _of(folder, key)
+    states = sorted(of_key.iterdir(), reverse=True) if of_key.is_dir() else []
     return next((path for path in states if _STATE.fullmatch(path.name) and _is_whole(path)), None)
 
 
@@ -127,23 +127,16 @@ def is_training(folder: Path) -> bool:
 
 def step_of(state: Path) -> int:
     """Optimizer steps that were done when the state was written."""
-    match = _STATE.fullmatch(state.name)
-    if match is None:
-        raise ValueError(f"{state} is not a training state")
-    return int(match[1])
+    return int(state.name.removeprefix("step-"))
 
 
 def _of(folder: Path, key: str) -> Path:
     return folder / (key or "any")
 
 
-def _name(step: int) -> str:
-    return f"step-{step:09d}"
-
-
 def _is_whole(state: Path) -> bool:
     try:
-        files = StateProgress.read(state).files
+        files = Progress.read(state).files
         return all((state / name).stat().st_size == size for name, size in files.items())
     except (BooruError, OSError):
         return False

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from safetensors.torch import load_model, save_model
@@ -18,10 +18,11 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.utils import SAFE_WEIGHTS_NAME
 
+from booru_pipeline.dataset.collator import PostBatches
 from booru_pipeline.errors import BooruError
 from booru_pipeline.training.optimizers import optimizer_for, schedule_for
 from booru_pipeline.training.options import Plan, TrainingOptions
-from booru_pipeline.training.progress import Diverged, LogEntry, Progress, StateProgress
+from booru_pipeline.training.progress import Diverged, LogEntry, Progress
 from booru_pipeline.training.sampler import WholeBatches
 from booru_pipeline.training.states import step_of
 from booru_pipeline.training.watch import Surroundings, Watch
@@ -40,17 +41,6 @@ class Interrupted(BooruError):
         else:
             after = f"the next materialization goes on from step {step_of(state)}"
         super().__init__(f"interrupted after step {step}; {after}.")
-
-
-class Batches(Protocol):
-    """A map-style dataset whose `__getitems__` makes a whole batch, so that no collation is left to do.
-
-    `set_epoch` is called before each pass.
-    """
-
-    def __len__(self) -> int: ...
-    def __getitems__(self, index: list[int]) -> dict[str, torch.Tensor]: ...
-    def set_epoch(self, epoch: int) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -135,7 +125,7 @@ def posts_per_step(plan: Plan, options: TrainingOptions, processes: int) -> int:
 
 def train(
     objective: nn.Module,
-    batches: Batches,
+    batches: PostBatches,
     sampler: Sampler[int],
     plan: Plan,
     options: TrainingOptions,
@@ -150,7 +140,7 @@ def train(
         batches: The train split.
         sampler: The order of an epoch's posts; the same in every process.
         plan: How long and how fast.
-        options: The rest: optimizer, schedule, seed, precision, how often to report.
+        options: The rest: seed, precision, how often to report.
         around: What it runs in.
         validation_loss: Called a few times while training, in the main process only; None = not at all.
 
@@ -159,27 +149,26 @@ def train(
         Diverged: The loss is no number, or has gone up and stays there.
     """
     state = around.states.newest() if around.states else None
-    kept = _standing(state, plan, options, around.processes.count)
+    progress = _progress(state, plan, options, around.processes.count)
     with tempfile.TemporaryDirectory() as scratch:  # the trainer wants a folder, but keeps nothing in it
         arguments = _arguments(scratch, plan, options, around.processes.count)
         objective.to(arguments.device)
-        steps = _most_steps(plan, len(batches), kept.posts_per_step)
-        progress = Progress(plan.time_limit_s, steps, seconds=kept.seconds, fraction=kept.fraction)
         if state:
-            around.log.info(f"going on from step {step_of(state)}, after {kept.seconds:.0f} s of training")
+            around.log.info(f"going on from step {step_of(state)}, after {progress.seconds:.0f} s of training")
             if progress.fraction >= 1:
                 load_model(objective, str(state / SAFE_WEIGHTS_NAME))
-                return Trained(kept.entries, step_of(state), kept.seconds)
+                return Trained(progress.entries, step_of(state), progress.seconds)
         if options.compile:
             objective.compile(dynamic=True)  # what differs in length from batch to batch is compiled once
-        watch = Watch(progress, kept, plan, options, around, validation_loss)
+        steps = _most_steps(plan, len(batches), progress.posts_per_step)
+        watch = Watch(progress, plan, steps, options, around, validation_loss)
         optimizer = optimizer_for(objective, plan)
         trainer = StatefulTrainer(
             model=objective,
             args=arguments,
             train_dataset=batches,
             optimizers=(optimizer, schedule_for(optimizer, plan, lambda: progress.fraction)),
-            sampler=WholeBatches(sampler, len(batches), kept.posts_per_step),
+            sampler=WholeBatches(sampler, len(batches), progress.posts_per_step),
             watch=watch,
             around=around,
         )
@@ -190,13 +179,13 @@ def train(
                 good = around.states.newest() if around.states else None
                 stays = f" The state after step {step_of(good)} is kept." if good else ""
                 raise Diverged(f"{error}{stays}") from None
-        seconds = progress.seconds
+        seconds = watch.seconds
     if around.interruption.requested or not watch.ended:
         raise Interrupted(int(result.global_step), around.states.newest() if around.states else None)
-    return Trained(kept.entries, int(result.global_step), seconds)
+    return Trained(progress.entries, int(result.global_step), seconds)
 
 
-def _standing(state: Path | None, plan: Plan, options: TrainingOptions, processes: int) -> StateProgress:
+def _progress(state: Path | None, plan: Plan, options: TrainingOptions, processes: int) -> Progress:
     """What a state says, or the beginning.
 
     Raises:
@@ -204,15 +193,15 @@ def _standing(state: Path | None, plan: Plan, options: TrainingOptions, processe
     """
     posts = posts_per_step(plan, options, processes)
     if state is None:
-        return StateProgress(posts_per_step=posts, processes=processes)
-    kept = StateProgress.read(state)
-    if (kept.posts_per_step, kept.processes) != (posts, processes):
+        return Progress(posts_per_step=posts, processes=processes)
+    progress = Progress.read(state)
+    if (progress.posts_per_step, progress.processes) != (posts, processes):
         raise BooruError(
-            f"{state} is of a training by {kept.processes} processes with {kept.posts_per_step} posts a step, "
-            f"this one has {processes} with {posts}. Set processes to {kept.processes}, or remove that folder to "
+            f"{state} is of a training by {progress.processes} processes with {progress.posts_per_step} posts a step, "
+            f"this one has {processes} with {posts}. Set processes to {progress.processes}, or remove that folder to "
             "begin anew."
         )
-    return kept
+    return progress
 
 
 def _arguments(folder: str, plan: Plan, options: TrainingOptions, processes: int) -> TrainingArguments:

@@ -71,12 +71,7 @@ class Validation:
         return total / max(len(batches), 1)
 
     def metrics(self, objective: nn.Module, frequency: npt.NDArray[np.int64]) -> Metrics:
-        """The figures for the checkpoint.
-
-        Args:
-            objective: The trained model.
-            frequency: int64 [labels], how often each occurs in the train split.
-        """
+        """The figures for the checkpoint, given how often each label occurs in the train split, int64 [labels]."""
         posts = self._first(_FEW_POSTS if self._ranker.few else _POSTS_AT_THE_END)
         scores, _, present = self._answers(objective, posts, Hiding(self._hiding.seed, 0.5, 0.5), len(frequency))
         popular = np.where(np.isneginf(scores), -np.inf, frequency.astype(np.float64))

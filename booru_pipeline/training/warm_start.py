@@ -17,6 +17,7 @@ from booru_pipeline.ragged import IntArray
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
 _SHAPE: Final = ("d_model", "d_kv", "d_ff", "num_layers", "num_decoder_layers", "num_heads", "is_gated_act")
+_MATRICES: Final = {"shared.weight", "lm_head.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight"}
 _RIDGE: Final = 0.01  # of the mean square of the rows: where few labels are known, new ones stay near where they start
 
 
@@ -36,17 +37,11 @@ class Carried:
 def carry_over(
     model: T5ForConditionalGeneration, tokenizer: PreTrainedTokenizerBase, vocabulary: Vocabulary, parent: Path
 ) -> Carried:
-    """Give a model the weights of an earlier checkpoint.
+    """Give a model, as it would start without a parent, the weights of an earlier checkpoint; it is changed in place.
 
     Rows of the embedding and of the output layer go by their token, since a larger vocabulary numbers its labels anew.
     A label that the parent did not have starts where the model had it, moved as the labels that both have were moved
     since they started: by the linear map (ridge regression towards none) that takes these from one place to the other.
-
-    Args:
-        model: As it would start without a parent; changed in place.
-        tokenizer: Of the vocabulary.
-        vocabulary: The labels.
-        parent: The checkpoint's folder.
 
     Raises:
         BooruError: The parent cannot be read, or is a T5 of another shape.
@@ -64,24 +59,19 @@ def carry_over(
     _check_shape(model.config, former.config, parent)
     ours = tokenizer.get_vocab()
     both = sorted(ours.keys() & theirs.keys())
-    to = torch.tensor([ours[token] for token in both])
-    come_from = torch.tensor([theirs[token] for token in both])
-    known = np.isin(np.arange(len(vocabulary)) + vocabulary.first_token_id, np.array([ours[token] for token in both]))
-    matrices = {"shared.weight", "lm_head.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight"}
+    to, come_from = (torch.tensor([tokens[token] for token in both]) for tokens in (ours, theirs))
+    known = np.isin(np.arange(len(vocabulary)) + vocabulary.first_token_id, to.numpy())
+    model.load_state_dict(
+        {name: weight for name, weight in former.named_parameters() if name not in _MATRICES}, strict=False
+    )
+    # A dict by identity: one matrix where the two are tied.
+    pairs = ((model.shared, former.shared), (model.lm_head, former.lm_head))
+    matrices = {id(mine.weight): (mine.weight, other.weight) for mine, other in pairs}
     with torch.no_grad():
-        weights = dict(model.named_parameters())
-        for name, weight in former.named_parameters():
-            if name not in matrices:
-                weights[name].copy_(weight)
-        pairs = {id(m): (m, f) for m, f in [(model.shared, former.shared), (model.lm_head, former.lm_head)]}
-        done: set[int] = set()
-        for mine, other in pairs.values():
-            if id(mine.weight) in done:  # one matrix where the two are tied
-                continue
-            done.add(id(mine.weight))
-            rows = label_rows(mine.weight, vocabulary)
+        for mine, other in matrices.values():
+            rows = label_rows(mine, vocabulary)
             start = rows.clone()
-            mine.weight[to] = other.weight[come_from]
+            mine[to] = other[come_from]
             if known.any() and not known.all():
                 moved = torch.from_numpy(known)
                 rows[~moved] = start[~moved] @ row_map(start[moved], rows[moved])
@@ -89,11 +79,10 @@ def carry_over(
 
 
 def row_map(start: torch.Tensor, end: torch.Tensor) -> torch.Tensor:
-    """The matrix that takes rows from one place to another, float32 [d_model, d_model]: ridge regression towards none.
+    """The matrix that takes rows [rows, d_model] from one place to another: ridge regression towards none.
 
-    Args:
-        start: [rows, d_model].
-        end: [rows, d_model], the same rows, moved.
+    Returns:
+        float32 [d_model, d_model].
     """
     x, y = start.double(), end.double()
     width = x.shape[1]

@@ -5,7 +5,7 @@ from booru_pipeline.model.calibration import Calibration
 from booru_pipeline.model.objective import ObjectiveName
 from booru_pipeline.model.predictor import Predictor
 from booru_pipeline.model.ranking import ranker_for
-from booru_pipeline.model.shortlist import ShortlistScorer, best_of, ceiling
+from booru_pipeline.model.shortlist import ShortlistScorer, best_of
 from booru_pipeline.vocabulary.options import EncodingName
 from booru_pipeline_tests.training.themed_dataset import small_t5
 from booru_pipeline_tests.vocabulary.labels import LABELS, make_vocabulary
@@ -18,8 +18,8 @@ class ByRow:
 
     def scores(self, contexts, batch_size=256):
         scores = np.tile(-np.arange(len(LABELS), dtype=np.float32), (len(contexts), 1))
-        for own, context in zip(scores, contexts, strict=True):
-            own[context] = -np.inf
+        for row, context in zip(scores, contexts, strict=True):
+            row[context] = -np.inf
         return scores
 
 
@@ -34,15 +34,15 @@ def test_the_shortlist_is_in_the_models_order_and_the_rest_in_the_proposers(pred
     size = 6
     found = ShortlistScorer(predictor, ByRow(), size).scores(CONTEXTS)
     whole = predictor.scores(CONTEXTS)
-    for context, own, every in zip(CONTEXTS, found, whole, strict=True):
-        free = [row for row in range(len(LABELS)) if row not in context]
-        expected = sorted(free[:size], key=lambda row: -every[row]) + free[size:]
-        order = np.argsort(-own, kind="stable")
+    for context, row, every in zip(CONTEXTS, found, whole, strict=True):
+        free = [label for label in range(len(LABELS)) if label not in context]
+        expected = sorted(free[:size], key=lambda label: -every[label]) + free[size:]
+        order = np.argsort(-row, kind="stable")
         assert order[: len(free)].tolist() == expected
-        assert np.isneginf(own[context]).all()
-        assert np.isfinite(own[free]).all()
-        assert np.exp(own).sum() == pytest.approx(1, abs=1e-5)
-        np.testing.assert_allclose(np.diff(own[free[:size]]), np.diff(every[free[:size]]), rtol=1e-3, atol=1e-4)
+        assert np.isneginf(row[context]).all()
+        assert np.isfinite(row[free]).all()
+        assert np.exp(row).sum() == pytest.approx(1, abs=1e-5)
+        np.testing.assert_allclose(np.diff(row[free[:size]]), np.diff(every[free[:size]]), rtol=1e-3, atol=1e-4)
 
 
 def test_a_shortlist_of_all_labels_changes_nothing(predictor):
@@ -55,7 +55,7 @@ def test_no_order_of_the_shortlist_recalls_more_than_the_ceiling(predictor):
     # Of the first, 1, 2, 4 and 5 are proposed; of the second 0, 1, 2 and 3.
     hidden = [[1, 2, 10, 11], [0], [], []]
     assert scorer.ceiling(CONTEXTS, hidden) == pytest.approx((2 / 4 + 1) / 2)
-    assert np.isnan(ceiling([[1]], [[]]))
+    assert np.isnan(scorer.ceiling([[1]], [[]]))
 
 
 def test_what_is_visible_is_not_proposed():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from booru_pipeline.model.provenance import look_at
+from booru_pipeline.model.provenance import soundness_of
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def checkpoint(tmp_path):
 
 
 def test_a_good_folder_is_sound_and_has_learned(checkpoint):
-    found = look_at(checkpoint)
+    found = soundness_of(checkpoint)
     assert found.weights == 7
     assert found.is_sound
     assert found.has_learned
@@ -28,7 +28,7 @@ def test_a_weight_that_is_no_number_a_pickle_and_a_model_no_better_than_counting
     (checkpoint / "provenance.json").write_text(
         json.dumps({"metrics": {"recall_at_10": 0.3, "popularity_recall_at_10": 0.3}})
     )
-    found = look_at(checkpoint)
+    found = soundness_of(checkpoint)
     assert (found.not_finite, found.pickled) == (2, ["optimizer.pt"])
     assert not found.is_sound
     assert not found.has_learned

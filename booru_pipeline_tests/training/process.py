@@ -32,7 +32,7 @@ class Forks:
 
     def __init__(self) -> None:
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "booru_pipeline_tests.training.forks"],
+            [sys.executable, "-m", "booru_pipeline_tests.training.fork_server"],
             cwd=REPOSITORY,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

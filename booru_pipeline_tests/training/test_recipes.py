@@ -47,7 +47,7 @@ def test_a_checkpoint_learns_and_answers(encoded, objective, forks, tmp_path):
     probabilities = predictor.probabilities([[known.index["usada_pekora"]], [known.index["hatsune_miku"]]])
     assert np.isfinite(probabilities).all()
     for row, name in enumerate(["usada_pekora", "hatsune_miku"]):
-        own = np.mean([probabilities[row, known.index[label]] for label in themed_dataset.THEMES[name]])
+        theme = np.mean([probabilities[row, known.index[label]] for label in themed_dataset.THEMES[name]])
         others = np.mean(
             [
                 probabilities[row, known.index[label]]
@@ -56,7 +56,7 @@ def test_a_checkpoint_learns_and_answers(encoded, objective, forks, tmp_path):
                 if other != name and label not in themed_dataset.THEMES[name]
             ]
         )
-        assert own > others
+        assert theme > others
 
 
 @pytest.mark.parametrize("encoded", ["pieces"], indirect=True)

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from booru_pipeline.training.progress import JUDGED_STEPS, Diverged, Guard, StateProgress
+from booru_pipeline.training.progress import JUDGED_STEPS, Diverged, Guard, Progress
 from booru_pipeline.training.states import newest_state, step_of
 from booru_pipeline_tests.training.process import job_in, wait_until
 
@@ -34,7 +34,7 @@ def test_wandb_continues_the_run_it_had(made, forks, tmp_path):
         state = wait_until(lambda: newest_state(job.states, job.key))
         os.kill(process.pid, signal.SIGTERM)
         assert process.status == 1
-    name = StateProgress.read(state).wandb
+    name = Progress.read(state).wandb
     done = forks.run(path)
     assert done.status == 0, done.said
     assert "wandb did not" not in done.said
@@ -92,11 +92,11 @@ def test_in_the_warm_up_nothing_but_a_number_is_asked_of_the_loss():
 
 
 def test_a_guard_goes_on_from_its_state(tmp_path):
-    kept = StateProgress(posts_per_step=32, processes=1, entries=[{"step": 10, "seconds": 1.0, "loss": float("nan")}])
+    kept = Progress(posts_per_step=32, processes=1, entries=[{"step": 10, "seconds": 1.0, "loss": float("nan")}])
     assert after(kept.guard, [5, 4, 6.1]) is None
     assert kept.guard.is_uneasy
     kept.write(tmp_path)
-    read = StateProgress.read(tmp_path)
+    read = Progress.read(tmp_path)
     assert repr(read) == repr(kept)  # a step stays a whole number, and no number is none
     assert read.guard.is_uneasy
     assert after(read.guard, [6.1, 6.1]) == 100

@@ -162,6 +162,6 @@ def has_left_the_unigram_plateau(context: dg.AssetCheckExecutionContext, folders
 
 
 def _look_at(context: dg.AssetCheckExecutionContext, folders: Folders) -> "Soundness":
-    from booru_pipeline.model.provenance import look_at  # imports torch
+    from booru_pipeline.model.provenance import soundness_of  # imports torch
 
-    return look_at(at_hand(context, folders, Stage.CHECKPOINT))
+    return soundness_of(at_hand(context, folders, Stage.CHECKPOINT))
