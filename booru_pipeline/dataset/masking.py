@@ -14,6 +14,7 @@ Labels are in random order in both, fresh each epoch: a set has no order, and mo
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from typing import Final
 
 import numpy as np
 
@@ -24,6 +25,10 @@ from booru_pipeline.dataset.options import MaskingOptions
 from booru_pipeline.dataset.posts import Posts
 from booru_pipeline.ragged import IntArray, gather, offsets_of, places
 from booru_pipeline.vocabulary.vocabulary import SpecialTokens
+
+# Of span corruption, as T5 was trained: the share of tokens that is hidden, and the mean length of a hidden span.
+_SPAN_DENSITY: Final = 0.15
+_SPAN_LENGTH: Final = 3.0
 
 
 class Kind(IntEnum):
@@ -156,10 +161,10 @@ class Masking:
     def _with_sentinels(self, tokens: IntArray, random: np.random.Generator) -> Example:
         # As `random_spans_noise_mask` of google-research/text-to-text-transfer-transformer: kept and hidden spans take
         # turns, a kept one first, and the lengths of each are a random partition.
-        hidden = int(np.clip(round(len(tokens) * self.options.span_density), 1, len(tokens) - 1))
+        hidden = int(np.clip(round(len(tokens) * _SPAN_DENSITY), 1, len(tokens) - 1))
         if self.options.max_hidden_tokens:
             hidden = min(hidden, self.options.max_hidden_tokens)
-        spans = int(np.clip(round(hidden / self.options.span_length), 1, min(hidden, len(tokens) - hidden)))
+        spans = int(np.clip(round(hidden / _SPAN_LENGTH), 1, min(hidden, len(tokens) - hidden)))
         spans = min(spans, len(self.special.sentinels))
         kept_lengths = _partition(len(tokens) - hidden, spans, random)
         hidden_lengths = _partition(hidden, spans, random)

@@ -100,8 +100,6 @@ class MaskingOptions(BaseModel, frozen=True, extra="forbid"):
     max_hidden_tokens: int = Field(
         0, ge=0, description="No more tokens than this are hidden; 0 = the share decides. The origin's was 8."
     )
-    span_density: float = Field(0.15, gt=0, lt=1, description="Share of tokens that span corruption hides (T5: 0.15).")
-    span_length: float = Field(3.0, ge=1, description="Mean length of a hidden span in tokens (T5: 3).")
 
     @model_validator(mode="after")
     def _sensible(self) -> "MaskingOptions":

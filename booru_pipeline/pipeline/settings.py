@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.store import open_store
-from booru_pipeline.pipeline.stages import Recipe, Sources
+from booru_pipeline.pipeline.stages import CONSTANTS, Recipe, Sources
 from booru_pipeline.release.find import Release
 from booru_pipeline.release.fingerprint import release_fingerprint
 from booru_pipeline.training_shards.relations import Relations, find_relations
@@ -211,6 +211,8 @@ def load_settings(**flags: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
+        if name in {f"{stage}.{option}" for stage, options in CONSTANTS.items() for option in options}:
+            raise BooruError(f"setting {name} is a constant now. Take it out of {config_file()}.") from error
         raise BooruError(
             f"setting {name}: {first['msg']}. Look at the flags, the BOORU_ variables and {config_file()}."
         ) from error

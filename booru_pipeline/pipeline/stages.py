@@ -113,6 +113,13 @@ _WATCHING: Final = {
 }
 
 
+# Options that are constants now. Keys are made with them as before, or what was made with them would be stale; whoever
+# changes such a constant raises the stage's code version.
+CONSTANTS: Final[Mapping[Stage, Mapping[str, Any]]] = {
+    Stage.CHECKPOINT: {"span_density": 0.15, "span_length": 3.0},
+}
+
+
 class Recipe(BaseModel):
     """Everything that decides what is made of a release, apart from its bytes."""
 
@@ -159,6 +166,7 @@ def stage_record(
         also_read: Keys of earlier releases' artifacts that it reads too.
     """
     inputs = {stage.upstream: upstream, **(relations or {})}
+    options = {**CONSTANTS.get(stage, {}), **options}
     options = {name: value for name, value in options.items() if name not in _WATCHING}
     return Record(
         stage=stage.value,

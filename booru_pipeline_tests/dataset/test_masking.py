@@ -174,7 +174,7 @@ def test_any_posts_make_examples_of_any_kind(vocabulary, sizes, seed):
     [
         ({"hidden_share_min": 0.9, "hidden_share_max": 0.1}, "swap them"),
         ({"label_masking": 0, "token_masking": 0}, "nothing would be hidden"),
-        ({"span_density": 1.0}, "span_density"),
+        ({"hidden_share_max": 1.1}, "hidden_share_max"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(options, words):

@@ -10,6 +10,7 @@ from dagster._core.definitions.selector import InstigatorSelector
 
 from booru_pipeline.defs.build import LOCATION, build_defs
 from booru_pipeline.defs.shell import make_plan
+from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.record import read_record
 from booru_pipeline.pipeline.freshness import expected_records, release_status
 from booru_pipeline.pipeline.settings import load_settings
@@ -93,3 +94,9 @@ def test_the_sensor_goes_on_from_its_cursor(settings, tmp_path):
     cursor = json.loads(result.cursor)
     assert cursor.keys() == FORMER["cursor"].keys()
     assert cursor["rests"].keys() == {"2021a", "2021b"}
+
+
+def test_an_option_that_became_a_constant_is_named(monkeypatch):
+    monkeypatch.setenv("BOORU_CHECKPOINT__SPAN_DENSITY", "0.2")
+    with pytest.raises(BooruError, match=r"setting checkpoint\.span_density is a constant now\. Take it out"):
+        load_settings()
