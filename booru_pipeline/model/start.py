@@ -40,7 +40,7 @@ def loading_base(source: str) -> Iterator[None]:
 
 
 def check_base(source: str, special: SpecialTokens) -> None:
-    """Look at a base model's configuration and files.
+    """Check a base model's configuration and files.
 
     Args:
         source: A folder written by `save_pretrained`, or a hub name.
