@@ -1,4 +1,4 @@
-"""What is invalid in the answers that a model generates where nothing holds it to labels."""
+"""Measures what is invalid in the answers that a model generates where nothing holds it to labels."""
 
 import math
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _CONTEXTS_AT_ONCE: Final = 64
 
 @dataclass(frozen=True)
 class InvalidRate:
-    """What is wrong with answers that nothing constrains.
+    """Counts of what is wrong with answers that nothing constrains.
 
     Attributes:
         answers: How many labels were said, valid or not.
@@ -73,7 +73,7 @@ class Generator:
         return InvalidRate(*(sum(column) for column in zip(*tallies, strict=True)))
 
     def tally(self, context: Sequence[int], tokens: list[int], count: int) -> tuple[int, int, int, int, int]:
-        """What is wrong with one answer, in the order of `InvalidRate`'s attributes."""
+        """Counts of what is wrong with one answer, in the order of `InvalidRate`'s attributes."""
         eos = self._question.special.eos
         is_cut = eos not in tokens
         rows = self._question.encoding.decode(tokens if is_cut else tokens[: tokens.index(eos)])

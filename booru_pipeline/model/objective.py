@@ -21,7 +21,7 @@ from booru_pipeline.vocabulary.vocabulary import SpecialTokens
 
 
 class ObjectiveName(StrEnum):
-    """What is learned."""
+    """The names of the objectives above."""
 
     SET = "set"
     SEQUENCE = "sequence"

@@ -14,7 +14,7 @@ LOG_FILE: Final = "training_log.json"
 
 
 def read_provenance(checkpoint: Path) -> dict[str, Any]:
-    """What a checkpoint's folder says of itself: release, releases trained on, base model, parent, options, metrics.
+    """Read what a checkpoint says of itself: release, releases trained on, base model, parent, options, metrics.
 
     Raises:
         OSError: There is none.
@@ -31,7 +31,7 @@ class Former:
         release: Of which release.
         key: Of its record.
         checkpoint: Its folder.
-        dataset: The dataset that it was trained on; None if that is gone or was made anew since.
+        dataset: The dataset that it was trained on; None if that is gone or was rebuilt since.
     """
 
     release: str
@@ -79,7 +79,7 @@ _PICKLES: Final = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"}
 
 @dataclass(frozen=True)
 class Soundness:
-    """What was found.
+    """The state of a checkpoint's files and figures.
 
     Attributes:
         weights: Numbers in the weight files.

@@ -51,7 +51,7 @@ def base_config(source: str) -> Any:
 
 
 def check_base(source: str, special: SpecialTokens) -> None:
-    """Look at a base model's configuration and files.
+    """Check a base model's configuration and files.
 
     Args:
         source: A folder written by `save_pretrained`, or a hub name.

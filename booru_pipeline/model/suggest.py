@@ -95,7 +95,7 @@ def suggest(
 
 
 def typed_tags(tags: Sequence[str]) -> list[str]:
-    """What a person typed in the form of tags: underscores for spaces, lower case, each once, order kept."""
+    """Bring what a person typed into the form of tags: underscores for spaces, lower case, each once, order kept."""
     typed = ("_".join(tag.lower().split()) for tag in tags)
     return list(dict.fromkeys(tag for tag in typed if tag))
 

@@ -50,7 +50,7 @@ class TreeDecoder:
         return 4 * (states + config.num_heads * width + min(self._pieces_at_once, self._pieces))
 
     def measure(self, memory: torch.Tensor, mask: torch.Tensor, nodes: IntArray) -> torch.Tensor:
-        """What the decoder says at some nodes, before anything is summed up.
+        """Run the decoder, and give its logits at some nodes, not summed up along the paths.
 
         Args:
             memory: The encoder's output, [posts, tokens, d_model].

@@ -75,7 +75,7 @@ def finetune(path: Path, interruption: Interruption) -> int:
 
 @dataclass(frozen=True)
 class Data:
-    """What a training learns from.
+    """The data that a training learns from.
 
     Attributes:
         vocabulary: The labels.
@@ -161,7 +161,7 @@ def idle_cores() -> int:
 
 
 def _interrupted(job: TrainingJob | None) -> str:
-    """What to say of a signal that came before or after the steps."""
+    """The message about a signal that came before or after the steps."""
     state = newest_state(job.states, job.key) if job and job.states else None
     if state is None:
         return f"{INTERRUPTED_PROBLEM} before there was a training state; the next materialization begins anew."
@@ -266,7 +266,7 @@ def _wandb(job: TrainingJob, plan: Plan, states: States | None, processes: Proce
 def _provenance(
     job: TrainingJob, plan: Plan, name: ObjectiveName, model: Any, data: Data, trained: Trained, processes: Processes
 ) -> dict[str, Any]:
-    """What is known when training has ended, but for how good the model is."""
+    """The provenance as far as it is known when training has ended: all but how good the model is."""
     on_gpu = model.device.type == "cuda"
     return {
         **job.provenance,
@@ -296,7 +296,7 @@ def _provenance(
 
 
 def _write_papers(job: TrainingJob, vocabulary: Vocabulary, trained: Trained, provenance: dict[str, Any]) -> None:
-    """What goes with the model: its labels, the training log, where it comes from, and the card."""
+    """Write what goes with the model: its labels, the training log, where it comes from, and the card."""
     shutil.copyfile(vocabulary.folder / LABELS_FILE, job.output / LABELS_FILE)
     for file, content in ((LOG_FILE, trained.entries), (PROVENANCE_FILE, provenance)):
         (job.output / file).write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")

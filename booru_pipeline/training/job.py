@@ -13,7 +13,7 @@ LOCKED_PROBLEM: Final = "another process is training this release now"  # or if 
 
 
 class TrainingJob(BaseModel, frozen=True):
-    """What to train on, from what, how, and where the checkpoint goes."""
+    """A training: on what data, from what model, how, and where the checkpoint goes."""
 
     dataset: Path = Field(description="Folder of the tokenized dataset.")
     vocabulary: Path = Field(description="Folder of the vocabulary.")

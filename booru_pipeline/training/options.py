@@ -1,4 +1,4 @@
-"""What can be set about training, and what each base model trains with if nothing is set."""
+"""The options of training, and what each base model trains with if nothing is set."""
 
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Literal
@@ -132,7 +132,7 @@ class Plan:
 
 
 def _rates(learning_rate: float, embedding_factor: float) -> dict[str, Any]:
-    """What an optimizer learns with, as fields of a plan."""
+    """An optimizer's rates, as fields of a plan."""
     return {"learning_rate": learning_rate, "embedding_learning_rate_factor": embedding_factor}
 
 

@@ -22,7 +22,7 @@ from booru_pipeline.training.progress import Progress
 
 _STATE: Final = re.compile(r"step-\d{9}")
 _LOCK: Final = "lock"
-_LOOK_S: Final = 1.0  # longer than `is_training` holds the lock
+_WAIT_S: Final = 1.0  # longer than `is_training` holds the lock
 
 
 class States:
@@ -48,7 +48,7 @@ class States:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 self._lock = FileLock(folder / _LOCK)  # which the kernel drops with the process
-                self._lock.acquire(timeout=_LOOK_S)
+                self._lock.acquire(timeout=_WAIT_S)
                 _remove(path for path in folder.iterdir() if path not in (self.folder, folder / _LOCK))
                 _remove(path for path in self.folder.iterdir() if not _STATE.fullmatch(path.name))
             except Timeout:

@@ -45,7 +45,7 @@ class Interrupted(BooruError):
 
 @dataclass(frozen=True)
 class Trained:
-    """What came of a training.
+    """The result of a training.
 
     Attributes:
         entries: {step, seconds, epoch, loss, learning_rate, posts_per_s, tokens_per_s}, some with eval_loss.
@@ -186,7 +186,7 @@ def train(
 
 
 def _progress(state: Path | None, plan: Plan, options: TrainingOptions, processes: int) -> Progress:
-    """What a state says, or the beginning.
+    """The progress that a state has, or that of a training that begins.
 
     Raises:
         BooruError: The state is of other processes or of larger or smaller steps.

@@ -21,7 +21,7 @@ _POSTS_AT_THE_END = 2000
 # Of a model of pieces, each of whose posts takes 0.4 s of CPU with the shared vocabulary's 8,080 labels and `tiny`.
 _FEW_POSTS = 256
 _CALIBRATION_CELLS = 4_000_000  # posts x labels; 100 MB while fitting
-_MOST_LOOKS = 4
+_MOST_PASSES = 4
 _TOP = 10
 
 
@@ -86,12 +86,12 @@ class Validation:
         """Fit the calibration to labels hidden as in training."""
         most = _FEW_POSTS if self._ranker.few else max(1, _CALIBRATION_CELLS // labels)
         posts = self._first(most)
-        # A few posts are looked at several times, or next to none of them would have a single visible label.
-        looks = [
+        # With few posts each is asked about several times, or next to none would have a single visible label.
+        passes = [
             self._answers(objective, posts, self._hiding, labels, epoch)
-            for epoch in range(max(1, min(_MOST_LOOKS, most // max(len(posts), 1))))
+            for epoch in range(max(1, min(_MOST_PASSES, most // max(len(posts), 1))))
         ]
-        scores, visible, present = (np.concatenate(parts) for parts in zip(*looks, strict=True))
+        scores, visible, present = (np.concatenate(parts) for parts in zip(*passes, strict=True))
         return fit(scores, visible, present)
 
     def _first(self, most: int) -> Posts:

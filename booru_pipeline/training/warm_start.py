@@ -23,7 +23,7 @@ _RIDGE: Final = 0.01  # of the mean square of the rows: where few labels are kno
 
 @dataclass(frozen=True)
 class Carried:
-    """What came over.
+    """How much came over from the parent.
 
     Attributes:
         tokens: Rows that the parent had: pieces, special tokens and labels.

@@ -1,4 +1,4 @@
-"""What looks on while a training runs: ends it at its limit, says how it goes, asks for states, notices divergence."""
+"""The callback that follows a training: ends it at its limit, says how it goes, asks for states, notices divergence."""
 
 import logging
 import math
@@ -20,7 +20,7 @@ from booru_pipeline.training.tracking import Wandb
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a training runs in.
+    """The processes, logs and files that a training shares.
 
     Attributes:
         processes: Those that share it.
@@ -38,7 +38,7 @@ class Surroundings:
 
 
 class Watch(TrainerCallback):
-    """Looks on after each step.
+    """Follows a training step by step.
 
     The main process decides what is due, since clocks differ, and all do it together.
 
