@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from booru_pipeline.dataset.posts import incidence
 from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation.figures.ranks import (
-    LabelPrecision,
     Ranks,
     hidden_ranks,
     label_precision,
@@ -113,54 +112,24 @@ class Recovery:
         Raises:
             BooruError: The model's scores are not numbers.
         """
-        everything = hidden.all_labels()
-        derivable = hidden.derivable
-        whole, part, _ = self._ask(everything, derivable)
-        question = hidden.not_derivable()
-        not_derivable, _, asked = self._ask(question)
+        everything, question, derivable = hidden.all_labels(), hidden.not_derivable(), hidden.derivable
+        to_everything, to_question = self._ask(everything), self._ask(question)
+        model = to_question[MODEL]
         result = ShareResult(
             hidden_share=hidden.share,
             visible_labels=sum(map(len, hidden.visible)),
             hidden_labels=sum(map(len, hidden.hidden)),
             derivable_labels=sum(map(len, derivable)),
-            not_derivable=not_derivable,
-            derivable=part,
-            all=whole,
+            not_derivable=self._result(question, to_question, question.asked),
+            derivable=self._result(everything, to_everything, derivable),
+            all=self._result(everything, to_everything, everything.asked),
         )
-        return result, asked
+        by_method = {name: own.ranks for name, own in to_question.items()}
+        return result, Asked(question, model.ranks, model.guesses, by_method)
 
-    def _ask(
-        self, question: Question, part: Sequence[NDArray[np.int64]] | None = None
-    ) -> tuple[QuestionResult | None, QuestionResult | None, Asked]:
-        """The figures of a question, of a part of the labels asked for, and the model's answers."""
-        given, asked = (incidence(rows, len(self._categories)) for rows in (question.given, question.asked))
-        inner = incidence(part if part is not None else [[]] * len(question), len(self._categories))
+    def _ask(self, question: Question) -> dict[str, _Answers]:
         follow = self._followed(question)
-        answerable = given[:, follow].toarray() == 0
-        right = asked[:, follow].toarray() > 0
-        right_inner = inner[:, follow].toarray() > 0
-        ranks: dict[str, Ranks] = {}
-        inner_ranks: dict[str, Ranks] = {}
-        precision: dict[str, LabelPrecision] = {}
-        inner_precision: dict[str, LabelPrecision] = {}
-        support = self._options.label_support
-        for name, scorer in self._methods.items():
-            answers = self._answer(name, scorer, question, follow)
-            ranks[name] = answers.ranks
-            precision[name] = label_precision(answers.followed, right, answerable, support=support)
-            if part is not None:
-                of_part = np.asarray(inner[answers.ranks.owner, answers.ranks.label]).ravel() > 0
-                inner_ranks[name] = answers.ranks.only(of_part)
-                others = answerable & ~(right & ~right_inner)
-                inner_precision[name] = label_precision(answers.followed, right_inner, others, support=support)
-            if name == MODEL:
-                said = Asked(question, answers.ranks, answers.guesses, ranks)
-        calibration = self._reliability(said)
-        return (
-            self._result(ranks, precision, calibration),
-            self._result(inner_ranks, inner_precision, None) if part is not None else None,
-            said,
-        )
+        return {name: self._answer(name, scorer, question, follow) for name, scorer in self._methods.items()}
 
     def _followed(self, question: Question) -> NDArray[np.int64]:
         """The labels whose scores are kept: those asked for most often, ascending."""
@@ -188,18 +157,26 @@ class Recovery:
                 guesses += _first_guesses(scores, self._calibration, visible, self._options.top)
         return _Answers(Ranks.of(question.posts, question.asked, ranks), followed, guesses)
 
-    def _reliability(self, said: Asked) -> Reliability | None:
-        if not said.guesses:
-            return None
-        own = zip(said.guesses, said.question.asked, strict=True)
-        right = np.concatenate([np.isin(guess.labels, asked) for guess, asked in own])
-        return reliability(np.concatenate([guess.probability for guess in said.guesses]), right)
-
     def _result(
-        self, ranks: Mapping[str, Ranks], precision: Mapping[str, LabelPrecision], calibration: Reliability | None
+        self, question: Question, answers: Mapping[str, _Answers], asked: Sequence[NDArray[np.int64]]
     ) -> QuestionResult | None:
-        if not len(ranks[MODEL].posts):
+        """The figures of the labels of a question, or of a part of them; the others are then no answers."""
+        if not any(map(len, asked)):
             return None
+        labels, follow = len(self._categories), self._followed(question)
+        counting = incidence(asked, labels)
+        ranks = {
+            name: own.ranks.only(np.asarray(counting[own.ranks.owner, own.ranks.label]).ravel() > 0)
+            for name, own in answers.items()
+        }
+        right = counting[:, follow].toarray() > 0
+        known = incidence(question.given, labels)[:, follow].toarray() > 0
+        hidden = incidence(question.asked, labels)[:, follow].toarray() > 0
+        candidates = ~known & (right | ~hidden)
+        support = self._options.label_support
+        precision = {
+            name: label_precision(own.followed, right, candidates, support=support) for name, own in answers.items()
+        }
         by_category = {
             Category.name_of(int(category)): self._part(ranks, self._categories == category)
             for category in np.unique(self._categories)
@@ -221,7 +198,7 @@ class Recovery:
                 name: [float(recall_at(own, k).mean()) for k in range(1, CURVE_KS + 1)] for name, own in ranks.items()
             },
             labels_counted=precision[MODEL].labels,
-            calibration=calibration,
+            calibration=_reliability(answers[MODEL].guesses, asked) if asked is question.asked else None,
         )
 
     def _part(self, ranks: Mapping[str, Ranks], chosen: Bools) -> BaselineComparison | None:
@@ -231,6 +208,11 @@ class Recovery:
         if not len(part[MODEL].posts):
             return None
         return BaselineComparison.of(part, self._group, self._options, self._metrics, dict.fromkeys(part, unmeasured))
+
+
+def _reliability(guesses: Sequence[Guesses], asked: Sequence[NDArray[np.int64]]) -> Reliability:
+    right = np.concatenate([np.isin(guess.labels, own) for guess, own in zip(guesses, asked, strict=True)])
+    return reliability(np.concatenate([guess.probability for guess in guesses]), right)
 
 
 def _first_guesses(

@@ -169,11 +169,7 @@ def differences(results: Mapping[float, BaselineComparison]) -> Table:
 def characters(found: CharacterFindings) -> Table:
     """Every method on characters given alone."""
     rows = [
-        Row(
-            name,
-            [_mean(own.ndcg), _lead(name, own.ndcg_behind), _mean(own.spearman), _lead(name, own.spearman_behind)],
-            MODEL if name == MODEL else "",
-        )
+        _probed(name, _mean(own.ndcg), own.ndcg_behind, _mean(own.spearman), own.spearman_behind)
         for name, own in found.methods.items()
     ]
     columns = ["NDCG@20", "model less this", "Spearman", "model less this"]
@@ -183,17 +179,7 @@ def characters(found: CharacterFindings) -> Table:
 def pairs(found: PairFindings) -> Table:
     """Every method on a character with another label."""
     rows = [
-        Row(
-            name,
-            [
-                _mean(own.ndcg),
-                _mean(own.gain),
-                _lead(name, own.gain_behind),
-                _mean(own.shift),
-                _lead(name, own.shift_behind),
-            ],
-            MODEL if name == MODEL else "",
-        )
+        _probed(name, _mean(own.ndcg), _mean(own.gain), own.gain_behind, _mean(own.shift), own.shift_behind)
         for name, own in found.methods.items()
     ]
     columns = ["NDCG@20", "gain", "model less this", "shift", "model less this"]
@@ -205,24 +191,22 @@ def implications(found: ImplicationFindings) -> Table:
     groups = []
     for kind, contrast in found.contrasts.items():
         highest = _highest(own.auc for own in contrast.methods.values())
-        rows = [
-            Row(
-                name,
-                [
-                    Cell(
-                        words.interval(own.interval) if own.interval else words.number(own.auc),
-                        own.auc,
-                        "top" if own.auc == highest else "",
-                    ),
-                    _lead(name, own.behind),
-                ],
-                MODEL if name == MODEL else "",
-            )
-            for name, own in contrast.methods.items()
-        ]
+        rows = []
+        for name, own in contrast.methods.items():
+            text = words.interval(own.interval) if own.interval else words.number(own.auc)
+            rows.append(_probed(name, Cell(text, own.auc, "top" if own.auc == highest else ""), own.behind))
         groups.append(Group(rows, f"against {kind} edges", f"{contrast.edges:,} edges of {contrast.children:,} labels"))
     caption = "Area under the ROC curve of implications against false edges, with 95 % intervals"
     return Table(caption, "method", ["AUC", "model less this"], groups)
+
+
+def _probed(method: str, *cells: Cell | Interval | None) -> Row:
+    """A method's row; an interval, or None where there is none, is how far the model is ahead of it."""
+    return Row(
+        method,
+        [cell if isinstance(cell, Cell) else _lead(method, cell) for cell in cells],
+        MODEL if method == MODEL else "",
+    )
 
 
 def _hidden(share: float) -> str:
