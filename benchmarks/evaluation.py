@@ -118,14 +118,15 @@ class Work:
         import numpy as np
         from scipy import sparse
 
-        from booru_pipeline.evaluation.baselines.fit import column_of, columns_of, most_frequent
+        from booru_pipeline.evaluation.baselines.fit import column_of, most_frequent
+        from booru_pipeline.evaluation.scorer import rows_of
 
         counts = np.asarray(self.train.sum(axis=0)).ravel()
         known = most_frequent(counts, self.cap)
         column = column_of(known, len(counts))
         posts = sparse.csr_matrix(self.train[:, known])
         posts.indices, posts.indptr = posts.indices.astype(np.int32), posts.indptr.astype(np.int32)
-        return posts, [columns_of(context, column) for context in self.contexts]
+        return posts, [rows_of(context, column) for context in self.contexts]
 
 
 # --- The contenders --------------------------------------------------------------------------------------------------

@@ -78,16 +78,7 @@ def evaluate(
         leaks=find_leaks(dataset),
         headline_share=options.headline_share,
         options=options,
-        sizes=Sizes(
-            labels=len(steps.labels),
-            train_posts=len(steps.train),
-            validation_posts=len(tuned_on),
-            test_posts=len(task),
-            test_posts_available=task.available,
-            test_posts_too_short=task.too_short,
-            pictures=len(set(task.posts.column("group_md5"))),
-            is_slow=steps.predictor.is_slow,
-        ),
+        sizes=steps.sizes(task, tuned_on),
         methods=[
             Method(name=MODEL, description=_MODEL_IN_WORDS),
             *(Method(name=name, description=baseline.described) for name, baseline in baselines.items()),
@@ -157,6 +148,18 @@ class _Steps:
         pairs = tuning_pairs(tuned_on, options.hidden_shares, self.implied)
         return tuned_on, fit_baselines(self.train_matrix, pairs, self.implied, label_cap=options.label_cap)
 
+    def sizes(self, task: RecoveryTask, tuned_on: RecoveryTask) -> Sizes:
+        return Sizes(
+            labels=len(self.labels),
+            train_posts=len(self.train),
+            validation_posts=len(tuned_on),
+            test_posts=len(task),
+            test_posts_available=task.available,
+            test_posts_too_short=task.too_short,
+            pictures=len(set(task.posts.column("group_md5"))),
+            is_slow=self.predictor.is_slow,
+        )
+
     def shortlist(self, baselines: Mapping[str, Baseline], hidden: Sequence[Hidden]) -> tuple[Scorer, Shortlist | None]:
         """The model, which ranks only what EASE proposes where the options say so, and what it then cannot exceed."""
         size = self.options.shortlist
@@ -191,8 +194,8 @@ class _Steps:
     ) -> Comparison:
         asked = {own.hidden_share: answer for own, answer in zip(shares, answers, strict=True) if own.not_derivable}
         return compare(
-            load_rival(parent, self.test),
-            load_rival(promoted, self.test) if promoted is not None and promoted != parent else None,
+            load_rival(parent, self.test, self.labels),
+            load_rival(promoted, self.test, self.labels) if promoted is not None and promoted != parent else None,
             task=task,
             answers=asked,
             best={own.hidden_share: own.not_derivable.best_baseline for own in shares if own.not_derivable},

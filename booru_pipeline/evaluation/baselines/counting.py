@@ -71,13 +71,7 @@ class Baseline(Scorer, Protocol):
 
 
 class Batched(ABC):
-    """A baseline that scores a sparse batch of posts at a time, which bounds its memory.
-
-    Attributes:
-        described: What it is and how it is set, for people.
-    """
-
-    described: str
+    """A baseline that scores a sparse batch of posts at a time, which bounds its memory."""
 
     def __init__(self, share: NDArray[np.float32], described: str) -> None:
         """Start from popularity.
@@ -233,16 +227,13 @@ class NaiveBayes(Batched):
         return scores
 
 
-class Popularity:
+class Popularity(Batched):
     """Each label's share of train posts, whatever is visible."""
-
-    described = "share of train posts that have the label"
 
     def __init__(self, train: sparse.csr_array) -> None:
         """Count the labels of train posts, an incidence matrix [posts, labels]."""
-        self._share = (np.asarray(train.sum(axis=0)).ravel() / max(1, train.shape[0])).astype(np.float32)
+        share = (np.asarray(train.sum(axis=0)).ravel() / max(1, train.shape[0])).astype(np.float32)
+        super().__init__(share, "share of train posts that have the label")
 
-    def scores(self, contexts: Contexts, batch_size: int = 256) -> NDArray[np.float32]:
-        """Score each label, [len(contexts), labels]; the visible ones are at -inf."""
-        scores = np.tile(self._share, (len(contexts), 1))
-        return hide_visible(scores, contexts)
+    def _batch(self, visible: sparse.csr_array) -> NDArray[np.float32]:
+        return np.tile(self._share, (visible.shape[0], 1))

@@ -22,7 +22,7 @@ from booru_pipeline.evaluation.baselines.ease import Ease
 from booru_pipeline.evaluation.baselines.rules import AssociationRules, mine
 from booru_pipeline.evaluation.figures.ranks import Ranks, hidden_ranks, recall_at
 from booru_pipeline.evaluation.options import HEADLINE_K
-from booru_pipeline.evaluation.scorer import Contexts, Scorer, hide_visible, scores_in_parts
+from booru_pipeline.evaluation.scorer import Contexts, Renumbered, Scorer, hide_visible, rows_of, scores_in_parts
 
 
 def most_frequent(counts: NDArray[np.float64], cap: int) -> NDArray[np.int64]:
@@ -54,24 +54,17 @@ class Capped:
         self.described = (
             f"{inner.described}; of the {len(known):,} most frequent labels, the others below by popularity"
         )
-        self._inner = inner
-        self._known = known
-        self._column = column_of(known, len(counts))
-        self._others = np.flatnonzero(self._column < 0)
+        self._inner = Renumbered(inner, column_of(known, len(counts)))
+        self._others = np.flatnonzero(~self._inner.known)
         _, place = np.unique(-counts[self._others], return_inverse=True)
         self._place = 1 + place.astype(np.float32)
 
     def scores(self, contexts: Contexts, batch_size: int = 256) -> NDArray[np.float32]:
         """Score each label, [len(contexts), labels]; the visible ones are at -inf."""
-        scores = np.empty((len(contexts), len(self._column)), dtype=np.float32)
-        for start in range(0, len(contexts), batch_size):
-            batch = contexts[start : start + batch_size]
-            inner = self._inner.scores([columns_of(context, self._column) for context in batch], batch_size)
-            part = scores[start : start + len(batch)]
-            part[:, self._known] = inner
-            lowest = np.where(np.isfinite(inner), inner, np.inf).min(axis=1, initial=np.inf)
-            lowest[np.isinf(lowest)] = 0  # all that it knows is visible
-            part[:, self._others] = lowest[:, None] - self._place
+        scores = self._inner.scores(contexts, batch_size)
+        lowest = scores.min(axis=1, where=np.isfinite(scores), initial=np.inf)
+        lowest[np.isinf(lowest)] = 0  # all that it knows is visible
+        scores[:, self._others] = lowest[:, None] - self._place
         return hide_visible(scores, contexts)
 
 
@@ -80,13 +73,6 @@ def column_of(known: NDArray[np.int64], labels: int) -> NDArray[np.int64]:
     column = np.full(labels, -1, dtype=np.int64)
     column[known] = np.arange(len(known))
     return column
-
-
-def columns_of(rows: Sequence[int] | NDArray[np.int64], column: NDArray[np.int64]) -> list[int]:
-    """The columns of those rows that are known."""
-    columns = column[np.asarray(rows, dtype=np.int64)]
-    found: list[int] = columns[columns >= 0].tolist()
-    return found
 
 
 Pair = tuple[Sequence[int], NDArray[np.int64]]
@@ -245,7 +231,7 @@ def fit_baselines(
 
     count = cache(lambda how: how(posts))  # pairs are counted once
     column = column_of(known, len(counts))
-    asked = [(columns_of(given, column), np.array(columns_of(hidden, column))) for given, hidden in validation]
+    asked = [(rows_of(given, column), np.array(rows_of(hidden, column))) for given, hidden in validation]
     asked = [(given, hidden) for given, hidden in asked if len(hidden)]  # the others have nothing to find
 
     fitted: dict[str, Baseline] = {}

@@ -120,7 +120,7 @@ def test_a_dataset_that_was_made_anew_tells_nothing_of_what_a_checkpoint_was_tra
     former = find_former(home, "2021a")
     assert former.dataset is None
     test = load_posts(lake.tokenized_dataset("2021b"), "test", about=True)
-    assert load_rival(former, test).seen is None
+    assert load_rival(former, test, []).seen is None
 
 
 def test_no_test_picture_was_in_the_parent_s_train_split(lake, report):
@@ -151,7 +151,7 @@ def test_a_parent_that_cannot_be_read_is_named_with_the_remedy(lake, tmp_path):
     former = Former("2021a", "key", tmp_path / "broken", None)
     test = load_posts(lake.tokenized_dataset("2021b"), "test", about=True)
     with pytest.raises(BooruError, match=r"checkpoint of 2021a, .* cannot be read.* --release 2021a"):
-        load_rival(former, test)
+        load_rival(former, test, [])
 
 
 def at(share, results):
