@@ -38,15 +38,7 @@ def scores_in_parts(
 
 
 def hide_visible(scores: NDArray[np.float32], contexts: Contexts) -> NDArray[np.float32]:
-    """Set the visible labels' scores to -inf, in place.
-
-    Args:
-        scores: Score of each label, [len(contexts), labels].
-        contexts: The visible labels' rows.
-
-    Returns:
-        The same array.
-    """
+    """Set the visible labels' scores to -inf in place, [len(contexts), labels], and give the same array."""
     for row, context in zip(scores, contexts, strict=True):
         row[list(context)] = -np.inf
     return scores

@@ -74,12 +74,7 @@ class Batched(ABC):
     """A baseline that scores a sparse batch of posts at a time, which bounds its memory."""
 
     def __init__(self, share: NDArray[np.float32], described: str) -> None:
-        """Start from popularity.
-
-        Args:
-            share: Each label's share of train posts, float32 [labels].
-            described: What it is and how it is set.
-        """
+        """Start from popularity: each label's share of train posts, float32 [labels]."""
         self._share = share
         self.described = described
 

@@ -26,12 +26,7 @@ from booru_pipeline.evaluation.scorer import Contexts, Renumbered, Scorer, hide_
 
 
 def most_frequent(counts: NDArray[np.float64], cap: int) -> NDArray[np.int64]:
-    """The rows of the `cap` most frequent labels, ascending; of equally frequent ones the first.
-
-    Args:
-        counts: [labels], train posts that have the label.
-        cap: Labels at most.
-    """
+    """The rows of the `cap` most frequent labels by their counts, ascending; of equally frequent ones the first."""
     return np.sort(np.argsort(-counts, kind="stable")[:cap])
 
 
@@ -81,12 +76,7 @@ S = TypeVar("S", bound=Scorer)
 
 
 def mean_recall(scorer: Scorer, pairs: Sequence[Pair]) -> float:
-    """Recall@10, hidden labels among the first ten over min(10, hidden labels), mean over posts.
-
-    Args:
-        scorer: What ranks.
-        pairs: Visible rows and hidden rows of each post, one or more.
-    """
+    """Recall@10, hidden labels among the first ten over min(10, hidden labels), mean over one pair or more."""
     given, hidden = ([np.asarray(rows, dtype=np.int64) for rows in part] for part in zip(*pairs, strict=True))
     parts = scores_in_parts(scorer, given)
     ranks = Ranks.of(

@@ -66,13 +66,10 @@ class Ranks:
             labels: Each post's hidden labels.
             ranks: Their ranks.
         """
-        if not len(posts):
-            empty = np.empty(0, dtype=np.int64)
-            return cls(empty, empty, empty)
-        post = np.repeat(np.asarray(posts, dtype=np.int64), [len(own) for own in labels])
-        rank = np.concatenate(ranks)
+        post = np.repeat(np.asarray(posts, dtype=np.int64), np.array([len(own) for own in labels], dtype=np.int64))
+        label, rank = (np.concatenate([np.empty(0, dtype=np.int64), *parts]) for parts in (labels, ranks))
         order = np.lexsort((rank, post))
-        return cls(post[order], np.concatenate(labels)[order], rank[order])
+        return cls(post[order], label[order], rank[order])
 
     @cached_property
     def posts(self) -> Ints:

@@ -49,11 +49,7 @@ class Example(Finding):
 def pick_examples(task: RecoveryTask, asked: Asked, labels: list[str], *, count: int) -> list[Example]:
     """The best and the worst posts by recall@10, then reciprocal rank, then in hash order; and the first by hash.
 
-    Args:
-        task: The posts.
-        asked: The model's answers.
-        labels: The vocabulary's labels by row.
-        count: Posts of each kind, at most; a post is shown once.
+    At most `count` of each kind, and a post is shown once.
     """
     question, ranks = asked.question, asked.ranks
     if not len(question):

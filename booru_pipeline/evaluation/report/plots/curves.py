@@ -1,4 +1,7 @@
-"""Plots of lines: recall by share and by guesses, how probabilities come true, the loss."""
+"""Plots of lines: recall by share and by guesses, how probabilities come true, the loss.
+
+A share that is given as text is the hidden share in words.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -22,14 +25,7 @@ from booru_pipeline.model.provenance import LossCurve
 def by_share(
     shares: Sequence[float], values: Mapping[str, Sequence[float]], metric: str, best: Collection[str]
 ) -> Markup:
-    """A metric of each method by hidden share.
-
-    Args:
-        shares: Hidden shares, ascending.
-        values: For each method, its figure at each share.
-        metric: What the figure is.
-        best: Baselines to bring out.
-    """
+    """A metric of each method by hidden share, the shares ascending; the best baselines are brought out."""
     percent = [100 * share for share in shares]
     with canvas(3.3) as (figure, axes):
         for method, own in values.items():
@@ -40,13 +36,7 @@ def by_share(
 
 
 def by_guesses(curve: Mapping[str, Sequence[float]], share: str, best: Collection[str]) -> Markup:
-    """Mean recall@k of each method, k from 1 to the length of its sequence.
-
-    Args:
-        curve: Recall@k by method.
-        share: The hidden share in words.
-        best: Baselines to bring out.
-    """
+    """Mean recall@k of each method, k from 1 to the length of its sequence; the best baselines are brought out."""
     most = max(map(len, curve.values()))
     with canvas(3.1) as (figure, axes):
         for method, own in curve.items():
@@ -58,12 +48,7 @@ def by_guesses(curve: Mapping[str, Sequence[float]], share: str, best: Collectio
 
 
 def reliability_plot(calibration: Reliability, share: str) -> Markup:
-    """Of guesses of like probability, the share that was right, against the mean probability.
-
-    Args:
-        calibration: The bins.
-        share: The hidden share in words.
-    """
+    """Of guesses of like probability, the share that was right, against the mean probability."""
     probability = [100 * own.probability for own in calibration.bins]
     found = [100 * own.found for own in calibration.bins]
     with canvas(3.1, grid="both") as (figure, axes):

@@ -26,12 +26,7 @@ _FAR: Final = 2.0
 
 
 def forest(differences: Mapping[str, Difference], share: str) -> Markup:
-    """The model less each baseline in recall@10 and in MRR, in points, with 95 % intervals; the closest on top.
-
-    Args:
-        differences: By baseline.
-        share: The hidden share in words.
-    """
+    """The model less each baseline in recall@10 and in MRR, in points, with 95 % intervals; the closest on top."""
     names = sorted(differences, key=lambda name: differences[name][RECALL].mean, reverse=True)
     pairs = [(differences[name][RECALL], differences[name][MRR]) for name in names]
     limit = 100 * _FAR * max(median(abs(pair[kind].mean) for pair in pairs) for kind in (0, 1))
