@@ -131,7 +131,7 @@ class _Steps:
     def hide(self, task: RecoveryTask) -> list[Hidden]:
         """The task at each hidden share."""
         hidden = [hide(task, share, self.implied) for share in self.options.hidden_shares]
-        if not any(len(own.not_derivable()) for own in hidden):
+        if not any(len(part.not_derivable()) for part in hidden):
             raise self._nothing(f"{len(task)} posts and hides no label that the others do not imply")
         return hidden
 
@@ -167,11 +167,11 @@ class _Steps:
             return self.predictor, None
         model = ShortlistScorer(self.predictor, baselines[names.EASE], size)
         ceilings = []
-        for own in hidden:
-            question = own.not_derivable()
+        for part in hidden:
+            question = part.not_derivable()
             if len(question):
                 given, asked = ([rows.tolist() for rows in part] for part in (question.given, question.asked))
-                ceilings.append(Ceiling(hidden_share=own.share, ceiling=model.ceiling(given, asked)))
+                ceilings.append(Ceiling(hidden_share=part.share, ceiling=model.ceiling(given, asked)))
         return model, Shortlist(size=size, proposer=names.EASE, ceiling=ceilings)
 
     def measure(
@@ -181,7 +181,7 @@ class _Steps:
         train_posts = np.asarray(self.train_matrix.sum(axis=0)).ravel()
         calibration, categories = self.predictor.calibration, self.vocabulary.categories
         recovery = Recovery(methods, calibration, task, categories, train_posts, self.options)
-        shares, answers = zip(*(recovery.measure(own) for own in hidden), strict=True)
+        shares, answers = zip(*(recovery.measure(part) for part in hidden), strict=True)
         return list(shares), list(answers)
 
     def compare(
@@ -192,13 +192,15 @@ class _Steps:
         shares: Sequence[ShareResult],
         answers: Sequence[Asked],
     ) -> Comparison:
-        asked = {own.hidden_share: answer for own, answer in zip(shares, answers, strict=True) if own.not_derivable}
+        asked = {
+            share.hidden_share: answer for share, answer in zip(shares, answers, strict=True) if share.not_derivable
+        }
         return compare(
             load_rival(parent, self.test, self.labels),
             load_rival(promoted, self.test, self.labels) if promoted is not None and promoted != parent else None,
             task=task,
             answers=asked,
-            best={own.hidden_share: own.not_derivable.best_baseline for own in shares if own.not_derivable},
+            best={share.hidden_share: share.not_derivable.best_baseline for share in shares if share.not_derivable},
             splits=(self.train, self.validation, self.test),
             labels=self.labels,
             options=self.options,

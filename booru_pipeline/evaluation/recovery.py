@@ -124,7 +124,7 @@ class Recovery:
             derivable=self._result(everything, to_everything, derivable),
             all=self._result(everything, to_everything, everything.asked),
         )
-        by_method = {name: own.ranks for name, own in to_question.items()}
+        by_method = {name: answer.ranks for name, answer in to_question.items()}
         return result, Asked(question, model.ranks, model.guesses, by_method)
 
     def _ask(self, question: Question) -> dict[str, _Answers]:
@@ -151,7 +151,7 @@ class Recovery:
             ranks += hidden_ranks(scores, question.asked[part])
             followed[part] = scores[:, follow]
             if name == MODEL:
-                visible = np.array([len(own) for own in question.given[part]])
+                visible = np.array([len(rows) for rows in question.given[part]])
                 # Log-probabilities sum to 1 within a post; what compares posts is the probability of presence.
                 followed[part] = self._calibration.probabilities(followed[part], visible)
                 guesses += _first_guesses(scores, self._calibration, visible, self._options.top)
@@ -166,8 +166,8 @@ class Recovery:
         labels, follow = len(self._categories), self._followed(question)
         counting = incidence(asked, labels)
         ranks = {
-            name: own.ranks.only(np.asarray(counting[own.ranks.owner, own.ranks.label]).ravel() > 0)
-            for name, own in answers.items()
+            name: answer.ranks.only(np.asarray(counting[answer.ranks.owner, answer.ranks.label]).ravel() > 0)
+            for name, answer in answers.items()
         }
         right = counting[:, follow].toarray() > 0
         known = incidence(question.given, labels)[:, follow].toarray() > 0
@@ -175,7 +175,8 @@ class Recovery:
         candidates = ~known & (right | ~hidden)
         support = self._options.label_support
         precision = {
-            name: label_precision(own.followed, right, candidates, support=support) for name, own in answers.items()
+            name: label_precision(answer.followed, right, candidates, support=support)
+            for name, answer in answers.items()
         }
         by_category = {
             Category.name_of(int(category)): self._part(ranks, self._categories == category)
@@ -191,11 +192,12 @@ class Recovery:
             self._group,
             self._options,
             self._metrics,
-            {name: {"micro_ap": own.micro, "macro_ap": own.macro} for name, own in precision.items()},
+            {name: {"micro_ap": both.micro, "macro_ap": both.macro} for name, both in precision.items()},
             by_category=dict(sorted(found.items(), key=lambda item: -item[1].labels)),
             by_frequency={name: part for name, part in by_frequency.items() if part},
             curve={
-                name: [float(recall_at(own, k).mean()) for k in range(1, CURVE_KS + 1)] for name, own in ranks.items()
+                name: [float(recall_at(of_method, k).mean()) for k in range(1, CURVE_KS + 1)]
+                for name, of_method in ranks.items()
             },
             labels_counted=precision[MODEL].labels,
             calibration=_reliability(answers[MODEL].guesses, asked) if asked is question.asked else None,
@@ -203,7 +205,7 @@ class Recovery:
 
     def _part(self, ranks: Mapping[str, Ranks], chosen: Bools) -> BaselineComparison | None:
         """The figures of some labels only, or None if none of them is asked for."""
-        part = {name: own.only(chosen[own.label]) for name, own in ranks.items()}
+        part = {name: of_method.only(chosen[of_method.label]) for name, of_method in ranks.items()}
         unmeasured: Figures = {"micro_ap": None, "macro_ap": None}
         if not len(part[MODEL].posts):
             return None
@@ -211,7 +213,7 @@ class Recovery:
 
 
 def _reliability(guesses: Sequence[Guesses], asked: Sequence[NDArray[np.int64]]) -> Reliability:
-    right = np.concatenate([np.isin(guess.labels, own) for guess, own in zip(guesses, asked, strict=True)])
+    right = np.concatenate([np.isin(guess.labels, rows) for guess, rows in zip(guesses, asked, strict=True)])
     return reliability(np.concatenate([guess.probability for guess in guesses]), right)
 
 
@@ -226,6 +228,6 @@ def _first_guesses(
     probability = calibration.probabilities(chosen, visible)
     asked = np.isfinite(chosen)  # given labels are at -inf
     return [
-        Guesses(labels[own].tolist(), chance[own].tolist())
-        for labels, chance, own in zip(best, probability, asked, strict=True)
+        Guesses(labels[kept].tolist(), chance[kept].tolist())
+        for labels, chance, kept in zip(best, probability, asked, strict=True)
     ]

@@ -34,7 +34,7 @@ def scores_in_parts(
     """
     for start in range(0, len(given), _POSTS_AT_ONCE):
         part = slice(start, start + _POSTS_AT_ONCE)
-        yield part, scorer.scores([own.tolist() for own in given[part]], batch_size)
+        yield part, scorer.scores([rows.tolist() for rows in given[part]], batch_size)
 
 
 def hide_visible(scores: NDArray[np.float32], contexts: Contexts) -> NDArray[np.float32]:

@@ -32,7 +32,7 @@ def implied_matrix(vocabulary: Vocabulary, relations: Relations) -> sparse.csr_a
 def close(posts: Sequence[NDArray[np.int64]], implied: sparse.csr_array) -> list[NDArray[np.int64]]:
     """Each post's labels and what they imply (see `implied_matrix`), ascending: what Danbooru makes of such a post."""
     starts, columns = implied.indptr, implied.indices
-    parts = ([own, *(columns[starts[row] : starts[row + 1]] for row in own.tolist())] for own in posts)
+    parts = ([labels, *(columns[starts[row] : starts[row + 1]] for row in labels.tolist())] for labels in posts)
     return [np.unique(np.concatenate(part)).astype(np.int64) for part in parts]
 
 
@@ -107,7 +107,7 @@ class Hidden:
         """The hidden labels that no implication gives away, given the closed visible ones; posts with none are out."""
         pairs = zip(self.hidden, self.closed, strict=True)
         asked = [np.setdiff1d(hidden, closed, assume_unique=True) for hidden, closed in pairs]
-        posts = np.array([post for post, own in enumerate(asked) if len(own)], dtype=np.int64)
+        posts = np.array([post for post, labels in enumerate(asked) if len(labels)], dtype=np.int64)
         return Question(posts, [self.closed[post] for post in posts], [asked[post] for post in posts])
 
 
@@ -128,8 +128,8 @@ def recovery_task(posts: Posts, labels: Sequence[str], *, limit: int, seed: int)
     drawn = sorted(long_enough, key=lambda row: _digest(names[row]))[:limit]
     chosen = posts.take(drawn)
     order = []
-    for row, own in zip(drawn, chosen.labels, strict=True):
-        by_digest = {_digest(f"{names[row]}\t{labels[label]}"): label for label in own.tolist()}
+    for row, label_rows in zip(drawn, chosen.labels, strict=True):
+        by_digest = {_digest(f"{names[row]}\t{labels[label]}"): label for label in label_rows.tolist()}
         order.append(np.array([by_digest[digest] for digest in sorted(by_digest)], dtype=np.int64))
     return RecoveryTask(chosen, order, available=len(long_enough), too_short=len(posts) - len(long_enough))
 
@@ -138,12 +138,12 @@ def hide(task: RecoveryTask, share: float, implied: sparse.csr_array) -> Hidden:
     """Hide a share of each post's labels, rounded, at least one and never all. What a smaller share hides, a larger
     one hides too. For `implied` see `implied_matrix`.
     """
-    counts = [min(max(1, round(share * len(own))), len(own) - 1) for own in task.order]
-    visible = [np.sort(own[count:]) for own, count in zip(task.order, counts, strict=True)]
+    counts = [min(max(1, round(share * len(labels))), len(labels) - 1) for labels in task.order]
+    visible = [np.sort(labels[count:]) for labels, count in zip(task.order, counts, strict=True)]
     return Hidden(
         share=share,
         visible=visible,
-        hidden=[np.sort(own[:count]) for own, count in zip(task.order, counts, strict=True)],
+        hidden=[np.sort(labels[:count]) for labels, count in zip(task.order, counts, strict=True)],
         closed=close(visible, implied),
     )
 

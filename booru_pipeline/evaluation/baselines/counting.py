@@ -56,8 +56,8 @@ class PairCounts:
         Args:
             values: One for each stored entry of `together`.
         """
-        own = (values.astype(np.float32, copy=False), self.together.indices, self.together.indptr)
-        return sparse.csr_array(own, shape=self.together.shape)
+        parts = (values.astype(np.float32, copy=False), self.together.indices, self.together.indptr)
+        return sparse.csr_array(parts, shape=self.together.shape)
 
 
 class Baseline(Scorer, Protocol):
@@ -87,9 +87,9 @@ class Batched(ABC):
         for start in range(0, len(contexts), batch_size):
             batch = contexts[start : start + batch_size]
             visible = incidence(batch, len(self._share))
-            own = self._batch(visible)
-            own[(visible @ self._share) == 0] = self._share
-            scores[start : start + len(batch)] = own
+            found = self._batch(visible)
+            found[(visible @ self._share) == 0] = self._share
+            scores[start : start + len(batch)] = found
         return hide_visible(scores, contexts)
 
     @abstractmethod
@@ -183,9 +183,9 @@ def _nearest(closeness: sparse.csr_array, neighbours: int) -> NDArray[np.bool_]:
     near = np.ones(closeness.nnz, dtype=np.bool_)
     for start, end in zip(columns.indptr[:-1], columns.indptr[1:], strict=True):
         if end - start > neighbours:
-            own = columns.data[start:end] - 1
-            values = closeness.data[own]
-            near[own] = values >= np.partition(values, -neighbours)[-neighbours]
+            entries = columns.data[start:end] - 1
+            values = closeness.data[entries]
+            near[entries] = values >= np.partition(values, -neighbours)[-neighbours]
     return near
 
 

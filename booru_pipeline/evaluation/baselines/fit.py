@@ -80,7 +80,7 @@ def mean_recall(scorer: Scorer, pairs: Sequence[Pair]) -> float:
     given, hidden = ([np.asarray(rows, dtype=np.int64) for rows in part] for part in zip(*pairs, strict=True))
     parts = scores_in_parts(scorer, given)
     ranks = Ranks.of(
-        range(len(pairs)), hidden, [own for part, scores in parts for own in hidden_ranks(scores, hidden[part])]
+        range(len(pairs)), hidden, [places for part, scores in parts for places in hidden_ranks(scores, hidden[part])]
     )
     return float(recall_at(ranks, HEADLINE_K).mean())
 

@@ -125,9 +125,11 @@ def compare(
     releases = task.posts.column("release")
     new_releases = sorted(set(releases) - parent.releases, key=release_order)
     of_new_release = np.isin(releases, new_releases)
-    both = {share: {MODEL: own.ranks, best[share]: own.by_method[best[share]]} for share, own in answers.items()}
-    all_three = {share: {**own, PARENT: theirs[share]} for share, own in both.items()}
-    share = min(answers, key=lambda own: abs(own - options.headline_share))
+    both = {
+        share: {MODEL: answer.ranks, best[share]: answer.by_method[best[share]]} for share, answer in answers.items()
+    }
+    all_three = {share: {**methods, PARENT: theirs[share]} for share, methods in both.items()}
+    share = min(answers, key=lambda hidden: abs(hidden - options.headline_share))
     return Comparison(
         parent=beside.standing(parent, PARENT, theirs, fair),
         promoted=beside.standing(promoted, PROMOTED, *beside.ask(promoted)) if promoted is not None else None,
@@ -166,11 +168,11 @@ class _Beside:
         fair = ~np.isin(self._groups, sorted(rival.seen or ()))
         if rival.is_slow:
             fair[self._options.test_posts_slow :] = False  # the task's posts are in hash order: any first ones will do
-        return {share: self._ranks(rival, own.question, fair) for share, own in self._answers.items()}, fair
+        return {share: self._ranks(rival, answer.question, fair) for share, answer in self._answers.items()}, fair
 
     def standing(self, rival: Rival, name: str, theirs: Mapping[float, Ranks], fair: Bools) -> Standing:
         """The model beside it."""
-        both = {share: {MODEL: own.ranks, name: theirs[share]} for share, own in self._answers.items()}
+        both = {share: {MODEL: answer.ranks, name: theirs[share]} for share, answer in self._answers.items()}
         return Standing(
             release=rival.release,
             key=rival.key,
@@ -186,14 +188,14 @@ class _Beside:
         """By hidden share, methods on some posts and labels; without the shares at which these hide nothing."""
         found = []
         for share, methods in ranks.items():
-            part = {name: _part(own, posts, labels) for name, own in methods.items()}
+            part = {name: _part(of_method, posts, labels) for name, of_method in methods.items()}
             if len(part[MODEL].posts):
                 found.append(ShareComparison.of(part, self._groups, self._options, hidden_share=share))
         return found
 
     def _ranks(self, rival: Rival, question: Question, fair: Bools) -> Ranks:
         kept = np.flatnonzero(fair[question.posts]).tolist()
-        given, asked = ([own[place] for place in kept] for own in (question.given, question.asked))
+        given, asked = ([rows[place] for place in kept] for rows in (question.given, question.asked))
         ranks: list[NDArray[np.int64]] = []
         for part, scores in scores_in_parts(rival.scorer, given, self._options.batch_size):
             if np.isnan(scores).any():

@@ -66,7 +66,7 @@ def pick_examples(task: RecoveryTask, asked: Asked, labels: list[str], *, count:
     examples = []
     for kind, rows in kinds.items():
         for row in rows:
-            own = ranks.owner == row
+            of_row = ranks.owner == row
             post = int(question.posts[row])
             hidden = set(question.asked[row].tolist())
             first = zip(asked.guesses[row].labels[:_GUESSES], asked.guesses[row].probability, strict=False)
@@ -80,7 +80,7 @@ def pick_examples(task: RecoveryTask, asked: Asked, labels: list[str], *, count:
                     given=[labels[label] for label in question.given[row]],
                     hidden=[
                         HiddenLabel(label=labels[label], rank=int(rank))
-                        for label, rank in zip(ranks.label[own], ranks.rank[own], strict=True)
+                        for label, rank in zip(ranks.label[of_row], ranks.rank[of_row], strict=True)
                     ],
                     guesses=[
                         Guess(label=labels[label], probability=chance, hidden=label in hidden)

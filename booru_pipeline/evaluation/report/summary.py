@@ -20,7 +20,8 @@ def to_markdown(findings: Findings) -> str:
     ]
     for method in findings.headline.methods:
         cells = [
-            " / ".join(f"{own.figure(method, metric):.3f}" for metric in (RECALL, MRR)) for own in results.values()
+            " / ".join(f"{result.figure(method, metric):.3f}" for metric in (RECALL, MRR))
+            for result in results.values()
         ]
         lines.append(f"| {method} | " + " | ".join(cells) + " |")
     since = _since(findings.comparison) if findings.comparison else ["First release: there is none to compare with."]
@@ -48,10 +49,10 @@ def _since(comparison: Comparison) -> list[str]:
         f"| hidden | model | parent | {RECALL} | MRR |",
         "| ---: | ---: | ---: | ---: | ---: |",
     ]
-    for own in parent.shares:
-        recall = [f"{own.figure(method, RECALL):.3f}" for method in (MODEL, PARENT)]
-        less = [f"{one.mean:+.3f} ({one.low:+.3f} to {one.high:+.3f})" for one in own.differences[PARENT].values()]
-        lines.append(f"| {_percent(own.hidden_share)} | {' | '.join([*recall, *less])} |")
+    for result in parent.shares:
+        recall = [f"{result.figure(method, RECALL):.3f}" for method in (MODEL, PARENT)]
+        less = [f"{one.mean:+.3f} ({one.low:+.3f} to {one.high:+.3f})" for one in result.differences[PARENT].values()]
+        lines.append(f"| {_percent(result.hidden_share)} | {' | '.join([*recall, *less])} |")
     return lines
 
 
