@@ -78,11 +78,8 @@ S = TypeVar("S", bound=Scorer)
 def mean_recall(scorer: Scorer, pairs: Sequence[Pair]) -> float:
     """Recall@10, hidden labels among the first ten over min(10, hidden labels), mean over one pair or more."""
     given, hidden = ([np.asarray(rows, dtype=np.int64) for rows in part] for part in zip(*pairs, strict=True))
-    parts = scores_in_parts(scorer, given)
-    ranks = Ranks.of(
-        range(len(pairs)), hidden, [places for part, scores in parts for places in hidden_ranks(scores, hidden[part])]
-    )
-    return float(recall_at(ranks, HEADLINE_K).mean())
+    ranks = [rank for part, scores in scores_in_parts(scorer, given) for rank in hidden_ranks(scores, hidden[part])]
+    return float(recall_at(Ranks.of(range(len(pairs)), hidden, ranks), HEADLINE_K).mean())
 
 
 def climb(make: Callable[..., S], grid: Settings, start: Mapping[str, float], pairs: Sequence[Pair]) -> S:

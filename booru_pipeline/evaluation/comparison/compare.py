@@ -125,9 +125,7 @@ def compare(
     releases = task.posts.column("release")
     new_releases = sorted(set(releases) - parent.releases, key=release_order)
     of_new_release = np.isin(releases, new_releases)
-    both = {
-        share: {MODEL: answer.ranks, best[share]: answer.by_method[best[share]]} for share, answer in answers.items()
-    }
+    both = {share: {MODEL: said.ranks, best[share]: said.by_method[best[share]]} for share, said in answers.items()}
     all_three = {share: {**methods, PARENT: theirs[share]} for share, methods in both.items()}
     share = min(answers, key=lambda hidden: abs(hidden - options.headline_share))
     return Comparison(

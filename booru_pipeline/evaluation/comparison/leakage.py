@@ -50,10 +50,6 @@ def trained_on(dataset: Path, test: Posts) -> frozenset[str]:
 
     A post counts by its key and by its group, since a group may be called after another picture in another release.
 
-    Args:
-        dataset: The other release's.
-        test: The test split.
-
     Raises:
         BooruError: There is no dataset at the path.
     """

@@ -147,6 +147,4 @@ def compare_methods(
         groups = [result.character for result in told]
         means[name] = mean_intervals(columns, groups, exam.options)
         means[f"{name}_behind"] = mean_intervals(columns[:1] - columns, groups, exam.options)
-    return {
-        method: {name: intervals[place] for name, intervals in means.items()} for place, method in enumerate(methods)
-    }
+    return {method: {name: mean[place] for name, mean in means.items()} for place, method in enumerate(methods)}

@@ -89,7 +89,7 @@ def probe_implications(exam: Exam) -> ImplicationFindings | None:
                 edges=int(there.sum()),
                 children=len(np.unique(child[there])),
                 methods=_figures(
-                    {name: (of_edges[0, there], of_edges[number, there]) for name, of_edges in scores.items()},
+                    {name: (score[0, there], score[number, there]) for name, score in scores.items()},
                     child[there],
                     options,
                 ),

@@ -4,7 +4,7 @@ import re
 
 from booru_pipeline.evaluation.comparison.compare import PARENT, Comparison
 from booru_pipeline.evaluation.report.findings import Findings
-from booru_pipeline.evaluation.results import MODEL, MRR, RECALL
+from booru_pipeline.evaluation.results import HEADLINE, MODEL, MRR, RECALL
 
 
 def to_markdown(findings: Findings) -> str:
@@ -19,10 +19,8 @@ def to_markdown(findings: Findings) -> str:
         "| :--- |" + " ---: |" * len(results),
     ]
     for method in findings.headline.methods:
-        cells = [
-            " / ".join(f"{result.figure(method, metric):.3f}" for metric in (RECALL, MRR))
-            for result in results.values()
-        ]
+        figures = [[result.figure(method, metric) for metric in HEADLINE] for result in results.values()]
+        cells = [" / ".join(f"{figure:.3f}" for figure in both) for both in figures]
         lines.append(f"| {method} | " + " | ".join(cells) + " |")
     since = _since(findings.comparison) if findings.comparison else ["First release: there is none to compare with."]
     lines += ["", *since, "", "#### Does it know what people know?", ""]

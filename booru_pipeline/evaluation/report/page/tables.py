@@ -179,15 +179,8 @@ def characters(found: CharacterFindings) -> Table:
 def pairs(found: PairFindings) -> Table:
     """Every method on a character with another label."""
     rows = [
-        _probed(
-            name,
-            _mean(figures.ndcg),
-            _mean(figures.gain),
-            figures.gain_behind,
-            _mean(figures.shift),
-            figures.shift_behind,
-        )
-        for name, figures in found.methods.items()
+        _probed(name, _mean(one.ndcg), _mean(one.gain), one.gain_behind, _mean(one.shift), one.shift_behind)
+        for name, one in found.methods.items()
     ]
     columns = ["NDCG@20", "gain", "model less this", "shift", "model less this"]
     return Table("Pairs: mean over pairs, with 95 % intervals", "method", columns, [Group(rows)])
