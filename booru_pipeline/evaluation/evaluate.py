@@ -27,7 +27,7 @@ from booru_pipeline.evaluation.results import MODEL, ShareResult
 from booru_pipeline.evaluation.scorer import Scorer
 from booru_pipeline.evaluation.task import Hidden, RecoveryTask, hide, implied_matrix, recovery_task, tuning_pairs
 from booru_pipeline.model.predictor import Predictor
-from booru_pipeline.model.provenance import Former, read_loss_curve
+from booru_pipeline.model.provenance import EarlierCheckpoint, read_loss_curve
 from booru_pipeline.model.shortlist import ShortlistScorer
 from booru_pipeline.training_shards.relations import Relations
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
@@ -44,8 +44,8 @@ def evaluate(
     *,
     release: str,
     relations: Relations,
-    parent: Former | None = None,
-    promoted: Former | None = None,
+    parent: EarlierCheckpoint | None = None,
+    promoted: EarlierCheckpoint | None = None,
 ) -> Findings:
     """Measure a checkpoint on the test split, beside every baseline.
 
@@ -186,8 +186,8 @@ class _Steps:
 
     def compare(
         self,
-        parent: Former,
-        promoted: Former | None,
+        parent: EarlierCheckpoint,
+        promoted: EarlierCheckpoint | None,
         task: RecoveryTask,
         shares: Sequence[ShareResult],
         answers: Sequence[Asked],

@@ -23,14 +23,14 @@ def read_provenance(checkpoint: Path) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Former:
+class EarlierCheckpoint:
     """An earlier checkpoint.
 
     Attributes:
         release: Of which release.
         key: Of its record.
         checkpoint: Its folder.
-        dataset: The dataset that it was trained on; None if that is gone or was made anew since.
+        dataset: The dataset that it was trained on; None if that is gone or was rebuilt since.
     """
 
     release: str

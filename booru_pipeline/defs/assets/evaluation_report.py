@@ -39,7 +39,7 @@ def evaluation_report(
     from booru_pipeline.evaluation.report.summary import methods_table, to_markdown
     from booru_pipeline.evaluation.report.tracking import record_methods
     from booru_pipeline.evaluation.results import MODEL, MRR, RECALL
-    from booru_pipeline.pipeline.checkpoints import find_former, find_former_parent
+    from booru_pipeline.pipeline.checkpoints import find_earlier, find_predecessor
 
     key = context.partition_key
     lake = folders.lake
@@ -47,16 +47,16 @@ def evaluation_report(
     relations = folders.tag_relations
     for states in states_of_published(lake, key):
         shutil.rmtree(states, ignore_errors=True)
-    parent = find_former_parent(lake, key)
+    parent = find_predecessor(lake, key)
     pointer = read_promoted(lake)
     is_earlier = pointer is not None and release_order(pointer.release) < release_order(key)
-    promoted = find_former(lake, pointer.release) if pointer is not None and is_earlier else None
+    promoted = find_earlier(lake, pointer.release) if pointer is not None and is_earlier else None
     record = record_for(
         Stage.EVALUATION_REPORT,
         folders,
         key,
         evaluation_options,
-        {f"checkpoint of {former.release}": former.key for former in (parent, promoted) if former},
+        {f"checkpoint of {other.release}": other.key for other in (parent, promoted) if other},
         implications=relations.implications_fingerprint,
     )
     with staged(path, lake.staging) as draft:

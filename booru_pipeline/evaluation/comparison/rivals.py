@@ -10,7 +10,7 @@ from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation.comparison.leakage import trained_on
 from booru_pipeline.evaluation.scorer import Renumbered, Scorer
 from booru_pipeline.model.predictor import Predictor
-from booru_pipeline.model.provenance import Former, read_provenance
+from booru_pipeline.model.provenance import EarlierCheckpoint, read_provenance
 
 
 def by_name(scorer: Scorer, theirs: Sequence[str], ours: Sequence[str]) -> Renumbered:
@@ -48,11 +48,11 @@ class Rival:
     is_slow: bool = False
 
 
-def load_rival(former: Former, test: Posts, labels: Sequence[str]) -> Rival:
+def load_rival(earlier: EarlierCheckpoint, test: Posts, labels: Sequence[str]) -> Rival:
     """Read an earlier checkpoint.
 
     Args:
-        former: Where it is.
+        earlier: Where it is.
         test: The present test split.
         labels: Our labels by row.
 
@@ -60,19 +60,20 @@ def load_rival(former: Former, test: Posts, labels: Sequence[str]) -> Rival:
         BooruError: It cannot be read.
     """
     try:
-        predictor = Predictor.load(former.checkpoint)
+        predictor = Predictor.load(earlier.checkpoint)
     except BooruError as error:
         raise BooruError(
-            f"the checkpoint of {former.release}, which this one is compared with, cannot be read: {error} "
-            f"Make it again with `booru run --release {former.release} --to checkpoint`, or remove {former.checkpoint}."
+            f"the checkpoint of {earlier.release}, which this one is compared with, cannot be read: {error} "
+            f"Make it again with `booru run --release {earlier.release} --to checkpoint`, "
+            f"or remove {earlier.checkpoint}."
         ) from error
-    releases = read_provenance(former.checkpoint).get("releases") or [former.release]
+    releases = read_provenance(earlier.checkpoint).get("releases") or [earlier.release]
     return Rival(
-        release=former.release,
-        key=former.key,
+        release=earlier.release,
+        key=earlier.key,
         labels=len(predictor.vocabulary),
         scorer=by_name(predictor, predictor.vocabulary.labels, labels),
         releases=frozenset(releases),
-        seen=trained_on(former.dataset, test) if former.dataset is not None else None,
+        seen=trained_on(earlier.dataset, test) if earlier.dataset is not None else None,
         is_slow=predictor.is_slow,
     )
