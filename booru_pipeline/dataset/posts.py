@@ -56,7 +56,7 @@ class Posts:
     @property
     def labels(self) -> list[IntArray]:
         """For each post its labels, ascending."""
-        return [np.unique(own) for own in np.split(self.rows, self.offsets[1:-1])] if len(self) else []
+        return [np.unique(rows) for rows in np.split(self.rows, self.offsets[1:-1])] if len(self) else []
 
     def column(self, name: str) -> list[Any]:
         """A column of `about`: its value for each post."""

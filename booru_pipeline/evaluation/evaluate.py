@@ -1,14 +1,13 @@
 """Evaluate a checkpoint on held-out posts, and write what was found: numbers, a page to read, every prediction."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-from scipy import sparse
 
-from booru_pipeline.dataset.posts import Posts, incidence, load_posts
+from booru_pipeline.dataset.posts import incidence, load_posts
 from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation import results as names
 from booru_pipeline.evaluation.baselines.counting import Baseline
@@ -28,7 +27,7 @@ from booru_pipeline.evaluation.results import MODEL, ShareResult
 from booru_pipeline.evaluation.scorer import Scorer
 from booru_pipeline.evaluation.task import Hidden, RecoveryTask, hide, implied_matrix, recovery_task, tuning_pairs
 from booru_pipeline.model.predictor import Predictor
-from booru_pipeline.model.provenance import Former, read_loss_curve
+from booru_pipeline.model.provenance import EarlierCheckpoint, read_loss_curve
 from booru_pipeline.model.shortlist import ShortlistScorer
 from booru_pipeline.training_shards.relations import Relations
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
@@ -45,8 +44,8 @@ def evaluate(
     *,
     release: str,
     relations: Relations,
-    parent: Former | None = None,
-    promoted: Former | None = None,
+    parent: EarlierCheckpoint | None = None,
+    promoted: EarlierCheckpoint | None = None,
 ) -> Findings:
     """Measure a checkpoint on the test split, beside every baseline.
 
@@ -66,180 +65,153 @@ def evaluate(
         BooruError: An artifact is missing or does not fit the others, the test split has nothing to measure, or the
             checkpoint's scores are not numbers.
     """
-    data = _Data.load(dataset, vocabulary, relations)
-    predictor = _load_model(checkpoint, vocabulary, data)
-    task = _draw_task(data, options, is_slow=predictor.is_slow)
-    hidden = _hide(data, task, options)
-    tuned_on = recovery_task(data.validation, data.labels, limit=options.validation_posts, seed=options.seed)
-    baselines = _fit_baselines(data, tuned_on, options)
-    model, shortlist = _shortlisted(predictor, baselines, hidden, options)
+    steps = _Steps(checkpoint, dataset, vocabulary, options, relations)
+    task = steps.draw_task()
+    hidden = steps.hide(task)
+    tuned_on, baselines = steps.fit_baselines()
+    model, shortlist = steps.shortlist(baselines, hidden)
     methods: dict[str, Scorer] = {MODEL: model, **baselines}
-    shares, answers = _measure(data, methods, predictor, task, hidden, options)
+    shares, answers = steps.measure(methods, task, hidden)
     headline = options.hidden_shares.index(options.headline_share)
     findings = Findings(
         release=release,
         leaks=find_leaks(dataset),
         headline_share=options.headline_share,
         options=options,
-        sizes=Sizes(
-            labels=len(data.labels),
-            train_posts=len(data.train),
-            validation_posts=len(tuned_on),
-            test_posts=len(task),
-            test_posts_available=task.available,
-            test_posts_too_short=task.too_short,
-            pictures=len(set(task.posts.column("group_md5"))),
-            is_slow=predictor.is_slow,
-        ),
+        sizes=steps.sizes(task, tuned_on),
         methods=[
             Method(name=MODEL, description=_MODEL_IN_WORDS),
             *(Method(name=name, description=baseline.described) for name, baseline in baselines.items()),
         ],
         shares=shares,
-        comparison=_compare(data, parent, promoted, task, shares, answers, options),
-        probes=_probe(data, methods, predictor, options),
+        comparison=steps.compare(parent, promoted, task, shares, answers) if parent is not None else None,
+        probes=steps.probe(methods),
         shortlist=shortlist,
-        generation=_generate(predictor, hidden[headline], options),
-        examples=pick_examples(task, answers[headline], data.labels, count=options.examples),
+        generation=steps.generate(hidden[headline]),
+        examples=pick_examples(task, answers[headline], steps.labels, count=options.examples),
         loss=read_loss_curve(checkpoint),
     )
     output.mkdir(parents=True, exist_ok=True)
     findings.write(output)
     (output / "report.html").write_text(render(findings), encoding="utf-8")
-    write_predictions(output / "predictions.parquet", task, list(zip(hidden, answers, strict=True)), data.labels)
+    write_predictions(output / "predictions.parquet", task, list(zip(hidden, answers, strict=True)), steps.labels)
     return findings
 
 
-@dataclass(frozen=True)
-class _Data:
-    """The posts, their labels, and what these imply."""
+class _Steps:
+    """The steps of an evaluation, in order, and what several of them need: the posts, their labels, the model."""
 
-    folder: Path
-    vocabulary: Vocabulary
-    relations: Relations
-    implied: sparse.csr_array
-    train: Posts
-    validation: Posts
-    test: Posts
-    train_matrix: sparse.csr_array
-
-    @classmethod
-    def load(cls, dataset: Path, vocabulary: Path, relations: Relations) -> "_Data":
-        known = Vocabulary.load(vocabulary)
-        train, validation, test = (
-            load_posts(dataset, split, labels=len(known), about=True) for split in ("train", "validation", "test")
+    def __init__(
+        self, checkpoint: Path, dataset: Path, vocabulary: Path, options: EvaluationOptions, relations: Relations
+    ) -> None:
+        self.dataset, self.options, self.relations = dataset, options, relations
+        self.vocabulary = Vocabulary.load(vocabulary)
+        self.labels = self.vocabulary.labels
+        self.train, self.validation, self.test = (
+            load_posts(dataset, split, labels=len(self.labels), about=True) for split in ("train", "validation", "test")
         )
-        implied = implied_matrix(known, relations)
-        return cls(dataset, known, relations, implied, train, validation, test, incidence(train.labels, len(known)))
+        self.predictor = Predictor.load(checkpoint)
+        if list(self.predictor.vocabulary.labels) != list(self.labels):
+            raise BooruError(
+                f"the checkpoint {checkpoint} was trained with another vocabulary than {vocabulary}. "
+                "Train again with `booru run`."
+            )
+        self.implied = implied_matrix(self.vocabulary, relations)
+        self.train_matrix = incidence(self.train.labels, len(self.labels))
 
-    @property
-    def labels(self) -> list[str]:
-        return self.vocabulary.labels
+    def draw_task(self) -> RecoveryTask:
+        options = self.options
+        slow = min(options.test_posts, options.test_posts_slow)
+        limit = slow if self.predictor.is_slow else options.test_posts
+        task = recovery_task(self.test, self.labels, limit=limit, seed=options.seed)
+        if not len(task):
+            raise self._nothing(f"{len(self.test)} posts and none with two labels")
+        return task
 
+    def hide(self, task: RecoveryTask) -> list[Hidden]:
+        """The task at each hidden share."""
+        hidden = [hide(task, share, self.implied) for share in self.options.hidden_shares]
+        if not any(len(part.not_derivable()) for part in hidden):
+            raise self._nothing(f"{len(task)} posts and hides no label that the others do not imply")
+        return hidden
 
-def _load_model(checkpoint: Path, vocabulary: Path, data: _Data) -> Predictor:
-    predictor = Predictor.load(checkpoint)
-    if list(predictor.vocabulary.labels) != list(data.labels):
-        raise BooruError(
-            f"the checkpoint {checkpoint} was trained with another vocabulary than {vocabulary}. "
-            "Train again with `booru run`."
+    def _nothing(self, what: str) -> BooruError:
+        return BooruError(
+            f"the test split of {self.dataset} has {what}, so nothing can be measured. "
+            "Add a larger release, or lower the vocabulary's thresholds, and run again."
         )
-    return predictor
 
+    def fit_baselines(self) -> tuple[RecoveryTask, dict[str, Baseline]]:
+        """The validation posts that settings were chosen on, and the baselines."""
+        options = self.options
+        tuned_on = recovery_task(self.validation, self.labels, limit=options.validation_posts, seed=options.seed)
+        pairs = tuning_pairs(tuned_on, options.hidden_shares, self.implied)
+        return tuned_on, fit_baselines(self.train_matrix, pairs, self.implied, label_cap=options.label_cap)
 
-def _draw_task(data: _Data, options: EvaluationOptions, *, is_slow: bool) -> RecoveryTask:
-    limit = min(options.test_posts, options.test_posts_slow) if is_slow else options.test_posts
-    task = recovery_task(data.test, data.labels, limit=limit, seed=options.seed)
-    if not len(task):
-        raise _nothing(data.folder, f"{len(data.test)} posts and none with two labels")
-    return task
-
-
-def _hide(data: _Data, task: RecoveryTask, options: EvaluationOptions) -> list[Hidden]:
-    """The task at each hidden share."""
-    hidden = [hide(task, share, data.implied) for share in options.hidden_shares]
-    if not any(len(own.not_derivable()) for own in hidden):
-        raise _nothing(data.folder, f"{len(task)} posts and hides no label that the others do not imply")
-    return hidden
-
-
-def _nothing(dataset: Path, what: str) -> BooruError:
-    return BooruError(
-        f"the test split of {dataset} has {what}, so nothing can be measured. "
-        "Add a larger release, or lower the vocabulary's thresholds, and run again."
-    )
-
-
-def _fit_baselines(data: _Data, tuned_on: RecoveryTask, options: EvaluationOptions) -> dict[str, Baseline]:
-    pairs = tuning_pairs(tuned_on, options.hidden_shares, data.implied)
-    return fit_baselines(data.train_matrix, pairs, data.implied, label_cap=options.label_cap)
-
-
-def _shortlisted(
-    predictor: Predictor, baselines: Mapping[str, Baseline], hidden: Sequence[Hidden], options: EvaluationOptions
-) -> tuple[Scorer, Shortlist | None]:
-    """The model, which ranks only what EASE proposes where the options say so, and what it then cannot exceed."""
-    if not options.shortlist:
-        return predictor, None
-    model = ShortlistScorer(predictor, baselines[names.EASE], options.shortlist)
-    questions = {own.share: question for own in hidden if len(question := own.not_derivable())}
-    ceilings = [
-        Ceiling(
-            hidden_share=share,
-            ceiling=model.ceiling([own.tolist() for own in asked.given], [own.tolist() for own in asked.asked]),
+    def sizes(self, task: RecoveryTask, tuned_on: RecoveryTask) -> Sizes:
+        return Sizes(
+            labels=len(self.labels),
+            train_posts=len(self.train),
+            validation_posts=len(tuned_on),
+            test_posts=len(task),
+            test_posts_available=task.available,
+            test_posts_too_short=task.too_short,
+            pictures=len(set(task.posts.column("group_md5"))),
+            is_slow=self.predictor.is_slow,
         )
-        for share, asked in questions.items()
-    ]
-    return model, Shortlist(size=options.shortlist, proposer=names.EASE, ceiling=ceilings)
 
+    def shortlist(self, baselines: Mapping[str, Baseline], hidden: Sequence[Hidden]) -> tuple[Scorer, Shortlist | None]:
+        """The model, which ranks only what EASE proposes where the options say so, and what it then cannot exceed."""
+        size = self.options.shortlist
+        if not size:
+            return self.predictor, None
+        model = ShortlistScorer(self.predictor, baselines[names.EASE], size)
+        ceilings = []
+        for part in hidden:
+            question = part.not_derivable()
+            if len(question):
+                given, asked = ([rows.tolist() for rows in part] for part in (question.given, question.asked))
+                ceilings.append(Ceiling(hidden_share=part.share, ceiling=model.ceiling(given, asked)))
+        return model, Shortlist(size=size, proposer=names.EASE, ceiling=ceilings)
 
-def _measure(
-    data: _Data,
-    methods: Mapping[str, Scorer],
-    predictor: Predictor,
-    task: RecoveryTask,
-    hidden: Sequence[Hidden],
-    options: EvaluationOptions,
-) -> tuple[list[ShareResult], list[Asked]]:
-    """For each hidden share the figures, and the answers to the headline's question."""
-    train_posts = np.asarray(data.train_matrix.sum(axis=0)).ravel()
-    recovery = Recovery(methods, predictor.calibration, task, data.vocabulary.categories, train_posts, options)
-    shares, answers = zip(*(recovery.measure(own) for own in hidden), strict=True)
-    return list(shares), list(answers)
+    def measure(
+        self, methods: Mapping[str, Scorer], task: RecoveryTask, hidden: Sequence[Hidden]
+    ) -> tuple[list[ShareResult], list[Asked]]:
+        """For each hidden share the figures, and the answers to the headline's question."""
+        train_posts = np.asarray(self.train_matrix.sum(axis=0)).ravel()
+        calibration, categories = self.predictor.calibration, self.vocabulary.categories
+        recovery = Recovery(methods, calibration, task, categories, train_posts, self.options)
+        shares, answers = zip(*(recovery.measure(part) for part in hidden), strict=True)
+        return list(shares), list(answers)
 
+    def compare(
+        self,
+        parent: EarlierCheckpoint,
+        promoted: EarlierCheckpoint | None,
+        task: RecoveryTask,
+        shares: Sequence[ShareResult],
+        answers: Sequence[Asked],
+    ) -> Comparison:
+        asked = {
+            share.hidden_share: answer for share, answer in zip(shares, answers, strict=True) if share.not_derivable
+        }
+        return compare(
+            load_rival(parent, self.test, self.labels),
+            load_rival(promoted, self.test, self.labels) if promoted is not None and promoted != parent else None,
+            task=task,
+            answers=asked,
+            best={share.hidden_share: share.not_derivable.best_baseline for share in shares if share.not_derivable},
+            splits=(self.train, self.validation, self.test),
+            labels=self.labels,
+            options=self.options,
+        )
 
-def _compare(
-    data: _Data,
-    parent: Former | None,
-    promoted: Former | None,
-    task: RecoveryTask,
-    shares: Sequence[ShareResult],
-    answers: Sequence[Asked],
-    options: EvaluationOptions,
-) -> Comparison | None:
-    if parent is None:
-        return None
-    asked = {own.hidden_share: answer for own, answer in zip(shares, answers, strict=True) if own.not_derivable}
-    return compare(
-        load_rival(parent, data.test),
-        load_rival(promoted, data.test) if promoted is not None and promoted != parent else None,
-        task=task,
-        answers=asked,
-        best={own.hidden_share: own.not_derivable.best_baseline for own in shares if own.not_derivable},
-        splits=(data.train, data.validation, data.test),
-        labels=data.labels,
-        options=options,
-    )
+    def probe(self, methods: Mapping[str, Scorer]) -> ProbeFindings:
+        train, test = Split(self.train_matrix), Split(incidence(self.test.labels, len(self.labels)))
+        return probe(Exam(methods, self.predictor, self.vocabulary, train, test, self.relations, self.options))
 
-
-def _probe(
-    data: _Data, methods: Mapping[str, Scorer], predictor: Predictor, options: EvaluationOptions
-) -> ProbeFindings:
-    train, test = Split(data.train_matrix), Split(incidence(data.test.labels, len(data.labels)))
-    return probe(Exam(methods, predictor, data.vocabulary, train, test, data.relations, options))
-
-
-def _generate(predictor: Predictor, hidden: Hidden, options: EvaluationOptions) -> Generation | None:
-    """Let a checkpoint that generates speak freely, and count what is no valid label."""
-    rate = predictor.invalid_rate([given.tolist() for given in hidden.visible[: options.generation_posts]])
-    return Generation(**asdict(rate), rate=rate.rate) if rate else None
+    def generate(self, hidden: Hidden) -> Generation | None:
+        """Let a checkpoint that generates speak freely, and count what is no valid label."""
+        freely = hidden.visible[: self.options.generation_posts]
+        rate = self.predictor.invalid_rate([given.tolist() for given in freely])
+        return Generation(**asdict(rate), rate=rate.rate) if rate else None

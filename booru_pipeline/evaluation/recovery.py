@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from booru_pipeline.dataset.posts import incidence
 from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation.figures.ranks import (
-    LabelPrecision,
     Ranks,
     hidden_ranks,
     label_precision,
@@ -113,54 +112,24 @@ class Recovery:
         Raises:
             BooruError: The model's scores are not numbers.
         """
-        everything = hidden.all_labels()
-        derivable = hidden.derivable
-        whole, part, _ = self._ask(everything, derivable)
-        question = hidden.not_derivable()
-        not_derivable, _, asked = self._ask(question)
+        everything, question, derivable = hidden.all_labels(), hidden.not_derivable(), hidden.derivable
+        to_everything, to_question = self._ask(everything), self._ask(question)
+        model = to_question[MODEL]
         result = ShareResult(
             hidden_share=hidden.share,
             visible_labels=sum(map(len, hidden.visible)),
             hidden_labels=sum(map(len, hidden.hidden)),
             derivable_labels=sum(map(len, derivable)),
-            not_derivable=not_derivable,
-            derivable=part,
-            all=whole,
+            not_derivable=self._result(question, to_question, question.asked),
+            derivable=self._result(everything, to_everything, derivable),
+            all=self._result(everything, to_everything, everything.asked),
         )
-        return result, asked
+        by_method = {name: answer.ranks for name, answer in to_question.items()}
+        return result, Asked(question, model.ranks, model.guesses, by_method)
 
-    def _ask(
-        self, question: Question, part: Sequence[NDArray[np.int64]] | None = None
-    ) -> tuple[QuestionResult | None, QuestionResult | None, Asked]:
-        """The figures of a question, of a part of the labels asked for, and the model's answers."""
-        given, asked = (incidence(rows, len(self._categories)) for rows in (question.given, question.asked))
-        inner = incidence(part if part is not None else [[]] * len(question), len(self._categories))
+    def _ask(self, question: Question) -> dict[str, _Answers]:
         follow = self._followed(question)
-        answerable = given[:, follow].toarray() == 0
-        right = asked[:, follow].toarray() > 0
-        right_inner = inner[:, follow].toarray() > 0
-        ranks: dict[str, Ranks] = {}
-        inner_ranks: dict[str, Ranks] = {}
-        precision: dict[str, LabelPrecision] = {}
-        inner_precision: dict[str, LabelPrecision] = {}
-        support = self._options.label_support
-        for name, scorer in self._methods.items():
-            answers = self._answer(name, scorer, question, follow)
-            ranks[name] = answers.ranks
-            precision[name] = label_precision(answers.followed, right, answerable, support=support)
-            if part is not None:
-                of_part = np.asarray(inner[answers.ranks.owner, answers.ranks.label]).ravel() > 0
-                inner_ranks[name] = answers.ranks.only(of_part)
-                others = answerable & ~(right & ~right_inner)
-                inner_precision[name] = label_precision(answers.followed, right_inner, others, support=support)
-            if name == MODEL:
-                said = Asked(question, answers.ranks, answers.guesses, ranks)
-        calibration = self._reliability(said)
-        return (
-            self._result(ranks, precision, calibration),
-            self._result(inner_ranks, inner_precision, None) if part is not None else None,
-            said,
-        )
+        return {name: self._answer(name, scorer, question, follow) for name, scorer in self._methods.items()}
 
     def _followed(self, question: Question) -> NDArray[np.int64]:
         """The labels whose scores are kept: those asked for most often, ascending."""
@@ -182,24 +151,33 @@ class Recovery:
             ranks += hidden_ranks(scores, question.asked[part])
             followed[part] = scores[:, follow]
             if name == MODEL:
-                visible = np.array([len(own) for own in question.given[part]])
+                visible = np.array([len(rows) for rows in question.given[part]])
                 # Log-probabilities sum to 1 within a post; what compares posts is the probability of presence.
                 followed[part] = self._calibration.probabilities(followed[part], visible)
                 guesses += _first_guesses(scores, self._calibration, visible, self._options.top)
         return _Answers(Ranks.of(question.posts, question.asked, ranks), followed, guesses)
 
-    def _reliability(self, said: Asked) -> Reliability | None:
-        if not said.guesses:
-            return None
-        own = zip(said.guesses, said.question.asked, strict=True)
-        right = np.concatenate([np.isin(guess.labels, asked) for guess, asked in own])
-        return reliability(np.concatenate([guess.probability for guess in said.guesses]), right)
-
     def _result(
-        self, ranks: Mapping[str, Ranks], precision: Mapping[str, LabelPrecision], calibration: Reliability | None
+        self, question: Question, answers: Mapping[str, _Answers], asked: Sequence[NDArray[np.int64]]
     ) -> QuestionResult | None:
-        if not len(ranks[MODEL].posts):
+        """The figures of the labels of a question, or of a part of them; the others are then no answers."""
+        if not any(map(len, asked)):
             return None
+        labels, follow = len(self._categories), self._followed(question)
+        counting = incidence(asked, labels)
+        ranks = {
+            name: answer.ranks.only(np.asarray(counting[answer.ranks.owner, answer.ranks.label]).ravel() > 0)
+            for name, answer in answers.items()
+        }
+        right = counting[:, follow].toarray() > 0
+        known = incidence(question.given, labels)[:, follow].toarray() > 0
+        hidden = incidence(question.asked, labels)[:, follow].toarray() > 0
+        candidates = ~known & (right | ~hidden)
+        support = self._options.label_support
+        precision = {
+            name: label_precision(answer.followed, right, candidates, support=support)
+            for name, answer in answers.items()
+        }
         by_category = {
             Category.name_of(int(category)): self._part(ranks, self._categories == category)
             for category in np.unique(self._categories)
@@ -214,23 +192,29 @@ class Recovery:
             self._group,
             self._options,
             self._metrics,
-            {name: {"micro_ap": own.micro, "macro_ap": own.macro} for name, own in precision.items()},
+            {name: {"micro_ap": both.micro, "macro_ap": both.macro} for name, both in precision.items()},
             by_category=dict(sorted(found.items(), key=lambda item: -item[1].labels)),
             by_frequency={name: part for name, part in by_frequency.items() if part},
             curve={
-                name: [float(recall_at(own, k).mean()) for k in range(1, CURVE_KS + 1)] for name, own in ranks.items()
+                name: [float(recall_at(of_method, k).mean()) for k in range(1, CURVE_KS + 1)]
+                for name, of_method in ranks.items()
             },
             labels_counted=precision[MODEL].labels,
-            calibration=calibration,
+            calibration=_reliability(answers[MODEL].guesses, asked) if asked is question.asked else None,
         )
 
     def _part(self, ranks: Mapping[str, Ranks], chosen: Bools) -> BaselineComparison | None:
         """The figures of some labels only, or None if none of them is asked for."""
-        part = {name: own.only(chosen[own.label]) for name, own in ranks.items()}
+        part = {name: of_method.only(chosen[of_method.label]) for name, of_method in ranks.items()}
         unmeasured: Figures = {"micro_ap": None, "macro_ap": None}
         if not len(part[MODEL].posts):
             return None
         return BaselineComparison.of(part, self._group, self._options, self._metrics, dict.fromkeys(part, unmeasured))
+
+
+def _reliability(guesses: Sequence[Guesses], asked: Sequence[NDArray[np.int64]]) -> Reliability:
+    right = np.concatenate([np.isin(guess.labels, rows) for guess, rows in zip(guesses, asked, strict=True)])
+    return reliability(np.concatenate([guess.probability for guess in guesses]), right)
 
 
 def _first_guesses(
@@ -244,6 +228,6 @@ def _first_guesses(
     probability = calibration.probabilities(chosen, visible)
     asked = np.isfinite(chosen)  # given labels are at -inf
     return [
-        Guesses(labels[own].tolist(), chance[own].tolist())
-        for labels, chance, own in zip(best, probability, asked, strict=True)
+        Guesses(labels[kept].tolist(), chance[kept].tolist())
+        for labels, chance, kept in zip(best, probability, asked, strict=True)
     ]

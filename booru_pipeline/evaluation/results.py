@@ -119,7 +119,7 @@ class Result(Finding):
             more: Further fields.
         """
         posts = ranks[MODEL].posts
-        found = {name: {key: by_post(own) for key, by_post in metrics.items()} for name, own in ranks.items()}
+        found = {name: {key: by_post(places) for key, by_post in metrics.items()} for name, places in ranks.items()}
         others = [name for name in ranks if name != MODEL]
         pairs = [(name, metric) for metric in HEADLINE for name in others]
         columns = [found[MODEL][metric] - found[name][metric] for name, metric in pairs]
@@ -127,12 +127,12 @@ class Result(Finding):
             np.stack(columns, axis=1), groups[posts], samples=options.bootstrap_samples, seed=options.seed
         )
         less = dict(zip(pairs, intervals, strict=True))
-        means = {name: {key: float(own.mean()) for key, own in by_metric.items()} for name, by_metric in found.items()}
+        means = {name: {key: float(each.mean()) for key, each in values.items()} for name, values in found.items()}
         return cls(
             posts=len(posts),
             pictures=len(np.unique(groups[posts])),
             labels=len(ranks[MODEL].rank),
-            methods={name: {**own, **(by_label or {}).get(name, {})} for name, own in means.items()},
+            methods={name: {**figures, **(by_label or {}).get(name, {})} for name, figures in means.items()},
             differences={name: {metric: less[name, metric] for metric in HEADLINE} for name in others},
             **more,
         )

@@ -1,6 +1,6 @@
 """What ranks labels given some: the model and every baseline have this one interface."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
 import numpy as np
@@ -34,22 +34,46 @@ def scores_in_parts(
     """
     for start in range(0, len(given), _POSTS_AT_ONCE):
         part = slice(start, start + _POSTS_AT_ONCE)
-        yield part, scorer.scores([own.tolist() for own in given[part]], batch_size)
+        yield part, scorer.scores([rows.tolist() for rows in given[part]], batch_size)
 
 
 def hide_visible(scores: NDArray[np.float32], contexts: Contexts) -> NDArray[np.float32]:
-    """Set the visible labels' scores to -inf, in place.
-
-    Args:
-        scores: Score of each label, [len(contexts), labels].
-        contexts: The visible labels' rows.
-
-    Returns:
-        The same array.
-    """
+    """Set the visible labels' scores to -inf in place, [len(contexts), labels], and give the same array."""
     for row, context in zip(scores, contexts, strict=True):
         row[list(context)] = -np.inf
     return scores
+
+
+def rows_of(labels: Iterable[int], theirs: NDArray[np.int64]) -> list[int]:
+    """The rows of some of our labels in another vocabulary, without those that it lacks.
+
+    Args:
+        labels: Our rows.
+        theirs: int64 [our labels]: the row of each there, -1 where it lacks the label.
+    """
+    return [row for row in theirs[list(labels)].tolist() if row >= 0]
+
+
+class Renumbered:
+    """A scorer of another vocabulary as one of ours: it is not told of visible labels that it lacks.
+
+    Args:
+        scorer: Answers in rows of its own vocabulary.
+        theirs: int64 [our labels]: the row of each there, -1 where it lacks the label.
+    """
+
+    def __init__(self, scorer: Scorer, theirs: NDArray[np.int64]) -> None:
+        self._scorer = scorer
+        self._theirs = theirs
+        self.known: NDArray[np.bool_] = theirs >= 0
+        """[labels]: which of our labels it has."""
+
+    def scores(self, contexts: Contexts, batch_size: int = 256) -> NDArray[np.float32]:
+        """As `Scorer.scores`; labels that it lacks are at -inf like visible ones, so that it never guesses them."""
+        answers = self._scorer.scores([rows_of(context, self._theirs) for context in contexts], batch_size)
+        scores = np.full((len(contexts), len(self._theirs)), -np.inf, dtype=np.float32)
+        scores[:, self.known] = answers[:, self._theirs[self.known]]
+        return hide_visible(scores, contexts)
 
 
 class Model(Scorer, Protocol):

@@ -16,10 +16,6 @@ from booru_pipeline.vocabulary.vocabulary import Vocabulary
 def implied_matrix(vocabulary: Vocabulary, relations: Relations) -> sparse.csr_array:
     """Which label implies which, however indirectly and through whatever tags lie between.
 
-    Args:
-        vocabulary: The labels.
-        relations: The implications.
-
     Returns:
         float32 [labels, labels]; [c, t] is 1 where label c implies label t, and the diagonal is 0. Row indices ascend.
     """
@@ -34,18 +30,10 @@ def implied_matrix(vocabulary: Vocabulary, relations: Relations) -> sparse.csr_a
 
 
 def close(posts: Sequence[NDArray[np.int64]], implied: sparse.csr_array) -> list[NDArray[np.int64]]:
-    """Each post's labels and what they imply, ascending: what Danbooru makes of a post with these tags.
-
-    Args:
-        posts: Each post's label rows.
-        implied: See `implied_matrix`.
-    """
+    """Each post's labels and what they imply (see `implied_matrix`), ascending: what Danbooru makes of such a post."""
     starts, columns = implied.indptr, implied.indices
-    closed = []
-    for own in posts:
-        parts = [columns[starts[row] : starts[row + 1]] for row in own.tolist()]
-        closed.append(np.unique(np.concatenate([own, *parts])).astype(np.int64))
-    return closed
+    parts = ([labels, *(columns[starts[row] : starts[row + 1]] for row in labels.tolist())] for labels in posts)
+    return [np.unique(np.concatenate(part)).astype(np.int64) for part in parts]
 
 
 Rows = NDArray[np.int64]
@@ -119,7 +107,7 @@ class Hidden:
         """The hidden labels that no implication gives away, given the closed visible ones; posts with none are out."""
         pairs = zip(self.hidden, self.closed, strict=True)
         asked = [np.setdiff1d(hidden, closed, assume_unique=True) for hidden, closed in pairs]
-        posts = np.array([post for post, own in enumerate(asked) if len(own)], dtype=np.int64)
+        posts = np.array([post for post, labels in enumerate(asked) if len(labels)], dtype=np.int64)
         return Question(posts, [self.closed[post] for post in posts], [asked[post] for post in posts])
 
 
@@ -140,26 +128,22 @@ def recovery_task(posts: Posts, labels: Sequence[str], *, limit: int, seed: int)
     drawn = sorted(long_enough, key=lambda row: _digest(names[row]))[:limit]
     chosen = posts.take(drawn)
     order = []
-    for row, own in zip(drawn, chosen.labels, strict=True):
-        by_digest = {_digest(f"{names[row]}\t{labels[label]}"): label for label in own.tolist()}
+    for row, label_rows in zip(drawn, chosen.labels, strict=True):
+        by_digest = {_digest(f"{names[row]}\t{labels[label]}"): label for label in label_rows.tolist()}
         order.append(np.array([by_digest[digest] for digest in sorted(by_digest)], dtype=np.int64))
     return RecoveryTask(chosen, order, available=len(long_enough), too_short=len(posts) - len(long_enough))
 
 
 def hide(task: RecoveryTask, share: float, implied: sparse.csr_array) -> Hidden:
-    """Hide a share of each post's labels. What a smaller share hides, a larger one hides too.
-
-    Args:
-        task: The posts.
-        share: Share of a post's labels to hide, rounded, at least one and never all.
-        implied: See `implied_matrix`.
+    """Hide a share of each post's labels, rounded, at least one and never all. What a smaller share hides, a larger
+    one hides too. For `implied` see `implied_matrix`.
     """
-    counts = [min(max(1, round(share * len(own))), len(own) - 1) for own in task.order]
-    visible = [np.sort(own[count:]) for own, count in zip(task.order, counts, strict=True)]
+    counts = [min(max(1, round(share * len(labels))), len(labels) - 1) for labels in task.order]
+    visible = [np.sort(labels[count:]) for labels, count in zip(task.order, counts, strict=True)]
     return Hidden(
         share=share,
         visible=visible,
-        hidden=[np.sort(own[:count]) for own, count in zip(task.order, counts, strict=True)],
+        hidden=[np.sort(labels[:count]) for labels, count in zip(task.order, counts, strict=True)],
         closed=close(visible, implied),
     )
 
@@ -168,11 +152,6 @@ def tuning_pairs(
     task: RecoveryTask, shares: Sequence[float], implied: sparse.csr_array
 ) -> list[tuple[list[int], list[int]]]:
     """What a baseline's settings are chosen on: the headline's question, the shares taking turns post by post.
-
-    Args:
-        task: Validation posts.
-        shares: The hidden shares.
-        implied: See `implied_matrix`.
 
     Returns:
         For each post with a label that is not derivable, the closed visible labels and the hidden ones not derivable.

@@ -24,7 +24,7 @@ def read_provenance(checkpoint: Path) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Former:
+class EarlierCheckpoint:
     """An earlier checkpoint.
 
     Attributes:

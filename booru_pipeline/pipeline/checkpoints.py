@@ -12,7 +12,7 @@ from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.publish import discard, staged
 from booru_pipeline.lake.record import read_record
-from booru_pipeline.model.provenance import Former, read_provenance
+from booru_pipeline.model.provenance import EarlierCheckpoint, read_provenance
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.release.key import release_order
 from booru_pipeline.training.options import TrainingOptions
@@ -207,7 +207,7 @@ def find_parent(lake: Lake, release: str, base: str, options: TrainingOptions, l
     return Parent(folder, earlier[-1], record.key, provenance.get("lineage", [earlier[-1]]))
 
 
-def find_former(lake: Lake, release: str) -> Former | None:
+def find_earlier(lake: Lake, release: str) -> EarlierCheckpoint | None:
     """A release's checkpoint, or None if it has none with a record."""
     folder = lake.checkpoint(release)
     record = lake.record(folder)
@@ -216,12 +216,12 @@ def find_former(lake: Lake, release: str) -> Former | None:
     dataset = lake.tokenized_dataset(release)
     made = lake.record(dataset)
     is_its_own = made is not None and made.key == record.inputs.get(Stage.CHECKPOINT.upstream)
-    return Former(release, record.key, lake.bring(folder), lake.bring(dataset) if is_its_own else None)
+    return EarlierCheckpoint(release, record.key, lake.bring(folder), lake.bring(dataset) if is_its_own else None)
 
 
-def find_former_parent(lake: Lake, release: str) -> Former | None:
+def find_predecessor(lake: Lake, release: str) -> EarlierCheckpoint | None:
     """The checkpoint that a release's went on from, or else the newest of the earlier ones; None for the first."""
     earlier = lake.releases_before(lake.checkpoint, release)
     went_on_from = (read_provenance(lake.bring(lake.checkpoint(release))).get("parent") or {}).get("release")
     candidates = [key for key in earlier if key == went_on_from] + earlier[::-1]
-    return next((former for key in candidates if (former := find_former(lake, key))), None)
+    return next((found for key in candidates if (found := find_earlier(lake, key))), None)

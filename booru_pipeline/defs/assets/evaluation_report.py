@@ -13,7 +13,7 @@ from booru_pipeline.defs.resources import FoldersParam
 from booru_pipeline.defs.retry import retry_io
 from booru_pipeline.evaluation.options import EvaluationOptions
 from booru_pipeline.lake.publish import staged
-from booru_pipeline.pipeline.checkpoints import Settlement, find_former, find_former_parent, read_promoted, settle
+from booru_pipeline.pipeline.checkpoints import Settlement, find_earlier, find_predecessor, read_promoted, settle
 from booru_pipeline.pipeline.report_server import report_url
 from booru_pipeline.pipeline.retention import states_of_published
 from booru_pipeline.pipeline.settings import Folders
@@ -21,7 +21,7 @@ from booru_pipeline.pipeline.stages import IMPLICATIONS, Stage
 
 if TYPE_CHECKING:
     from booru_pipeline.evaluation.report.findings import Findings
-    from booru_pipeline.model.provenance import Former
+    from booru_pipeline.model.provenance import EarlierCheckpoint
 
 _DIFFERENCE = ("hidden", "metric", "less", "mean", "low", "high")  # low and high: the 95 % interval
 
@@ -46,16 +46,16 @@ def evaluation_report(
     relations = folders.tag_relations
     for states in states_of_published(lake, key):
         shutil.rmtree(states, ignore_errors=True)
-    parent = find_former_parent(lake, key)
+    parent = find_predecessor(lake, key)
     pointer = read_promoted(lake)
     is_earlier = pointer is not None and pointer.release in lake.releases_before(lake.checkpoint, key)
-    promoted = find_former(lake, pointer.release) if pointer is not None and is_earlier else None
+    promoted = find_earlier(lake, pointer.release) if pointer is not None and is_earlier else None
     record = record_for(
         Stage.EVALUATION_REPORT,
         folders,
         key,
         evaluation_options,
-        also_read={f"checkpoint of {former.release}": former.key for former in (parent, promoted) if former},
+        also_read={f"checkpoint of {other.release}": other.key for other in (parent, promoted) if other},
         relations={IMPLICATIONS: relations.implications_fingerprint},
     )
     with staged(path, lake.staging) as draft:
@@ -131,7 +131,7 @@ def does_not_lose(context: dg.AssetCheckExecutionContext, folders: FoldersParam)
 
 
 def _metadata(
-    folders: Folders, path: Path, findings: "Findings", decision: Settlement, parent: "Former | None"
+    folders: Folders, path: Path, findings: "Findings", decision: Settlement, parent: "EarlierCheckpoint | None"
 ) -> dict[str, Any]:
     from booru_pipeline.evaluation.report.summary import methods_table, to_markdown
     from booru_pipeline.evaluation.results import MODEL, MRR, RECALL

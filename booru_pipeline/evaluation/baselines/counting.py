@@ -56,8 +56,8 @@ class PairCounts:
         Args:
             values: One for each stored entry of `together`.
         """
-        own = (values.astype(np.float32, copy=False), self.together.indices, self.together.indptr)
-        return sparse.csr_array(own, shape=self.together.shape)
+        parts = (values.astype(np.float32, copy=False), self.together.indices, self.together.indptr)
+        return sparse.csr_array(parts, shape=self.together.shape)
 
 
 class Baseline(Scorer, Protocol):
@@ -71,21 +71,10 @@ class Baseline(Scorer, Protocol):
 
 
 class Batched(ABC):
-    """A baseline that scores a sparse batch of posts at a time, which bounds its memory.
-
-    Attributes:
-        described: What it is and how it is set, for people.
-    """
-
-    described: str
+    """A baseline that scores a sparse batch of posts at a time, which bounds its memory."""
 
     def __init__(self, share: NDArray[np.float32], described: str) -> None:
-        """Start from popularity.
-
-        Args:
-            share: Each label's share of train posts, float32 [labels].
-            described: What it is and how it is set.
-        """
+        """Start from popularity: each label's share of train posts, float32 [labels]."""
         self._share = share
         self.described = described
 
@@ -98,9 +87,9 @@ class Batched(ABC):
         for start in range(0, len(contexts), batch_size):
             batch = contexts[start : start + batch_size]
             visible = incidence(batch, len(self._share))
-            own = self._batch(visible)
-            own[(visible @ self._share) == 0] = self._share
-            scores[start : start + len(batch)] = own
+            found = self._batch(visible)
+            found[(visible @ self._share) == 0] = self._share
+            scores[start : start + len(batch)] = found
         return hide_visible(scores, contexts)
 
     @abstractmethod
@@ -194,9 +183,9 @@ def _nearest(closeness: sparse.csr_array, neighbours: int) -> NDArray[np.bool_]:
     near = np.ones(closeness.nnz, dtype=np.bool_)
     for start, end in zip(columns.indptr[:-1], columns.indptr[1:], strict=True):
         if end - start > neighbours:
-            own = columns.data[start:end] - 1
-            values = closeness.data[own]
-            near[own] = values >= np.partition(values, -neighbours)[-neighbours]
+            entries = columns.data[start:end] - 1
+            values = closeness.data[entries]
+            near[entries] = values >= np.partition(values, -neighbours)[-neighbours]
     return near
 
 
@@ -233,16 +222,13 @@ class NaiveBayes(Batched):
         return scores
 
 
-class Popularity:
+class Popularity(Batched):
     """Each label's share of train posts, whatever is visible."""
-
-    described = "share of train posts that have the label"
 
     def __init__(self, train: sparse.csr_array) -> None:
         """Count the labels of train posts, an incidence matrix [posts, labels]."""
-        self._share = (np.asarray(train.sum(axis=0)).ravel() / max(1, train.shape[0])).astype(np.float32)
+        share = (np.asarray(train.sum(axis=0)).ravel() / max(1, train.shape[0])).astype(np.float32)
+        super().__init__(share, "share of train posts that have the label")
 
-    def scores(self, contexts: Contexts, batch_size: int = 256) -> NDArray[np.float32]:
-        """Score each label, [len(contexts), labels]; the visible ones are at -inf."""
-        scores = np.tile(self._share, (len(contexts), 1))
-        return hide_visible(scores, contexts)
+    def _batch(self, visible: sparse.csr_array) -> NDArray[np.float32]:
+        return np.tile(self._share, (visible.shape[0], 1))

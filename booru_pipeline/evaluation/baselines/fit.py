@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
-from typing import Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,22 +20,18 @@ from booru_pipeline.evaluation.baselines.counting import (
 )
 from booru_pipeline.evaluation.baselines.ease import Ease
 from booru_pipeline.evaluation.baselines.rules import AssociationRules, mine
-from booru_pipeline.evaluation.figures.ranks import hidden_ranks
-from booru_pipeline.evaluation.scorer import Contexts, Scorer, hide_visible
+from booru_pipeline.evaluation.figures.ranks import Ranks, hidden_ranks, recall_at
+from booru_pipeline.evaluation.options import HEADLINE_K
+from booru_pipeline.evaluation.scorer import Contexts, Renumbered, Scorer, hide_visible, rows_of, scores_in_parts
 
 
 def most_frequent(counts: NDArray[np.float64], cap: int) -> NDArray[np.int64]:
-    """The rows of the `cap` most frequent labels, ascending; of equally frequent ones the first.
-
-    Args:
-        counts: [labels], train posts that have the label.
-        cap: Labels at most.
-    """
+    """The rows of the `cap` most frequent labels by their counts, ascending; of equally frequent ones the first."""
     return np.sort(np.argsort(-counts, kind="stable")[:cap])
 
 
 class Capped:
-    """A baseline of some labels, made one of all.
+    """A baseline of the known labels, extended to all labels.
 
     It sees the visible labels that it knows. The labels that it does not know rank below all that it knows, by
     popularity: a score is the post's lowest one, less the label's place among them, 1 for the most frequent; equally
@@ -43,7 +39,7 @@ class Capped:
     """
 
     def __init__(self, inner: Baseline, known: NDArray[np.int64], counts: NDArray[np.float64]) -> None:
-        """Wrap.
+        """Extend a baseline of the known labels to all labels.
 
         Args:
             inner: The baseline, with a column for each label that it knows.
@@ -53,24 +49,17 @@ class Capped:
         self.described = (
             f"{inner.described}; of the {len(known):,} most frequent labels, the others below by popularity"
         )
-        self._inner = inner
-        self._known = known
-        self._column = column_of(known, len(counts))
-        self._others = np.flatnonzero(self._column < 0)
+        self._inner = Renumbered(inner, column_of(known, len(counts)))
+        self._others = np.flatnonzero(~self._inner.known)
         _, place = np.unique(-counts[self._others], return_inverse=True)
         self._place = 1 + place.astype(np.float32)
 
     def scores(self, contexts: Contexts, batch_size: int = 256) -> NDArray[np.float32]:
         """Score each label, [len(contexts), labels]; the visible ones are at -inf."""
-        scores = np.empty((len(contexts), len(self._column)), dtype=np.float32)
-        for start in range(0, len(contexts), batch_size):
-            batch = contexts[start : start + batch_size]
-            inner = self._inner.scores([columns_of(context, self._column) for context in batch], batch_size)
-            part = scores[start : start + len(batch)]
-            part[:, self._known] = inner
-            lowest = np.where(np.isfinite(inner), inner, np.inf).min(axis=1, initial=np.inf)
-            lowest[np.isinf(lowest)] = 0  # all that it knows is visible
-            part[:, self._others] = lowest[:, None] - self._place
+        scores = self._inner.scores(contexts, batch_size)
+        lowest = scores.min(axis=1, where=np.isfinite(scores), initial=np.inf)
+        lowest[np.isinf(lowest)] = 0  # all that it knows is visible
+        scores[:, self._others] = lowest[:, None] - self._place
         return hide_visible(scores, contexts)
 
 
@@ -81,38 +70,19 @@ def column_of(known: NDArray[np.int64], labels: int) -> NDArray[np.int64]:
     return column
 
 
-def columns_of(rows: Sequence[int] | NDArray[np.int64], column: NDArray[np.int64]) -> list[int]:
-    """The columns of those rows that are known."""
-    columns = column[np.asarray(rows, dtype=np.int64)]
-    found: list[int] = columns[columns >= 0].tolist()
-    return found
-
-
 Pair = tuple[Sequence[int], NDArray[np.int64]]
+Settings = Mapping[str, Sequence[float]]
 S = TypeVar("S", bound=Scorer)
-
-_K: Final = 10
-_AT_ONCE: Final = 256
 
 
 def mean_recall(scorer: Scorer, pairs: Sequence[Pair]) -> float:
-    """Recall@10, hidden labels among the first ten over min(10, hidden labels), mean over posts.
-
-    Args:
-        scorer: What ranks.
-        pairs: Visible rows and hidden rows of each post, one or more.
-    """
-    recall = []
-    for start in range(0, len(pairs), _AT_ONCE):
-        part = pairs[start : start + _AT_ONCE]
-        ranks = hidden_ranks(scorer.scores([visible for visible, _ in part], _AT_ONCE), [hidden for _, hidden in part])
-        recall += [float((own <= _K).sum()) / min(_K, len(own)) for own in ranks]
-    return float(np.mean(recall))
+    """Recall@10, hidden labels among the first ten over min(10, hidden labels), mean over one pair or more."""
+    given, hidden = ([np.asarray(rows, dtype=np.int64) for rows in part] for part in zip(*pairs, strict=True))
+    ranks = [rank for part, scores in scores_in_parts(scorer, given) for rank in hidden_ranks(scores, hidden[part])]
+    return float(recall_at(Ranks.of(range(len(pairs)), hidden, ranks), HEADLINE_K).mean())
 
 
-def climb(
-    make: Callable[..., S], grid: Mapping[str, Sequence[float]], start: Mapping[str, float], pairs: Sequence[Pair]
-) -> S:
+def climb(make: Callable[..., S], grid: Settings, start: Mapping[str, float], pairs: Sequence[Pair]) -> S:
     """Make the scorer with the best mean recall@10: from the start to the best of its neighbours on the grid, and on.
 
     A neighbour is one step away in one setting. A setting that cannot be fitted counts as the worst; as long as none
@@ -166,7 +136,7 @@ def climb(
     return best[1]
 
 
-def _neighbours(here: tuple[int, ...], grid: Mapping[str, Sequence[float]], step: int) -> list[tuple[int, ...]]:
+def _neighbours(here: tuple[int, ...], grid: Settings, step: int) -> list[tuple[int, ...]]:
     sizes = [len(values) for values in grid.values()]
     moved = [(*here[:axis], at + step, *here[axis + 1 :]) for axis, at in enumerate(here)]
     return [place for place in moved if all(0 <= at < size for at, size in zip(place, sizes, strict=True))]
@@ -174,7 +144,44 @@ def _neighbours(here: tuple[int, ...], grid: Mapping[str, Sequence[float]], step
 
 LABEL_CAP: Final = 10_000
 
-_Made = tuple[Callable[..., Baseline], Mapping[str, Sequence[float]], Mapping[str, float]]
+
+class Tunable(NamedTuple):
+    """A baseline that is fitted on pairs or on rules, with settings that are chosen.
+
+    Attributes:
+        make: Makes one, from what it is fitted on and one value for each setting.
+        grid: The values of each setting that are tried.
+        start: Where the search begins.
+        count: What it is fitted on, from the incidence matrix of train posts.
+    """
+
+    make: Callable[..., Baseline]
+    grid: Settings
+    start: Mapping[str, float]
+    count: Callable[[sparse.csr_array], Any] = PairCounts.of
+
+
+TUNABLE: Final = {
+    names.CO_OCCURRENCE: Tunable(CoOccurrence, {"prior_posts": [0.1, 1, 10, 100]}, {"prior_posts": 1}),
+    names.NAIVE_BAYES: Tunable(
+        NaiveBayes,
+        {"prior_posts": [1, 10, 100, 1000], "weight": [0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 1]},
+        {"prior_posts": 100, "weight": 0.5},
+    ),
+    names.ASSOCIATION_RULES: Tunable(
+        AssociationRules, {"lift_weight": [0, 0.125, 0.25, 0.5, 1]}, {"lift_weight": 0.125}, mine
+    ),
+    names.ITEM_KNN: Tunable(
+        ItemKnn,
+        {
+            "visible": [0.5, 0.75, 1, 1.25, 1.5, 1.75, 2],
+            "target": [0, 0.125, 0.25, 0.375, 0.5],
+            "neighbours": [100, 500, 0],
+        },
+        {"visible": 1.5, "target": 0.25, "neighbours": 0},
+    ),
+    names.EASE: Tunable(Ease, {"ridge": [1, 3, 10, 30, 100, 300, 1000]}, {"ridge": 10}),
+}
 
 
 def fit_baselines(
@@ -209,11 +216,10 @@ def fit_baselines(
     cut = len(known) < len(counts)
     posts = sparse.csr_array(train[:, known]) if cut else train
 
-    @cache
-    def pairs() -> PairCounts:
-        return PairCounts.of(posts)
-
-    asked = _of_known(validation, column_of(known, len(counts)))
+    count = cache(lambda how: how(posts))  # pairs are counted once
+    column = column_of(known, len(counts))
+    asked = [(rows_of(given, column), np.array(rows_of(hidden, column))) for given, hidden in validation]
+    asked = [(given, hidden) for given, hidden in asked if len(hidden)]  # the others have nothing to find
 
     fitted: dict[str, Baseline] = {}
     for name in (name for name in names.BASELINES if name in only):
@@ -222,44 +228,7 @@ def fit_baselines(
         elif name == names.IMPLICATION_CLOSURE:
             fitted[name] = ImplicationClosure(implied)
         else:
-            make, grid, start = _tunable(name, posts, pairs())
-            best = climb(make, grid, start, asked)
+            make, grid, start, how = TUNABLE[name]
+            best = climb(partial(make, count(how)), grid, start, asked)
             fitted[name] = Capped(best, known, counts) if cut else best
     return fitted
-
-
-def _tunable(name: str, posts: sparse.csr_array, pairs: PairCounts) -> _Made:
-    """How to make a baseline, the values that are tried, and where to start among them."""
-    if name == names.CO_OCCURRENCE:
-        return partial(CoOccurrence, pairs), {"prior_posts": [0.1, 1, 10, 100]}, {"prior_posts": 1}
-    if name == names.NAIVE_BAYES:
-        return (
-            partial(NaiveBayes, pairs),
-            {"prior_posts": [1, 10, 100, 1000], "weight": [0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 1]},
-            {"prior_posts": 100, "weight": 0.5},
-        )
-    if name == names.ASSOCIATION_RULES:
-        return partial(AssociationRules, mine(posts)), {"lift_weight": [0, 0.125, 0.25, 0.5, 1]}, {"lift_weight": 0.125}
-    if name == names.ITEM_KNN:
-        return (
-            partial(ItemKnn, pairs),
-            {
-                "visible": [0.5, 0.75, 1, 1.25, 1.5, 1.75, 2],
-                "target": [0, 0.125, 0.25, 0.375, 0.5],
-                "neighbours": [100, 500, 0],
-            },
-            {"visible": 1.5, "target": 0.25, "neighbours": 0},
-        )
-    return partial(Ease, pairs), {"ridge": [1, 3, 10, 30, 100, 300, 1000]}, {"ridge": 10}
-
-
-def _of_known(
-    validation: Sequence[tuple[Sequence[int] | NDArray[np.int64], Sequence[int] | NDArray[np.int64]]],
-    column: NDArray[np.int64],
-) -> list[Pair]:
-    """The pairs in columns of known labels, without those that then have nothing to find."""
-    pairs = [
-        (columns_of(visible, column), np.array(columns_of(hidden, column), dtype=np.int64))
-        for visible, hidden in validation
-    ]
-    return [(visible, hidden) for visible, hidden in pairs if len(hidden)]

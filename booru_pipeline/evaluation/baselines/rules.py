@@ -10,6 +10,7 @@ from rusket import FPGrowth
 from scipy import sparse
 
 from booru_pipeline.evaluation.baselines.counting import Batched
+from booru_pipeline.ragged import gather
 
 LEAST_POSTS: Final = 10
 LEAST_SHARE: Final = 0.001
@@ -89,12 +90,7 @@ class AssociationRules(Batched):
     """
 
     def __init__(self, rules: Rules, *, lift_weight: float = 0.0) -> None:
-        """Put the rules in order.
-
-        Args:
-            rules: What was mined.
-            lift_weight: The power w.
-        """
+        """Put the rules in order; the weight is the power w."""
         order = f"confidence x lift^{lift_weight:g}" if lift_weight else "confidence"
         super().__init__(
             rules.share,
@@ -123,11 +119,10 @@ class AssociationRules(Batched):
         post = np.concatenate([post, found.coords[0][both]]).astype(np.int64)
         antecedent = np.concatenate([antecedent, labels + found.coords[1][both].astype(np.int64)])
 
-        starts = self._rules.indptr[antecedent].astype(np.int64)
-        lengths = self._rules.indptr[antecedent + 1] - starts
-        fired = np.arange(lengths.sum()) + np.repeat(starts - np.cumsum(lengths) + lengths, lengths)
+        fired, starts = gather(np.arange(self._rules.nnz), self._rules.indptr.astype(np.int64), antecedent)
         scores = np.tile(self._always, posts)
-        np.maximum.at(scores, np.repeat(post, lengths) * labels + self._rules.indices[fired], self._rules.data[fired])
+        cells = np.repeat(post, np.diff(starts)) * labels + self._rules.indices[fired]
+        np.maximum.at(scores, cells, self._rules.data[fired])
         return scores.reshape(posts, labels)
 
 

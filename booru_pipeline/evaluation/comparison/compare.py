@@ -11,13 +11,13 @@ from booru_pipeline.dataset.posts import Posts
 from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation.comparison.drift import Drift, drift
 from booru_pipeline.evaluation.comparison.label_changes import LabelChanges, label_changes
-from booru_pipeline.evaluation.comparison.rivals import Rival, Translated
+from booru_pipeline.evaluation.comparison.rivals import Rival
 from booru_pipeline.evaluation.figures.ranks import Ranks, hidden_ranks
 from booru_pipeline.evaluation.finding import Count, Finding, definitions
 from booru_pipeline.evaluation.options import EvaluationOptions
 from booru_pipeline.evaluation.recovery import Asked
 from booru_pipeline.evaluation.results import MODEL, ShareComparison
-from booru_pipeline.evaluation.scorer import Scorer, scores_in_parts
+from booru_pipeline.evaluation.scorer import scores_in_parts
 from booru_pipeline.evaluation.task import Question, RecoveryTask
 from booru_pipeline.release.key import release_order
 
@@ -119,21 +119,21 @@ def compare(
     Raises:
         BooruError: An earlier checkpoint's scores are not numbers.
     """
-    beside = _Beside(task, answers, labels, options)
+    beside = _Beside(task, answers, options)
     theirs, fair = beside.ask(parent)
-    known = Translated(parent.scorer, parent.labels, labels).known
+    known = parent.scorer.known
     releases = task.posts.column("release")
     new_releases = sorted(set(releases) - parent.releases, key=release_order)
     of_new_release = np.isin(releases, new_releases)
-    both = {share: {MODEL: own.ranks, best[share]: own.by_method[best[share]]} for share, own in answers.items()}
-    all_three = {share: {**own, PARENT: theirs[share]} for share, own in both.items()}
-    share = min(answers, key=lambda own: abs(own - options.headline_share))
+    both = {share: {MODEL: said.ranks, best[share]: said.by_method[best[share]]} for share, said in answers.items()}
+    all_three = {share: {**methods, PARENT: theirs[share]} for share, methods in both.items()}
+    share = min(answers, key=lambda hidden: abs(hidden - options.headline_share))
     return Comparison(
         parent=beside.standing(parent, PARENT, theirs, fair),
         promoted=beside.standing(promoted, PROMOTED, *beside.ask(promoted)) if promoted is not None else None,
         labels_both=int(known.sum()),
         labels_new=int((~known).sum()),
-        labels_gone=len(parent.labels) - int(known.sum()),
+        labels_gone=parent.labels - int(known.sum()),
         new_labels=beside.measure(both, fair, ~known),
         changes=label_changes(
             share,
@@ -156,12 +156,9 @@ def compare(
 class _Beside:
     """Asks earlier checkpoints what the model was asked, and measures it beside them."""
 
-    def __init__(
-        self, task: RecoveryTask, answers: Mapping[float, Asked], labels: Sequence[str], options: EvaluationOptions
-    ) -> None:
+    def __init__(self, task: RecoveryTask, answers: Mapping[float, Asked], options: EvaluationOptions) -> None:
         self._groups = np.asarray(task.posts.column("group_md5"), dtype=np.str_)
         self._answers = answers
-        self._labels = labels
         self._options = options
 
     def ask(self, rival: Rival) -> tuple[dict[float, Ranks], Bools]:
@@ -169,20 +166,18 @@ class _Beside:
         fair = ~np.isin(self._groups, sorted(rival.seen or ()))
         if rival.is_slow:
             fair[self._options.test_posts_slow :] = False  # the task's posts are in hash order: any first ones will do
-        scorer = Translated(rival.scorer, rival.labels, self._labels)
-        return {share: self._ranks(rival, scorer, own.question, fair) for share, own in self._answers.items()}, fair
+        return {share: self._ranks(rival, answer.question, fair) for share, answer in self._answers.items()}, fair
 
     def standing(self, rival: Rival, name: str, theirs: Mapping[float, Ranks], fair: Bools) -> Standing:
         """The model beside it."""
-        known = Translated(rival.scorer, rival.labels, self._labels).known
-        both = {share: {MODEL: own.ranks, name: theirs[share]} for share, own in self._answers.items()}
+        both = {share: {MODEL: answer.ranks, name: theirs[share]} for share, answer in self._answers.items()}
         return Standing(
             release=rival.release,
             key=rival.key,
             posts=int(fair.sum()),
             left_out=None if rival.seen is None else int(np.isin(self._groups, sorted(rival.seen)).sum()),
             shares=self.measure(both, fair),
-            both_know=self.measure(both, fair, known),
+            both_know=self.measure(both, fair, rival.scorer.known),
         )
 
     def measure(
@@ -191,16 +186,16 @@ class _Beside:
         """By hidden share, methods on some posts and labels; without the shares at which these hide nothing."""
         found = []
         for share, methods in ranks.items():
-            part = {name: _part(own, posts, labels) for name, own in methods.items()}
+            part = {name: _part(of_method, posts, labels) for name, of_method in methods.items()}
             if len(part[MODEL].posts):
                 found.append(ShareComparison.of(part, self._groups, self._options, hidden_share=share))
         return found
 
-    def _ranks(self, rival: Rival, scorer: Scorer, question: Question, fair: Bools) -> Ranks:
+    def _ranks(self, rival: Rival, question: Question, fair: Bools) -> Ranks:
         kept = np.flatnonzero(fair[question.posts]).tolist()
-        given, asked = ([own[place] for place in kept] for own in (question.given, question.asked))
+        given, asked = ([rows[place] for place in kept] for rows in (question.given, question.asked))
         ranks: list[NDArray[np.int64]] = []
-        for part, scores in scores_in_parts(scorer, given, self._options.batch_size):
+        for part, scores in scores_in_parts(rival.scorer, given, self._options.batch_size):
             if np.isnan(scores).any():
                 raise BooruError(
                     f"the checkpoint of {rival.release} gives scores that are not numbers, so nothing can be compared "

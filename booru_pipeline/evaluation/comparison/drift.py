@@ -97,9 +97,10 @@ def _count(splits: Sequence[Posts], releases: Collection[str], labels: int, *, i
     chosen = [
         posts.take(np.flatnonzero(np.isin(posts.column("release"), sorted(releases)) == inside)) for posts in splits
     ]
-    names, picture = np.unique([group for own in chosen for group in own.column("group_md5")], return_inverse=True)
+    names, picture = np.unique([group for posts in chosen for group in posts.column("group_md5")], return_inverse=True)
     if not len(names):
         return 0, np.zeros(labels, dtype=np.int64)
-    rows, sizes = (np.concatenate(parts) for parts in zip(*((own.rows, own.sizes) for own in chosen), strict=True))
+    rows = np.concatenate([posts.rows for posts in chosen])
+    sizes = np.concatenate([posts.sizes for posts in chosen])
     pairs = np.repeat(picture, sizes) * labels + rows
     return len(names), np.bincount(np.unique(pairs) % labels, minlength=labels)

@@ -87,9 +87,9 @@ def label_changes(
             found_now=int(both[row] + gained[row]),
             gained=int(gained[row]),
             lost=int(lost[row]),
-            q=float(own),
+            q=float(corrected),
         )
-        for row, own in zip(rows.tolist(), q.tolist(), strict=True)
+        for row, corrected in zip(rows.tolist(), q.tolist(), strict=True)
     ]
     best_first = np.lexsort((-net, -difference))
     worst_first = np.lexsort((net, difference))

@@ -5,6 +5,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from datasets import Dataset
 from pydantic import Field
 
 from booru_pipeline.dataset.posts import Posts, open_splits
@@ -30,13 +31,14 @@ def find_leaks(dataset: Path) -> Leaks:
     Raises:
         BooruError: There is no dataset at the path, or it lacks a split.
     """
-    splits = open_splits(dataset)
-    groups, posts = [], []
-    for split in splits.values():
-        columns = split.with_format("arrow")
-        groups.append(set(columns["group_md5"].to_pylist()))
-        posts.append(set(zip(columns["booru"].to_pylist(), columns["fid"].to_pylist(), strict=True)))
+    groups, posts = zip(*map(_named, open_splits(dataset).values()), strict=True)
     return Leaks(groups=_shared(groups), posts=_shared(posts))
+
+
+def _named(split: Dataset) -> tuple[set[str], set[tuple[str, int]]]:
+    """The picture groups and the posts of a split."""
+    booru, fid, group = (split.data.table[name].to_pylist() for name in ("booru", "fid", "group_md5"))
+    return set(group), set(zip(booru, fid, strict=True))
 
 
 def _shared(sides: Sequence[set[Any]]) -> int:
@@ -48,15 +50,9 @@ def trained_on(dataset: Path, test: Posts) -> frozenset[str]:
 
     A post counts by its key and by its group, since a group may be called after another picture in another release.
 
-    Args:
-        dataset: The other release's.
-        test: The test split.
-
     Raises:
         BooruError: There is no dataset at the path.
     """
-    columns = open_splits(dataset)["train"].with_format("arrow")
-    groups = set(columns["group_md5"].to_pylist())
-    keys = set(zip(columns["booru"].to_pylist(), columns["fid"].to_pylist(), strict=True))
+    groups, keys = _named(open_splits(dataset)["train"])
     posts = zip(*(test.column(name) for name in ("booru", "fid", "group_md5")), strict=True)
     return frozenset(group for booru, fid, group in posts if group in groups or (booru, fid) in keys)

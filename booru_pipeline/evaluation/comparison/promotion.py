@@ -29,8 +29,8 @@ def find_losses(shares: Mapping[float, BaselineComparison], comparison: Comparis
     for name, standing in beside.items():
         if standing is not None:
             other = f"the {name} checkpoint of {standing.release}"
-            for own in standing.shares:
-                found += _behind(own.hidden_share, other, own.differences[name])
+            for compared in standing.shares:
+                found += _behind(compared.hidden_share, other, compared.differences[name])
     return found
 
 

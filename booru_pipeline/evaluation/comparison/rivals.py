@@ -4,14 +4,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from booru_pipeline.dataset.posts import Posts
 from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation.comparison.leakage import trained_on
-from booru_pipeline.evaluation.scorer import Scorer, hide_visible
+from booru_pipeline.evaluation.scorer import Renumbered, Scorer
 from booru_pipeline.model.predictor import Predictor
-from booru_pipeline.model.provenance import Former, read_provenance
+from booru_pipeline.model.provenance import EarlierCheckpoint, read_provenance
+
+
+def by_name(scorer: Scorer, theirs: Sequence[str], ours: Sequence[str]) -> Renumbered:
+    """A scorer of another vocabulary as one of ours, labels going by name.
+
+    Args:
+        scorer: Answers in rows of its own vocabulary.
+        theirs: Its labels by row.
+        ours: Our labels by row.
+    """
+    rows = {label: row for row, label in enumerate(theirs)}
+    return Renumbered(scorer, np.array([rows.get(label, -1) for label in ours], dtype=np.int64))
 
 
 @dataclass(frozen=True)
@@ -21,8 +32,8 @@ class Rival:
     Attributes:
         release: Of which release.
         key: Of its record.
-        labels: Its vocabulary.
-        scorer: Answers in its own vocabulary's rows.
+        labels: How many it knows, those that we lack included.
+        scorer: Answers in our vocabulary.
         releases: The releases whose posts it was trained on.
         seen: Picture groups of test posts that it was trained on all the same; None if that cannot be told.
         is_slow: Whether it should be asked about fewer posts.
@@ -30,65 +41,39 @@ class Rival:
 
     release: str
     key: str
-    labels: Sequence[str]
-    scorer: Scorer
+    labels: int
+    scorer: Renumbered
     releases: frozenset[str]
     seen: frozenset[str] | None
     is_slow: bool = False
 
 
-class Translated:
-    """A scorer of another vocabulary as one of ours: labels go by name, and those it lacks are never guessed.
-
-    Args:
-        scorer: Answers in rows of its own vocabulary.
-        theirs: Its labels by row.
-        ours: Our labels by row.
-    """
-
-    def __init__(self, scorer: Scorer, theirs: Sequence[str], ours: Sequence[str]) -> None:
-        self._scorer = scorer
-        rows = {label: row for row, label in enumerate(theirs)}
-        self._theirs = np.array([rows.get(label, -1) for label in ours], dtype=np.int64)
-
-    @property
-    def known(self) -> NDArray[np.bool_]:
-        """[labels]: which of our labels it has."""
-        return self._theirs >= 0
-
-    def scores(self, contexts: Sequence[Sequence[int]], batch_size: int = 256) -> NDArray[np.float32]:
-        """As `Scorer.scores`; it is not told of visible labels that it lacks, which are at -inf like hidden ones."""
-        theirs = [[row for row in self._theirs[list(context)].tolist() if row >= 0] for context in contexts]
-        answers = self._scorer.scores(theirs, batch_size)
-        scores = np.full((len(contexts), len(self._theirs)), -np.inf, dtype=np.float32)
-        scores[:, self.known] = answers[:, self._theirs[self.known]]
-        return hide_visible(scores, contexts)
-
-
-def load_rival(former: Former, test: Posts) -> Rival:
+def load_rival(earlier: EarlierCheckpoint, test: Posts, labels: Sequence[str]) -> Rival:
     """Read an earlier checkpoint.
 
     Args:
-        former: Where it is.
+        earlier: Where it is.
         test: The present test split.
+        labels: Our labels by row.
 
     Raises:
         BooruError: It cannot be read.
     """
     try:
-        predictor = Predictor.load(former.checkpoint)
+        predictor = Predictor.load(earlier.checkpoint)
     except BooruError as error:
         raise BooruError(
-            f"the checkpoint of {former.release}, which this one is compared with, cannot be read: {error} "
-            f"Make it again with `booru run --release {former.release} --to checkpoint`, or remove {former.checkpoint}."
+            f"the checkpoint of {earlier.release}, which this one is compared with, cannot be read: {error} "
+            f"Make it again with `booru run --release {earlier.release} --to checkpoint`, "
+            f"or remove {earlier.checkpoint}."
         ) from error
-    releases = read_provenance(former.checkpoint).get("releases") or [former.release]
+    releases = read_provenance(earlier.checkpoint).get("releases") or [earlier.release]
     return Rival(
-        release=former.release,
-        key=former.key,
-        labels=predictor.vocabulary.labels,
-        scorer=predictor,
+        release=earlier.release,
+        key=earlier.key,
+        labels=len(predictor.vocabulary),
+        scorer=by_name(predictor, predictor.vocabulary.labels, labels),
         releases=frozenset(releases),
-        seen=trained_on(former.dataset, test) if former.dataset is not None else None,
+        seen=trained_on(earlier.dataset, test) if earlier.dataset is not None else None,
         is_slow=predictor.is_slow,
     )

@@ -83,7 +83,7 @@ class PairedAuc:
     """
 
     def __init__(self, children: NDArray[np.int64], options: ProbeOptions) -> None:
-        """Draw nothing yet.
+        """Prepare to resample children; `areas` draws.
 
         Args:
             children: [edges], whose edge each is.

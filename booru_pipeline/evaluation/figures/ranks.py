@@ -37,9 +37,9 @@ def hidden_ranks(scores: NDArray[np.floating], hidden: Sequence[Ints]) -> list[I
         best_first = asked[order]
         at_least = np.array([np.count_nonzero(row >= score) for score in best_first], dtype=np.int64)
         hidden_at_least = np.searchsorted(-best_first, -best_first, side="right")
-        own = np.empty(len(columns), dtype=np.int64)
-        own[order] = at_least - hidden_at_least + np.arange(1, len(columns) + 1)
-        ranks.append(own)
+        places = np.empty(len(columns), dtype=np.int64)
+        places[order] = at_least - hidden_at_least + np.arange(1, len(columns) + 1)
+        ranks.append(places)
     return ranks
 
 
@@ -66,13 +66,10 @@ class Ranks:
             labels: Each post's hidden labels.
             ranks: Their ranks.
         """
-        if not len(posts):
-            empty = np.empty(0, dtype=np.int64)
-            return cls(empty, empty, empty)
-        post = np.repeat(np.asarray(posts, dtype=np.int64), [len(own) for own in labels])
-        rank = np.concatenate(ranks)
+        post = np.repeat(np.asarray(posts, dtype=np.int64), np.array([len(rows) for rows in labels], dtype=np.int64))
+        label, rank = (np.concatenate([np.empty(0, dtype=np.int64), *parts]) for parts in (labels, ranks))
         order = np.lexsort((rank, post))
-        return cls(post[order], np.concatenate(labels)[order], rank[order])
+        return cls(post[order], label[order], rank[order])
 
     @cached_property
     def posts(self) -> Ints:
@@ -213,7 +210,7 @@ def label_precision(
     if not len(counts):
         return LabelPrecision(None, None, 0)
     scores, hidden, asked = scores[:, counts], hidden[:, counts] & asked[:, counts], asked[:, counts]
-    each = [_average_precision(scores[own, label], hidden[own, label]) for label, own in enumerate(asked.T)]
+    each = [_average_precision(scores[cells, label], hidden[cells, label]) for label, cells in enumerate(asked.T)]
     return LabelPrecision(_average_precision(scores[asked], hidden[asked]), float(np.mean(each)), len(counts))
 
 

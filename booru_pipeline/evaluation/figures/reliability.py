@@ -42,11 +42,11 @@ def reliability(probability: NDArray[np.floating], right: NDArray[np.bool_]) -> 
     parts = np.array_split(order, min(BINS, len(order)))
     bins = [
         Bin(
-            guesses=len(own),
-            probability=float(np.mean(probability[own], dtype=np.float64)),
-            found=float(right[own].mean()),
+            guesses=len(part),
+            probability=float(np.mean(probability[part], dtype=np.float64)),
+            found=float(right[part].mean()),
         )
-        for own in parts
+        for part in parts
     ]
-    error = sum(own.guesses * abs(own.probability - own.found) for own in bins) / len(order)
+    error = sum(one.guesses * abs(one.probability - one.found) for one in bins) / len(order)
     return Reliability(error=error, bins=bins)

@@ -102,7 +102,7 @@ def probe_characters(exam: Exam) -> CharacterFindings:
         eligible=int(np.count_nonzero(supports >= options.probe_min_support)),
         supported=supported,
         characters=results,
-        methods={name: CharacterFigures(**own) for name, own in found.items()},
+        methods={name: CharacterFigures(**figures) for name, figures in found.items()},
         within=mean_intervals([hits], owners, options)[0],
     )
 
@@ -125,13 +125,13 @@ def _probe(
     hits = [float(low <= chance[row] <= high) for row, (low, high) in zip(asked, intervals, strict=True)]
     seen = np.flatnonzero(on_test)
     observed = [row for row in np.argsort(-on_test, kind="stable")[:TOP].tolist() if on_test[row]]
-    own = next(iter(scores.values()))
+    model = next(iter(scores.values()))
     result = CharacterResult(
         character=labels[character],
         train_posts=train_posts,
         test_posts=test_posts,
         observed=[_observed(labels[row], int(on_test[row]), test_posts, float(chance[row])) for row in observed],
-        predicted=[labels[row] for row in np.argsort(-own, kind="stable")[:TOP] if np.isfinite(own[row])],
+        predicted=[labels[row] for row in np.argsort(-model, kind="stable")[:TOP] if np.isfinite(model[row])],
         ndcg={name: ndcg(row, on_test) if len(seen) else 0.0 for name, row in scores.items()},
         spearman={name: rank_correlation(row[seen], on_test[seen]) for name, row in scores.items()},
         asked=len(asked),

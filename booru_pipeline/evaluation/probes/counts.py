@@ -30,7 +30,7 @@ class Split:
     """A split's posts.
 
     Attributes:
-        posts: Which post has which label, [posts, labels], 1 where it has (`posts.incidence`).
+        posts: Which post has which label, [posts, labels], 1 where it has (see `incidence`).
     """
 
     posts: sparse.csr_array
@@ -147,4 +147,4 @@ def compare_methods(
         groups = [result.character for result in told]
         means[name] = mean_intervals(columns, groups, exam.options)
         means[f"{name}_behind"] = mean_intervals(columns[:1] - columns, groups, exam.options)
-    return {method: {name: own[place] for name, own in means.items()} for place, method in enumerate(methods)}
+    return {method: {name: mean[place] for name, mean in means.items()} for place, method in enumerate(methods)}

@@ -89,7 +89,9 @@ def probe_implications(exam: Exam) -> ImplicationFindings | None:
                 edges=int(there.sum()),
                 children=len(np.unique(child[there])),
                 methods=_figures(
-                    {name: (own[0, there], own[number, there]) for name, own in scores.items()}, child[there], options
+                    {name: (score[0, there], score[number, there]) for name, score in scores.items()},
+                    child[there],
+                    options,
                 ),
             )
     return ImplicationFindings(
@@ -121,8 +123,8 @@ def _edge_scores(method: Scorer, start: Ints, end: Ints) -> NDArray[np.float32]:
     for first in range(0, len(contexts), _CONTEXTS_AT_ONCE):
         block = contexts[first : first + _CONTEXTS_AT_ONCE]
         answers = method.scores([[row] for row in block.tolist()])
-        own = np.flatnonzero((context >= first) & (context < first + len(block)))
-        scores[own] = answers[context[own] - first, end[own]]
+        asked = np.flatnonzero((context >= first) & (context < first + len(block)))
+        scores[asked] = answers[context[asked] - first, end[asked]]
     return scores
 
 
@@ -134,8 +136,8 @@ def _figures(
     areas = {name: auc.areas(true, false) for name, (true, false) in scores.items()}
     model = next(iter(areas.values()))
     return {
-        name: ImplicationFigures(auc=float(own[0]), interval=auc.interval(own), behind=auc.interval(model - own))
-        for name, own in areas.items()
+        name: ImplicationFigures(auc=float(area[0]), interval=auc.interval(area), behind=auc.interval(model - area))
+        for name, area in areas.items()
     }
 
 

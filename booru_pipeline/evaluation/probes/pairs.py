@@ -125,7 +125,7 @@ def probe_pairs(exam: Exam) -> PairFindings:
         eligible=sum(support >= options.probe_min_support for support in supports),
         supported=all(pair.test_posts >= options.probe_min_support for pair in chosen),
         pairs=results,
-        methods={name: PairFigures(**own) for name, own in found.items()},
+        methods={name: PairFigures(**figures) for name, figures in found.items()},
         log_odds_shift=log_odds_shift,
         train_shift=train_shift,
     )
@@ -190,7 +190,7 @@ def _ask(exam: Exam, pairs: list[_Pair]) -> list[PairResult]:
         _result(
             exam,
             pair,
-            {name: (own[place].copy(), before[name][place].copy()) for name, own in given.items()},
+            {name: (scores[place].copy(), before[name][place].copy()) for name, scores in given.items()},
             (chance[place], chance_alone[place]),
         )
         for place, pair in enumerate(pairs)

@@ -49,11 +49,7 @@ class Example(Finding):
 def pick_examples(task: RecoveryTask, asked: Asked, labels: list[str], *, count: int) -> list[Example]:
     """The best and the worst posts by recall@10, then reciprocal rank, then in hash order; and the first by hash.
 
-    Args:
-        task: The posts.
-        asked: The model's answers.
-        labels: The vocabulary's labels by row.
-        count: Posts of each kind, at most; a post is shown once.
+    At most `count` of each kind, and a post is shown once.
     """
     question, ranks = asked.question, asked.ranks
     if not len(question):
@@ -70,7 +66,7 @@ def pick_examples(task: RecoveryTask, asked: Asked, labels: list[str], *, count:
     examples = []
     for kind, rows in kinds.items():
         for row in rows:
-            own = ranks.owner == row
+            of_row = ranks.owner == row
             post = int(question.posts[row])
             hidden = set(question.asked[row].tolist())
             first = zip(asked.guesses[row].labels[:_GUESSES], asked.guesses[row].probability, strict=False)
@@ -84,7 +80,7 @@ def pick_examples(task: RecoveryTask, asked: Asked, labels: list[str], *, count:
                     given=[labels[label] for label in question.given[row]],
                     hidden=[
                         HiddenLabel(label=labels[label], rank=int(rank))
-                        for label, rank in zip(ranks.label[own], ranks.rank[own], strict=True)
+                        for label, rank in zip(ranks.label[of_row], ranks.rank[of_row], strict=True)
                     ],
                     guesses=[
                         Guess(label=labels[label], probability=chance, hidden=label in hidden)

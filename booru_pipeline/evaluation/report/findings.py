@@ -102,7 +102,7 @@ class Findings(Finding):
     @property
     def results(self) -> dict[float, QuestionResult]:
         """By hidden share what was found on labels that are not derivable, wherever a post hides such a label."""
-        return {own.hidden_share: own.not_derivable for own in self.shares if own.not_derivable}
+        return {share.hidden_share: share.not_derivable for share in self.shares if share.not_derivable}
 
     @property
     def headline(self) -> QuestionResult:

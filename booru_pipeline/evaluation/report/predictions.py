@@ -31,14 +31,7 @@ SCHEMA = pa.schema(
 def write_predictions(
     path: Path, task: RecoveryTask, answers: Sequence[tuple[Hidden, Asked]], labels: Sequence[str]
 ) -> None:
-    """Write the table.
-
-    Args:
-        path: A file to make.
-        task: The posts.
-        answers: For each hidden share what was hidden, and what the model said to the headline's question.
-        labels: The vocabulary's labels by row.
-    """
+    """Write the table, for each hidden share what was hidden and what the model said to the headline's question."""
     with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
         for hidden, asked in answers:
             writer.write_table(pa.Table.from_pylist(_rows(task, hidden, asked, labels), SCHEMA))

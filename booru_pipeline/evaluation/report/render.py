@@ -76,10 +76,10 @@ def _tables(findings: Findings) -> Mapping[str, Any]:
         "table_questions": tables.questions(shares),
         "table_differences": tables.differences(findings.results),
         "table_categories": tables.parts(
-            shares, lambda own: own.by_category, "category", f"{RECALL} by category", methods
+            shares, lambda result: result.by_category, "category", f"{RECALL} by category", methods
         ),
         "table_frequencies": tables.parts(
-            shares, lambda own: own.by_frequency, "train posts", f"{RECALL} by train posts", methods
+            shares, lambda result: result.by_frequency, "train posts", f"{RECALL} by train posts", methods
         ),
         "table_characters": tables.characters(probes.characters),
         "table_pairs": tables.pairs(probes.pairs),
@@ -90,32 +90,34 @@ def _tables(findings: Findings) -> Mapping[str, Any]:
 def _plots(findings: Findings) -> Mapping[str, Any]:
     """SVG by name; of those that there is one a hidden share, the share's words with it."""
     results = findings.results
-    asked = {words.percent(share): own for share, own in results.items()}
-    best = {own.best_baseline for own in results.values()}
+    asked = {words.percent(share): result for share, result in results.items()}
+    best = {result.best_baseline for result in results.values()}
 
     def by_share(metric: str) -> Markup:
-        values = {name: [own.figure(name, metric) for own in results.values()] for name in findings.headline.methods}
+        values = {
+            name: [result.figure(name, metric) for result in results.values()] for name in findings.headline.methods
+        }
         return curves.by_share(list(results), values, heading(metric), best)
 
     curve = findings.loss
     return {
         "plot_recall": by_share(RECALL),
         "plot_mrr": by_share(MRR),
-        "plots_differences": [(share, points.forest(own.differences, share)) for share, own in asked.items()],
+        "plots_differences": [(share, points.forest(result.differences, share)) for share, result in asked.items()],
         "plots_guesses": [
-            (share, curves.by_guesses(own.curve, share, {own.best_baseline})) for share, own in asked.items()
+            (share, curves.by_guesses(result.curve, share, {result.best_baseline})) for share, result in asked.items()
         ],
         "plots_categories": [
-            (share, points.dots(own.by_category, "by category", share)) for share, own in asked.items()
+            (share, points.dots(result.by_category, "by category", share)) for share, result in asked.items()
         ],
         "plots_frequencies": [
-            (share, points.dots(own.by_frequency, "by the train posts of a label", share))
-            for share, own in asked.items()
+            (share, points.dots(result.by_frequency, "by the train posts of a label", share))
+            for share, result in asked.items()
         ],
         "plots_reliability": [
-            (share, curves.reliability_plot(own.calibration, share), own.calibration.error)
-            for share, own in asked.items()
-            if own.calibration
+            (share, curves.reliability_plot(result.calibration, share), result.calibration.error)
+            for share, result in asked.items()
+            if result.calibration
         ],
         "plot_loss": curves.loss_curve(curve) if curve.train or curve.validation else None,
     }

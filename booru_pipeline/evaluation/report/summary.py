@@ -4,7 +4,7 @@ import re
 
 from booru_pipeline.evaluation.comparison.compare import PARENT, Comparison
 from booru_pipeline.evaluation.report.findings import Findings
-from booru_pipeline.evaluation.results import MODEL, MRR, RECALL
+from booru_pipeline.evaluation.results import HEADLINE, MODEL, MRR, RECALL
 
 
 def to_markdown(findings: Findings) -> str:
@@ -19,9 +19,8 @@ def to_markdown(findings: Findings) -> str:
         "| :--- |" + " ---: |" * len(results),
     ]
     for method in findings.headline.methods:
-        cells = [
-            " / ".join(f"{own.figure(method, metric):.3f}" for metric in (RECALL, MRR)) for own in results.values()
-        ]
+        figures = [[result.figure(method, metric) for metric in HEADLINE] for result in results.values()]
+        cells = [" / ".join(f"{figure:.3f}" for figure in both) for both in figures]
         lines.append(f"| {method} | " + " | ".join(cells) + " |")
     since = _since(findings.comparison) if findings.comparison else ["First release: there is none to compare with."]
     lines += ["", *since, "", "#### Does it know what people know?", ""]
@@ -48,10 +47,10 @@ def _since(comparison: Comparison) -> list[str]:
         f"| hidden | model | parent | {RECALL} | MRR |",
         "| ---: | ---: | ---: | ---: | ---: |",
     ]
-    for own in parent.shares:
-        recall = [f"{own.figure(method, RECALL):.3f}" for method in (MODEL, PARENT)]
-        less = [f"{one.mean:+.3f} ({one.low:+.3f} to {one.high:+.3f})" for one in own.differences[PARENT].values()]
-        lines.append(f"| {_percent(own.hidden_share)} | {' | '.join([*recall, *less])} |")
+    for result in parent.shares:
+        recall = [f"{result.figure(method, RECALL):.3f}" for method in (MODEL, PARENT)]
+        less = [f"{one.mean:+.3f} ({one.low:+.3f} to {one.high:+.3f})" for one in result.differences[PARENT].values()]
+        lines.append(f"| {_percent(result.hidden_share)} | {' | '.join([*recall, *less])} |")
     return lines
 
 

@@ -13,7 +13,7 @@ def verdict(results: Mapping[float, BaselineComparison], leaks: Leaks, *, posts:
 
     Args:
         results: By hidden share.
-        leaks: What lies on two sides of the split.
+        leaks: They come first.
         posts: Test posts scored.
         pictures: Pictures that they show.
     """

@@ -8,7 +8,7 @@ from scipy import sparse
 
 from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation.comparison.compare import PARENT, PROMOTED, compare
-from booru_pipeline.evaluation.comparison.rivals import Rival, Translated
+from booru_pipeline.evaluation.comparison.rivals import Rival, by_name
 from booru_pipeline.evaluation.options import EvaluationOptions
 from booru_pipeline.evaluation.recovery import Recovery
 from booru_pipeline.evaluation.results import MRR, RECALL, is_ahead, is_behind
@@ -82,7 +82,8 @@ def answers_of(model, baseline=None):
 
 
 def rival(scorer, release="2021a", seen=frozenset(), **other):
-    return Rival(release, f"key of {release}", THEIRS, scorer, frozenset({"2021a"}), seen, **other)
+    own = by_name(scorer, THEIRS, NAMES)
+    return Rival(release, f"key of {release}", len(THEIRS), own, frozenset({"2021a"}), seen, **other)
 
 
 def compared(model, parent, promoted=None, **other):
@@ -113,7 +114,7 @@ def test_labels_go_by_name_and_what_a_checkpoint_lacks_is_never_guessed():
             asked.extend(contexts)
             return hide_visible(np.tile(np.arange(len(THEIRS), dtype=np.float32), (len(contexts), 1)), contexts)
 
-    scorer = Translated(Rows(), THEIRS, NAMES)
+    scorer = by_name(Rows(), THEIRS, NAMES)
     scores = scorer.scores([[0, 3, 59], [17]])
     assert asked == [[THEIRS.index("label_0"), THEIRS.index("label_59")], []]
     assert set(np.flatnonzero(~scorer.known)) == NEW
@@ -136,7 +137,8 @@ def test_an_improvement_is_found_with_its_interval(improved):
 def test_a_regression_is_found_and_equals_are_neither():
     better, worse = Oracle(share=0.7, seed=1), Oracle(THEIRS, share=0.9, seed=2)
     assert is_behind(compared(better, worse).parent.both_know[0].differences[PARENT])
-    lucky = Rival("2021a", "key", NAMES, Oracle(share=0.5, seed=3), frozenset({"2021a"}), frozenset())
+    equal = by_name(Oracle(share=0.5, seed=3), NAMES, NAMES)
+    lucky = Rival("2021a", "key", len(NAMES), equal, frozenset({"2021a"}), frozenset())
     same = compared(Oracle(share=0.5), lucky)
     difference = same.parent.shares[0].differences[PARENT]
     assert not is_behind(difference)

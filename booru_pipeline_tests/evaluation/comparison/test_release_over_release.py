@@ -22,8 +22,8 @@ from booru_pipeline.evaluation.report.summary import to_markdown
 from booru_pipeline.evaluation.results import RECALL
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.record import Record
-from booru_pipeline.model.provenance import Former
-from booru_pipeline.pipeline.checkpoints import find_former, find_former_parent
+from booru_pipeline.model.provenance import EarlierCheckpoint
+from booru_pipeline.pipeline.checkpoints import find_earlier, find_predecessor
 from booru_pipeline.vocabulary.base_model import resolve_base_model
 from booru_pipeline.vocabulary.build import build_vocabulary
 from booru_pipeline.vocabulary.options import VocabularyOptions
@@ -88,17 +88,17 @@ def report(lake, tmp_path_factory):
         OPTIONS.model_copy(update={"change_support": 5}),
         release="2021b",
         relations=RELATIONS,
-        parent=find_former_parent(lake, "2021b"),
+        parent=find_predecessor(lake, "2021b"),
     )
     return output, summary
 
 
 def test_the_parent_is_found_with_the_dataset_that_it_was_trained_on(lake):
-    parent = find_former_parent(lake, "2021b")
+    parent = find_predecessor(lake, "2021b")
     assert (parent.release, parent.key) == ("2021a", "key of 2021a")
     assert parent.dataset == lake.tokenized_dataset("2021a")
-    assert find_former_parent(lake, "2021a") is None
-    assert find_former(lake, "2020a") is None
+    assert find_predecessor(lake, "2021a") is None
+    assert find_earlier(lake, "2020a") is None
 
 
 def test_the_parent_of_provenance_comes_before_the_newest_one(lake, tmp_path):
@@ -108,21 +108,21 @@ def test_the_parent_of_provenance_comes_before_the_newest_one(lake, tmp_path):
         folder.mkdir(parents=True)
         Record(stage="checkpoint", release=release, key=release).write(folder)
         (folder / "provenance.json").write_text(json.dumps({"parent": {"release": parent} if parent else None}))
-    assert find_former_parent(home, "2021c").release == "2021a"
-    assert find_former_parent(home, "2021d").release == "2021c"  # its parent is gone
-    assert find_former_parent(home, "2021c").dataset is None
+    assert find_predecessor(home, "2021c").release == "2021a"
+    assert find_predecessor(home, "2021d").release == "2021c"  # its parent is gone
+    assert find_predecessor(home, "2021c").dataset is None
 
 
 def test_a_dataset_that_was_made_anew_tells_nothing_of_what_a_checkpoint_was_trained_on(lake, tmp_path):
     home = Lake(tmp_path)
     for artifact in (Lake.checkpoint, Lake.tokenized_dataset):
         shutil.copytree(artifact(lake, "2021a"), artifact(home, "2021a"))
-    assert find_former(home, "2021a").dataset is not None
+    assert find_earlier(home, "2021a").dataset is not None
     Record(stage="tokenized_dataset", release="2021a", key="another key").write(home.tokenized_dataset("2021a"))
-    former = find_former(home, "2021a")
-    assert former.dataset is None
+    earlier = find_earlier(home, "2021a")
+    assert earlier.dataset is None
     test = load_posts(lake.tokenized_dataset("2021b"), "test", about=True)
-    assert load_rival(former, test).seen is None
+    assert load_rival(earlier, test, []).seen is None
 
 
 def test_no_test_picture_was_in_the_parent_s_train_split(lake, report):
@@ -150,10 +150,10 @@ def test_a_planted_leak_is_found_by_key_and_by_picture(lake, tmp_path):
 def test_a_parent_that_cannot_be_read_is_named_with_the_remedy(lake, tmp_path):
     shutil.copytree(lake.checkpoint("2021a"), tmp_path / "broken")
     (tmp_path / "broken" / "config.json").write_text("{")
-    former = Former("2021a", "key", tmp_path / "broken", None)
+    earlier = EarlierCheckpoint("2021a", "key", tmp_path / "broken", None)
     test = load_posts(lake.tokenized_dataset("2021b"), "test", about=True)
     with pytest.raises(BooruError, match=r"checkpoint of 2021a, .* cannot be read.* --release 2021a"):
-        load_rival(former, test)
+        load_rival(earlier, test, [])
 
 
 def at(share, results):
@@ -202,7 +202,7 @@ def test_a_checkpoint_is_level_with_itself(lake, tmp_path):
         OPTIONS,
         release="2021b",
         relations=RELATIONS,
-        parent=find_former(lake, "2021b"),
+        parent=find_earlier(lake, "2021b"),
     )
     for own in summary.comparison.parent.shares:
         assert own.differences["parent"][RECALL].mean == pytest.approx(0, abs=0.01)  # batches round otherwise

@@ -45,7 +45,7 @@ def test_a_tile_names_the_baselines_that_are_not_beaten():
         ("bad", "behind popularity"),
         ("bad", "behind popularity and EASE"),
     ]
-    assert {tile.baseline for tile in found} == {"EASE"}
+    assert {tile.result.best_baseline for tile in found} == {"EASE"}
 
 
 def test_the_best_of_each_column_is_marked_and_the_methods_are_told_apart(evaluated):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from booru_pipeline.evaluation.report.findings import Findings
 from booru_pipeline.evaluation.report.page.words import listed, percent
-from booru_pipeline.evaluation.results import MODEL, BaselineComparison, Difference, Figures, is_ahead, is_behind
+from booru_pipeline.evaluation.results import BaselineComparison, is_ahead, is_behind
 
 GOOD, MIXED, BAD = "good", "mixed", "bad"
 
@@ -15,19 +15,13 @@ class Tile:
 
     Attributes:
         share: The share.
-        model: The model's figures.
-        baseline: The strongest baseline's name.
-        other: Its figures.
-        difference: The model less this baseline.
+        result: What was found at it.
         state: `good`, `mixed` or `bad`.
         outcome: The same in words.
     """
 
     share: float
-    model: Figures
-    baseline: str
-    other: Figures
-    difference: Difference
+    result: BaselineComparison
     state: str
     outcome: str
 
@@ -52,21 +46,10 @@ def tiles(findings: Findings) -> list[Tile]:
 
 
 def _tile(share: float, result: BaselineComparison) -> Tile:
-    best = result.best_baseline
     behind = [name for name, difference in result.differences.items() if is_behind(difference)]
     not_ahead = [name for name, difference in result.differences.items() if not is_ahead(difference)]
     if behind:
-        outcome, state = f"behind {listed(behind)}", BAD
-    elif not_ahead:
-        outcome, state = f"no clear lead over {listed(not_ahead)}", MIXED
-    else:
-        outcome, state = "beats every baseline", GOOD
-    return Tile(
-        share=share,
-        model=result.methods[MODEL],
-        baseline=best,
-        other=result.methods[best],
-        difference=result.differences[best],
-        state=state,
-        outcome=outcome,
-    )
+        return Tile(share, result, BAD, f"behind {listed(behind)}")
+    if not_ahead:
+        return Tile(share, result, MIXED, f"no clear lead over {listed(not_ahead)}")
+    return Tile(share, result, GOOD, "beats every baseline")

@@ -80,16 +80,16 @@ Parts = Callable[[QuestionResult], Mapping[str, BaselineComparison]]
 
 def figures(shares: Iterable[ShareResult], question: Question, caption: str) -> Table:
     """All figures of all methods to one question, by hidden share."""
-    asked = [(share, own) for share in shares if (own := question(share))]
+    asked = [(share, result) for share in shares if (result := question(share))]
     keys = list(asked[0][1].methods[MODEL]) if asked else []
     groups = []
-    for share, own in asked:
-        best = {key: _highest(values[key] for values in own.methods.values()) for key in keys}
+    for share, result in asked:
+        best = {key: _highest(values[key] for values in result.methods.values()) for key in keys}
         rows = [
-            Row(name, [_figure(values[key], best[key]) for key in keys], _style(name, own))
-            for name, values in own.methods.items()
+            Row(name, [_figure(values[key], best[key]) for key in keys], _style(name, result))
+            for name, values in result.methods.items()
         ]
-        detail = f"{own.posts:,} posts, {own.labels:,} hidden labels; {own.labels_counted:,} labels behind AP"
+        detail = f"{result.posts:,} posts, {result.labels:,} hidden labels; {result.labels_counted:,} labels behind AP"
         groups.append(Group(rows, _hidden(share.hidden_share), detail))
     return Table(caption, "method", [heading(key) for key in keys], groups)
 
@@ -99,12 +99,12 @@ def questions(shares: Iterable[ShareResult]) -> Table:
     groups = []
     for share in shares:
         asked = (share.not_derivable, share.derivable, share.all)
-        present = [own for own in asked if own]
+        present = [result for result in asked if result]
         if not present:
             continue
         columns = [
-            {name: values[metric] for name, values in own.methods.items()} if own else {}
-            for own in asked
+            {name: values[metric] for name, values in result.methods.items()} if result else {}
+            for result in asked
             for metric in HEADLINE
         ]
         rows = [
@@ -152,10 +152,10 @@ def differences(results: Mapping[float, BaselineComparison]) -> Table:
             [
                 Row(
                     name,
-                    [*(Cell(words.points_interval(one), one.mean) for one in own.values()), _state(own)],
+                    [*(Cell(words.points_interval(one), one.mean) for one in difference.values()), _state(difference)],
                     _style(name, result),
                 )
-                for name, own in result.differences.items()
+                for name, difference in result.differences.items()
             ],
             _hidden(share),
             f"{result.posts:,} posts of {result.pictures:,} pictures",
@@ -169,12 +169,8 @@ def differences(results: Mapping[float, BaselineComparison]) -> Table:
 def characters(found: CharacterFindings) -> Table:
     """Every method on characters given alone."""
     rows = [
-        Row(
-            name,
-            [_mean(own.ndcg), _lead(name, own.ndcg_behind), _mean(own.spearman), _lead(name, own.spearman_behind)],
-            MODEL if name == MODEL else "",
-        )
-        for name, own in found.methods.items()
+        _probed(name, _mean(figures.ndcg), figures.ndcg_behind, _mean(figures.spearman), figures.spearman_behind)
+        for name, figures in found.methods.items()
     ]
     columns = ["NDCG@20", "model less this", "Spearman", "model less this"]
     return Table("Characters alone: mean over characters, with 95 % intervals", "method", columns, [Group(rows)])
@@ -183,18 +179,8 @@ def characters(found: CharacterFindings) -> Table:
 def pairs(found: PairFindings) -> Table:
     """Every method on a character with another label."""
     rows = [
-        Row(
-            name,
-            [
-                _mean(own.ndcg),
-                _mean(own.gain),
-                _lead(name, own.gain_behind),
-                _mean(own.shift),
-                _lead(name, own.shift_behind),
-            ],
-            MODEL if name == MODEL else "",
-        )
-        for name, own in found.methods.items()
+        _probed(name, _mean(one.ndcg), _mean(one.gain), one.gain_behind, _mean(one.shift), one.shift_behind)
+        for name, one in found.methods.items()
     ]
     columns = ["NDCG@20", "gain", "model less this", "shift", "model less this"]
     return Table("Pairs: mean over pairs, with 95 % intervals", "method", columns, [Group(rows)])
@@ -204,25 +190,23 @@ def implications(found: ImplicationFindings) -> Table:
     """Every method on telling implications from edges that are none."""
     groups = []
     for kind, contrast in found.contrasts.items():
-        highest = _highest(own.auc for own in contrast.methods.values())
-        rows = [
-            Row(
-                name,
-                [
-                    Cell(
-                        words.interval(own.interval) if own.interval else words.number(own.auc),
-                        own.auc,
-                        "top" if own.auc == highest else "",
-                    ),
-                    _lead(name, own.behind),
-                ],
-                MODEL if name == MODEL else "",
-            )
-            for name, own in contrast.methods.items()
-        ]
+        highest = _highest(figures.auc for figures in contrast.methods.values())
+        rows = []
+        for name, figures in contrast.methods.items():
+            text = words.interval(figures.interval) if figures.interval else words.number(figures.auc)
+            rows.append(_probed(name, Cell(text, figures.auc, "top" if figures.auc == highest else ""), figures.behind))
         groups.append(Group(rows, f"against {kind} edges", f"{contrast.edges:,} edges of {contrast.children:,} labels"))
     caption = "Area under the ROC curve of implications against false edges, with 95 % intervals"
     return Table(caption, "method", ["AUC", "model less this"], groups)
+
+
+def _probed(method: str, *cells: Cell | Interval | None) -> Row:
+    """A method's row; an interval, or None where there is none, is how far the model is ahead of it."""
+    return Row(
+        method,
+        [cell if isinstance(cell, Cell) else _lead(method, cell) for cell in cells],
+        MODEL if method == MODEL else "",
+    )
 
 
 def _hidden(share: float) -> str:

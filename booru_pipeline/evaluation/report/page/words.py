@@ -48,11 +48,11 @@ def points_interval(interval: Interval | None) -> str:
     return f"{points(interval.mean)} ({points(interval.low)} to {points(interval.high)})"
 
 
-def interval(own: Interval | None, digits: int = 3) -> str:
+def interval(found: Interval | None, digits: int = 3) -> str:
     """A mean with its interval: `0.894 (0.880 to 0.908)`."""
-    if own is None:
+    if found is None:
         return NOTHING
-    return f"{number(own.mean, digits)} ({number(own.low, digits)} to {number(own.high, digits)})"
+    return f"{number(found.mean, digits)} ({number(found.low, digits)} to {number(found.high, digits)})"
 
 
 def listed(names: Sequence[str]) -> str:

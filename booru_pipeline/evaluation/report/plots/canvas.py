@@ -95,11 +95,11 @@ def label_ends(axes: Axes, ends: Mapping[str, float], best: Collection[str]) -> 
     fraction = [(ends[name] - low) / (high - low) for name in names]
     figure = axes.get_figure()
     height = 72 * (figure.get_figheight() if isinstance(figure, Figure) else 3) * 0.8  # of the axes, about
-    for name, own, place in zip(names, fraction, spread(fraction, _LABEL_GAP / height), strict=True):
+    for name, end, place in zip(names, fraction, spread(fraction, _LABEL_GAP / height), strict=True):
         style = line_style(name, best)
         axes.annotate(
             name,
-            xy=(1.0, own),
+            xy=(1.0, end),
             xytext=(1.06, place),
             xycoords="axes fraction",
             textcoords="axes fraction",
@@ -121,7 +121,7 @@ def spread(places: Sequence[float], gap: float) -> list[float]:
             before, others = blocks.pop()
             mean, count = (before * others + mean * count) / (others + count), others + count
         blocks.append((mean, count))
-    return [mean + gap * (own - (count - 1) / 2) for mean, count in blocks for own in range(count)]
+    return [mean + gap * (number - (count - 1) / 2) for mean, count in blocks for number in range(count)]
 
 
 def svg(figure: Figure, description: str, colours: Mapping[str, str] | None = None) -> Markup:

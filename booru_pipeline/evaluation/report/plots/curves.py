@@ -1,4 +1,7 @@
-"""Plots of lines: recall by share and by guesses, how probabilities come true, the loss."""
+"""Plots of lines: recall by share and by guesses, how probabilities come true, the loss.
+
+A share that is given as text is the hidden share in words.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -22,50 +25,32 @@ from booru_pipeline.model.provenance import LossCurve
 def by_share(
     shares: Sequence[float], values: Mapping[str, Sequence[float]], metric: str, best: Collection[str]
 ) -> Markup:
-    """A metric of each method by hidden share.
-
-    Args:
-        shares: Hidden shares, ascending.
-        values: For each method, its figure at each share.
-        metric: What the figure is.
-        best: Baselines to bring out.
-    """
+    """A metric of each method by hidden share, the shares ascending; the best baselines are brought out."""
     percent = [100 * share for share in shares]
     with canvas(3.3) as (figure, axes):
-        for method, own in values.items():
-            axes.plot(percent, own, marker="o", markersize=4, **line_style(method, best))
+        for method, figures in values.items():
+            axes.plot(percent, figures, marker="o", markersize=4, **line_style(method, best))
         axes.set(xlabel="labels hidden, %", ylabel=metric, ylim=(0, None), xticks=percent)
-        label_ends(axes, {method: own[-1] for method, own in values.items()}, best)
+        label_ends(axes, {method: figures[-1] for method, figures in values.items()}, best)
         return svg(figure, f"{metric} of each method by the share of labels that are hidden")
 
 
 def by_guesses(curve: Mapping[str, Sequence[float]], share: str, best: Collection[str]) -> Markup:
-    """Mean recall@k of each method, k from 1 to the length of its sequence.
-
-    Args:
-        curve: Recall@k by method.
-        share: The hidden share in words.
-        best: Baselines to bring out.
-    """
+    """Mean recall@k of each method, k from 1 to the length of its sequence; the best baselines are brought out."""
     most = max(map(len, curve.values()))
     with canvas(3.1) as (figure, axes):
-        for method, own in curve.items():
-            axes.plot(range(1, len(own) + 1), own, **line_style(method, best))
+        for method, recall in curve.items():
+            axes.plot(range(1, len(recall) + 1), recall, **line_style(method, best))
         axes.set(xlabel="k, number of guesses", ylabel="recall@k", xlim=(1, max(2, most)), ylim=(0, None))
         axes.set_xticks([1, *range(5, most + 1, 5)])
-        label_ends(axes, {method: own[-1] for method, own in curve.items()}, best)
+        label_ends(axes, {method: recall[-1] for method, recall in curve.items()}, best)
         return svg(figure, f"recall of each method by number of guesses, {share} hidden")
 
 
 def reliability_plot(calibration: Reliability, share: str) -> Markup:
-    """Of guesses of like probability, the share that was right, against the mean probability.
-
-    Args:
-        calibration: The bins.
-        share: The hidden share in words.
-    """
-    probability = [100 * own.probability for own in calibration.bins]
-    found = [100 * own.found for own in calibration.bins]
+    """Of guesses of like probability, the share that was right, against the mean probability."""
+    probability = [100 * one.probability for one in calibration.bins]
+    found = [100 * one.found for one in calibration.bins]
     with canvas(3.1, grid="both") as (figure, axes):
         axes.plot([0, 100], [0, 100], "--", color=MUTED, linewidth=1.2, label="exact")
         axes.vlines(probability, probability, found, color=GRID, linewidth=2)  # how far off each is

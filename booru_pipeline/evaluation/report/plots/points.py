@@ -26,17 +26,15 @@ _FAR: Final = 2.0
 
 
 def forest(differences: Mapping[str, Difference], share: str) -> Markup:
-    """The model less each baseline in recall@10 and in MRR, in points, with 95 % intervals; the closest on top.
-
-    Args:
-        differences: By baseline.
-        share: The hidden share in words.
-    """
+    """The model less each baseline in recall@10 and in MRR, in points, with 95 % intervals; the closest on top."""
     names = sorted(differences, key=lambda name: differences[name][RECALL].mean, reverse=True)
     pairs = [(differences[name][RECALL], differences[name][MRR]) for name in names]
     limit = 100 * _FAR * max(median(abs(pair[kind].mean) for pair in pairs) for kind in (0, 1))
-    drawn = [own for pair in pairs for own in pair if abs(100 * own.mean) <= limit]
-    least, most = min([0.0, *(100 * own.low for own in drawn)]), max([0.5, *(100 * own.high for own in drawn)])
+    drawn = [interval for pair in pairs for interval in pair if abs(100 * interval.mean) <= limit]
+    least, most = (
+        min([0.0, *(100 * interval.low for interval in drawn)]),
+        max([0.5, *(100 * interval.high for interval in drawn)]),
+    )
     least, most = least - 0.06 * (most - least), most + 0.1 * (most - least)
     with canvas(0.75 + 0.38 * len(names), grid="x") as (figure, axes):
         axes.axvline(0, color=MUTED, linewidth=1.2, zorder=1)
@@ -103,11 +101,11 @@ def dots(parts: Mapping[str, BaselineComparison], what: str, share: str) -> Mark
                 ("best baseline", [values[best]], "s", BEST_COLOUR, 6),
                 ("model", [values[MODEL]], "o", MODEL_COLOUR, 8),
             )
-            for order, (legend, own, marker, colour, size) in enumerate(drawn, start=2):
-                label = legend if own and legend not in seen else None
+            for order, (legend, shown, marker, colour, size) in enumerate(drawn, start=2):
+                label = legend if shown and legend not in seen else None
                 seen.add(legend)
                 axes.plot(
-                    own, [place] * len(own), marker, color=colour, markersize=size, zorder=order, label=label,
+                    shown, [place] * len(shown), marker, color=colour, markersize=size, zorder=order, label=label,
                     linestyle="none",
                 )  # fmt: skip
         axes.set(xlabel=RECALL, xlim=(0, None), ylim=(-0.6, len(names) - 0.4))
