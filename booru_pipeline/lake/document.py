@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from booru_pipeline.errors import BooruError, first_line
+from booru_pipeline.errors import BooruError
 
 
 class Document(BaseModel):
@@ -37,5 +37,9 @@ class Document(BaseModel):
             return cls.model_validate_json(path.read_bytes())
         except (FileNotFoundError, NotADirectoryError) as error:
             raise BooruError(f"{path} is not there. {cls.REMEDY}") from error
-        except (OSError, ValueError) as error:
-            raise BooruError(f"{path} cannot be read: {first_line(error)}. {cls.REMEDY}") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "the whole"
+            raise BooruError(f"{path} cannot be read: {where}: {first['msg']}. {cls.REMEDY}") from error
+        except OSError as error:
+            raise BooruError(f"{path} cannot be read: {error.strerror}. {cls.REMEDY}") from error
