@@ -7,7 +7,7 @@ import urllib.request
 
 import pytest
 
-from booru_pipeline.defs.shell import Progress, make_plan, run_plan
+from booru_pipeline.defs.shell import make_plan, run_plan
 from booru_pipeline.pipeline.settings import load_settings
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline_tests.server import BOORU, QUICK, booru_dev, eventually
@@ -40,7 +40,7 @@ def ask(raw, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BOORU_CONFIG", str(config))
         settings = load_settings(raw=raw, home=home)
-    run_plan(settings, make_plan(settings, [], Stage.EVALUATION_REPORT), Progress())
+    run_plan(settings, make_plan(settings, [], Stage.EVALUATION_REPORT), print)
 
     def query(text):
         request = urllib.request.Request(

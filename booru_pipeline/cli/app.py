@@ -45,6 +45,12 @@ RelationsFolder = Annotated[
     typer.Option("--relations", help="Folder of tag_aliases.json and tag_implications.json. [BOORU_RELATIONS]"),
 ]
 Home = Annotated[Path | None, typer.Option("--home", help="Folder of artifacts. [BOORU_HOME, ./booru_home]")]
+Release = Annotated[str | None, typer.Option("--release", help="Of this release; the newest by default.")]
+
+
+def say(line: str) -> None:
+    """Print a line with rich's markup, which the terminal wraps as it likes: what is copied from it stays whole."""
+    out.print(line, soft_wrap=True)
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,12 +10,15 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from booru_pipeline.cli.app import Home, Raw, RelationsFolder, app, err, export_app, out, read_settings
+from booru_pipeline.cli.app import Home, Raw, RelationsFolder, Release, app, err, export_app, out, read_settings, say
 from booru_pipeline.errors import BooruError
 from booru_pipeline.release.key import release_order
 
 if TYPE_CHECKING:
     import duckdb
+
+    from booru_pipeline.lake.lake import Lake
+    from booru_pipeline.model.suggest import Suggestion
 
 
 @app.command()
@@ -24,8 +27,7 @@ def suggest(
     top: Annotated[int, typer.Option(help="How many suggestions.")] = 10,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     release: Annotated[
-        str | None,
-        typer.Option("--release", help="Ask this release's checkpoint; the promoted one by default, or the newest."),
+        str | None, typer.Option(help="Ask this release's checkpoint; the promoted one by default, or the newest.")
     ] = None,
     raw: Raw = None,
     home: Home = None,
@@ -37,15 +39,7 @@ def suggest(
     """
     settings = read_settings(raw=raw, home=home, relations=relations)
     lake = settings.lake
-    if release is not None:
-        key = lake.newest(lake.checkpoint, release)
-    else:
-        from booru_pipeline.pipeline.checkpoints import checkpoint_in_use
-
-        in_use = checkpoint_in_use(lake)
-        key = in_use.release
-        if in_use.note:
-            err.print(escape(in_use.note), soft_wrap=True)
+    key = lake.newest(lake.checkpoint, release) if release is not None else _checkpoint_in_use(lake)
     known = settings.tag_relations
     from booru_pipeline.model.suggest import suggest as ask  # imports transformers
     from booru_pipeline.model.suggest import typed_tags
@@ -53,34 +47,39 @@ def suggest(
     for tag in typed_tags(tags):
         if known.canonical(tag) != tag:
             err.print(f"{escape(tag)} is an alias: asking for {escape(known.canonical(tag))}", soft_wrap=True)
-    with_shards = lake.releases_with(lake.training_shards)
-
+    shards = [other for other in lake.releases_with(lake.training_shards) if release_order(other) <= release_order(key)]
     suggestions = ask(
         tags,
         checkpoint=lake.bring(lake.checkpoint(key)),
-        shards=[
-            lake.bring(lake.training_shards(shard))
-            for shard in with_shards
-            if release_order(shard) <= release_order(key)
-        ],
+        shards=[lake.bring(lake.training_shards(other)) for other in shards],
         relations=known,
         top=top,
     )
     if as_json:
         print(json.dumps([vars(item) for item in suggestions], indent=2, ensure_ascii=False))
-        return
-    table = Table("tag", "probability", "category", "seen together", title=f"{escape(' '.join(tags))} ({key})")
-    for column in (1, 3):
-        table.columns[column].justify = "right"
+    else:
+        _show_suggestions(suggestions, f"{escape(' '.join(tags))} ({key})")
+
+
+def _checkpoint_in_use(lake: "Lake") -> str:
+    from booru_pipeline.pipeline.checkpoints import checkpoint_in_use
+
+    release, note = checkpoint_in_use(lake)
+    if note:
+        err.print(escape(note), soft_wrap=True)
+    return release
+
+
+def _show_suggestions(suggestions: "Sequence[Suggestion]", title: str) -> None:
+    table = Table("tag", "probability", "category", "seen together", title=title)
+    table.columns[1].justify = table.columns[3].justify = "right"
     show_implied = any(item.implied for item in suggestions)
     if show_implied:
         table.add_column("implied")
         table.caption = "implied: Danbooru adds these by itself"
     for item in suggestions:
         cells = [escape(item.tag), f"{item.probability:.1%}", item.category, f"{item.together:,} of {item.given:,}"]
-        if show_implied:
-            cells.append("yes" if item.implied else "")
-        table.add_row(*cells)
+        table.add_row(*cells, *(["yes" if item.implied else ""] if show_implied else []))
     out.print(table)
 
 
@@ -90,9 +89,7 @@ def inspect(
         list[str] | None,
         typer.Argument(help="Id of the post, with its booru before it if several boorus have that id. [at random]"),
     ] = None,
-    release: Annotated[
-        str | None, typer.Option("--release", help="Look in this release's dataset; the newest by default.")
-    ] = None,
+    release: Release = None,
     seed: Annotated[int, typer.Option(help="Of what is hidden, and of the post that is taken if none is named.")] = 0,
     raw: Raw = None,
     home: Home = None,
@@ -128,21 +125,13 @@ def inspect(
         table.add_row(escape(item.tag), item.category, "" if item.fate == KEPT else f"[dim]{escape(item.fate)}[/]")
     out.print(table)
     if found.implied:
-        out.print(f"Implied by its tags, and missing: {escape(', '.join(found.implied))}", soft_wrap=True)
+        say(f"Implied by its tags, and missing: {escape(', '.join(found.implied))}")
     for example in found.examples:
-        out.print(
-            f"[bold]{example.kind}[/]\n  input   {escape(example.source)}\n  target  {escape(example.target)}",
-            soft_wrap=True,
-        )
+        say(f"[bold]{example.kind}[/]\n  input   {escape(example.source)}\n  target  {escape(example.target)}")
 
 
 @app.command()
-def report(
-    release: Annotated[
-        str | None, typer.Option("--release", help="This release's report; the newest by default.")
-    ] = None,
-    home: Home = None,
-) -> None:
+def report(release: Release = None, home: Home = None) -> None:
     """Print where the evaluation report is, for a browser to open: `open $(booru report)`."""
     lake = read_settings(home=home).lake
     print(lake.bring(lake.evaluation_report(lake.newest(lake.evaluation_report, release))) / "report.html")
@@ -154,7 +143,7 @@ def sql_command(
         str | None, typer.Argument(help="A DuckDB query; read from the terminal if none is given.")
     ] = None,
     file: Annotated[
-        str | None, typer.Option("--file", help="Run the query in this file, or the one of this name in the library.")
+        str | None, typer.Option(help="Run the query in this file, or the one of this name in the library.")
     ] = None,
     variables: Annotated[
         list[str] | None, typer.Option("--set", help="A variable of the query as name=value; may be repeated.")
@@ -214,7 +203,7 @@ def sql_command(
 def export_sqlite_command(
     path: Annotated[Path, typer.Argument(help="The file to write, such as booru-chars.db.")],
     release: Annotated[
-        list[str] | None, typer.Option("--release", help="Release to export; may be repeated. All by default.")
+        list[str] | None, typer.Option(help="Release to export; may be repeated. All by default.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
     home: Home = None,
@@ -228,7 +217,7 @@ def export_sqlite_command(
     from booru_pipeline.tag_table.export import export_sqlite
 
     rows = export_sqlite(read_settings(home=home).lake, path, release or [], force=force)
-    out.print(f"{path}: {rows['files']:,} posts, {rows['tags']:,} tag rows", soft_wrap=True)
+    say(f"{path}: {rows['files']:,} posts, {rows['tags']:,} tag rows")
 
 
 @app.command("settings")
@@ -256,23 +245,23 @@ def settings_command(
     if section is not None and section not in names:
         raise BooruError(f"there is no section {section!r}. Choose one of {', '.join(names)}.")
     settings = read_settings(preset=preset)
-    shown = [(item, value_of(item, settings)) for item in options if section in (None, item.section)]
+    shown = [(item, *value_of(item, settings)) for item in options if section in (None, item.section)]
     if as_json:
-        found = [{**vars(item), **vars(now)} for item, now in shown]
+        found = [{**vars(item), "value": value, "source": source} for item, value, source in shown]
         print(json.dumps(found, indent=2, ensure_ascii=False))
     elif section is None:
         table = Table("option", "value", "from", box=None, header_style="bold", pad_edge=False)
-        for item, now in shown:
+        for item, value, source in shown:
             name = item.name if item.section == MAIN else f"{item.section}.{item.name}"
-            table.add_row(name, escape(now.value), f"[dim]{escape(now.source)}[/]")
+            table.add_row(name, escape(value), f"[dim]{escape(source)}[/]")
         out.print(table)
-        out.print("In full, with types and meanings: booru settings SECTION", soft_wrap=True)
+        say("In full, with types and meanings: booru settings SECTION")
     else:
-        for item, now in shown:
-            out.print(f"[bold]{item.name}[/] = {escape(now.value)}  [dim]({escape(now.source)})[/]", soft_wrap=True)
-            out.print(f"    {escape(item.description)}", soft_wrap=True)
+        for item, value, source in shown:
+            say(f"[bold]{item.name}[/] = {escape(value)}  [dim]({escape(source)})[/]")
+            say(f"    {escape(item.description)}")
             about = f"{item.kind}; default {item.default}" + (f"; {item.variable}" if item.variable else "")
-            out.print(f"    [dim]{escape(about)}[/]", soft_wrap=True)
+            say(f"    [dim]{escape(about)}[/]")
 
 
 def _execute(connection: "duckdb.DuckDBPyConnection", query: str) -> None:

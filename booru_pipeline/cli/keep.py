@@ -10,7 +10,7 @@ from rich import filesize
 from rich.markup import escape
 from rich.table import Table
 
-from booru_pipeline.cli.app import Home, Raw, RelationsFolder, app, out, read_settings, store_app
+from booru_pipeline.cli.app import Home, Raw, RelationsFolder, app, out, read_settings, say, store_app
 from booru_pipeline.errors import BooruError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def promote(
         out.print("no checkpoint is promoted")
         return
     pointer = set_pointer(lake, release, "by hand")
-    out.print(f"promoted: {pointer.release}, {pointer.date} ({escape(pointer.reason)})", soft_wrap=True)
+    say(f"promoted: {pointer.release}, {pointer.date} ({escape(pointer.reason)})")
 
 
 @app.command()
@@ -91,11 +91,11 @@ def status(
         for key in gone:
             out.print(f"[dim]taken away[/]  {key}: its raw files are gone; what was made of it stays")
         for line in following:
-            out.print(f"[dim]next[/]  {escape(line)}", soft_wrap=True)
+            say(f"[dim]next[/]  {escape(line)}")
         said = f"{promoted.release}, since {promoted.date}: {promoted.reason}" if promoted else "none"
-        out.print(f"promoted  {escape(said)}", soft_wrap=True)
+        say(f"promoted  {escape(said)}")
         if settings.store.url:
-            out.print(f"store  {escape(settings.store.url)}", soft_wrap=True)
+            say(f"store  {escape(settings.store.url)}")
     if check and not all(item.is_fresh for item in statuses):
         raise typer.Exit(1)
 
@@ -103,7 +103,7 @@ def status(
 @app.command()
 def clean(
     yes: Annotated[bool, typer.Option("--yes", help="Remove it. Without this, only show it.")] = False,
-    keep: Annotated[int | None, typer.Option("--keep", min=1, help="Newest checkpoints that are kept. [3]")] = None,
+    keep: Annotated[int | None, typer.Option(min=1, help="Newest checkpoints that are kept. [3]")] = None,
     home: Home = None,
 ) -> None:
     """Show which old checkpoints, reports, states and leftovers can go, and remove them with `--yes`.
@@ -117,7 +117,7 @@ def clean(
     lake = settings.lake
     items = find_removable(lake, settings.retention, promoted_release(lake))
     if not items:
-        out.print(f"nothing to remove in {lake.home}", soft_wrap=True)
+        say(f"nothing to remove in {lake.home}")
         return
     table = Table("what", "where", "why", "size")
     table.columns[3].justify = "right"
@@ -144,7 +144,7 @@ def store_list(home: Home = None) -> None:
         uploaded, size = f"{item.uploaded:%Y-%m-%d %H:%M} UTC", filesize.decimal(item.bytes)
         out.print(f"{name:{width}}  {uploaded}  {size:>8}  {store.url_of(name)}", soft_wrap=True, markup=False)
     if not listing:
-        out.print(f"nothing yet in {store.url}", soft_wrap=True)
+        say(f"nothing yet in {store.url}")
 
 
 @store_app.command("push")
@@ -163,7 +163,7 @@ def store_push(home: Home = None) -> None:
     for path in due:
         with snapshot(path, lake.staging) as copy:
             store.publish(copy, lake.name_of(path))
-        out.print(f"{lake.name_of(path)}  published", soft_wrap=True)
+        say(f"{lake.name_of(path)}  published")
     if not due:
         out.print("the store has everything that the home has")
 
@@ -178,7 +178,7 @@ def store_remove(
     if name not in store.listing():
         raise BooruError(f"{name} is not in {store.url}. `booru store list` shows what is.")
     store.remove(name)
-    out.print(f"{name} removed from {store.url}", soft_wrap=True)
+    say(f"{name} removed from {store.url}")
 
 
 def _store(lake: "Lake") -> "Store":
@@ -204,8 +204,8 @@ def _show_releases(statuses: "Sequence[ReleaseStatus]", *, with_runs: bool) -> N
     out.print(table)
     for item in statuses:
         if item.problem:
-            out.print(f"[yellow]not whole[/]  {escape(item.problem)}", soft_wrap=True)
+            say(f"[yellow]not whole[/]  {escape(item.problem)}")
         for stage in item.stages:
             if stage.why:
                 mark = f"[{colours.get(stage.state, 'dim')}]{stage.state}[/]"
-                out.print(f"{mark}  {item.release} {stage.stage.value}: {escape(stage.why)}", soft_wrap=True)
+                say(f"{mark}  {item.release} {stage.stage.value}: {escape(stage.why)}")

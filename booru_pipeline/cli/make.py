@@ -1,18 +1,15 @@
 """Commands that make something: sample, run, experiment."""
 
 import json
-import logging
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
-from booru_pipeline.cli.app import Home, Raw, RelationsFolder, app, experiment_app, out, read_settings
+from booru_pipeline.cli.app import Home, Raw, RelationsFolder, Release, app, experiment_app, out, read_settings, say
 from booru_pipeline.errors import BooruError
 
 if TYPE_CHECKING:
-    from booru_pipeline.defs.shell import Progress
-    from booru_pipeline.pipeline.settings import Settings
     from booru_pipeline.pipeline.stages import Stage
 
 
@@ -20,7 +17,7 @@ if TYPE_CHECKING:
 def sample(
     raw: Raw = None,
     release: Annotated[
-        list[str] | None, typer.Option("--release", help="Release to make; may be repeated. [2021a and 2021b]")
+        list[str] | None, typer.Option(help="Release to make; may be repeated. [2021a and 2021b]")
     ] = None,
     posts: Annotated[int, typer.Option(help="Posts a release.")] = 1500,
     seed: Annotated[int, typer.Option(help="Another seed, another world.")] = 0,
@@ -35,20 +32,17 @@ def sample(
     folder = read_settings(raw=raw).raw_folder
     for truth in generate(folder, releases=release or ["2021a", "2021b"], posts=posts, seed=seed, compress=gzip):
         out.print(f"{truth.release}: {truth.files_good:,} posts, {truth.tags_good:,} tag rows")
-    out.print(f"in {folder}", soft_wrap=True)
+    say(f"in {folder}")
 
 
 @app.command()
 def run(
-    release: Annotated[
-        list[str] | None, typer.Option("--release", help="Release to make; may be repeated. All by default.")
-    ] = None,
+    release: Annotated[list[str] | None, typer.Option(help="Release to make; may be repeated. All by default.")] = None,
     to: Annotated[
         str | None,
         typer.Option(
-            "--to",
             help="Last stage: tag_table, training_shards, vocabulary, tokenized_dataset, checkpoint, "
-            "or evaluation_report, the default.",
+            "or evaluation_report, the default."
         ),
     ] = None,
     preset: Annotated[
@@ -80,17 +74,14 @@ def run(
     for item in plan.releases:
         if not item.due:
             out.print(f"{item.release.key}  nothing to do: {item.statuses[-1].stage.value} and all before it are fresh")
-        elif dry_run:
-            for status in item.statuses:
-                if status.stage in item.due:
-                    out.print(
-                        f"{item.release.key}  {status.stage.value}: {status.state} {escape(status.why)}",
-                        soft_wrap=True,
-                    )
-    run_plan(settings, plan if not dry_run else type(plan)([], plan.problems), _console_progress())
+        for status in item.statuses if dry_run else ():
+            if status.stage in item.due:
+                say(f"{item.release.key}  {status.stage.value}: {status.state} {escape(status.why)}")
+    run_plan(settings, plan if not dry_run else type(plan)([], plan.problems), say)
     made = [item for item in plan.releases if item.due]
     if made and not dry_run and last == list(Stage)[-1]:
-        _show_report(settings, plan.releases[-1].release.key)
+        key = plan.releases[-1].release.key
+        say(f"report of {key}: {settings.lake.evaluation_report(key) / 'report.html'}")
 
 
 @experiment_app.callback()
@@ -107,13 +98,10 @@ def experiment_hydration(
             "[the preset]"
         ),
     ] = None,
-    release: Annotated[
-        str | None, typer.Option("--release", help="Release whose dataset is taken; the newest by default.")
-    ] = None,
+    release: Release = None,
     encoding: Annotated[str | None, typer.Option(help="Where the text enters: labels or pieces. [labels]")] = None,
     share: Annotated[
-        list[float] | None,
-        typer.Option("--share", help="Share of the train posts; may be repeated. [0.01, 0.1 and 1]"),
+        list[float] | None, typer.Option(help="Share of the train posts; may be repeated. [0.01, 0.1 and 1]")
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Optimizer steps of an arm at most. [1000]")] = None,
     time_limit: Annotated[float | None, typer.Option(help="Seconds of training of an arm at most. [none]")] = None,
@@ -147,10 +135,10 @@ def experiment_hydration(
     config = parse_settings({name: value for name, value in given.items() if value is not None}, setting or [])
     from booru_pipeline.defs.shell import run_hydration  # imports Dagster
 
-    report = run_hydration(settings, config, _say)
+    report = run_hydration(settings, config, say)
     found = json.loads(report.with_suffix(".json").read_text(encoding="utf-8"))
-    out.print(f"[bold]{found['verdict']['outcome']}[/]: {escape(found['verdict']['text'])}", soft_wrap=True)
-    out.print(f"report: {report}", soft_wrap=True)
+    say(f"[bold]{found['verdict']['outcome']}[/]: {escape(found['verdict']['text'])}")
+    say(f"report: {report}")
 
 
 def _stage(name: str) -> "Stage":
@@ -160,42 +148,3 @@ def _stage(name: str) -> "Stage":
         return Stage(name)
     except ValueError:
         raise BooruError(f"there is no stage {name!r}. Choose one of {', '.join(Stage)}.") from None
-
-
-def _console_progress() -> "Progress":
-    from booru_pipeline.defs.shell import Progress
-
-    class Shown(Progress):
-        def started(self, release: str, stage: "Stage") -> None:
-            out.print(f"{release}  {stage.value} …", soft_wrap=True)
-
-        def made(self, release: str, stage: "Stage", seconds: float, metadata: dict[str, Any]) -> None:
-            out.print(f"{release}  [green]{stage.value}[/] in {seconds:.1f} s{_figures(metadata)}", soft_wrap=True)
-
-        def said(self, release: str, message: str, level: int) -> None:
-            if level >= logging.INFO:
-                colour = "red" if level >= logging.ERROR else "yellow" if level >= logging.WARNING else "dim"
-                out.print(f"{release}  [{colour}]  {escape(message)}[/]", soft_wrap=True)
-
-        def checked(self, release: str, check: str, passed: bool) -> None:
-            if not passed:
-                out.print(f"{release}  [red]  check failed: {check}[/]", soft_wrap=True)
-
-    return Shown()
-
-
-def _say(message: str, level: int) -> None:
-    if level >= logging.INFO:
-        colour = "red" if level >= logging.ERROR else "yellow" if level >= logging.WARNING else "dim"
-        out.print(f"[{colour}]{escape(message)}[/]", soft_wrap=True)
-
-
-def _figures(metadata: dict[str, Any]) -> str:
-    numbers = {name: value for name, value in metadata.items() if isinstance(value, int | float)}
-    parts = [f"{name.removeprefix('dagster/').replace('_', ' ')} {value:,.6g}" for name, value in numbers.items()]
-    return f"  ({', '.join(parts[:4])})" if parts else ""
-
-
-def _show_report(settings: "Settings", key: str) -> None:
-    report = settings.lake.evaluation_report(key) / "report.html"
-    out.print(f"report of {key}: {report}", soft_wrap=True)

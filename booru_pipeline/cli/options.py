@@ -85,41 +85,29 @@ def _written(value: Any) -> str:
     return "-" if value is None else json.dumps(value, default=str, ensure_ascii=False)
 
 
-@dataclass(frozen=True)
-class Value:
-    """What an option is now.
-
-    Attributes:
-        value: As booru.toml would have it.
-        source: What set it: an environment variable, the config file, the preset, or `default`.
-    """
-
-    value: str
-    source: str
-
-
-def value_of(option: Option, settings: Settings) -> Value:
-    """The value in force of an option, and where it is from.
+def value_of(option: Option, settings: Settings) -> tuple[str, str]:
+    """The value in force of an option, as booru.toml would have it, and what set it: an environment variable, the
+    config file, the preset, a flag, or `default`.
 
     Raises:
         BooruError: The options of the checkpoint contradict each other.
     """
     if option.section == _HYDRATION:
-        return Value(option.default, "default")
+        return option.default, "default"
     path = [option.name] if option.section == MAIN else [option.section, option.name]
     model = settings if option.section == MAIN else getattr(settings, option.section)
     text = _written(model.model_dump(mode="json")[option.name])
     if _reach(EnvSettingsSource(Settings)(), path):
-        return Value(text, option.variable)
+        return text, option.variable
     if _reach(TomlConfigSettingsSource(Settings, config_file())(), path):
-        return Value(text, str(config_file()))
+        return text, str(config_file())
     if text == "-" and option.section == "checkpoint":
         try:
             plan = resolve(settings.checkpoint, pretrained=settings.preset != TINY)
         except ValueError as error:
             raise BooruError(f"section checkpoint: {error}.") from error
-        return Value(_written(getattr(plan, option.name)), f"preset {settings.preset}")
-    return Value(text, "default" if text == option.default else f"--{option.name}")
+        return _written(getattr(plan, option.name)), f"preset {settings.preset}"
+    return text, "default" if text == option.default else f"--{option.name}"
 
 
 def _reach(content: Any, path: Sequence[str]) -> bool:

@@ -81,20 +81,13 @@ def run_payload(
     what: str,
     after: str,
 ) -> None:
-    """Run the training payload to its end, once no other training is under way; with the step's process it ends too.
+    """Run the training payload on a job's file, once no other training is under way; with the step's process it ends.
 
     An interruption is noted on the run, so that it is asked for again.
 
-    Args:
-        context: Of the step.
-        pipes: What starts it.
-        lake: Where one training at a time is under way.
-        job: The job's file.
-        what: What is trained, for the message if the payload leaves no word of what went wrong.
-        after: What the next run does then.
-
     Raises:
-        BooruError: It did not end well.
+        BooruError: It did not end well. If it left no word of why, the message says what was trained, and what comes
+            after: what the next run does.
     """
     command = [sys.executable, "-m", "booru_pipeline.training.payload", str(job)]
     with training_slot(context, lake):

@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 from dagster import DagsterEventType, EventLogEntry
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
+from rich.markup import escape
 
 from booru_pipeline.defs.assets.raw_release import RELEASES, arrival
 from booru_pipeline.defs.automation.jobs import REFRESH_RELEASE, checks_of
@@ -63,32 +64,11 @@ class RunPlan:
     problems: list[str]
 
 
-class Progress:
-    """Told of things as they happen. This one keeps silent."""
-
-    def started(self, release: str, stage: Stage) -> None:
-        """A stage begins."""
-
-    def made(self, release: str, stage: Stage, seconds: float, metadata: dict[str, Any]) -> None:
-        """An artifact is there."""
-
-    def said(self, release: str, message: str, level: int) -> None:
-        """A line of the run's log, with Python's logging level."""
-
-    def checked(self, release: str, check: str, passed: bool) -> None:
-        """A check has been evaluated."""
-
-
 def make_plan(settings: Settings, keys: Sequence[str], last: Stage) -> RunPlan:
-    """Decide what has to be made.
+    """Decide what has to be made of some releases, or of all if `keys` is empty, up to the stage `last`.
 
     A stage is made if it, or one before it, is missing or stale. Earlier releases are brought as far as their training
     shards where a later one reads them.
-
-    Args:
-        settings: Where things are and how they are made.
-        keys: Releases that were asked for; all if empty.
-        last: The last stage that was asked for.
 
     Raises:
         BooruError: A release that was asked for is not there, there is none at all, the preset or cron is unknown, or
@@ -150,8 +130,8 @@ def _is_cumulative(last: Stage) -> bool:
     return last.order >= _CUMULATIVE_FROM.order
 
 
-def run_plan(settings: Settings, plan: RunPlan, progress: Progress) -> None:
-    """Make what is due, release after release, each in one Dagster run.
+def run_plan(settings: Settings, plan: RunPlan, say: Callable[[str], None]) -> None:
+    """Make what is due, release after release, each in one Dagster run; `say` is given lines with rich's markup.
 
     Raises:
         BooruError: A run failed, another run makes the same release, or the plan has problems; what comes before is
@@ -168,34 +148,21 @@ def run_plan(settings: Settings, plan: RunPlan, progress: Progress) -> None:
                 instance.add_dynamic_partitions(str(RELEASES.name), [item.release.key])
                 instance.report_runless_asset_event(arrival(settings, item.release))
                 job = _job(definitions, item.due)
-                tell = _teller(item.release.key, progress)
-                _execute(job, instance, run_config(settings), tell, release=item.release.key)
+                _execute(job, instance, run_config(settings), say, release=item.release.key)
     if plan.problems:
         raise BooruError("\n".join(plan.problems))
 
 
-def run_hydration(settings: Settings, config: Mapping[str, Any], said: Callable[[str, int], None]) -> Path:
-    """Run the hydration experiment, and give its report's path.
-
-    Args:
-        settings: Where things are.
-        config: The experiment's options that are not the defaults, and `release`.
-        said: Told each line of the run's log, with Python's logging level.
+def run_hydration(settings: Settings, config: Mapping[str, Any], say: Callable[[str], None]) -> Path:
+    """Run the hydration experiment with options that are not the defaults, and give its report's path; see `run_plan`.
 
     Raises:
         BooruError: It failed, and finished arms are kept; or another one is under way.
     """
-
-    def tell(entry: EventLogEntry) -> None:
-        if entry.dagster_event is None:
-            said(entry.user_message, int(entry.level))
-        elif entry.dagster_event.event_type == DagsterEventType.STEP_START:
-            said(f"{entry.dagster_event.step_key} …", logging.INFO)
-
     job = build_defs(settings).resolve_job_def(hydration_experiment.name)
     with open_instance(settings.lake) as instance:
         _refuse_second_run(instance, None)  # each would clear away what the other has made for its arms
-        result = _execute(job, instance, {"ops": {plan_arms.name: {"config": dict(config)}}}, tell)
+        result = _execute(job, instance, {"ops": {plan_arms.name: {"config": dict(config)}}}, say)
         return Path(result.output_for_node(CONCLUDE))
 
 
@@ -220,24 +187,17 @@ def _execute(
     job: dg.JobDefinition,
     instance: dg.DagsterInstance,
     config: Mapping[str, Any],
-    tell: Callable[[EventLogEntry], None],
+    say: Callable[[str], None],
     *,
     release: str | None = None,
 ) -> dg.ExecuteInProcessResult:
-    """Run a job in this process, of a release or of none, and tell of each event.
+    """Run a job in this process, of a release or of none, and say what happens.
 
     Raises:
         BooruError: It failed; the message is that of the first failure.
     """
     run_id = str(uuid.uuid4())
-    failures: list[Failure] = []
-
-    def listen(entry: EventLogEntry) -> None:
-        tell(entry)
-        if not failures and entry.dagster_event and (failure := first_failure([entry.dagster_event])):
-            failures.append(failure)
-
-    instance.add_event_listener(run_id, listen)
+    instance.add_event_listener(run_id, _teller(say, release))
     result = job.execute_in_process(
         run_id=run_id,
         instance=instance,
@@ -247,9 +207,9 @@ def _execute(
         raise_on_error=False,
     )
     if not result.success:
-        what = f"release {release}" if release else job.name
-        unknown = f"run {run_id} of {what} failed; see it with `booru dev`."
-        raise BooruError(_message(failures[0], release) if failures else unknown)
+        failure = first_failure(result.all_events)
+        unknown = f"run {run_id} of {f'release {release}' if release else job.name} failed; see it with `booru dev`."
+        raise BooruError(_message(failure, release) if failure else unknown)
     return result
 
 
@@ -260,25 +220,35 @@ def _message(failure: Failure, release: str | None) -> str:
     return f"{where} failed: {failure.text}\nThe whole log is in the UI: `booru dev`."
 
 
-def _teller(release: str, progress: Progress) -> Callable[[EventLogEntry], None]:
-    """A listener that turns the events of a release's run into progress."""
-    stages = {stage.value: stage for stage in Stage}
-    began: dict[Stage, float] = {}
+def _teller(say: Callable[[str], None], release: str | None) -> Callable[[EventLogEntry], None]:
+    """A listener to the events of a run, of a release or of none, that says the lines for the console."""
+    head, indent = (f"{release}  ", "  ") if release else ("", "")
+    began: dict[str | None, float] = {}
 
     def tell(entry: EventLogEntry) -> None:
-        event = entry.dagster_event
+        event, level = entry.dagster_event, int(entry.level)
         if event is None:
-            progress.said(release, entry.user_message, int(entry.level))
-            return
-        stage = stages.get(event.step_key or "")
-        if event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
+            if level >= logging.INFO:
+                colour = "red" if level >= logging.ERROR else "yellow" if level >= logging.WARNING else "dim"
+                say(f"{head}[{colour}]{indent}{escape(entry.user_message)}[/]")
+        elif event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data
-            progress.checked(release, f"{check.asset_key.to_user_string()}: {check.check_name}", check.passed)
-        elif stage is not None and event.event_type == DagsterEventType.STEP_START:
-            began[stage] = time.monotonic()
-            progress.started(release, stage)
-        elif stage is not None and event.event_type == DagsterEventType.ASSET_MATERIALIZATION:
-            metadata = {name: value.value for name, value in event.materialization.metadata.items()}
-            progress.made(release, stage, time.monotonic() - began[stage], metadata)
+            if not check.passed:
+                say(f"{head}[red]  check failed: {check.asset_key.to_user_string()}: {check.check_name}[/]")
+        elif event.event_type == DagsterEventType.STEP_START:
+            began[event.step_key] = time.monotonic()
+            if release is None:
+                say(f"[dim]{escape(str(event.step_key))} …[/]")
+            elif event.step_key in list(Stage):
+                say(f"{head}{event.step_key} …")
+        elif event.event_type == DagsterEventType.ASSET_MATERIALIZATION and event.step_key in list(Stage):
+            seconds = time.monotonic() - began[event.step_key]
+            say(f"{head}[green]{event.step_key}[/] in {seconds:.1f} s{_figures(event.materialization.metadata)}")
 
     return tell
+
+
+def _figures(metadata: Mapping[str, dg.MetadataValue[Any]]) -> str:
+    numbers = {name: item.value for name, item in metadata.items() if isinstance(item.value, int | float)}
+    parts = [f"{name.removeprefix('dagster/').replace('_', ' ')} {value:,.6g}" for name, value in numbers.items()]
+    return f"  ({', '.join(parts[:4])})" if parts else ""

@@ -31,13 +31,13 @@ class EarlierCheckpoint:
         release: Of which release.
         key: Of its record.
         checkpoint: Its folder.
-        dataset: The dataset that it was trained on; None if that is gone or was rebuilt since.
+        dataset: The dataset that it was trained on; None if that is gone, was rebuilt since, or is not needed.
     """
 
     release: str
     key: str
     checkpoint: Path
-    dataset: Path | None
+    dataset: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from pydantic import BaseModel
 
@@ -35,19 +34,6 @@ class Promoted(BaseModel, frozen=True):
 
 
 @dataclass(frozen=True)
-class InUse:
-    """The checkpoint to ask if nobody names one.
-
-    Attributes:
-        release: Its release.
-        note: Why it is not the promoted one; empty if it is.
-    """
-
-    release: str
-    note: str
-
-
-@dataclass(frozen=True)
 class Settlement:
     """The effect of an evaluation on the pointer.
 
@@ -74,8 +60,8 @@ def read_promoted(lake: Lake) -> Promoted | None:
     return None if _problem(lake, pointer) else pointer
 
 
-def checkpoint_in_use(lake: Lake) -> InUse:
-    """The promoted checkpoint, or else the newest.
+def checkpoint_in_use(lake: Lake) -> tuple[str, str]:
+    """The release of the promoted checkpoint, or else of the newest, and why it is not the promoted one or "".
 
     Raises:
         BooruError: There is no checkpoint.
@@ -83,9 +69,9 @@ def checkpoint_in_use(lake: Lake) -> InUse:
     pointer = read_pointer(lake)
     problem = _problem(lake, pointer)
     if pointer is not None and not problem:
-        return InUse(pointer.release, "")
+        return pointer.release, ""
     newest = lake.newest(lake.checkpoint)
-    return InUse(newest, f"{problem}: the newest is taken, {newest}")
+    return newest, f"{problem}: the newest is taken, {newest}"
 
 
 def promote(lake: Lake, release: str, reason: str) -> Promoted:
@@ -115,16 +101,10 @@ def clear(lake: Lake) -> None:
 
 
 def settle(lake: Lake, release: str, key: str, losses: Sequence[str]) -> Settlement:
-    """Promote a checkpoint that was evaluated, if it does not lose; else leave the pointer where it is.
+    """Promote the checkpoint of a release, of this record's key, if its evaluation found no losses.
 
     An earlier release does not take over from a later one by being evaluated again, and a promoted checkpoint stays
     promoted if it now loses to its parent: a person decides that, with `booru promote`.
-
-    Args:
-        lake: Where the pointer is.
-        release: Whose checkpoint was evaluated.
-        key: Of the checkpoint's record.
-        losses: To what it loses.
     """
     current = read_promoted(lake)
     if current is not None and (current.release, current.key) == (release, key):
@@ -163,24 +143,9 @@ def _problem(lake: Lake, pointer: Promoted | None) -> str:
     return ""
 
 
-@dataclass(frozen=True)
-class Parent:
-    """The checkpoint to go on from.
-
-    Attributes:
-        folder: Where it is.
-        release: Of which release.
-        key: Of its record.
-        lineage: The releases whose checkpoints led to it, the first one first, itself last.
-    """
-
-    folder: Path
-    release: str
-    key: str
-    lineage: list[str]
-
-
-def find_parent(lake: Lake, release: str, base: str, options: TrainingOptions, log: logging.Logger) -> Parent | None:
+def find_parent(
+    lake: Lake, release: str, base: str, options: TrainingOptions, log: logging.Logger
+) -> EarlierCheckpoint | None:
     """The newest earlier checkpoint, if the strategy is to go on from it and it was trained in the same way."""
     if options.strategy != "continue":
         return None
@@ -204,7 +169,7 @@ def find_parent(lake: Lake, release: str, base: str, options: TrainingOptions, l
         why = "; ".join(different) or "it has no record"
         log.warning(f"the checkpoint of {earlier[-1]} is no parent ({why}): training starts from {base}")
         return None
-    return Parent(folder, earlier[-1], record.key, provenance.get("lineage", [earlier[-1]]))
+    return EarlierCheckpoint(earlier[-1], record.key, folder)
 
 
 def find_earlier(lake: Lake, release: str) -> EarlierCheckpoint | None:

@@ -60,7 +60,7 @@ def find_removable(lake: Lake, options: RetentionOptions, promoted: str | None) 
 
 def promoted_release(lake: Lake) -> str | None:
     """The release whose checkpoint is in use: the promoted one, or else the newest; None if there is none."""
-    return checkpoint_in_use(lake).release if lake.releases_with(lake.checkpoint) else None
+    return checkpoint_in_use(lake)[0] if lake.releases_with(lake.checkpoint) else None
 
 
 def kept_checkpoints(lake: Lake, newest: int, promoted: str | None) -> dict[str, str]:

@@ -65,14 +65,14 @@ def test_a_value_says_where_it_is_from(tmp_path, monkeypatch):
     monkeypatch.setenv("BOORU_CHECKPOINT__SEED", "2")
     settings = load_settings(preset="t5-small")
     now = {name: value_of(option("checkpoint", name), settings) for name in ("epochs", "seed", "dropout", "compile")}
-    assert (now["epochs"].value, now["epochs"].source) == ("3.0", "booru.toml")
-    assert (now["seed"].value, now["seed"].source) == ("2", "BOORU_CHECKPOINT__SEED")
-    assert (now["dropout"].value, now["dropout"].source) == ("0.1", "preset t5-small")
-    assert (now["compile"].value, now["compile"].source) == ("false", "default")
-    assert value_of(option(MAIN, "home"), settings).source == "booru.toml"
-    assert value_of(option(MAIN, "preset"), settings).source == "--preset"
+    assert now["epochs"] == ("3.0", "booru.toml")
+    assert now["seed"] == ("2", "BOORU_CHECKPOINT__SEED")
+    assert now["dropout"] == ("0.1", "preset t5-small")
+    assert now["compile"] == ("false", "default")
+    assert value_of(option(MAIN, "home"), settings)[1] == "booru.toml"
+    assert value_of(option(MAIN, "preset"), settings)[1] == "--preset"
     # What an optimizer brings counts as the preset's.
-    assert value_of(option("checkpoint", "learning_rate"), load_settings()).value == "0.002"
+    assert value_of(option("checkpoint", "learning_rate"), load_settings())[0] == "0.002"
 
 
 def test_the_command_shows_all_in_brief_and_a_section_in_full(tmp_path):

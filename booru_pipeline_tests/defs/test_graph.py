@@ -1,6 +1,7 @@
 """The whole graph on a tiny sample, on a real instance, with real training in its own process."""
 
 import json
+import re
 import shutil
 import time
 from pathlib import Path
@@ -9,8 +10,9 @@ import dagster as dg
 import pytest
 
 from booru_pipeline.defs.build import LOCATION, build_defs
+from booru_pipeline.defs.runs.history import PARTITION
 from booru_pipeline.defs.runs.instance import open_instance
-from booru_pipeline.defs.shell import Progress, make_plan, run_plan
+from booru_pipeline.defs.shell import make_plan, run_plan
 from booru_pipeline.evaluation.results import BASELINES
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.record import read_record
@@ -27,24 +29,32 @@ def settings(raw, tmp_path_factory):
     return load_settings(raw=raw, home=home, vocabulary={"min_general_posts": 5, "min_name_posts": 5}, **QUICK)
 
 
-class Heard(Progress):
+class Heard:
+    """The lines for the console."""
+
     def __init__(self):
-        self.stages, self.lines, self.checks = [], [], {}
+        self.lines = []
 
-    def made(self, release, stage, seconds, metadata):
-        self.stages.append((release, stage))
+    def __call__(self, line):
+        self.lines.append(line)
 
-    def said(self, release, message, level):
-        self.lines.append(message)
-
-    def checked(self, release, check, passed):
-        self.checks[release, check] = passed
+    @property
+    def stages(self):
+        made = [re.match(r"(\w+)  \[green\](\w+)\[/\] in \d+\.\d s", line) for line in self.lines]
+        return [(match[1], Stage(match[2])) for match in made if match]
 
 
 @pytest.fixture(scope="module")
 def first_run(settings):
     heard = Heard()
     run_plan(settings, make_plan(settings, [], Stage.EVALUATION_REPORT), heard)
+    with open_instance(settings.lake) as opened:
+        heard.checks = {
+            (run.tags[PARTITION], f"{check.asset_key.to_user_string()}: {check.check_name}"): check.passed
+            for run in opened.get_runs()
+            for entry in opened.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+            for check in [entry.dagster_event.asset_check_evaluation_data]
+        }
     return heard
 
 
@@ -166,7 +176,7 @@ def test_states_that_a_killed_run_left_beside_its_checkpoint_go_with_the_evaluat
     other_seed = settings.model_copy(
         update={"evaluation_report": settings.evaluation_report.model_copy(update={"seed": 7})}
     )
-    run_plan(other_seed, make_plan(other_seed, ["2021a"], Stage.EVALUATION_REPORT), Heard())
+    run_plan(other_seed, make_plan(other_seed, ["2021a"], Stage.EVALUATION_REPORT), print)
     assert not published.exists()
     assert other.exists()
     shutil.rmtree(states)
@@ -200,7 +210,7 @@ def test_a_release_goes_on_from_the_checkpoint_before_it(first_run, settings, in
     assert any("is no parent (objective was auto, is sequence)" in line for line in heard.lines)
     provenance = json.loads((settings.lake.checkpoint("2021b") / "provenance.json").read_text())
     assert provenance["parent"] is None
-    run_plan(settings, make_plan(settings, [], Stage.EVALUATION_REPORT), Heard())  # as the other tests expect it
+    run_plan(settings, make_plan(settings, [], Stage.EVALUATION_REPORT), print)  # as the other tests expect it
 
 
 def test_the_shells_runs_are_listed_with_their_job_and_the_raw_release_as_there(first_run, settings, instance):
@@ -269,7 +279,7 @@ def test_a_changed_byte_redoes_that_release_and_no_other(first_run, settings):
         }
     finally:
         tags.write_bytes(original)
-        run_plan(settings, make_plan(settings, [], Stage.EVALUATION_REPORT), Progress())
+        run_plan(settings, make_plan(settings, [], Stage.EVALUATION_REPORT), print)
 
 
 def test_another_option_or_a_deleted_artifact_redoes_from_there_and_says_why(first_run, settings):

@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from booru_pipeline.defs.shell import Progress, make_plan, run_plan
+from booru_pipeline.defs.shell import make_plan, run_plan
 from booru_pipeline.defs.status import pipeline_status
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.lake import Lake
@@ -43,7 +43,7 @@ def workplace(tmp_path_factory):
     tags.write_text(tags.read_text().replace("TAG_CAT", "TAG_DOG", 1))
     settings = load_settings(raw=folder / "booru_raw", home=folder / "booru_home")
     with pytest.raises(BooruError, match="TAG_CAT"):
-        run_plan(settings, make_plan(settings, [], Stage.TRAINING_SHARDS), Progress())
+        run_plan(settings, make_plan(settings, [], Stage.TRAINING_SHARDS), print)
     return folder
 
 

@@ -35,9 +35,9 @@ def evaluate(lake, release, *losses):
 
 
 def test_with_none_promoted_the_newest_is_taken_and_it_says_so(lake):
-    in_use = checkpoint_in_use(lake)
-    assert (in_use.release, read_promoted(lake)) == ("2022a", None)
-    assert in_use.note == "no checkpoint is promoted: the newest is taken, 2022a"
+    release, note = checkpoint_in_use(lake)
+    assert (release, read_promoted(lake)) == ("2022a", None)
+    assert note == "no checkpoint is promoted: the newest is taken, 2022a"
     with pytest.raises(BooruError, match="no checkpoint"):
         checkpoint_in_use(Lake(lake.home / "empty"))
 
@@ -45,8 +45,8 @@ def test_with_none_promoted_the_newest_is_taken_and_it_says_so(lake):
 def test_a_checkpoint_that_does_not_lose_is_promoted_and_one_that_loses_leaves_it_there(lake):
     first = evaluate(lake, "2021a")
     assert first.is_promoted
-    assert read_promoted(lake).release == checkpoint_in_use(lake).release == "2021a"
-    assert checkpoint_in_use(lake).note == ""
+    assert read_promoted(lake).release == checkpoint_in_use(lake)[0] == "2021a"
+    assert checkpoint_in_use(lake)[1] == ""
     lost = evaluate(lake, "2021b", "MRR is behind EASE", "recall@10 is behind EASE")
     assert not lost.is_promoted
     assert lost.why == "MRR is behind EASE; recall@10 is behind EASE; 2021a stays promoted"
@@ -86,12 +86,12 @@ def test_a_promoted_checkpoint_that_is_gone_or_rebuilt_is_said_and_the_newest_ta
     promote(lake, "2021b", "by hand")
     put(lake, "2021b", "another key")
     assert read_promoted(lake) is None
-    in_use = checkpoint_in_use(lake)
-    assert in_use.release == "2022a"
-    assert in_use.note.startswith("the promoted checkpoint of 2021b was rebuilt since")
+    release, note = checkpoint_in_use(lake)
+    assert release == "2022a"
+    assert note.startswith("the promoted checkpoint of 2021b was rebuilt since")
     (lake.checkpoint("2021b") / "record.json").unlink()
     lake.checkpoint("2021b").rmdir()
-    assert checkpoint_in_use(lake).note == "the promoted checkpoint of 2021b is gone: the newest is taken, 2022a"
+    assert checkpoint_in_use(lake)[1] == "the promoted checkpoint of 2021b is gone: the newest is taken, 2022a"
 
 
 def test_by_hand_any_release_with_a_checkpoint_can_be_promoted_and_none(lake):
@@ -105,7 +105,7 @@ def test_by_hand_any_release_with_a_checkpoint_can_be_promoted_and_none(lake):
     with pytest.raises(BooruError, match="no record"):
         promote(lake, "2021b", "by hand")
     clear(lake)
-    assert checkpoint_in_use(lake).note.startswith("no checkpoint is promoted")
+    assert checkpoint_in_use(lake)[1].startswith("no checkpoint is promoted")
     clear(lake)
 
 
@@ -113,7 +113,7 @@ def test_by_hand_any_release_with_a_checkpoint_can_be_promoted_and_none(lake):
 def test_what_is_no_pointer_counts_as_none(lake, content):
     lake.promoted.write_text(content)
     assert read_promoted(lake) is None
-    assert checkpoint_in_use(lake).release == "2022a"
+    assert checkpoint_in_use(lake)[0] == "2022a"
     assert evaluate(lake, "2021a").is_promoted
 
 

@@ -11,7 +11,7 @@ import dagster as dg
 import psutil
 
 from booru_pipeline.defs.runs.instance import open_instance
-from booru_pipeline.defs.shell import Progress, make_plan, run_plan
+from booru_pipeline.defs.shell import make_plan, run_plan
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.record import read_record
 from booru_pipeline.pipeline.settings import load_settings
@@ -54,7 +54,7 @@ def payload_of(process: "subprocess.Popen[str]") -> psutil.Process:
 def test_the_next_materialization_goes_on(raw, tmp_path):
     lake = Lake(tmp_path)
     settings = load_settings(raw=raw, home=tmp_path)
-    run_plan(settings, make_plan(settings, ["2021a"], Stage.TOKENIZED_DATASET), Progress())
+    run_plan(settings, make_plan(settings, ["2021a"], Stage.TOKENIZED_DATASET), print)
     states = lake.training_states("2021a")
 
     def step() -> int:

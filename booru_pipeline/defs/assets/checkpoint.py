@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
@@ -15,17 +15,14 @@ from booru_pipeline.defs.payload import TRAINING_POOL, refuse_failed_gate, run_p
 from booru_pipeline.defs.resources import BaseModelChoice, FoldersParam
 from booru_pipeline.lake.publish import staged
 from booru_pipeline.lake.record import Record
-from booru_pipeline.model.provenance import code_revision
-from booru_pipeline.pipeline.checkpoints import Parent, find_parent
+from booru_pipeline.model.provenance import EarlierCheckpoint, code_revision, read_provenance, soundness_of
+from booru_pipeline.pipeline.checkpoints import find_parent
 from booru_pipeline.pipeline.settings import Folders
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.training.job import TrainingJob
 from booru_pipeline.training.options import TrainingOptions
 from booru_pipeline.training_shards.shards import ShardManifest
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
-
-if TYPE_CHECKING:
-    from booru_pipeline.model.provenance import Soundness
 
 
 @dg.asset(**asset_settings(Stage.CHECKPOINT, "model", {"transformers", "pytorch"}), pool=TRAINING_POOL)
@@ -57,7 +54,7 @@ def checkpoint(
             output=draft,
             base_name=base.name,
             base_source=base.source,
-            parent=parent.folder if parent else None,
+            parent=parent.checkpoint if parent else None,
             options=training_options,
             provenance={**_provenance(record, parent, shards), "dagster_run": context.run.run_id},
             wandb_folder=lake.wandb,
@@ -76,11 +73,12 @@ def checkpoint(
     )
 
 
-def _provenance(record: Record, parent: Parent | None, shards: Mapping[str, Path]) -> dict[str, Any]:
+def _provenance(record: Record, parent: EarlierCheckpoint | None, shards: Mapping[str, Path]) -> dict[str, Any]:
+    lineage = read_provenance(parent.checkpoint).get("lineage", [parent.release]) if parent else []
     return {
         "release": record.release,
         "parent": {"release": parent.release, "key": parent.key} if parent else None,
-        "lineage": [*(parent.lineage if parent else []), record.release],
+        "lineage": [*lineage, record.release],
         "releases": {name: ShardManifest.read(folder).content_sha256 for name, folder in shards.items()},
         "dataset": record.inputs[Stage.CHECKPOINT.upstream],
         "code": code_revision(),
@@ -92,7 +90,7 @@ def _metadata(folders: Folders, release: str) -> dict[str, Any]:
     frequent = Vocabulary.load(folders.lake.vocabulary(release)).labels[0]
     where = ("--raw", folders.raw, "--home", folders.home)
     relations = ("--relations", folders.relations) if folders.relations else ()
-    provenance = json.loads((path / "provenance.json").read_text(encoding="utf-8"))
+    provenance = read_provenance(path)
     log = json.loads((path / "training_log.json").read_text(encoding="utf-8"))
 
     def curve(column: str) -> list[tuple[float, float]]:
@@ -134,7 +132,7 @@ def _mean(points: list[tuple[float, float]]) -> int:
 @dg.asset_check(**check_settings(Stage.CHECKPOINT, blocking=True))
 def weights_are_sound(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
     """Every weight is a finite number, and nothing in the folder would be unpickled."""
-    found = _look_at(context, folders)
+    found = soundness_of(at_hand(context, folders, Stage.CHECKPOINT))
     return dg.AssetCheckResult(
         passed=found.is_sound,
         metadata={
@@ -150,7 +148,7 @@ def has_left_the_unigram_plateau(context: dg.AssetCheckExecutionContext, folders
     """On the validation split the model finds more hidden labels than the most frequent ones would: it is off the
     plateau on which T5 starts from random weights.
     """
-    found = _look_at(context, folders)
+    found = soundness_of(at_hand(context, folders, Stage.CHECKPOINT))
     return dg.AssetCheckResult(
         passed=found.has_learned,
         severity=dg.AssetCheckSeverity.WARN,
@@ -159,9 +157,3 @@ def has_left_the_unigram_plateau(context: dg.AssetCheckExecutionContext, folders
             "popularity's": round(found.popularity_recall_at_10, 4),
         },
     )
-
-
-def _look_at(context: dg.AssetCheckExecutionContext, folders: Folders) -> "Soundness":
-    from booru_pipeline.model.provenance import soundness_of  # imports torch
-
-    return soundness_of(at_hand(context, folders, Stage.CHECKPOINT))

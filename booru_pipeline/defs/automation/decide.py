@@ -94,7 +94,7 @@ def decide(
         instance: Whose history tells what was tried.
         found: The raw folder's releases.
         unstable: Why a whole release must not be read yet, by key.
-        relations: Fingerprints of the aliases and of the implications.
+        relations: `tag_relations.fingerprints`.
         again: Ask again for what failed, was canceled, or was made and removed since.
     """
     scan = _Scan(settings, instance, relations, again)

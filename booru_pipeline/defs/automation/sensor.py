@@ -79,13 +79,14 @@ def new_releases_sensor(read_settings: Callable[[], Settings]) -> dg.SensorDefin
         waiting = [*decision.waiting, *(f"{key} was taken away; what was made of it stays" for key in gone)]
         _log(context, settings, decision, waiting, [key for key in gone if key not in before.gone])
         new = [item.key for item in found.releases if item.key not in known and item.key not in unstable]
+        fresh = f"{len(decision.fresh)} of {len(found.keys)} releases are made and fresh"
         cursor = Cursor(moment=now, killed=killed, rests=rests, relations=relations, gone=gone)
         return dg.SensorResult(
             run_requests=[
                 run_request(request, settings, found, SENSOR, (REFRESH_RELEASE if request.whole else LOAD_ONLY).name)
                 for request in decision.requests
             ],
-            skip_reason=None if decision.requests else _summary(found, decision, waiting),
+            skip_reason=None if decision.requests else ". ".join([fresh, *waiting]),
             dynamic_partitions_requests=[RELEASES.build_add_request(new)] if new else [],
             asset_events=[arrival(settings, request.release) for request in decision.requests],
             cursor=cursor.model_dump_json(),
@@ -105,13 +106,7 @@ def run_request(
 ) -> dg.RunRequest:
     """Dagster's request for a run that nobody starts by hand; of the releases found, earlier ones go first.
 
-    Args:
-        request: What to make.
-        settings: The options to make it with.
-        found: All releases.
-        asked_by: The sensor's or schedule's name.
-        job: The job's name, for a sensor of several.
-        more_checks: Checks to run besides those of the stages.
+    It is `asked_by` a sensor, which names one of its jobs, or by a schedule, which adds checks to those of the stages.
     """
     limit = settings.automation.run_timeout_s
     # The queue takes the highest first. Loading goes before chains, which wait for it.
@@ -190,8 +185,3 @@ def _log(
         context.log.info(line)
     for request in decision.requests:
         context.log.info(f"asks for {', '.join(request.stages)} of {request.release.key}: {request.why}")
-
-
-def _summary(found: Found, decision: Decision, waiting: Sequence[str]) -> str:
-    fresh = f"{len(decision.fresh)} of {len(found.keys)} releases are made and fresh"
-    return ". ".join([fresh, *waiting])
