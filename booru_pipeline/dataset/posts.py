@@ -102,7 +102,6 @@ def incidence(posts: Sequence[Iterable[int]], labels: int) -> sparse.csr_array:
 
 def releases_of(dataset: Path, split: str) -> npt.NDArray[np.str_]:
     """The release of each post that `load_posts` gives: the latest that lists it."""
-
     column = open_splits(dataset)[split].data.table["release"].combine_chunks()
     return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.str_)
 

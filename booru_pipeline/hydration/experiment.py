@@ -15,9 +15,9 @@ from typing import Final
 import numpy as np
 import torch
 
-from booru_pipeline.dataset.build import SPLITS
 from booru_pipeline.dataset.options import CaptionOptions
 from booru_pipeline.dataset.posts import load_posts
+from booru_pipeline.dataset.sides import SIDES
 from booru_pipeline.errors import BooruError
 from booru_pipeline.hashing import fingerprint, sha256_of
 from booru_pipeline.hydration.arms import Arm, Words, permuted_base, random_base, write_words
@@ -291,7 +291,7 @@ class Experiment:
 def _content_of(dataset: Path, vocabulary: Vocabulary) -> str:
     """A hash of the posts and labels themselves, so that it does not matter when or from what they were made."""
     hashed = hashlib.sha256("\n".join(vocabulary.labels).encode())
-    for split in SPLITS:
+    for split in SIDES:
         posts = load_posts(dataset, split)
         for array in (posts.rows, posts.offsets, posts.keys):
             hashed.update(np.ascontiguousarray(array).tobytes())
