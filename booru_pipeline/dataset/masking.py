@@ -70,12 +70,9 @@ class Masking:
     seed: int = 0
 
     def examples(self, posts: Posts, epoch: int, kind: Kind | None = None) -> list[Example]:
-        """An example of each post.
+        """An example of each post, all of one kind, or of kinds by weight if that is None.
 
-        Args:
-            posts: Those of a batch, each with at least two labels.
-            epoch: Another epoch hides others.
-            kind: The same for all posts; by weight if None.
+        A post has at least two labels. Another epoch hides others.
         """
         chosen = shuffle(self.choice.choose(posts, epoch), self.seed, epoch)
         kinds = self._kinds(chosen, epoch) if kind is None else np.full(len(chosen), kind)
