@@ -20,7 +20,7 @@ from transformers import TrainerCallback
 from booru_pipeline.dataset.captions import CaptionChoice
 from booru_pipeline.dataset.hiding import Hiding
 from booru_pipeline.dataset.masking import Example, Kind, Masking
-from booru_pipeline.dataset.options import CaptionOptions, MaskingOptions
+from booru_pipeline.dataset.options import MaskingOptions
 from booru_pipeline.dataset.posts import Posts
 from booru_pipeline.ragged import IntArray, offsets_of, places
 from booru_pipeline.vocabulary.vocabulary import SpecialTokens, Vocabulary
@@ -81,19 +81,13 @@ class CaptionCollator:
         self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
 
     @classmethod
-    def of(
-        cls, vocabulary: Vocabulary, captions: CaptionOptions, masking: MaskingOptions, seed: int = 0
-    ) -> "CaptionCollator":
-        """A collator of captions of a vocabulary's labels."""
-        choice = CaptionChoice.of(vocabulary, captions, seed)
-        return cls(Masking(choice, masking, vocabulary.special_tokens, seed))
-
-    @classmethod
     def from_folders(cls, dataset: Path, vocabulary: Path, masking: MaskingOptions, seed: int = 0) -> "CaptionCollator":
         """A collator with the caption options that a dataset was made with."""
         from booru_pipeline.dataset.build import DatasetSummary
 
-        return cls.of(Vocabulary.load(vocabulary), DatasetSummary.read(dataset).captions, masking, seed)
+        labels = Vocabulary.load(vocabulary)
+        choice = CaptionChoice.of(labels, DatasetSummary.read(dataset).captions, seed)
+        return cls(Masking(choice, masking, labels.special_tokens, seed))
 
     def set_epoch(self, epoch: int) -> None:
         """Hide other labels from now on."""

@@ -132,13 +132,7 @@ class Inspector:
         return boorus[0], int(number)
 
     def inspect(self, booru: str, fid: int, seed: int = 0) -> Inspection:
-        """Say what became of a post.
-
-        Args:
-            booru: Where it is from.
-            fid: Its id there; the two must be in the dataset's releases.
-            seed: Of the examples.
-        """
+        """Say what became of a post of the dataset's releases; the seed is that of the examples."""
         (side,) = self._sides.filter((pc.field("booru") == booru) & (pc.field("fid") == fid)).to_pylist()
         with duckdb.connect() as connection:
             of_release = shard_files(self.shards[side["release"]])

@@ -149,13 +149,6 @@ class Misplaced:
     returned: int
     examples: list[str]
 
-    @classmethod
-    def of(cls, found: pa.Table) -> "Misplaced":
-        """Count rows of `kind` and `name`."""
-        kinds = Counter(found["kind"].to_pylist())
-        examples = [f"{row['kind']} {row['name']}" for row in found.slice(0, _EXAMPLES).to_pylist()]
-        return cls(kinds["group"], kinds["picture"], kinds["post"], kinds["returned"], examples)
-
 
 @dataclass(frozen=True)
 class Across:
@@ -176,17 +169,23 @@ class Across:
 
 def count_straddling(sides: Sides) -> Misplaced:
     """Count groups, pictures and posts that have posts in use on two sides."""
-    with duckdb.connect() as connection:
-        connection.register("sides", sides.table)
-        return Misplaced.of(sql.table(connection, _SQL, "straddling"))
+    return _misplaced("straddling", sides=sides.table)
 
 
 def count_moved(before: Sides, after: Sides) -> Misplaced:
     """Count what changed side between the sides of a release and those of a later one."""
+    return _misplaced("moved", former=before.table, sides=after.table)
+
+
+def _misplaced(query: str, **tables: pa.Table) -> Misplaced:
+    """Count the rows of `kind` and `name` that a query gives of some tables."""
     with duckdb.connect() as connection:
-        connection.register("former", before.table)
-        connection.register("sides", after.table)
-        return Misplaced.of(sql.table(connection, _SQL, "moved"))
+        for name, table in tables.items():
+            connection.register(name, table)
+        found = sql.table(connection, _SQL, query).to_pylist()
+    kinds = Counter(row["kind"] for row in found)
+    examples = [f"{row['kind']} {row['name']}" for row in found[:_EXAMPLES]]
+    return Misplaced(kinds["group"], kinds["picture"], kinds["post"], kinds["returned"], examples)
 
 
 def count_near_duplicates_across(shards: Mapping[str, Path], sides: Sides, largest_block: int = 100_000) -> Across:
