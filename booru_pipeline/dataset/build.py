@@ -22,7 +22,7 @@ from booru_pipeline.dataset.chance import post_keys
 from booru_pipeline.dataset.gate import inspect
 from booru_pipeline.dataset.options import CaptionOptions, DatasetOptions
 from booru_pipeline.dataset.posts import Posts
-from booru_pipeline.dataset.sides import Sides, decide_sides
+from booru_pipeline.dataset.sides import SIDES, Sides, decide_sides
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.document import Document
 from booru_pipeline.lake.publish import Staging, staged
@@ -36,8 +36,6 @@ from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import datasets
-
-SPLITS: Final = ("train", "validation", "test")
 
 _SUPERSEDED: Final = "listed again in a later release"
 _TOO_SHORT: Final = "too few labels"
@@ -99,18 +97,11 @@ class _Listings:
     @classmethod
     def join(cls, parts: Sequence["_Listings"]) -> "_Listings":
         """The posts of several, one after another."""
-        posts = Posts(
-            np.concatenate([part.posts.rows for part in parts]),
-            offsets_of(np.concatenate([part.posts.sizes for part in parts])),
-            np.concatenate([part.posts.keys for part in parts]),
+        rows, sizes, keys = (
+            np.concatenate([getattr(part.posts, name) for part in parts]) for name in ("rows", "sizes", "keys")
         )
-        about = pa.concat_tables([part.about for part in parts])
-        return cls(
-            posts,
-            about,
-            sum((part.occurrences for part in parts), Counter()),
-            sum((part.kept for part in parts), Counter()),
-        )
+        counts = (sum((getattr(part, name) for part in parts), Counter[int]()) for name in ("occurrences", "kept"))
+        return cls(Posts(rows, offsets_of(sizes), keys), pa.concat_tables([part.about for part in parts]), *counts)
 
     def column(self, name: str) -> npt.NDArray[np.object_]:
         """A column of `about`, None where it is null."""
@@ -186,7 +177,7 @@ def _choose(found: _Listings, long_enough: npt.NDArray[np.bool_]) -> dict[str, I
     """Positions of the posts that become captions, by split, in random order."""
     order = np.argsort(found.posts.keys, kind="stable")
     used = long_enough & pc.is_null(found.about["left_out"]).to_numpy(zero_copy_only=False)
-    return {split: order[(used & (found.column("split") == split))[order]] for split in SPLITS}
+    return {split: order[(used & (found.column("split") == split))[order]] for split in SIDES}
 
 
 def _left_out(found: _Listings, long_enough: npt.NDArray[np.bool_], listings: int) -> dict[str, int]:

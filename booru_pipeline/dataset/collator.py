@@ -6,6 +6,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from transformers import TrainerCallback
 from booru_pipeline.dataset.captions import CaptionChoice
 from booru_pipeline.dataset.hiding import Hiding
 from booru_pipeline.dataset.masking import Example, Kind, Masking
-from booru_pipeline.dataset.options import CaptionOptions, MaskingOptions
+from booru_pipeline.dataset.options import MaskingOptions
 from booru_pipeline.dataset.posts import Posts
 from booru_pipeline.ragged import IntArray, offsets_of, places
 from booru_pipeline.vocabulary.vocabulary import SpecialTokens, Vocabulary
@@ -43,9 +44,7 @@ def encode(visible: Posts, first_token_id: int, eos_token_id: int, pad_token_id:
     Returns:
         `input_ids` and `attention_mask`, int64 [posts, longest + 1].
     """
-    ids = pad(visible, PAD_ROW, extra=1)
-    used = np.arange(ids.shape[1]) < visible.sizes[:, None]
-    ids = np.where(used, ids + first_token_id, pad_token_id)
+    ids = pad(replace(visible, rows=visible.rows + first_token_id), pad_token_id, extra=1)
     ids[np.arange(len(ids)), visible.sizes] = eos_token_id
     mask = np.arange(ids.shape[1]) <= visible.sizes[:, None]
     return {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask.astype(np.int64))}
@@ -82,19 +81,13 @@ class CaptionCollator:
         self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
 
     @classmethod
-    def of(
-        cls, vocabulary: Vocabulary, captions: CaptionOptions, masking: MaskingOptions, seed: int = 0
-    ) -> "CaptionCollator":
-        """A collator of captions of a vocabulary's labels."""
-        choice = CaptionChoice.of(vocabulary, captions, seed)
-        return cls(Masking(choice, masking, vocabulary.special_tokens, seed))
-
-    @classmethod
     def from_folders(cls, dataset: Path, vocabulary: Path, masking: MaskingOptions, seed: int = 0) -> "CaptionCollator":
         """A collator with the caption options that a dataset was made with."""
         from booru_pipeline.dataset.build import DatasetSummary
 
-        return cls.of(Vocabulary.load(vocabulary), DatasetSummary.read(dataset).captions, masking, seed)
+        labels = Vocabulary.load(vocabulary)
+        choice = CaptionChoice.of(labels, DatasetSummary.read(dataset).captions, seed)
+        return cls(Masking(choice, masking, labels.special_tokens, seed))
 
     def set_epoch(self, epoch: int) -> None:
         """Hide other labels from now on."""
@@ -102,10 +95,10 @@ class CaptionCollator:
 
     def __call__(self, features: Sequence[Mapping[str, Any]]) -> Batch:
         """Make a batch of dataset rows: their `label_rows` and `post_key`. See `collate` for what it is."""
-        sizes = [len(feature["label_rows"]) for feature in features]
+        rows = [np.asarray(feature["label_rows"], dtype=np.int64) for feature in features]
         posts = Posts(
-            np.concatenate([np.asarray(feature["label_rows"], dtype=np.int64) for feature in features]),
-            offsets_of(sizes),
+            np.concatenate(rows),
+            offsets_of([len(of_post) for of_post in rows]),
             np.array([feature["post_key"] for feature in features], dtype=np.int64),
         )
         return collate(self.masking.examples(posts, int(self._epoch)), self.masking.special)
@@ -160,22 +153,16 @@ class PostBatches(Dataset[Batch], ABC):
 
 
 class SetBatches(PostBatches):
-    """Batches of the `set` objective: visible labels as encoder input, hidden labels as the answer."""
+    """Batches of the `set` objective: visible labels as encoder input, hidden labels as the answer.
 
-    def __init__(
-        self,
-        posts: Posts,
-        hiding: Hiding,
-        *,
-        first_token_id: int,
-        eos_token_id: int,
-        pad_token_id: int,
-        choice: CaptionChoice | None = None,
-    ) -> None:
+    Its tokens are those of `encode`.
+    """
+
+    def __init__(self, posts: Posts, hiding: Hiding, *, choice: CaptionChoice | None = None, **tokens: int) -> None:
         super().__init__(posts)
         self.hiding = hiding
         self._choice = choice
-        self._tokens = {"first_token_id": first_token_id, "eos_token_id": eos_token_id, "pad_token_id": pad_token_id}
+        self._tokens = tokens
 
     def batch(self, index: npt.ArrayLike) -> Batch:
         """One batch.

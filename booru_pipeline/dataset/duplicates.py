@@ -138,8 +138,8 @@ def near_duplicates(sets: TagSets, new: BoolArray, jaccard: float, min_tags: int
     posts = posts[np.argsort(sets.signatures[posts], kind="stable")]
     if not len(posts):
         return np.empty((0, 2), np.int64)
-    starts = _starts(sets.signatures[posts])
-    first, kind = posts[starts], np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(posts))))
+    starts, sizes = _runs(sets.signatures[posts])
+    first, kind = posts[starts], np.repeat(np.arange(len(starts)), sizes)
     is_new = np.logical_or.reduceat(new[posts], starts)
     links = _links(sets.take(first), is_new, jaccard)
     used = is_new.copy()
@@ -154,11 +154,11 @@ def _in_question(sets: TagSets, new: BoolArray, min_tags: int) -> IntArray:
     if not len(posts):
         return posts
     posts = posts[np.argsort(sets.blocks[posts], kind="stable")]
-    starts = _starts(sets.blocks[posts])
+    starts, sizes = _runs(sets.blocks[posts])
     pictures = sets.pictures[posts]
     several = np.minimum.reduceat(pictures, starts) != np.maximum.reduceat(pictures, starts)
     wanted = several & np.logical_or.reduceat(new[posts], starts)
-    return posts[np.repeat(wanted, np.diff(np.append(starts, len(posts))))]
+    return posts[np.repeat(wanted, sizes)]
 
 
 def _links(sets: TagSets, new: BoolArray, jaccard: float) -> IntArray:
@@ -193,8 +193,7 @@ def _pairs(keys: HashArray, new: BoolArray, component: IntArray) -> Iterator[tup
         component: int64 [posts], read anew for each step: the caller joins what it finds alike.
     """
     order = np.lexsort((~new, keys))
-    starts = _starts(keys[order])
-    sizes = np.diff(np.append(starts, len(order)))
+    starts, sizes = _runs(keys[order])
     new_posts = np.add.reduceat(new[order].astype(np.int64), starts)
     hubs = np.minimum(new_posts, _HUBS)
     for step in range(_HUBS):
@@ -271,6 +270,7 @@ def _sums(values: HashArray, offsets: IntArray) -> HashArray:
     return np.diff(sums[offsets])
 
 
-def _starts(values: npt.NDArray) -> IntArray:
-    """Where the runs of equal values begin."""
-    return np.flatnonzero(np.append(True, values[1:] != values[:-1])[: len(values)])
+def _runs(values: npt.NDArray) -> tuple[IntArray, IntArray]:
+    """Where the runs of equal values begin, and how long they are."""
+    starts = np.flatnonzero(np.append(True, values[1:] != values[:-1])[: len(values)])
+    return starts, np.diff(starts, append=len(values))

@@ -41,10 +41,7 @@ class Hiding:
     def hidden_counts(self, sizes: IntArray, keys: IntArray, epoch: int) -> IntArray:
         """How many of each post's items are hidden, int64 [posts], each in 1..size-1.
 
-        Args:
-            sizes: int64 [posts], items (labels, or tokens) of each post, at least 2.
-            keys: int64 [posts], the posts' keys.
-            epoch: Another epoch hides another share.
+        An item is a label or a token, and a post has at least 2. Another epoch hides another share.
         """
         chance = uniform(self.seed, Draw.SHARE, epoch, keys)
         share = self.least + (self.most - self.least) * chance
@@ -55,15 +52,7 @@ class Hiding:
         return np.minimum(sizes - visible, self.cap) if self.cap else sizes - visible
 
     def split(self, posts: Posts, epoch: int) -> tuple[Posts, Posts]:
-        """Split posts into what is seen and what is hidden.
-
-        Args:
-            posts: Those of a batch.
-            epoch: Another epoch hides other labels.
-
-        Returns:
-            Visible and hidden labels, each in random order; together they are the posts.
-        """
+        """Split posts into visible and hidden labels, each in random order. Another epoch hides others."""
         shuffled = shuffle(posts, self.seed, epoch)
         hidden = self.hidden_counts(shuffled.sizes, shuffled.keys, epoch)
         seen = places(shuffled.offsets) < (shuffled.sizes - hidden)[shuffled.owner]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import duckdb
 import numpy as np
@@ -20,7 +20,7 @@ from booru_pipeline.dataset.options import MaskingOptions
 from booru_pipeline.dataset.posts import Posts
 from booru_pipeline.dataset.sides import Sides
 from booru_pipeline.errors import BooruError
-from booru_pipeline.ragged import IntArray
+from booru_pipeline.ragged import IntArray, offsets_of
 from booru_pipeline.tags import Category
 from booru_pipeline.training_shards.relations import Relations
 from booru_pipeline.training_shards.shards import attach, shard_files
@@ -34,30 +34,16 @@ KEPT: Final = "in the caption"
 _WORD_START: Final = "▁"  # SentencePiece's sign for white space
 
 
-@dataclass(frozen=True)
-class TagFate:
-    """A tag of the post and what became of it.
-
-    Attributes:
-        tag: As the raw release has it.
-        category: Its category's name.
-        fate: `in the caption`, or why not.
-    """
+class TagFate(NamedTuple):
+    """A tag of the post, as the raw release has it, and its fate: `in the caption`, or why not."""
 
     tag: str
     category: str
     fate: str
 
 
-@dataclass(frozen=True)
-class SeenExample:
-    """The post as the model would see it once, as text.
-
-    Attributes:
-        kind: What is hidden.
-        source: The input: labels, parts of labels and sentinels.
-        target: The answer.
-    """
+class SeenExample(NamedTuple):
+    """The post as the model would see it once, as text: what is hidden of it, the input, and the answer."""
 
     kind: str
     source: str
@@ -72,6 +58,7 @@ class Inspection:
         booru: Where it is from.
         fid: Its id there.
         release: The latest release that lists it.
+        picture: Its md5 there.
         group_md5: Its group: the same picture, or nearly.
         split: Its side.
         left_out: Why it is no caption, or None if it is one.
@@ -83,6 +70,7 @@ class Inspection:
     booru: str
     fid: int
     release: str
+    picture: str
     group_md5: str
     split: str
     left_out: str | None
@@ -130,14 +118,13 @@ class Inspector:
                 f"{' '.join(post)} is not a post. Give its id, or booru and id, such as `booru inspect "
                 "danbooru.donmai.us 4263151`."
             )
-        found = self._sides.filter(pc.field("fid") == int(number)).to_pylist()
-        found = [row for row in found if not booru or booru[0] in row["booru"]]
-        if not found:
+        boorus = sorted(set(self._sides.filter(pc.field("fid") == int(number))["booru"].to_pylist()))
+        boorus = [name for name in boorus if not booru or booru[0] in name]
+        if not boorus:
             raise BooruError(
                 f"no post {' '.join(post)} in {', '.join(self.shards)}. Look for one with "
                 '`booru sql "select booru, fid from files limit 10"`.'
             )
-        boorus = sorted({row["booru"] for row in found})
         if len(boorus) > 1:
             raise BooruError(
                 f"{', '.join(boorus)} all have a post {number}. Name the booru too: `booru inspect BOORU {number}`."
@@ -145,13 +132,7 @@ class Inspector:
         return boorus[0], int(number)
 
     def inspect(self, booru: str, fid: int, seed: int = 0) -> Inspection:
-        """Say what became of a post.
-
-        Args:
-            booru: Where it is from.
-            fid: Its id there; the two must be in the dataset's releases.
-            seed: Of the examples.
-        """
+        """Say what became of a post of the dataset's releases; the seed is that of the examples."""
         (side,) = self._sides.filter((pc.field("booru") == booru) & (pc.field("fid") == fid)).to_pylist()
         with duckdb.connect() as connection:
             of_release = shard_files(self.shards[side["release"]])
@@ -163,11 +144,8 @@ class Inspector:
         summary = DatasetSummary.read(self.dataset)
         choice = CaptionChoice.of(self.vocabulary, summary.captions, seed)
         rows = [self.vocabulary.index[tag] for tag in tags if tag in self.vocabulary.index]
-        post = Posts(
-            np.array(rows, dtype=np.int64),
-            np.array([0, len(rows)]),
-            post_keys(np.array([booru], dtype=object), np.array([fid])),
-        )
+        key = post_keys(np.array([booru], dtype=object), np.array([fid]))
+        post = Posts(np.array(rows, dtype=np.int64), offsets_of([len(rows)]), key)
         left_out = side["left_out"]
         tokens = int(choice.encoding.caption_lengths(post.rows, post.offsets)[0])
         if left_out is None and (tokens < summary.captions.min_tokens or len(rows) < 2):
@@ -182,12 +160,7 @@ class Inspector:
             for alias, tag in aliases.items()
         ]
         return Inspection(
-            booru=booru,
-            fid=fid,
-            release=side["release"],
-            group_md5=side["group_md5"],
-            split=side["split"],
-            left_out=left_out,
+            **{**side, "left_out": left_out},
             tags=sorted(fates, key=lambda item: (item.fate != KEPT, item.fate, item.tag)),
             implied=sorted(self.relations.closure(tags) - set(tags)),
             examples=[] if left_out else self._examples(choice, post, seed),
@@ -224,9 +197,9 @@ class Inspector:
         masking = Masking(choice, self.masking, self.vocabulary.special_tokens, seed)
         return [
             SeenExample(
-                kind=kind.name.lower().replace("_", " "),
-                source=self._text(example.source, choice),
-                target=self._text(example.target, choice),
+                kind.name.lower().replace("_", " "),
+                self._text(example.source, choice),
+                self._text(example.target, choice),
             )
             for kind in Kind
             for example in masking.examples(post, 0, kind)

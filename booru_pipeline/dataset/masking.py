@@ -11,7 +11,6 @@ Three kinds, each post getting one of them each epoch by weight:
 Labels are in random order in both, fresh each epoch: a set has no order, and models that were taught one break on it.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Final
@@ -71,12 +70,9 @@ class Masking:
     seed: int = 0
 
     def examples(self, posts: Posts, epoch: int, kind: Kind | None = None) -> list[Example]:
-        """An example of each post.
+        """An example of each post, all of one kind, or of kinds by weight if that is None.
 
-        Args:
-            posts: Those of a batch, each with at least two labels.
-            epoch: Another epoch hides others.
-            kind: The same for all posts; by weight if None.
+        A post has at least two labels. Another epoch hides others.
         """
         chosen = shuffle(self.choice.choose(posts, epoch), self.seed, epoch)
         kinds = self._kinds(chosen, epoch) if kind is None else np.full(len(chosen), kind)
@@ -179,8 +175,7 @@ class Masking:
         return Example(Kind.SPAN_CORRUPTION, np.concatenate([*source, end]), np.concatenate([*target, end]))
 
 
-def _partition(total: int, parts: int, random: np.random.Generator) -> Sequence[int]:
+def _partition(total: int, parts: int, random: np.random.Generator) -> IntArray:
     """`total` as a sum of `parts` positive numbers, every way equally likely."""
     cuts = np.sort(random.choice(total - 1, parts - 1, replace=False)) + 1
-    lengths: Sequence[int] = np.diff(np.concatenate([[0], cuts, [total]])).tolist()
-    return lengths
+    return np.diff(cuts, prepend=0, append=total)

@@ -88,12 +88,7 @@ class Posts:
 
 
 def incidence(posts: Sequence[Iterable[int]], labels: int) -> sparse.csr_array:
-    """Which post has which label: float32 [posts, labels], 1 where it has.
-
-    Args:
-        posts: Each post's label rows, none twice.
-        labels: Number of labels in the vocabulary.
-    """
+    """Which post has which label: float32 [posts, labels], 1 where it has. No post has a row twice."""
     rows = [np.asarray(post if isinstance(post, np.ndarray) else list(post), dtype=np.int64) for post in posts]
     columns = np.concatenate([np.empty(0, dtype=np.int64), *rows])
     ones = np.ones(len(columns), dtype=np.float32)
@@ -102,7 +97,6 @@ def incidence(posts: Sequence[Iterable[int]], labels: int) -> sparse.csr_array:
 
 def releases_of(dataset: Path, split: str) -> npt.NDArray[np.str_]:
     """The release of each post that `load_posts` gives: the latest that lists it."""
-
     column = open_splits(dataset)[split].data.table["release"].combine_chunks()
     return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.str_)
 

@@ -9,7 +9,7 @@ picture or other tags, and now is like a group on another side, is left out too:
 
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -111,17 +111,22 @@ def decide_sides(shards: dict[str, Path], options: SplitOptions, earlier: Sides 
     """
     options = SplitOptions(**{name: getattr(options, name) for name in SplitOptions.model_fields})
     contents = {release: ShardManifest.read(folder).content_sha256 for release, folder in shards.items()}
-    if earlier is not None and not earlier.is_start_of(contents, options):
-        earlier = None
-    if earlier is not None and len(earlier.shards) == len(shards):
+    if earlier is None or not earlier.is_start_of(contents, options):
+        earlier = Sides(_SCHEMA.empty_table(), {}, options)
+    if len(earlier.shards) == len(shards):
         return earlier
+    seen: list[TagSets] = []
     with duckdb.connect() as connection:
         sql.run(connection, _SQL, "schema", sides=list(SIDES))
-        if earlier is not None:
-            connection.register("earlier", earlier.table)
-            sql.run(connection, _SQL, "recall_groups")
-        known = earlier.shards if earlier is not None else {}
-        _settle_all(connection, shards, known, options)
+        connection.register("earlier", earlier.table)
+        sql.run(connection, _SQL, "recall_groups")
+        for release, folder in shards.items():
+            seen.append(_list_release(connection, folder, sum(map(len, seen))))
+            if release in earlier.shards:
+                sql.run(connection, _SQL, "recall")
+            else:
+                _settle(connection, seen, options)
+            sql.run(connection, _SQL, "remember", release=release)
         table = sql.table(connection, _SQL, "result")
     return Sides(table.cast(_SCHEMA).combine_chunks(), contents, options)
 
@@ -144,13 +149,6 @@ class Misplaced:
     returned: int
     examples: list[str]
 
-    @classmethod
-    def of(cls, found: pa.Table) -> "Misplaced":
-        """Count rows of `kind` and `name`."""
-        kinds = Counter(found["kind"].to_pylist())
-        examples = [f"{row['kind']} {row['name']}" for row in found.slice(0, _EXAMPLES).to_pylist()]
-        return cls(kinds["group"], kinds["picture"], kinds["post"], kinds["returned"], examples)
-
 
 @dataclass(frozen=True)
 class Across:
@@ -171,17 +169,23 @@ class Across:
 
 def count_straddling(sides: Sides) -> Misplaced:
     """Count groups, pictures and posts that have posts in use on two sides."""
-    with duckdb.connect() as connection:
-        connection.register("sides", sides.table)
-        return Misplaced.of(sql.table(connection, _SQL, "straddling"))
+    return _misplaced("straddling", sides=sides.table)
 
 
 def count_moved(before: Sides, after: Sides) -> Misplaced:
     """Count what changed side between the sides of a release and those of a later one."""
+    return _misplaced("moved", former=before.table, sides=after.table)
+
+
+def _misplaced(query: str, **tables: pa.Table) -> Misplaced:
+    """Count the rows of `kind` and `name` that a query gives of some tables."""
     with duckdb.connect() as connection:
-        connection.register("former", before.table)
-        connection.register("sides", after.table)
-        return Misplaced.of(sql.table(connection, _SQL, "moved"))
+        for name, table in tables.items():
+            connection.register(name, table)
+        found = sql.table(connection, _SQL, query).to_pylist()
+    kinds = Counter(row["kind"] for row in found)
+    examples = [f"{row['kind']} {row['name']}" for row in found[:_EXAMPLES]]
+    return Misplaced(kinds["group"], kinds["picture"], kinds["post"], kinds["returned"], examples)
 
 
 def count_near_duplicates_across(shards: Mapping[str, Path], sides: Sides, largest_block: int = 100_000) -> Across:
@@ -218,20 +222,6 @@ def count_near_duplicates_across(shards: Mapping[str, Path], sides: Sides, large
         )
     examples = [f"{pair['one']} and {pair['other']}" for pair in pairs.slice(0, _EXAMPLES).to_pylist()]
     return Across(len(pairs), blocks, posts, examples)
-
-
-def _settle_all(
-    connection: duckdb.DuckDBPyConnection, shards: Mapping[str, Path], known: Collection[str], options: SplitOptions
-) -> None:
-    """Settle the posts of one release after the other."""
-    seen: list[TagSets] = []
-    for release, folder in shards.items():
-        seen.append(_list_release(connection, folder, sum(map(len, seen))))
-        if release in known:
-            sql.run(connection, _SQL, "recall")
-        else:
-            _settle(connection, seen, options)
-        sql.run(connection, _SQL, "remember", release=release)
 
 
 def _list_release(connection: duckdb.DuckDBPyConnection, folder: Path, first: int) -> TagSets:

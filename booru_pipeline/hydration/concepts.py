@@ -63,10 +63,7 @@ def load_concepts() -> Concepts:
 def tell_apart(concepts: Concepts, labels: list[str], scores: NDArray[np.floating]) -> dict[str, ConceptResult]:
     """AUC of labels of which a concept holds against those of which it does not, by concept.
 
-    Args:
-        concepts: The list.
-        labels: Labels that were given, each alone.
-        scores: [labels, concepts], how likely each concept's word is, in the order of `concepts.words`.
+    The scores, [labels, concepts], say how likely each concept's word is where a label is given alone.
     """
     results = {}
     for column, concept in enumerate(concepts.words):

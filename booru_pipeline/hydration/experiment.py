@@ -15,11 +15,11 @@ from typing import Final
 import numpy as np
 import torch
 
-from booru_pipeline.dataset.build import SPLITS
 from booru_pipeline.dataset.options import CaptionOptions
 from booru_pipeline.dataset.posts import load_posts
+from booru_pipeline.dataset.sides import SIDES
 from booru_pipeline.errors import BooruError
-from booru_pipeline.hashing import fingerprint
+from booru_pipeline.hashing import fingerprint, sha256_of
 from booru_pipeline.hydration.arms import Arm, Words, permuted_base, random_base, write_words
 from booru_pipeline.hydration.concepts import load_concepts
 from booru_pipeline.hydration.findings import Cell, Findings, Sizes, conclude
@@ -291,7 +291,7 @@ class Experiment:
 def _content_of(dataset: Path, vocabulary: Vocabulary) -> str:
     """A hash of the posts and labels themselves, so that it does not matter when or from what they were made."""
     hashed = hashlib.sha256("\n".join(vocabulary.labels).encode())
-    for split in SPLITS:
+    for split in SIDES:
         posts = load_posts(dataset, split)
         for array in (posts.rows, posts.offsets, posts.keys):
             hashed.update(np.ascontiguousarray(array).tobytes())
@@ -303,8 +303,5 @@ def _content_of_base(source: str) -> str:
     folder = Path(source)
     if not folder.is_dir():
         return fingerprint(source, getattr(base_config(source), "_commit_hash", None))
-    hashed = hashlib.sha256()
-    for path in sorted(path for pattern in _BASE_FILES for path in folder.glob(pattern)):
-        with path.open("rb") as file:
-            hashed.update(f"{path.name}\t{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
-    return hashed.hexdigest()[:16]
+    paths = sorted(path for pattern in _BASE_FILES for path in folder.glob(pattern))
+    return hashlib.sha256("".join(f"{path.name}\t{sha256_of(path)}\n" for path in paths).encode()).hexdigest()[:16]

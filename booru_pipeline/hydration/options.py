@@ -1,13 +1,12 @@
 """Options of the hydration experiment. No heavy import: the Dagster definitions inherit from it."""
 
-import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from booru_pipeline.errors import BooruError
+from booru_pipeline.tag_table.queries import parse_variables
 
 PROBLEM_FILE: Final = "problem.txt"  # beside a training's job file: why it failed
 
@@ -78,16 +77,9 @@ def parse_settings(given: Mapping[str, Any], more: Sequence[str]) -> dict[str, A
         more: Others as `name=value`, the value as JSON or else as text.
 
     Raises:
-        BooruError: An option is unknown or has a bad value.
+        BooruError: An option is unknown, has a bad value, or is not of the form name=value.
     """
-    settings = dict(given)
-    for item in more:
-        name, equals, value = item.partition("=")
-        if not equals:
-            raise BooruError(f"--set {item} is not name=value. Write it such as --set threads=4.")
-        settings[name] = value
-        with suppress(ValueError):
-            settings[name] = json.loads(value)
+    settings = {**given, **parse_variables(more)}
     try:
         HydrationOptions(**{name: value for name, value in settings.items() if name != "release"})
     except ValidationError as error:

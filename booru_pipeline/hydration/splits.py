@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from booru_pipeline.dataset.build import DatasetSummary
 from booru_pipeline.dataset.chance import mix
 from booru_pipeline.dataset.options import CaptionOptions
-from booru_pipeline.dataset.posts import Posts, load_posts, releases_of
+from booru_pipeline.dataset.posts import Posts, load_posts
 from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation.figures.probing import auc
 from booru_pipeline.evaluation.task import Question, hide, implied_matrix, recovery_task
@@ -47,42 +47,32 @@ def write_subset(dataset: Path, words: Words, captions: CaptionOptions, share: f
     """
     datasets.disable_progress_bars()
     train, validation = (_learnable(dataset, split, words) for split in ("train", "validation"))
-    chosen = share_of(train[0], share, seed)
+    chosen = share_of(train, share, seed)
     if len(chosen) < _LEAST:
         raise BooruError(
-            f"{share:g} of {len(train[0]):,} train posts is {len(chosen)}, too few to train on. Raise the smallest of "
+            f"{share:g} of {len(train):,} train posts is {len(chosen)}, too few to train on. Raise the smallest of "
             "the shares, or take a larger release."
         )
-    first = np.arange(min(VALIDATION_POSTS, len(validation[0])))
+    first = np.arange(min(VALIDATION_POSTS, len(validation)))
     splits = {
-        "train": _split(*train, chosen),
-        "validation": _split(*validation, first),
-        "test": _split(*validation, first[:0]),
+        "train": _split(train, chosen),
+        "validation": _split(validation, first),
+        "test": _split(validation, first[:0]),
     }
     datasets.DatasetDict(splits).save_to_disk(str(folder))
-    DatasetSummary(
-        posts={name: len(split) for name, split in splits.items()},
-        left_out={},
-        labels_per_caption=0.0,
-        tokens_per_caption={},
-        longest_caption=0,
-        coverage={},
-        groups={},
-        captions=captions,
-    ).write(folder)
+    DatasetSummary(posts={name: len(split) for name, split in splits.items()}, captions=captions).write(folder)
 
 
-def _learnable(dataset: Path, split: str, words: Words) -> tuple[Posts, NDArray[np.str_]]:
-    """Posts of a split without held-out labels, those with less than two labels left out; and their releases."""
-    posts = words.learnable(words.renumber(load_posts(dataset, split)))
-    kept = np.flatnonzero(posts.sizes >= _LEAST)
-    return posts.take(kept), releases_of(dataset, split)[kept]
+def _learnable(dataset: Path, split: str, words: Words) -> Posts:
+    """Posts of a split without held-out labels, those with less than two labels left out."""
+    posts = words.learnable(words.renumber(load_posts(dataset, split, about=True)))
+    return posts.take(np.flatnonzero(posts.sizes >= _LEAST))
 
 
-def _split(posts: Posts, releases: NDArray[np.str_], index: IntArray) -> datasets.Dataset:
+def _split(posts: Posts, index: IntArray) -> datasets.Dataset:
     posts = posts.take(index)
     labels = pa.ListArray.from_arrays(posts.offsets.astype(np.int32), posts.rows.astype(np.int32))
-    columns = {"release": releases[index].tolist(), "post_key": posts.keys, "label_rows": labels}
+    columns = {"release": posts.column("release"), "post_key": posts.keys, "label_rows": labels}
     schema = pa.schema({"release": pa.string(), "post_key": pa.int64(), "label_rows": labels.type})
     return datasets.Dataset(pa.table(columns, schema))
 

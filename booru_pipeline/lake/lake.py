@@ -110,11 +110,7 @@ class Lake:
         return self.home / "retired" / stage / release
 
     def releases_with(self, artifact: Callable[[str], Path]) -> list[str]:
-        """Keys of the releases that have an artifact, in release order.
-
-        Args:
-            artifact: One of the methods above, such as `lake.checkpoint`.
-        """
+        """Keys of the releases that have an artifact, such as `lake.checkpoint`, in release order."""
         folder = artifact("any").parent
         keys = {path.stem for path in folder.iterdir()} if folder.is_dir() else set()
         if self.store is not None:
@@ -131,11 +127,7 @@ class Lake:
         return path.relative_to(self.home).as_posix()
 
     def record(self, path: Path) -> Record | None:
-        """The record of an artifact, the later one of here and of the store; None if there is none, or no record.
-
-        Args:
-            path: The artifact's, as the methods above give it.
-        """
+        """The record of an artifact, the later one of here and of the store; None if there is none, or no record."""
         stored = self._stored(path)
         both = (read_record(path), stored and stored.record)
         return max((record for record in both if record), key=lambda record: record.made, default=None)

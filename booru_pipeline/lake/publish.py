@@ -81,9 +81,7 @@ def staged(final: Path, staging: Staging) -> Iterator[Path]:
 def discard(final: Path, staging: Staging) -> None:
     """Remove an artifact. It leaves its name in one step, so that nobody reads half of it.
 
-    Args:
-        final: A file or a folder; it need not be there if others have it.
-        staging: Where it is moved first.
+    It need not be there if others have it.
 
     Raises:
         BooruError: It cannot be removed.
@@ -101,12 +99,7 @@ def discard(final: Path, staging: Staging) -> None:
 
 @contextmanager
 def snapshot(final: Path, staging: Staging) -> Iterator[Path]:
-    """Give a copy of an artifact, made of hard links, that stays as it is while others replace the artifact.
-
-    Args:
-        final: A file or a folder.
-        staging: On the same file system.
-    """
+    """Give a copy of an artifact, made of hard links, that stays as it is while others replace the artifact."""
     with _workspace(final, staging.folder) as workspace:
         copy = workspace / final.name
         with _gate(staging.folder):

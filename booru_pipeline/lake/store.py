@@ -134,11 +134,7 @@ class Store:
         return listed
 
     def publish(self, draft: Path, name: str) -> Stored:
-        """Upload a finished artifact, and then have its name mean it.
-
-        Args:
-            draft: The file or folder.
-            name: Its path in the home.
+        """Upload a finished artifact, and then have its name, which is its path in the home, mean it.
 
         Raises:
             StoreError: It was not uploaded; what the store had under the name is untouched.
@@ -161,11 +157,7 @@ class Store:
         return stored
 
     def fetch(self, name: str, draft: Path) -> None:
-        """Download an artifact.
-
-        Args:
-            name: Its path in the home.
-            draft: Where to: a path that is not there yet.
+        """Download an artifact to a path that is not there yet.
 
         Raises:
             StoreError: It is not there, it cannot be read, or what came is not what was uploaded.

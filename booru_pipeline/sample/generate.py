@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from booru_pipeline.errors import BooruError
 from booru_pipeline.sample.listing import ReleasePosts, draw_release, draw_unlisted
@@ -58,11 +58,11 @@ def generate(
     for release in releases:
         drawn = draw_release(world, earlier, posts, seed, release)
         unlisted = draw_unlisted(world, len(earlier), posts, unlisted_needed(posts), seed, release) if defects else ()
-        rendered = render(world, drawn, release, seed, unlisted)
-        files, tags = _paths(folder, release, compress=compress)
-        contents[files] = _content(FILES_COLUMNS, rendered.files, compress=compress)
-        contents[tags] = _content(TAGS_COLUMNS, rendered.tags, compress=compress)
-        truths.append(rendered.truth)
+        files, tags, truth = render(world, drawn, release, seed, unlisted)
+        files_path, tags_path = _paths(folder, release, compress=compress)
+        contents[files_path] = _content(FILES_COLUMNS, files, compress=compress)
+        contents[tags_path] = _content(TAGS_COLUMNS, tags, compress=compress)
+        truths.append(truth)
         earlier.append(drawn)
     contents[folder / "tag_aliases.json"] = _relations(sorted(world.aliases.items()))
     contents[folder / "tag_implications.json"] = _relations(
@@ -117,15 +117,10 @@ def _relations(pairs: Iterable[tuple[str, str]]) -> bytes:
 
 
 def _truth_json(world: World, truths: Sequence[ReleaseTruth], *, posts: int, seed: int) -> bytes:
-    characters = {
+    truth: dict[str, Any] = {"seed": seed, "posts": posts, "releases": [asdict(truth) for truth in truths]}
+    truth["characters"] = {
         character.name: {"copyrights": character.copyrights, "traits": world.chances(character)}
         for character in world.characters
-    }
-    truth = {
-        "seed": seed,
-        "posts": posts,
-        "releases": [asdict(truth) for truth in truths],
-        "characters": characters,
     }
     return json.dumps(truth, indent=1).encode() + b"\n"
 

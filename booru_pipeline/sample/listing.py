@@ -64,14 +64,9 @@ def some(rate: float, total: int) -> int:
 
 
 def draw_release(world: World, earlier: Sequence[ReleasePosts], posts: int, seed: int, release: str) -> ReleasePosts:
-    """Draw the posts of one release, `posts` in all.
+    """Draw the posts of one release, `posts` in all, seeded by its key and the sample's seed.
 
-    Args:
-        world: What to draw from.
-        earlier: The releases before this one; a few of their posts are listed again with slightly edited tags.
-        posts: How many posts.
-        seed: The seed of the whole sample.
-        release: The release's key; it seeds the release, together with `seed`.
+    A few posts of earlier releases are listed again with slightly edited tags.
     """
     rng = Random(f"{seed}/{release}/posts")
     # A post that was listed again is known by its latest edit.

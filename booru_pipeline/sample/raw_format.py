@@ -64,17 +64,10 @@ class ReleaseTruth:
     defects: dict[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
-    """A release's files, without their header lines, and the truth about them."""
-
-    files: list[bytes]
-    tags: list[bytes]
-    truth: ReleaseTruth
-
-
-def render(world: World, drawn: ReleasePosts, release: str, seed: int, unlisted: Sequence[Listing] = ()) -> Rendered:
-    """The lines of a release.
+def render(
+    world: World, drawn: ReleasePosts, release: str, seed: int, unlisted: Sequence[Listing] = ()
+) -> tuple[_Lines, _Lines, ReleaseTruth]:
+    """The lines of a release's files file and of its tags file, without their headers, and the truth about them.
 
     Args:
         world: Where the tags' categories and numbers are looked up.
@@ -120,7 +113,7 @@ def render(world: World, drawn: ReleasePosts, release: str, seed: int, unlisted:
         warts=_warts(drawn, files, tags, hit),
         defects={kind: len(lines) for kind, lines in (bad_files | bad_tags).items()},
     )
-    return Rendered(all_files, all_tags, truth)
+    return all_files, all_tags, truth
 
 
 def _warts(

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from itertools import chain
-from typing import Any
+from typing import Any, Final
 
 from pydantic import TypeAdapter
 
 from booru_pipeline.tags import Category, closure
+
+_BUNDLES: Final = ("scene", "expression", "pose", "outfit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,10 @@ class Counting:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Everything the sample posts are drawn from. Every mapping and tuple keeps the order of `world.toml`."""
+    """Everything the sample posts are drawn from. Every mapping and tuple keeps the order of `world.toml`.
+
+    `categories` and `tag_ids` have every tag that a post may have, artists and meta tags included, and no alias.
+    """
 
     characters: tuple[Character, ...]
     counting: Counting
@@ -68,11 +73,6 @@ class World:
     aliases: Mapping[str, str]
     categories: Mapping[str, Category]
     tag_ids: Mapping[str, int]
-
-    @property
-    def tags(self) -> frozenset[str]:
-        """Every tag a post may have, artists and meta tags included; no alias is among them."""
-        return frozenset(self.categories)
 
     def closure(self, tags: Iterable[str]) -> set[str]:
         """The tags and everything they imply, however indirectly."""
@@ -95,24 +95,18 @@ def load_world() -> World:
     """The world described in `world.toml`, read once a process."""
     text = resources.files("booru_pipeline.sample").joinpath("world.toml").read_text(encoding="utf-8")
     facts = tomllib.loads(text)
-    characters = TypeAdapter(tuple[Character, ...]).validate_python(facts["character"])
-    counting = TypeAdapter(Counting).validate_python(facts["counting"])
-    scenes, expressions, poses, outfits = (
-        TypeAdapter(tuple[Bundle, ...]).validate_python([*facts[kind].values()])
-        for kind in ("scene", "expression", "pose", "outfit")
-    )
+    bundles = {
+        f"{kind}s": TypeAdapter(tuple[Bundle, ...]).validate_python([*facts[kind].values()]) for kind in _BUNDLES
+    }
     implications: dict[str, tuple[str, ...]] = {}
     for consequent, antecedents in facts["implications"].items():
         for antecedent in antecedents:
             implications[antecedent] = (*implications.get(antecedent, ()), consequent)
-    categories = _categories(facts, characters, counting, implications)
+    categories = _categories(facts, implications)
     return World(
-        characters=characters,
-        counting=counting,
-        scenes=scenes,
-        expressions=expressions,
-        poses=poses,
-        outfits=outfits,
+        characters=TypeAdapter(tuple[Character, ...]).validate_python(facts["character"]),
+        counting=TypeAdapter(Counting).validate_python(facts["counting"]),
+        **bundles,
         looks=tuple(facts["looks"].values()),
         details=facts["details"],
         meta=facts["meta"]["catalogued"] | facts["meta"]["uncatalogued"],
@@ -127,17 +121,13 @@ def load_world() -> World:
     )
 
 
-def _categories(
-    facts: Mapping[str, Any],
-    characters: Iterable[Character],
-    counting: Counting,
-    implications: Mapping[str, tuple[str, ...]],
-) -> dict[str, Category]:
+def _categories(facts: Mapping[str, Any], implications: Mapping[str, tuple[str, ...]]) -> dict[str, Category]:
     """Every tag of the world with its category: general, unless the file says otherwise."""
-    bundles = chain.from_iterable(facts[name].values() for name in ("scene", "expression", "pose", "outfit"))
+    characters, counting = facts["character"], facts["counting"]
+    bundles = chain.from_iterable(facts[kind].values() for kind in _BUNDLES)
     general = chain(
-        chain.from_iterable(character.traits for character in characters),
-        (*counting.girl, *counting.boy, counting.one_person, counting.only_boys, counting.nobody),
+        chain.from_iterable(character["traits"] for character in characters),
+        chain.from_iterable([tags] if isinstance(tags, str) else tags for tags in counting.values()),
         chain.from_iterable(bundle["tags"] for bundle in bundles),
         chain.from_iterable(facts["looks"].values()),
         facts["details"],
@@ -147,11 +137,11 @@ def _categories(
     )
     named = {
         Category.COPYRIGHT: [
-            *chain.from_iterable(character.copyrights for character in characters),
+            *chain.from_iterable(character["copyrights"] for character in characters),
             *facts["categories"]["copyright"],
             *facts["artists"]["quoted_copyrights"],
         ],
-        Category.CHARACTER: [*(character.name for character in characters), *facts["categories"]["character"]],
+        Category.CHARACTER: [*(character["name"] for character in characters), *facts["categories"]["character"]],
         Category.ARTIST: facts["artists"]["names"].split(),
         Category.META: facts["meta"]["catalogued"],
         Category.UNCATALOGUED: facts["meta"]["uncatalogued"],

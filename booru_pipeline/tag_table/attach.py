@@ -17,13 +17,8 @@ def attach_all(connection: duckdb.DuckDBPyConnection, lake: Lake, only: Sequence
     `files_latest` and `tags_latest` a post that is listed again in a later one of these releases is there as it is
     listed last, with the tags of that listing only. The table `releases` has the keys with their `position`.
 
-    Args:
-        connection: Where they are attached.
-        lake: Where the tag tables are.
-        only: Keys of the releases; all that are loaded by default.
-
     Returns:
-        Keys of the releases, in release order.
+        Keys of the releases, in release order: those of `only`, or of all that are loaded.
 
     Raises:
         BooruError: No release is loaded, or one that was asked for is not, or a tag table is broken.

@@ -208,15 +208,11 @@ def summarise(tag_table: Path) -> TagTableSummary:
     with duckdb.connect(str(tag_table), read_only=True) as connection:
         rejects = sql.run(connection, "tag_table", "reject_counts").fetchall()
         accounting = read_accounting(connection)
-        names, [violations] = _rows(connection, "key_violations")
+        [violations] = sql.table(connection, "tag_table", "key_violations").to_pylist()
+        sample = sql.run(connection, "tag_table", "sample_rows")
         return TagTableSummary(
             accounting=accounting,
             rejects={(source, reason): lines for source, reason, lines in rejects},
-            key_violations={name: int(str(count)) for name, count in zip(names, violations, strict=True)},
-            sample=_rows(connection, "sample_rows"),
+            key_violations=violations,
+            sample=([column[0] for column in sample.description], sample.fetchall()),
         )
-
-
-def _rows(connection: duckdb.DuckDBPyConnection, name: str) -> tuple[list[str], list[tuple[object, ...]]]:
-    result = sql.run(connection, "tag_table", name)
-    return [column[0] for column in result.description], result.fetchall()

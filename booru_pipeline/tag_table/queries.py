@@ -52,15 +52,15 @@ def find_query(name: str) -> Query:
     Raises:
         BooruError: There is no such query and no such file, or the file cannot be read.
     """
-    queries = library()
-    for query in queries:
-        if query.name == name:
-            return query
+    queries = {query.name: query for query in library()}
+    if name in queries:
+        return queries[name]
     try:
         return Query(name, Path(name).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        known = ", ".join(query.name for query in queries)
-        raise BooruError(f"there is no file {name}, and no such query in the library (there: {known}).") from None
+        raise BooruError(
+            f"there is no file {name}, and no such query in the library (there: {', '.join(queries)})."
+        ) from None
     except (OSError, ValueError) as error:
         what = "is not UTF-8 text" if isinstance(error, UnicodeError) else getattr(error, "strerror", None) or error
         raise BooruError(f"cannot read the query {name}: {what}. Name a text file or a query of the library.") from None
@@ -76,7 +76,7 @@ def parse_variables(settings: Sequence[str]) -> dict[str, Any]:
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals or not _NAME.fullmatch(name):
-            raise BooruError(f"--set {setting}: write name=value, such as --set min_posts=100.")
+            raise BooruError(f"--set {setting}: write name=value, with a number, a text or a list.")
         try:
             variables[name] = json.loads(text)
         except ValueError:

@@ -81,7 +81,12 @@ class Sandbox:
         """
         if len(row.head) + len(row.values) > LARGEST_ROW:
             raise ScriptError(row.line, f"the row is longer than {LARGEST_ROW:,} characters.")
-        columns = "" if row.names_columns else _unnamed_columns(row)
+        if not row.names_columns and row.width not in _UNNAMED:
+            raise ScriptError(
+                row.line,
+                f"the row has {row.width} values and its statement names no columns; files has 15 or 13, tags has 6.",
+            )
+        columns = "" if row.names_columns else f"({', '.join(_UNNAMED[row.width])})"
         statement = f"{row.head[:-6]} {columns} {row.head[-6:]} {row.values}"
         self._table, self._refused, self._asked = "", "", 0
         self._ours("BEGIN")
@@ -120,13 +125,3 @@ class Sandbox:
     def _may_stop(self) -> int:
         self._asked += 1
         return int(self._asked > _ASKED and not self._trusted)
-
-
-def _unnamed_columns(row: ScriptRow) -> str:
-    columns = _UNNAMED.get(row.width)
-    if columns is None:
-        raise ScriptError(
-            row.line,
-            f"the row has {row.width} values and its statement names no columns; files has 15 or 13, tags has 6.",
-        )
-    return f"({', '.join(columns)})"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -63,10 +63,7 @@ class Relations:
 def find_relations(configured: Path | None, raw: Path, *, skip_ambiguous: bool = False) -> Relations:
     """The relations of a configured folder; else of the raw folder, if it has any; else the sample world's.
 
-    Args:
-        configured: A folder with one of the two files at least.
-        raw: The folder of releases.
-        skip_ambiguous: See `load_relations`.
+    `skip_ambiguous` is that of `load_relations`.
 
     Raises:
         BooruError: The configured folder has neither file, or a file is broken.
@@ -168,17 +165,16 @@ def _aliases(
     for alias, tag in lines:
         consequents.setdefault(alias, []).append(tag)
     direct = {alias: tags[0] for alias, tags in consequents.items()}
-    several = [[alias] for alias, tags in consequents.items() if len(tags) > 1]
+    several = [alias for alias, tags in consequents.items() if len(tags) > 1]
     circles = _circles(direct)
-    left_out = tuple(dict.fromkeys(alias for aliases in (*several, *circles) for alias in aliases))
+    left_out = tuple(dict.fromkeys(chain(several, *circles)))
     if left_out and not skip_ambiguous:
-        first = (several or circles)[0]
         if several:
-            numbers = [lines[first[0], tag] for tag in consequents[first[0]]]
-            problem = f"{first[0]} is an alias of {' and of '.join(consequents[first[0]])}"
+            alias, tags = several[0], consequents[several[0]]
+            numbers, problem = [lines[alias, tag] for tag in tags], f"{alias} is an alias of {' and of '.join(tags)}"
         else:
-            numbers = [lines[alias, direct[alias]] for alias in first]
-            problem = f"the aliases {' -> '.join([*first, first[0]])} go in a circle"
+            numbers = [lines[alias, direct[alias]] for alias in circles[0]]
+            problem = f"the aliases {' -> '.join([*circles[0], circles[0][0]])} go in a circle"
         more = len(several) + len(circles) - 1
         also = f" ({more} more such problem{'s' if more > 1 else ''} in the file)" if more else ""
         _refuse(

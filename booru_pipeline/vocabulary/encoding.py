@@ -65,7 +65,7 @@ class Encoding:
         tokens, offsets = gather(self.tokens, self.offsets, rows)
         if self.separator is not None:
             tokens = np.insert(tokens, offsets[1:-1], self.separator)
-        return [int(token) for token in tokens]
+        return list(tokens.tolist())
 
     def decode(self, tokens: Sequence[int]) -> list[int | None]:
         """Labels of a caption as vocabulary rows; None stands for what is no label."""

@@ -55,8 +55,9 @@ def base_tokenizer(base_model: BaseModel, texts: Sequence[str]) -> tuple[transfo
                 "Give the model that it was made from."
             )
     first_added = len(tokenizer)
-    missing = _characters_without_piece(tokenizer, texts)
-    if missing:
+    characters = sorted({character for text in texts for character in text if not character.isspace()})
+    cut = zip(characters, encode_pieces(tokenizer, characters), strict=True)
+    if missing := [character for character, ids in cut if tokenizer.unk_token_id in ids]:
         tokenizer = _with_pieces(tokenizer, missing, base_model.name)
     # In T5 a line end is white space like any other, so as a token of its own it changes no text that it could cut.
     tokenizer.add_tokens([AddedToken(SEPARATOR, normalized=False)])
@@ -74,14 +75,10 @@ def _load(source: str) -> transformers.PreTrainedTokenizerBase:
     try:
         return transformers.AutoTokenizer.from_pretrained(source)
     except Exception as error:  # tokenizers raises plain Exception for a broken file
-        what, remedy = (
-            ("read the tokenizer in", "Write it again with `tokenizer.save_pretrained(folder)`")
-            if is_folder
-            else (
-                "load the tokenizer of",
-                "Connect to the network once, give a local folder with --preset FOLDER, or use --preset tiny",
-            )
-        )
+        what, remedy = "read the tokenizer in", "Write it again with `tokenizer.save_pretrained(folder)`"
+        if not is_folder:
+            what = "load the tokenizer of"
+            remedy = "Connect to the network once, give a local folder with --preset FOLDER, or use --preset tiny"
         raise BooruError(f"cannot {what} {source}: {first_line(error)}. {remedy}.") from error
 
 
@@ -172,15 +169,6 @@ def _train(texts: Sequence[str]) -> transformers.PreTrainedTokenizerBase:
     processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
     pieces = [(processor.id_to_piece(row), processor.get_score(row)) for row in range(len(processor))]
     return transformers.T5Tokenizer(vocab=pieces, extra_ids=100)
-
-
-def _characters_without_piece(tokenizer: transformers.PreTrainedTokenizerBase, texts: Sequence[str]) -> list[str]:
-    characters = sorted({character for text in texts for character in text if not character.isspace()})
-    return [
-        character
-        for character, ids in zip(characters, encode_pieces(tokenizer, characters), strict=True)
-        if tokenizer.unk_token_id in ids
-    ]
 
 
 def _with_pieces(

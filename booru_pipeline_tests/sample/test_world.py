@@ -77,9 +77,9 @@ def test_closure_follows_every_step(world: World) -> None:
 
 def test_aliases_lead_in_one_step_to_a_tag_of_the_world(world: World) -> None:
     for antecedent, consequent in world.aliases.items():
-        assert antecedent not in world.tags
+        assert antecedent not in world.categories
         assert consequent not in world.aliases
-        assert consequent in world.tags
+        assert consequent in world.categories
     assert world.aliases["bunny_ears"] == "rabbit_ears"
     assert world.aliases["catgirl"] == "cat_girl"
 
@@ -126,7 +126,7 @@ def test_every_probability_is_one(world: World) -> None:
 
 
 def test_tags_are_single_safe_words(world: World) -> None:
-    for tag in [*world.tags, *world.aliases]:
+    for tag in [*world.categories, *world.aliases]:
         assert tag
         assert not re.search(r"\s", tag), tag
         assert not EXPLICIT.search(tag), tag
@@ -150,4 +150,4 @@ def test_ids_are_unique_and_missing_where_the_releases_have_none(world: World) -
 
 
 def test_kaomoji_are_among_the_tags(world: World) -> None:
-    assert {">_<", "^_^", ":d", ":3", "=_=", "+_+", ";d", "\\m/"} <= world.tags
+    assert {">_<", "^_^", ":d", ":3", "=_=", "+_+", ";d", "\\m/"} <= world.categories.keys()
