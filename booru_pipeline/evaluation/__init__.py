@@ -1,1 +1,1 @@
-"""What a checkpoint has learned: hidden labels of held-out posts, recovered, beside strong baselines."""
+"""Measuring what a checkpoint has learned: hidden labels of held-out posts, recovered, beside strong baselines."""

@@ -1,4 +1,4 @@
-"""What an evaluation found is pydantic models, which are metrics.json and its JSON Schema at once."""
+"""The base of an evaluation's findings: pydantic models that are metrics.json and its JSON Schema at once."""
 
 from typing import Annotated
 
@@ -23,7 +23,7 @@ class AtShare(Finding):
 
 
 def definitions(model: type[BaseModel], *fields: str, **others: str) -> dict[str, str]:
-    """What fields of a model mean, by field or by another name, for `definitions` in metrics.json and on the page.
+    """Meanings of a model's fields, by field or by another name, for `definitions` in metrics.json and on the page.
 
     Args:
         model: Whose fields.

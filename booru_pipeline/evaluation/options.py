@@ -1,4 +1,4 @@
-"""What a person may choose about an evaluation. No heavy import: the Dagster definitions inherit from it."""
+"""Options of an evaluation. No heavy import: the Dagster definitions inherit from it."""
 
 from typing import Annotated, Final
 

@@ -1,4 +1,4 @@
-"""What a question gave: figures of every method, and how sure the model's lead is."""
+"""Results of a question: figures of every method, and how sure the model's lead is."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Final, Self

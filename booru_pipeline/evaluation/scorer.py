@@ -1,4 +1,4 @@
-"""What ranks labels given some: the model and every baseline have this one interface."""
+"""The interface that the model and every baseline have: scores of all labels, given some."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Protocol

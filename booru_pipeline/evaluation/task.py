@@ -61,7 +61,7 @@ class RecoveryTask:
 
 @dataclass(frozen=True)
 class Question:
-    """What a scorer is asked.
+    """A question to a scorer: labels to recover, given others.
 
     Attributes:
         posts: int64, ascending: which posts of the task are asked about.
@@ -151,7 +151,7 @@ def hide(task: RecoveryTask, share: float, implied: sparse.csr_array) -> Hidden:
 def tuning_pairs(
     task: RecoveryTask, shares: Sequence[float], implied: sparse.csr_array
 ) -> list[tuple[list[int], list[int]]]:
-    """What a baseline's settings are chosen on: the headline's question, the shares taking turns post by post.
+    """Pairs on which a baseline's settings are chosen: the headline's question, the shares taking turns post by post.
 
     Returns:
         For each post with a label that is not derivable, the closed visible labels and the hidden ones not derivable.

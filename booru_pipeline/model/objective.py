@@ -1,4 +1,4 @@
-"""What a T5 is trained to say of a caption with something hidden.
+"""The objectives: a T5 is trained to name the hidden labels of a caption.
 
 - `set`: the first decoder step gives a distribution over all hidden labels at once, which is what the first step of
   `sequence` learns in expectation over random orders. Needs one token a label.

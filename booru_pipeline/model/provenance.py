@@ -1,4 +1,4 @@
-"""What a checkpoint says of itself: provenance, training log, soundness, the code that made it."""
+"""A checkpoint's account of itself: provenance, training log, soundness, the code that made it."""
 
 import json
 import subprocess

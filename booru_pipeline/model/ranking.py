@@ -82,7 +82,7 @@ class Question:
 
     @property
     def answer_start(self) -> list[int]:
-        """What the decoder has before the first label."""
+        """The decoder's input before the first label."""
         return [self.special.pad] if self.sentinel is None else [self.special.pad, self.sentinel]
 
     def batch(self, visible: Posts, device: torch.device) -> dict[str, torch.Tensor]:

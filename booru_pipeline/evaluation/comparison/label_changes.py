@@ -35,7 +35,7 @@ class LabelChange(Finding):
 
 
 class LabelChanges(AtShare):
-    """What got better and what got worse."""
+    """Labels that got better and labels that got worse."""
 
     labels: Count = Field(description="Labels with support that both checkpoints have.")
     support: Count = Field(description="Posts that hide a label, at least.")

@@ -13,7 +13,7 @@ from booru_pipeline.evaluation.finding import Count, Finding
 
 
 class Leaks(Finding):
-    """What lies in more than one split; all 0 in a sound dataset."""
+    """Posts and pictures in more than one split; all 0 in a sound dataset."""
 
     groups: Count = Field(description="Picture groups (`group_md5`).")
     posts: Count = Field(description="Posts (booru and fid).")

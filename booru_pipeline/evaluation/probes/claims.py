@@ -45,7 +45,7 @@ CLAIMS: Final = (
 
 
 class ClaimResult(Finding):
-    """What the model answers to a claim. Where it cannot be asked there is no answer: all from `label` on is null."""
+    """The model's answer to a claim. Where it cannot be asked there is no answer: all from `label` on is null."""
 
     given: str = Field(description="The label that is given alone, as the claim names it.")
     implied: tuple[str, ...] = Field(description="The labels of which one is expected, as the claim names them.")
@@ -77,7 +77,7 @@ class ClaimResult(Finding):
 
     @property
     def expected(self) -> str:
-        """What a table shows: `rabbit_ears (bunny_ears)`, an alias behind; without an answer, the claim's own names."""
+        """The label as a table has it: `rabbit_ears (bunny_ears)`, an alias behind; without an answer, the claim's."""
         if self.label is None or self.named is None:
             return " or ".join(self.implied)
         return self.label if self.label == self.named else f"{self.label} ({self.named})"

@@ -23,7 +23,7 @@ DEFINITIONS: Final = {
 
 
 class ProbeFindings(Finding):
-    """What the probes found."""
+    """Findings of all probes."""
 
     claims: list[ClaimResult] = Field(description="The README's claims and ours.")
     characters: CharacterFindings = Field(description="Characters alone.")

@@ -44,7 +44,7 @@ class Method(Finding):
 
 
 class Ceiling(AtShare):
-    """What can be found in a shortlist."""
+    """The share of hidden labels that a shortlist contains, and so can be found."""
 
     ceiling: Share = Field(
         description="`ceiling` is the share of a post's labels asked for, not derivable, that are among those ranked; "
@@ -61,7 +61,7 @@ class Shortlist(Finding):
 
 
 class Generation(Finding):
-    """What is wrong with labels that nothing holds to the vocabulary."""
+    """Faults of labels that the model generates with nothing to hold it to the vocabulary."""
 
     answers: Count = Field(description="Labels said, valid or not.")
     unknown: Count = Field(description="Of these, no label.")

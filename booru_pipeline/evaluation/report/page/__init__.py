@@ -1,1 +1,1 @@
-"""What report.html consists of: templates, style, script, and the tables that they show."""
+"""The parts of report.html: templates, style, script, and the tables that they show."""

@@ -1,4 +1,4 @@
-"""What the page says first."""
+"""The first lines of the page: the verdict, and a card for each hidden share."""
 
 from dataclasses import dataclass
 

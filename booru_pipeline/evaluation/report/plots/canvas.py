@@ -1,4 +1,4 @@
-"""What all plots share: size, colours that follow the page's theme, labels at line ends, and the SVG itself."""
+"""The canvas of all plots: size, colours that follow the page's theme, labels at line ends, and the SVG itself."""
 
 import io
 import re
