@@ -3,6 +3,9 @@
 import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's client is imported, so before everything else
+if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores: threads of one would wait for those of the other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import shutil
 import sys
