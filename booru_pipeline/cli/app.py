@@ -49,7 +49,7 @@ Release = Annotated[str | None, typer.Option("--release", help="Of this release;
 
 
 def say(line: str) -> None:
-    """Print a line with rich's markup, which the terminal wraps as it likes: what is copied from it stays whole."""
+    """Print a line with rich's markup. Rich does not fold it, so that a path or command in it can be copied whole."""
     out.print(line, soft_wrap=True)
 
 

@@ -235,17 +235,19 @@ def settings_command(
 
     Examples: `booru settings`, `booru settings checkpoint`, `booru settings checkpoint --preset t5-small`
     """
-    from booru_pipeline.cli.options import MAIN, all_options, to_markdown, value_of
+    from booru_pipeline.cli.options import MAIN, all_options, to_markdown, value_of, written
 
     options = all_options()
-    if markdown:
-        print(to_markdown(options), end="")
-        return
     names = list(dict.fromkeys(option.section for option in options))
     if section is not None and section not in names:
         raise BooruError(f"there is no section {section!r}. Choose one of {', '.join(names)}.")
+    if markdown:
+        if section is not None or as_json:
+            raise BooruError("--markdown prints all sections: give neither a section nor --json.")
+        print(to_markdown(options), end="")
+        return
     settings = read_settings(preset=preset)
-    shown = [(item, *value_of(item, settings)) for item in options if section in (None, item.section)]
+    shown = [(item, *value_of(item, settings, preset=preset)) for item in options if section in (None, item.section)]
     if as_json:
         found = [{**vars(item), "value": value, "source": source} for item, value, source in shown]
         print(json.dumps(found, indent=2, ensure_ascii=False))
@@ -253,12 +255,12 @@ def settings_command(
         table = Table("option", "value", "from", box=None, header_style="bold", pad_edge=False)
         for item, value, source in shown:
             name = item.name if item.section == MAIN else f"{item.section}.{item.name}"
-            table.add_row(name, escape(value), f"[dim]{escape(source)}[/]")
+            table.add_row(name, escape(written(value)), f"[dim]{escape(source)}[/]")
         out.print(table)
         say("In full, with types and meanings: booru settings SECTION")
     else:
         for item, value, source in shown:
-            say(f"[bold]{item.name}[/] = {escape(value)}  [dim]({escape(source)})[/]")
+            say(f"[bold]{item.name}[/] = {escape(written(value))}  [dim]({escape(source)})[/]")
             say(f"    {escape(item.description)}")
             about = f"{item.kind}; default {item.default}" + (f"; {item.variable}" if item.variable else "")
             say(f"    [dim]{escape(about)}[/]")

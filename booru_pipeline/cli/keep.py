@@ -27,8 +27,10 @@ def releases(raw: Raw = None, home: Home = None, relations: RelationsFolder = No
 
     statuses = pipeline_status(settings, None)
     _show_releases(statuses, with_runs=False)
+    if not statuses:
+        raise BooruError(f"there is no release in {settings.raw_folder}. Make a sample with `booru sample`.")
     if not any(item.stages for item in statuses):
-        raise BooruError(f"there is no whole release in {settings.raw_folder}. Make a sample with `booru sample`.")
+        raise typer.Exit(1)  # why none is whole stands below the table
 
 
 @app.command()

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
 
-from booru_pipeline.errors import BooruError
 from booru_pipeline.hydration.options import HydrationOptions
 from booru_pipeline.pipeline.settings import Settings, config_file
 from booru_pipeline.training.options import PRETRAINED_PLAN, TINY_PLAN, resolve
@@ -15,6 +14,7 @@ from booru_pipeline.vocabulary.base_model import TINY
 
 MAIN: Final = "settings"  # the section of what stands above all sections in booru.toml
 _HYDRATION: Final = "hydration"  # the experiment's options, which its own command and launchpad take
+_BASE: Final = "base_model"
 _INTRODUCTIONS: Final = {
     MAIN: "Where things are, above all sections of `booru.toml`.",
     _HYDRATION: "Of `booru experiment hydration`, as `--set name=value`, and of its launchpad; not of `booru.toml`.",
@@ -56,21 +56,23 @@ def all_options() -> list[Option]:
 
 def _options_of(section: str, properties: Mapping[str, Any], prefix: str) -> Iterator[Option]:
     for name, schema in properties.items():
-        default = _written(schema.get("default"))
+        default = written(schema.get("default"))
         tiny, pretrained = (getattr(plan, name, None) for plan in (TINY_PLAN, PRETRAINED_PLAN))
+        if (section, name) == (_HYDRATION, _BASE):
+            default = f"the preset; in the launchpad {default}"
         if section == "checkpoint" and schema.get("default") is None and tiny is not None:
-            other = "its own" if name == "width" else _written(pretrained)
-            default = f"{_written(tiny)} (tiny), {other} (pre-trained)"
+            other = "its own" if name == "width" else written(pretrained)
+            default = f"{written(tiny)} (tiny), {other} (pre-trained)"
         variable = f"{prefix}{name.upper()}" if prefix else ""
         yield Option(section, name, _kind(schema), default, schema.get("description", ""), variable)
 
 
 def _kind(schema: Mapping[str, Any]) -> str:
     """A JSON Schema's type and bounds in words, such as `whole number >= 1`."""
-    if "anyOf" in schema:
-        return " or ".join(_kind(part) for part in schema["anyOf"] if part.get("type") != "null")
     if "enum" in schema:
         return " or ".join(schema["enum"])
+    if "anyOf" in schema:
+        return " or ".join(_kind(part) for part in schema["anyOf"] if part.get("type") != "null")
     if schema.get("type") == "array":
         return f"list of {_kind(schema['items'])}"
     names = {"integer": "whole number", "boolean": "true or false", "string": "text", "object": "table"}
@@ -80,34 +82,39 @@ def _kind(schema: Mapping[str, Any]) -> str:
     return f"{name} {bounds}".strip()
 
 
-def _written(value: Any) -> str:
-    """A value as TOML has it; a dash for none."""
+def written(value: Any) -> str:
+    """A value as booru.toml has it; a dash for none."""
     return "-" if value is None else json.dumps(value, default=str, ensure_ascii=False)
 
 
-def value_of(option: Option, settings: Settings) -> tuple[str, str]:
-    """The value in force of an option, as booru.toml would have it, and what set it: an environment variable, the
-    config file, the preset, a flag, or `default`.
+def value_of(option: Option, settings: Settings, *, preset: str | None = None) -> tuple[Any, str]:
+    """The value in force of an option, as JSON has it, and what set it: a flag, an environment variable, the config
+    file, the preset, or `default`.
+
+    Args:
+        option: Which.
+        settings: As they are read.
+        preset: Of the flag `--preset`, if it was given.
 
     Raises:
         BooruError: The options of the checkpoint contradict each other.
     """
     if option.section == _HYDRATION:
-        return option.default, "default"
+        value = HydrationOptions().model_dump(mode="json")[option.name]
+        return (settings.preset, "preset") if option.name == _BASE else (value, "default")
     path = [option.name] if option.section == MAIN else [option.section, option.name]
     model = settings if option.section == MAIN else getattr(settings, option.section)
-    text = _written(model.model_dump(mode="json")[option.name])
+    value = model.model_dump(mode="json")[option.name]
+    if preset is not None and path == ["preset"]:
+        return value, "--preset"
     if _reach(EnvSettingsSource(Settings)(), path):
-        return text, option.variable
+        return value, option.variable
     if _reach(TomlConfigSettingsSource(Settings, config_file())(), path):
-        return text, str(config_file())
-    if text == "-" and option.section == "checkpoint":
-        try:
-            plan = resolve(settings.checkpoint, pretrained=settings.preset != TINY)
-        except ValueError as error:
-            raise BooruError(f"section checkpoint: {error}.") from error
-        return _written(getattr(plan, option.name)), f"preset {settings.preset}"
-    return text, "default" if text == option.default else f"--{option.name}"
+        return value, str(config_file())
+    if value is None and option.section == "checkpoint":
+        plan = resolve(settings.checkpoint, pretrained=settings.preset != TINY)
+        return getattr(plan, option.name) or (None if option.name == "width" else 0), f"preset {settings.preset}"
+    return value, "default"
 
 
 def _reach(content: Any, path: Sequence[str]) -> bool:

@@ -1,1 +1,1 @@
-"""Tags as the model sees them: the vocabulary of labels, their text and tokens, and the tokenized dataset."""
+"""Posts as sets of labels: which side of the split each is on, how it becomes a caption, and what is hidden of it."""

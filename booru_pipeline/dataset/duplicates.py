@@ -33,7 +33,8 @@ _SEED: Final = 20210401
 _MISSED: Final = 1e-6  # of pairs at exactly the threshold
 _ROWS: Final = 8  # of a band, at most: more bands than _BANDS cost more than the false candidates that they spare
 _BANDS: Final = 64
-# In a band's bucket each post is compared with this many new posts of it, so that a crowd of posts costs no square.
+# In a band's bucket each post is compared with at most this many new posts, so that the cost of a bucket grows with its
+# posts and not with their square.
 _HUBS: Final = 32
 _DIGEST_ROWS: Final = 16_384  # rensa hands digests over as Python lists; so many at a time
 

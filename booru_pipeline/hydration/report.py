@@ -1,4 +1,4 @@
-"""The page for people: one HTML file that needs nothing but a browser."""
+"""The experiment's page: one HTML file that needs nothing but a browser."""
 
 from collections.abc import Sequence
 from typing import Final

@@ -1,1 +1,1 @@
-"""Kept for programs that import the collator from here, as the README once said; it is `booru_pipeline.dataset` now."""
+"""Kept for programs that import the collator from here, as the README once said; it is in `dataset/` now."""

@@ -1,4 +1,8 @@
-"""Freshness: what of a release is up to date, stale or missing."""
+"""Freshness: what of a release is up to date, stale or missing.
+
+An artifact is fresh as long as the present inputs and options give the key in its record, so this is decided without
+reading any data, and the same way from the shell, the sensor and the UI.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

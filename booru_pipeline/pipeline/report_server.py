@@ -52,9 +52,11 @@ def serve_reports(lake: Lake, host: str, port: int) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host, port), family=family)
-    except (OSError, OverflowError) as error:
+    except OverflowError as error:
+        raise BooruError(f"no reports on {host}:{port}: a port is a number up to 65535. Choose another one.") from error
+    except OSError as error:
         raise BooruError(
-            f"no reports on {host}:{port}: {getattr(error, 'strerror', None) or error}. End what listens there, or "
+            f"no reports on {host}:{port}: {error.strerror or error}. End what listens there, or "
             f"choose another port, as in BOORU_REPORTS_URL=http://127.0.0.1:{port + 1}: the UI's links follow it."
         ) from error
     with listening:

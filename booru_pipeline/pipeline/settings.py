@@ -35,7 +35,7 @@ class AutomationOptions(BaseModel, extra="forbid"):
     """Unattended work, and who is told of it."""
 
     # Dagster's daemon comes by every 5 s and passes over what was scanned 4.99 s ago, so 5 here would be 5 or 10.
-    # For the same reason files that are to be stable for 15 s would be found so a scan too late.
+    # For the same reason rest_s = 15 would take one scan more than 14, which the third scan fulfils.
     look_interval_s: int = Field(4, ge=1, description="Seconds between two scans of the raw folder.")
     rest_s: int = Field(
         14,

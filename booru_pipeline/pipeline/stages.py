@@ -1,8 +1,7 @@
-"""The stages of the pipeline, and what of a release is fresh, stale or missing.
+"""The stages of the pipeline, and the keys that their artifacts have.
 
 A stage's artifact carries a `Record` with a key: a hash of the code version, the options, and the keys of what it was
-made from, down to the raw bytes. It is fresh as long as the present inputs and options give the same key, so freshness
-is decided without reading any data, and the same way from the shell, the sensor and the UI.
+made from, down to the raw bytes. `freshness.py` compares it with the key that the present inputs and options give.
 """
 
 from collections.abc import Mapping

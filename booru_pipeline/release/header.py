@@ -28,6 +28,7 @@ def read_header(path: Path, required: Sequence[str]) -> list[str]:
     if not line.strip():
         raise BooruError(f"{path} is empty: line 1 should name the columns. Download it again.")
     names = line.decode("utf-8-sig", errors="replace").rstrip("\r\n").split("\t")
+    shown = "".join(letter if letter.isprintable() else "\ufffd" for letter in ", ".join(names)[:200])
     columns = [name.strip().lower() for name in names]
     for name, other in _ALSO_CALLED.items():
         if name in required and name not in columns and other in columns:
@@ -35,7 +36,7 @@ def read_header(path: Path, required: Sequence[str]) -> list[str]:
     missing = [name for name in required if name not in columns]
     if missing:
         raise BooruError(
-            f"{path}, line 1: column {missing[0].upper()} is missing (the header has {', '.join(names)[:200]}). "
+            f"{path}, line 1: column {missing[0].upper()} is missing (the header has {shown}). "
             "Put the header back or download the file again."
         )
     return columns

@@ -1,1 +1,1 @@
-"""Fine-tuning a T5 on tag sets: objective, model start, training payload, calibration, and the predictor."""
+"""Fine-tuning a T5 on tag sets: the payload, its options, the loop, and the states that it goes on from."""

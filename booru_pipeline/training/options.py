@@ -50,6 +50,7 @@ class TrainingOptions(MaskingOptions, frozen=True, extra="forbid"):
     )
     optimizer: str | None = Field(
         None,
+        json_schema_extra={"enum": [*OPTIMIZERS]},
         description="adamw, adamw_rms (AdamW with steps in proportion to each weight's size) or adafactor (the same "
         "with less memory).",
     )
@@ -58,6 +59,7 @@ class TrainingOptions(MaskingOptions, frozen=True, extra="forbid"):
     )
     schedule: str | None = Field(
         None,
+        json_schema_extra={"enum": [*SCHEDULES]},
         description="How the learning rate goes on after the warm-up: linear or cosine (to 0 at the end), inverse_sqrt "
         "(with the square root of the steps) or constant.",
     )

@@ -49,6 +49,8 @@ def test_every_field_of_the_settings_is_an_option_with_a_description():
         ("checkpoint", "batch_size", "whole number >= 1", "64 (tiny), 64 (pre-trained)"),
         ("checkpoint", "width", "whole number >= 8", "128 (tiny), its own (pre-trained)"),
         ("checkpoint", "objective", "auto or set or sequence or span", '"auto"'),
+        ("checkpoint", "optimizer", "adamw or adamw_rms or adafactor", '"adamw_rms" (tiny), "adamw" (pre-trained)'),
+        ("hydration", "base_model", "text", 'the preset; in the launchpad "t5-small"'),
         ("evaluation_report", "hidden_shares", "list of number > 0 and < 1", "[0.1, 0.3, 0.5, 0.9]"),
         (MAIN, "relations", "path", "-"),
         ("store", "options", "table", "{}"),
@@ -65,14 +67,19 @@ def test_a_value_says_where_it_is_from(tmp_path, monkeypatch):
     monkeypatch.setenv("BOORU_CHECKPOINT__SEED", "2")
     settings = load_settings(preset="t5-small")
     now = {name: value_of(option("checkpoint", name), settings) for name in ("epochs", "seed", "dropout", "compile")}
-    assert now["epochs"] == ("3.0", "booru.toml")
-    assert now["seed"] == ("2", "BOORU_CHECKPOINT__SEED")
-    assert now["dropout"] == ("0.1", "preset t5-small")
-    assert now["compile"] == ("false", "default")
+    assert now["epochs"] == (3.0, "booru.toml")
+    assert now["seed"] == (2, "BOORU_CHECKPOINT__SEED")
+    assert now["dropout"] == (0.1, "preset t5-small")
+    assert now["compile"] == (False, "default")
+    assert value_of(option("checkpoint", "width"), settings) == (None, "preset t5-small")  # the base's own
     assert value_of(option(MAIN, "home"), settings)[1] == "booru.toml"
-    assert value_of(option(MAIN, "preset"), settings)[1] == "--preset"
+    monkeypatch.setenv("BOORU_PRESET", "flan-t5-base")
+    assert value_of(option(MAIN, "preset"), settings, preset="t5-small") == ("t5-small", "--preset")
+    assert value_of(option(MAIN, "preset"), load_settings()) == ("flan-t5-base", "BOORU_PRESET")
+    assert value_of(option("hydration", "base_model"), load_settings()) == ("flan-t5-base", "preset")
+    monkeypatch.delenv("BOORU_PRESET")
     # What an optimizer brings counts as the preset's.
-    assert value_of(option("checkpoint", "learning_rate"), load_settings())[0] == "0.002"
+    assert value_of(option("checkpoint", "learning_rate"), load_settings()) == (0.002, "preset tiny")
 
 
 def test_the_command_shows_all_in_brief_and_a_section_in_full(tmp_path):
@@ -96,6 +103,7 @@ def test_the_command_shows_all_in_brief_and_a_section_in_full(tmp_path):
     [
         (["chekpoint"], {}, "there is no section 'chekpoint'. Choose one of settings, tag_table"),
         ([], {"BOORU_CHECKPOINT__EPOCHS": "many"}, "setting checkpoint.epochs"),
+        (["store", "--markdown"], {}, "--markdown prints all sections"),
         (["checkpoint", "--preset", "t5-small"], {"BOORU_CHECKPOINT__WIDTH": "64"}, "width is for tiny"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The partitions of the graph, the raw releases behind them, and the sensor that finds new ones."""
+"""The partitions of the graph, and the raw releases behind them, with their checks."""
 
 from typing import Any
 

@@ -179,7 +179,7 @@ class _Scan:
         unchecked = stages[0].before()[-1:] if killed else []
         self.decision.requests.append(Request(release, stages, whole, target, attempt, why, unchecked))
         if not whole:
-            self.decision.waiting.append(f"{key} is loaded, and then {later}")
+            self.decision.waiting.append(f"{key} will be loaded, and then {later}")
         return False
 
     def _tried(
