@@ -24,7 +24,7 @@ dev: $(INSTALLED)  ## the Dagster web UI on the same home
 	$(BOORU) dev
 
 test: lint  ## lint, types, layers, then every test
-	$(VENV)/bin/pytest --numprocesses $(WORKERS) --dist loadfile
+	$(VENV)/bin/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .

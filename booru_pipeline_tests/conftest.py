@@ -90,6 +90,23 @@ def _no_instance_of_other_modules() -> "Iterator[None]":
         yield
 
 
+# Files that take longest begin first, so that no worker is left alone with one of them at the end.
+_LONGEST = (
+    "cli/test_run.py",
+    "booru_pipeline_tests/test_browser.py",
+    "defs/test_graph.py",
+    "cli/test_ask.py",
+    "booru_pipeline_tests/test_webserver.py",
+    "training/test_cancel.py",
+    "training/test_recipes.py",
+    "deploy/test_postgresql.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.path.as_posix().endswith(_LONGEST))  # stable: files stay together
+
+
 _STATUS = pytest.StashKey[int]()
 
 
