@@ -113,7 +113,9 @@ def value_of(option: Option, settings: Settings, *, preset: str | None = None) -
         return value, str(config_file())
     if value is None and option.section == "checkpoint":
         plan = resolve(settings.checkpoint, pretrained=settings.preset != TINY)
-        return getattr(plan, option.name) or (None if option.name == "width" else 0), f"preset {settings.preset}"
+        # A pre-trained base has a width of its own: the plan's 0.
+        value = None if option.name == "width" and not plan.width else getattr(plan, option.name)
+        return value, f"preset {settings.preset}"
     return value, "default"
 
 

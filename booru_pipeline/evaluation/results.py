@@ -66,8 +66,10 @@ AllFigures = Annotated[
         json_schema_extra=_schema_of_figures([RECALL, *METRICS]),
     ),
 ]
+_BOUNDS: Final = {"minimum": -1, "maximum": 1}  # of two shares' difference
+Lead = Annotated[Interval, Field(json_schema_extra={"properties": dict.fromkeys(("mean", "low", "high"), _BOUNDS)})]
 Difference = Annotated[
-    dict[str, Interval],
+    dict[str, Lead],
     Field(
         description="By metric of the headline.",
         json_schema_extra={"required": list(HEADLINE), "propertyNames": {"enum": list(HEADLINE)}},

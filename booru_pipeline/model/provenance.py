@@ -3,7 +3,7 @@
 import json
 import subprocess
 from dataclasses import dataclass, field
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
@@ -66,7 +66,10 @@ def code_revision() -> str:
         commit = _git(folder, "rev-parse", "HEAD")
         return f"{commit}+changes" if _git(folder, "status", "--porcelain", "--", ".") else commit
     except (OSError, subprocess.CalledProcessError):
-        return version("booru-pipeline")
+        try:
+            return version("booru-pipeline")
+        except PackageNotFoundError:  # a copy of the source that nobody installed
+            return "unknown"
 
 
 def _git(folder: Path, *arguments: str) -> str:

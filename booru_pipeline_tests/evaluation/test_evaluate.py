@@ -1,3 +1,4 @@
+import copy
 import json
 import shutil
 from dataclasses import replace
@@ -152,7 +153,10 @@ def test_the_metrics_obey_their_schema(metrics):
     jsonschema.Draft202012Validator.check_schema(metrics_schema())
     validator = jsonschema.Draft202012Validator(metrics_schema())
     validator.validate(metrics)
+    impossible = copy.deepcopy(metrics)
+    impossible["shares"][0]["not_derivable"]["differences"][BASELINES[0]]["mrr"]["high"] = 2.0  # of two shares
     for broken in (
+        impossible,
         {**metrics, "format_version": 1},
         {**metrics, "extra": 1},
         {**metrics, "shares": [{**metrics["shares"][0], "not_derivable": {}}]},
