@@ -15,7 +15,6 @@ from booru_pipeline.evaluation.baselines.counting import (
     ImplicationClosure,
     ItemKnn,
     NaiveBayes,
-    PairCounts,
     Popularity,
 )
 from booru_pipeline.evaluation.baselines.ease import Ease
@@ -23,6 +22,7 @@ from booru_pipeline.evaluation.baselines.rules import AssociationRules, mine
 from booru_pipeline.evaluation.figures.ranks import Ranks, hidden_ranks, recall_at
 from booru_pipeline.evaluation.options import HEADLINE_K
 from booru_pipeline.evaluation.scorer import Contexts, Renumbered, Scorer, hide_visible, rows_of, scores_in_parts
+from booru_pipeline.model.pairs import PairCounts
 
 
 def most_frequent(counts: NDArray[np.float64], cap: int) -> NDArray[np.int64]:

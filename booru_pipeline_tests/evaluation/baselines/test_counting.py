@@ -9,11 +9,11 @@ from booru_pipeline.evaluation.baselines.counting import (
     ImplicationClosure,
     ItemKnn,
     NaiveBayes,
-    PairCounts,
     Popularity,
 )
 from booru_pipeline.evaluation.baselines.ease import Ease
 from booru_pipeline.evaluation.baselines.rules import AssociationRules, mine
+from booru_pipeline.model.pairs import PairCounts
 from booru_pipeline_tests.evaluation.baselines.countable_posts import CONTEXTS, LABELS, MATRIX, TRAIN, having
 
 PAIRS = PairCounts.of(MATRIX)

@@ -8,8 +8,9 @@ from scipy import sparse
 
 from booru_pipeline.dataset.posts import incidence
 from booru_pipeline.evaluation import results as names
-from booru_pipeline.evaluation.baselines.counting import CoOccurrence, PairCounts
+from booru_pipeline.evaluation.baselines.counting import CoOccurrence
 from booru_pipeline.evaluation.baselines.fit import Capped, fit_baselines, mean_recall, most_frequent
+from booru_pipeline.model.pairs import PairCounts
 from booru_pipeline_tests.evaluation.baselines.countable_posts import correlated_posts, halves
 
 LABELS = 60

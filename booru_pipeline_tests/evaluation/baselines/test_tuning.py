@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from booru_pipeline.dataset.posts import incidence
-from booru_pipeline.evaluation.baselines.counting import PairCounts
 from booru_pipeline.evaluation.baselines.ease import Ease
 from booru_pipeline.evaluation.baselines.fit import climb, mean_recall
+from booru_pipeline.model.pairs import PairCounts
 from booru_pipeline_tests.evaluation.baselines.countable_posts import correlated_posts, halves
 
 MADE = []

@@ -1,0 +1,99 @@
+"""How often labels stand together, and the linear weights that follow from it."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.linalg import lapack
+
+_BLOCK: Final = 512
+
+
+@dataclass(frozen=True)
+class PairCounts:
+    """Counts over train posts.
+
+    Attributes:
+        posts: Train posts, 1 if there are none.
+        labels: float64 [labels], posts that have the label.
+        together: float32 [labels, labels], posts that have both, in sparse rows; the diagonal is left out.
+    """
+
+    posts: int
+    labels: NDArray[np.float64]
+    together: sparse.csr_array
+
+    @classmethod
+    def of(cls, train: sparse.csr_array) -> "PairCounts":
+        """Count.
+
+        Args:
+            train: Incidence matrix of the train posts, [posts, labels].
+        """
+        counts = np.asarray(train.sum(axis=0, dtype=np.float64)).ravel()
+        together = sparse.csr_array(train.T @ train - sparse.diags_array(counts), dtype=np.float32)
+        together.eliminate_zeros()
+        together.sort_indices()
+        for shared in (together.indices, together.indptr):  # by what `with_values` makes
+            shared.setflags(write=False)
+        return cls(max(1, train.shape[0]), counts, together)
+
+    @property
+    def share(self) -> NDArray[np.float32]:
+        """Each label's share of train posts, float32 [labels]."""
+        return (self.labels / self.posts).astype(np.float32)
+
+    def rows(self) -> NDArray[np.int32]:
+        """The row of each stored entry of `together`, int32 [entries]."""
+        return np.repeat(np.arange(len(self.labels), dtype=np.int32), np.diff(self.together.indptr))
+
+    def with_values(self, values: NDArray[np.floating]) -> sparse.csr_array:
+        """The pairs that were seen, with other values than their counts, float32 [labels, labels].
+
+        Args:
+            values: One for each stored entry of `together`.
+        """
+        parts = (values.astype(np.float32, copy=False), self.together.indices, self.together.indptr)
+        return sparse.csr_array(parts, shape=self.together.shape)
+
+
+def edlae(pairs: PairCounts, *, ridge: float, dropout: float = 0.0) -> NDArray[np.float32]:
+    """Linear weights from each label to each other; Steck 2020, "Autoencoders that don't overfit towards
+    the identity".
+
+    With G the counts of pairs, each label's own count n on the diagonal, and P = (G + diag(n p / (1 - p)) + λ I)^-1,
+    the weight of c for t is -P[c, t] / P[t, t]. Without dropout it is EASE (Steck 2019, "Embarrassingly shallow
+    autoencoders for sparse data"). It is made in the memory of G, dense float32: 400 MB for 10,000 labels.
+
+    Args:
+        pairs: Counts over train posts.
+        ridge: The penalty λ, in posts; above 0.
+        dropout: The chance p that a visible label is dropped while the weights are learned; in [0, 1).
+
+    Returns:
+        float32 [labels, labels]; the diagonal is 0.
+
+    Raises:
+        numpy.linalg.LinAlgError: The penalty is too small for the matrix to be inverted in single precision.
+    """
+    if not len(pairs.labels):
+        return np.empty((0, 0), dtype=np.float32)
+    matrix = pairs.together.toarray()
+    np.fill_diagonal(matrix, pairs.labels / (1 - dropout) + ridge)
+    # LAPACK counts by columns: its upper triangle is our lower one.
+    factor, failed = lapack.spotrf(matrix.T, lower=0, clean=0, overwrite_a=1)
+    if not failed:
+        inverse, failed = lapack.spotri(factor, lower=0, overwrite_c=1)
+    if failed:
+        raise np.linalg.LinAlgError(f"a ridge of {ridge:g} is too small for single precision")
+    whole: NDArray[np.float32] = inverse.T
+    for start in range(0, len(whole), _BLOCK):
+        end = start + _BLOCK
+        corner = whole[start:end, start:end]
+        corner[:] = np.tril(corner) + np.tril(corner, -1).T
+        whole[:start, start:end] = whole[start:end, :start].T
+    whole *= -1 / np.diagonal(whole)
+    np.fill_diagonal(whole, 0)
+    return whole
