@@ -107,7 +107,6 @@ def yardstick(posts: Posts, scores_of: Callable[[list[list[int]]], Any]) -> dict
 
 def ours(objective: str, world: Path, workspace: Path, options: Namespace) -> Outcome:
     """The training program, as the payload runs it."""
-    from booru_pipeline.model.predictor import Predictor
     from booru_pipeline.training.finetune import finetune
     from booru_pipeline.training.interruption import Interruption
     from booru_pipeline.training.job import TrainingJob
@@ -151,7 +150,7 @@ def recipe(world: Path, workspace: Path, options: Namespace) -> Outcome:
 
     from booru_pipeline.model.calibration import Calibration
     from booru_pipeline.model.objective import ObjectiveName
-    from booru_pipeline.model.predictor import Predictor
+    from booru_pipeline.model.predictor import T5Alone
     from booru_pipeline.model.ranking import ranker_for
     from booru_pipeline.model.start import quiet_transformers, tiny_model
     from booru_pipeline.training.optimizers import optimizer_for, schedule_for
@@ -221,7 +220,7 @@ def recipe(world: Path, workspace: Path, options: Namespace) -> Outcome:
     trainer.remove_callback(PrinterCallback)
     trainer.train()
     ranker = ranker_for(model.eval(), vocabulary, EncodingName.PIECES, ObjectiveName.SEQUENCE)
-    figures = yardstick(posts, Predictor(ranker, vocabulary, Calibration()).scores)
+    figures = yardstick(posts, T5Alone(ranker, len(vocabulary), Calibration()).scores)
     return Outcome(clock.taken, trainer.state.global_step * TINY_PLAN.batch_size, figures)
 
 

@@ -179,8 +179,7 @@ class _Steps:
     ) -> tuple[list[ShareResult], list[Asked]]:
         """For each hidden share the figures, and the answers to the headline's question."""
         train_posts = np.asarray(self.train_matrix.sum(axis=0)).ravel()
-        calibration, categories = self.predictor.calibration, self.vocabulary.categories
-        recovery = Recovery(methods, calibration, task, categories, train_posts, self.options)
+        recovery = Recovery(methods, self.predictor, task, self.vocabulary.categories, train_posts, self.options)
         shares, answers = zip(*(recovery.measure(part) for part in hidden), strict=True)
         return list(shares), list(answers)
 

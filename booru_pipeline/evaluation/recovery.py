@@ -26,9 +26,8 @@ from booru_pipeline.evaluation.results import (
     QuestionResult,
     ShareResult,
 )
-from booru_pipeline.evaluation.scorer import Scorer, scores_in_parts
+from booru_pipeline.evaluation.scorer import Model, Scorer, scores_in_parts
 from booru_pipeline.evaluation.task import Hidden, Question, RecoveryTask
-from booru_pipeline.model.calibration import Calibration
 from booru_pipeline.tags import Category
 
 CURVE_KS: Final = 30
@@ -79,7 +78,7 @@ class Recovery:
 
     Args:
         methods: Scorers by name, the model first.
-        calibration: The model's.
+        model: Makes the model's scores probabilities.
         task: The posts.
         categories: int8 [labels]: each label's category.
         train_posts: [labels]: how many train posts have it.
@@ -89,14 +88,14 @@ class Recovery:
     def __init__(
         self,
         methods: Mapping[str, Scorer],
-        calibration: Calibration,
+        model: Model,
         task: RecoveryTask,
         categories: NDArray[np.int8],
         train_posts: NDArray[np.integer],
         options: EvaluationOptions,
     ) -> None:
         self._methods = methods
-        self._calibration = calibration
+        self._model = model
         self._group = np.asarray(task.posts.column("group_md5"), dtype=np.str_)
         self._categories = categories
         self._train_posts = train_posts
@@ -153,8 +152,8 @@ class Recovery:
             if name == MODEL:
                 visible = np.array([len(rows) for rows in question.given[part]])
                 # Log-probabilities sum to 1 within a post; what compares posts is the probability of presence.
-                followed[part] = self._calibration.probabilities(followed[part], visible)
-                guesses += _first_guesses(scores, self._calibration, visible, self._options.top)
+                followed[part] = self._model.to_probabilities(followed[part], visible)
+                guesses += _first_guesses(scores, self._model, visible, self._options.top)
         return _Answers(Ranks.of(question.posts, question.asked, ranks), followed, guesses)
 
     def _result(
@@ -217,15 +216,13 @@ def _reliability(guesses: Sequence[Guesses], asked: Sequence[NDArray[np.int64]])
     return reliability(np.concatenate([guess.probability for guess in guesses]), right)
 
 
-def _first_guesses(
-    scores: NDArray[np.float32], calibration: Calibration, visible: NDArray[np.integer], top: int
-) -> list[Guesses]:
+def _first_guesses(scores: NDArray[np.float32], model: Model, visible: NDArray[np.integer], top: int) -> list[Guesses]:
     top = min(top, scores.shape[1])
     best = np.sort(np.argpartition(-scores, top - 1, axis=1)[:, :top], axis=1)
     chosen = np.take_along_axis(scores, best, axis=1)
     order = np.argsort(-chosen, axis=1, kind="stable")  # equal ones in the vocabulary's order
     best, chosen = np.take_along_axis(best, order, axis=1), np.take_along_axis(chosen, order, axis=1)
-    probability = calibration.probabilities(chosen, visible)
+    probability = model.to_probabilities(chosen, visible)
     asked = np.isfinite(chosen)  # given labels are at -inf
     return [
         Guesses(labels[kept].tolist(), chance[kept].tolist())

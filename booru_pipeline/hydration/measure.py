@@ -20,7 +20,7 @@ from booru_pipeline.hydration.concepts import ConceptResult, Concepts, tell_apar
 from booru_pipeline.hydration.splits import Questions, held_out_auc
 from booru_pipeline.lake.document import Document
 from booru_pipeline.model.calibration import Calibration
-from booru_pipeline.model.predictor import Predictor, read_recipe
+from booru_pipeline.model.predictor import Predictor, T5Alone, read_recipe
 from booru_pipeline.model.provenance import read_provenance
 from booru_pipeline.model.ranking import Ranker, ranker_for
 from booru_pipeline.model.start import label_rows, pretrained_model
@@ -105,7 +105,7 @@ def measure(
 
 
 def _predictor(ranker: Ranker, words: Words) -> Predictor:
-    return Predictor(ranker, words.everything, Calibration())
+    return Predictor(T5Alone(ranker, len(words.everything), Calibration()), words.everything)
 
 
 def _recall(ranker: Ranker, words: Words, questions: Questions, batch_size: int, checkpoint: Path) -> list[float]:
@@ -134,7 +134,7 @@ def _held_out(ranker: Ranker, words: Words, posts: Posts, batch_size: int) -> di
     for first in range(0, len(order), batch_size):
         chosen = order[first : first + batch_size]
         asked = Posts(np.tile(rows, len(chosen)), np.arange(len(chosen) + 1) * len(rows))
-        found = ranker.log_probabilities(seen.take(chosen), asked)[:, rows].astype(np.float64)
+        found = ranker.scores(seen.take(chosen), asked)[:, rows].astype(np.float64)
         scores[chosen] = found - found.mean(axis=1, keepdims=True)
     return dict(zip(words.held_out, held_out_auc(scores, posts, words.learned), strict=True))
 

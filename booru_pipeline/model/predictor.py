@@ -18,17 +18,82 @@ from booru_pipeline.model.start import quiet_transformers
 from booru_pipeline.vocabulary.options import EncodingName
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
+Contexts = Sequence[Sequence[int]]
+
+
+class T5Alone:
+    """What the T5 says by itself: scores and probabilities of all labels for sets of visible ones; all by row."""
+
+    def __init__(self, ranker: Ranker, labels: int, calibration: Calibration) -> None:
+        """Put a ranker of so many labels and its calibration together."""
+        self._ranker = ranker
+        self._labels = labels
+        self.calibration = calibration
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether a context takes long, a good part of a second on a CPU, so that fewer of them should be scored."""
+        return self._ranker.few
+
+    def scores(
+        self,
+        contexts: Contexts,
+        batch_size: int = 256,
+        shortlist: Sequence[Sequence[int]] | Sequence[npt.NDArray[np.int64]] | None = None,
+    ) -> npt.NDArray[np.float32]:
+        """Scores as the objective gives them; see `Ranker.scores`.
+
+        Args:
+            contexts: Vocabulary rows of the visible labels, one sequence a context; their order hardly matters.
+            batch_size: Contexts at a time.
+            shortlist: Vocabulary rows of the labels that are asked for, one sequence a context; all if None. Fewer are
+                faster if `is_slow`; see `model.shortlist` for where they come from.
+
+        Returns:
+            float32 [contexts, labels]. What is visible or not asked for has -inf.
+        """
+        posts = as_posts(contexts)
+        asked = None if shortlist is None else as_posts(shortlist)
+        scores = np.empty((len(posts), self._labels), dtype=np.float32)
+        order = np.argsort(posts.sizes, kind="stable")  # batches of like length have little padding
+        for start in range(0, len(order), batch_size):
+            chosen = order[start : start + batch_size]
+            asked_of = None if asked is None else asked.take(chosen)
+            scores[chosen] = self._ranker.scores(posts.take(chosen), asked_of)
+        return scores
+
+    def to_probabilities(
+        self, scores: npt.NDArray[np.floating], visible: npt.NDArray[np.integer]
+    ) -> npt.NDArray[np.float64]:
+        """Calibrated probabilities by scores [contexts, labels], or those of some labels, and how many are visible."""
+        return self.calibration.probabilities(scores, visible)
+
+    def probabilities(self, contexts: Contexts) -> npt.NDArray[np.float64]:
+        """Calibrated probability that a post with these visible labels has the label too.
+
+        Returns:
+            [contexts, labels] in [0, 1]; 0 for the visible labels themselves.
+        """
+        return self.to_probabilities(self.scores(contexts), sizes_of(contexts))
+
+
+def sizes_of(contexts: Contexts) -> npt.NDArray[np.int64]:
+    """int64 [contexts]: how many labels each has."""
+    return np.array([len(context) for context in contexts], dtype=np.int64)
+
 
 class Predictor:
-    """Scores and probabilities of all labels for sets of visible ones; labels are rows of the vocabulary throughout."""
+    """The answer of a checkpoint: scores and probabilities of all labels for sets of visible ones; all by row.
 
-    def __init__(
-        self, ranker: Ranker, vocabulary: Vocabulary, calibration: Calibration, generator: Generator | None = None
-    ) -> None:
+    Attributes:
+        vocabulary: The labels.
+        t5: What the T5 says by itself.
+    """
+
+    def __init__(self, t5: T5Alone, vocabulary: Vocabulary, generator: Generator | None = None) -> None:
         """Put a predictor together; without a generator if the model is trained to rank alone."""
         self.vocabulary = vocabulary
-        self.calibration = calibration
-        self._ranker = ranker
+        self.t5 = t5
         self._generator = generator
 
     @classmethod
@@ -56,42 +121,37 @@ class Predictor:
         ranker = ranker_for(model, vocabulary, encoding, objective)
         generates = objective is not ObjectiveName.SET
         generator = Generator(model, vocabulary, encoding, objective) if generates else None
-        return cls(ranker, vocabulary, calibration, generator)
+        return cls(T5Alone(ranker, len(vocabulary), calibration), vocabulary, generator)
+
+    @property
+    def mixes(self) -> bool:
+        """Whether counting takes part in the answer; checkpoints of before it did not count answer as the T5 does."""
+        return False
 
     @property
     def is_slow(self) -> bool:
-        """Whether a context takes long, a good part of a second on a CPU, so that fewer of them should be scored."""
-        return self._ranker.few
+        """See `T5Alone.is_slow`."""
+        return self.t5.is_slow
 
     def scores(
         self,
-        contexts: Sequence[Sequence[int]],
+        contexts: Contexts,
         batch_size: int = 256,
         shortlist: Sequence[Sequence[int]] | Sequence[npt.NDArray[np.int64]] | None = None,
     ) -> npt.NDArray[np.float32]:
-        """Log-probability of each label as the first answer.
+        """Log-odds that a post with these visible labels has the label too, or the T5's own scores if nothing is mixed.
 
-        Args:
-            contexts: Vocabulary rows of the visible labels, one sequence a context; their order hardly matters.
-            batch_size: Contexts at a time.
-            shortlist: Vocabulary rows of the labels that are asked for, one sequence a context; all if None. Fewer are
-                faster if `is_slow`; see `model.shortlist` for where they come from.
-
-        Returns:
-            float32 [contexts, labels]. What is visible or not asked for has -inf; exp of a row sums to 1, unless
-            nothing is left.
+        Args and shape as `T5Alone.scores`.
         """
-        posts = as_posts(contexts)
-        asked = None if shortlist is None else as_posts(shortlist)
-        scores = np.empty((len(posts), len(self.vocabulary)), dtype=np.float32)
-        order = np.argsort(posts.sizes, kind="stable")  # batches of like length have little padding
-        for start in range(0, len(order), batch_size):
-            chosen = order[start : start + batch_size]
-            asked_of = None if asked is None else asked.take(chosen)
-            scores[chosen] = self._ranker.log_probabilities(posts.take(chosen), asked_of)
-        return scores
+        return self.t5.scores(contexts, batch_size, shortlist)
 
-    def invalid_rate(self, contexts: Sequence[Sequence[int]]) -> InvalidRate | None:
+    def to_probabilities(
+        self, scores: npt.NDArray[np.floating], visible: npt.NDArray[np.integer]
+    ) -> npt.NDArray[np.float64]:
+        """See `T5Alone.to_probabilities`."""
+        return self.t5.to_probabilities(scores, visible)
+
+    def invalid_rate(self, contexts: Contexts) -> InvalidRate | None:
         """How much of what the model generates by itself is invalid, see `Generator.invalid_rate`.
 
         None for the `set` objective: a ranking of labels holds nothing invalid, and the model was not trained to say
@@ -99,14 +159,13 @@ class Predictor:
         """
         return None if self._generator is None else self._generator.invalid_rate(contexts)
 
-    def probabilities(self, contexts: Sequence[Sequence[int]]) -> npt.NDArray[np.float64]:
+    def probabilities(self, contexts: Contexts) -> npt.NDArray[np.float64]:
         """Calibrated probability that a post with these visible labels has the label too.
 
         Returns:
             [contexts, labels] in [0, 1]; 0 for the visible labels themselves.
         """
-        visible = np.array([len(context) for context in contexts], dtype=np.int64)
-        return self.calibration.probabilities(self.scores(contexts), visible)
+        return self.to_probabilities(self.scores(contexts), sizes_of(contexts))
 
 
 def read_recipe(checkpoint: Path) -> tuple[EncodingName, ObjectiveName]:

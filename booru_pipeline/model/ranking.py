@@ -33,8 +33,8 @@ class Ranker(Protocol):
 
     few: bool
 
-    def log_probabilities(self, visible: Posts, shortlist: Posts | None = None) -> npt.NDArray[np.float32]:
-        """Log-probability of each label as the first answer, float32 [posts, labels]; see `Predictor.scores`.
+    def scores(self, visible: Posts, shortlist: Posts | None = None) -> npt.NDArray[np.float32]:
+        """Score of each label, float32 [posts, labels]: its log-probability as the first answer; -inf where not asked.
 
         Args:
             visible: The labels that are seen, one set a post.
@@ -104,7 +104,7 @@ class LabelRanker:
         self._question = question
 
     @torch.inference_mode()
-    def log_probabilities(self, visible: Posts, shortlist: Posts | None = None) -> npt.NDArray[np.float32]:
+    def scores(self, visible: Posts, shortlist: Posts | None = None) -> npt.NDArray[np.float32]:
         """See `Ranker`."""
         batch = self._question.batch(visible, self._objective.model.device)
         scores = self._objective.log_probabilities(**batch)
@@ -153,7 +153,7 @@ class PieceRanker:
         self._packs = max(1, memory // (width * self._decoder.bytes_a_node(width)))
 
     @torch.inference_mode()
-    def log_probabilities(self, visible: Posts, shortlist: Posts | None = None) -> npt.NDArray[np.float32]:
+    def scores(self, visible: Posts, shortlist: Posts | None = None) -> npt.NDArray[np.float32]:
         """See `Ranker`."""
         scores = np.empty((len(visible), len(self.tree.ends)), dtype=np.float32)
         for start in range(0, len(visible), self._packs):

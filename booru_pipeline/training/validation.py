@@ -106,7 +106,7 @@ class Validation:
         with _evaluating(objective):
             for start in range(0, len(posts), _BATCH):
                 chosen = np.arange(start, min(start + _BATCH, len(posts)))
-                scores[chosen] = self._ranker.log_probabilities(visible.take(chosen))
+                scores[chosen] = self._ranker.scores(visible.take(chosen))
         present = np.zeros(scores.shape, dtype=bool)
         present[hidden.owner, hidden.rows] = True
         return scores, visible.sizes, present

@@ -14,6 +14,7 @@ from booru_pipeline.evaluation.results import RECALL, is_behind
 from booru_pipeline.evaluation.scorer import hide_visible
 from booru_pipeline.evaluation.task import hide, recovery_task
 from booru_pipeline.model.calibration import Calibration
+from booru_pipeline.model.predictor import T5Alone
 from booru_pipeline_tests.evaluation.named_posts import posts_of
 
 LABELS = 60
@@ -74,11 +75,12 @@ def make_posts(count=300, smallest=8):
 
 
 POSTS = make_posts()
+CALIBRATED = T5Alone(None, LABELS, Calibration())
 
 
 def measure(methods, posts=POSTS, share=0.5, names=NAMES, implied=IMPLIED, categories=CATEGORIES, train=TRAIN_POSTS):
     task = recovery_task(posts, names, limit=1000, seed=0)
-    recovery = Recovery(methods, Calibration(), task, categories, train, OPTIONS)
+    recovery = Recovery(methods, CALIBRATED, task, categories, train, OPTIONS)
     return recovery.measure(hide(task, share, implied))
 
 

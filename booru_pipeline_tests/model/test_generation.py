@@ -7,7 +7,7 @@ import torch
 from booru_pipeline.model.calibration import Calibration
 from booru_pipeline.model.generation import Generator, InvalidRate
 from booru_pipeline.model.objective import ObjectiveName, answer_tokens
-from booru_pipeline.model.predictor import Predictor
+from booru_pipeline.model.predictor import Predictor, T5Alone
 from booru_pipeline.model.ranking import Question, ranker_for
 from booru_pipeline.vocabulary.options import EncodingName
 from booru_pipeline_tests.training.themed_dataset import small_t5
@@ -40,7 +40,8 @@ def model(vocabulary):
 
 def test_a_model_of_the_set_objective_generates_nothing_and_one_of_pieces_is_slow(vocabulary, model):
     ranking, pieces = (
-        Predictor(ranker_for(model, vocabulary, *case), vocabulary, Calibration()) for case in (CASES[0], CASES[3])
+        Predictor(T5Alone(ranker_for(model, vocabulary, *case), len(vocabulary), Calibration()), vocabulary)
+        for case in (CASES[0], CASES[3])
     )
     assert ranking.invalid_rate([[1, 2]]) is None
     assert not ranking.is_slow

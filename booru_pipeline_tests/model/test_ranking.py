@@ -65,7 +65,7 @@ def test_every_label_has_the_probability_that_the_whole_model_gives_it(vocabular
     special = vocabulary.special_tokens
     ends = [special.separator, special.eos] if encoding is EncodingName.PIECES else []
     contexts = [[0, 3, 9], [5], list(range(8, 20))]
-    found = ranker_for(model, vocabulary, encoding, objective).log_probabilities(posts_of(*contexts))
+    found = ranker_for(model, vocabulary, encoding, objective).scores(posts_of(*contexts))
     for context, scores in zip(contexts, found, strict=True):
         others = [row for row in range(len(LABELS)) if row not in context]
         slow = np.array(
@@ -84,8 +84,8 @@ def test_every_label_has_the_probability_that_the_whole_model_gives_it(vocabular
 def test_a_batch_changes_nothing(vocabulary, model, encoding, objective):
     ranker = ranker_for(model, vocabulary, encoding, objective)
     posts = random_posts(6, len(LABELS), most=12)
-    together = ranker.log_probabilities(posts)
-    alone = np.concatenate([ranker.log_probabilities(posts.take([row])) for row in range(6)])
+    together = ranker.scores(posts)
+    alone = np.concatenate([ranker.scores(posts.take([row])) for row in range(6)])
     np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-4)
 
 
@@ -96,9 +96,9 @@ def pieces_of(model, vocabulary, objective, **sizes):
 @pytest.mark.parametrize("objective", [ObjectiveName.SEQUENCE, ObjectiveName.SPAN])
 def test_how_the_tree_is_cut_and_the_posts_are_shared_out_changes_nothing(vocabulary, model, objective):
     posts = random_posts(7, len(LABELS), most=12)
-    whole = pieces_of(model, vocabulary, objective, nodes_at_once=10_000).log_probabilities(posts)
+    whole = pieces_of(model, vocabulary, objective, nodes_at_once=10_000).scores(posts)
     for nodes, memory in ((1, 1), (3, 1 << 20), (16, 1), (64, 1 << 30)):
-        found = pieces_of(model, vocabulary, objective, nodes_at_once=nodes, memory=memory).log_probabilities(posts)
+        found = pieces_of(model, vocabulary, objective, nodes_at_once=nodes, memory=memory).scores(posts)
         np.testing.assert_allclose(found, whole, rtol=1e-4, atol=1e-4)
 
 
@@ -122,7 +122,7 @@ def test_more_posts_take_no_more_memory_at_a_time(vocabulary, model):
     peaks = []
     for posts in (40, 400):
         with Largest() as largest:
-            ranker.log_probabilities(random_posts(posts, len(LABELS), least=12, most=12))
+            ranker.scores(random_posts(posts, len(LABELS), least=12, most=12))
         peaks.append(largest.bytes)
     assert weights < peaks[0] <= budget
     assert peaks[1] <= 1.2 * peaks[0]  # the longest of more contexts is longer
@@ -146,7 +146,7 @@ def test_one_label_and_labels_that_begin_others(labels, tmp_path):
             for row in range(len(labels))
         ]
     )
-    found = PieceRanker(gated, known, question, nodes_at_once=2).log_probabilities(posts_of([]))[0]
+    found = PieceRanker(gated, known, question, nodes_at_once=2).scores(posts_of([]))[0]
     np.testing.assert_allclose(found, slow - np.logaddexp.reduce(slow), rtol=1e-4, atol=1e-4)
 
 
@@ -157,7 +157,7 @@ def test_attention_by_another_implementation_gives_the_same(vocabulary, model):
     found = {}
     for name in ("eager", "sdpa"):
         model.set_attn_implementation(name)
-        found[name] = ranker.log_probabilities(posts)
+        found[name] = ranker.scores(posts)
     model.set_attn_implementation(before)
     np.testing.assert_allclose(found["eager"], found["sdpa"], rtol=1e-4, atol=1e-4)
 
@@ -167,8 +167,8 @@ def test_a_shortlist_is_ranked_as_the_whole_is(vocabulary, model, encoding, obje
     ranker = ranker_for(model, vocabulary, encoding, objective)
     visible = posts_of([0, 3], [5], [1, 2, 3], [4])
     asked = posts_of([7, 1, 9, 3], [6], list(range(len(LABELS))), [])
-    whole = ranker.log_probabilities(visible)
-    found = ranker.log_probabilities(visible, asked)
+    whole = ranker.scores(visible)
+    found = ranker.scores(visible, asked)
     expected = [[7, 1, 9], [6], [row for row in range(len(LABELS)) if row not in (1, 2, 3)], []]
     for some, every, rows in zip(found, whole, expected, strict=True):
         assert set(np.flatnonzero(np.isfinite(some))) == set(rows)
@@ -210,6 +210,6 @@ def test_set_needs_one_token_a_label():
 def test_nothing_visible_can_be_asked(vocabulary, model):
     empty = Posts(np.empty(0, dtype=np.int64), np.zeros(2, dtype=np.int64))
     for encoding, objective in CASES:
-        scores = ranker_for(model, vocabulary, encoding, objective).log_probabilities(empty)
+        scores = ranker_for(model, vocabulary, encoding, objective).scores(empty)
         assert scores.shape == (1, len(LABELS))
         assert np.isfinite(scores).all()

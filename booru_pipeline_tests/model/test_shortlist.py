@@ -3,7 +3,7 @@ import pytest
 
 from booru_pipeline.model.calibration import Calibration
 from booru_pipeline.model.objective import ObjectiveName
-from booru_pipeline.model.predictor import Predictor
+from booru_pipeline.model.predictor import Predictor, T5Alone
 from booru_pipeline.model.ranking import ranker_for
 from booru_pipeline.model.shortlist import ShortlistScorer, best_of
 from booru_pipeline.vocabulary.options import EncodingName
@@ -27,7 +27,7 @@ class ByRow:
 def predictor(tmp_path_factory):
     vocabulary = make_vocabulary(tmp_path_factory.mktemp("vocabulary"))
     ranker = ranker_for(small_t5(vocabulary), vocabulary, EncodingName.PIECES, ObjectiveName.SEQUENCE)
-    return Predictor(ranker, vocabulary, Calibration())
+    return Predictor(T5Alone(ranker, len(vocabulary), Calibration()), vocabulary)
 
 
 def test_the_shortlist_is_in_the_models_order_and_the_rest_in_the_proposers(predictor):
