@@ -107,6 +107,7 @@ def yardstick(posts: Posts, scores_of: Callable[[list[list[int]]], Any]) -> dict
 
 def ours(objective: str, world: Path, workspace: Path, options: Namespace) -> Outcome:
     """The training program, as the payload runs it."""
+    from booru_pipeline.model.predictor import Predictor
     from booru_pipeline.training.finetune import finetune
     from booru_pipeline.training.interruption import Interruption
     from booru_pipeline.training.job import TrainingJob
