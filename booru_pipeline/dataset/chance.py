@@ -24,6 +24,7 @@ class Draw(IntEnum):
     TOKEN = 5
     SPANS = 6
     SHARE_KIND = 7
+    SINGLE = 8
 
 
 def mix(*parts: Part) -> npt.NDArray[np.uint64]:

@@ -17,8 +17,8 @@ class Hiding:
     Every second post, by lot, takes one of `shares` instead, if there are any. It matters which: that five labels are
     seen says that a post has fifty, where 90 % are always hidden, and that it has few, where shares are even.
 
-    At least one label is hidden and one stays visible whatever the share, so `most` = 1 makes posts of which a single
-    label is seen: what a person asks when they type one tag.
+    At least one label is hidden and one stays visible. `single` of the posts, by lot, show one label, whatever the share:
+    what a person asks who types one tag.
     """
 
     seed: int
@@ -26,6 +26,7 @@ class Hiding:
     most: float = 1.0
     cap: int = 0
     shares: tuple[float, ...] = ()
+    single: float = 0.0
 
     @classmethod
     def of(cls, options: MaskingOptions, seed: int) -> "Hiding":
@@ -36,6 +37,7 @@ class Hiding:
             options.hidden_share_max,
             options.max_hidden_tokens,
             tuple(options.hidden_shares),
+            options.single_visible_share,
         )
 
     def hidden_counts(self, sizes: IntArray, keys: IntArray, epoch: int) -> IntArray:
@@ -49,6 +51,8 @@ class Hiding:
             chosen = np.array(self.shares)[(chance * len(self.shares)).astype(np.int64)]
             share = np.where(uniform(self.seed, Draw.SHARE_KIND, epoch, keys) < 0.5, chosen, share)
         visible = np.clip(np.rint((1 - share) * sizes), 1, sizes - 1).astype(np.int64)
+        if self.single:
+            visible[uniform(self.seed, Draw.SINGLE, epoch, keys) < self.single] = 1
         return np.minimum(sizes - visible, self.cap) if self.cap else sizes - visible
 
     def split(self, posts: Posts, epoch: int) -> tuple[Posts, Posts]:

@@ -112,7 +112,7 @@ class Masking:
 
     def _hidden_labels(self, posts: Posts, sizes: IntArray, epoch: int) -> np.ndarray:
         """bool [labels]: the last ones of each post, which is in random order."""
-        hiding = replace(Hiding.of(self.options, self.seed), cap=0)  # of tokens, not of labels
+        hiding = replace(Hiding.of(self.options, self.seed), cap=0, single=0.0)  # of tokens, not of labels
         owner = posts.owner
         from_end = posts.offsets[1:][owner] - 1 - np.arange(len(owner))
         hidden = from_end < hiding.hidden_counts(posts.sizes, posts.keys, epoch)[owner]

@@ -97,6 +97,13 @@ class MaskingOptions(BaseModel, frozen=True, extra="forbid"):
         description="Shares of which every second post takes one, such as those that the evaluation hides; empty = all "
         "posts take one between the least and the largest.",
     )
+    single_visible_share: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="Share of the posts that show a single label, whatever the shares above: what a person asks who "
+        "types one tag.",
+    )
     max_hidden_tokens: int = Field(
         0, ge=0, description="No more tokens than this are hidden; 0 = the share decides. The origin's was 8."
     )

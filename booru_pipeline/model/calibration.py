@@ -1,15 +1,14 @@
-"""From the model's distribution over labels to the probability that a post has a label."""
+"""From a T5's scores to the probability that a post has a label."""
 
 from typing import ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
 from scipy.special import expit
 
 from booru_pipeline.lake.document import Document
+from booru_pipeline.model.logistic import fit_logistic
 
-_GRADIENT: Final = 1e-8  # of the mean loss, at which the fit ends
 _RIDGE: Final = 1e-3  # pulls the weights to the start when there is next to no data; else without effect
 # A label whose log-probability is far below all that was fitted must not underflow.
 _LOWEST: Final = -40.0
@@ -45,23 +44,35 @@ class Calibration(Document):
     bend: float = 0.0
 
     def probabilities(self, scores: npt.NDArray[np.floating], visible: npt.NDArray[np.integer]) -> Floats:
-        """Probability that each label is present.
+        """Probability that each label is present, [contexts, labels] in [0, 1]; 0 where the score is -inf.
+
+        For the arguments see `log_odds`.
+        """
+        return np.asarray(expit(self.log_odds(scores, visible)))
+
+    def log_odds(self, scores: npt.NDArray[np.floating], visible: npt.NDArray[np.integer]) -> Floats:
+        """Log-odds that each label is present.
 
         Args:
-            scores: [contexts, labels], log-probabilities, -inf for visible labels.
+            scores: [contexts, labels], log-probabilities or log-odds, -inf for visible labels.
             visible: [contexts], how many labels are visible.
 
         Returns:
-            [contexts, labels] in [0, 1]; 0 where the score is -inf: the label is known, so not asked.
+            [contexts, labels]; -inf where the score is: the label is known, so not asked.
         """
         n = _log_count(visible)
         bounded = np.maximum(scores, _LOWEST).astype(np.float64)
-        logit = self.bias + self.slope * bounded + self.lift * np.exp(bounded / 2) + self.size * n + self.bend * n**2
-        return np.where(np.isneginf(scores), 0.0, expit(logit))
+        lifted = self.lift * np.exp(np.minimum(bounded, 0.0) / 2)
+        logit = self.bias + self.slope * bounded + lifted + self.size * n + self.bend * n**2
+        return np.where(np.isneginf(scores), -np.inf, logit)
 
 
 def fit(
-    scores: npt.NDArray[np.floating], visible: npt.NDArray[np.integer], present: npt.NDArray[np.bool_]
+    scores: npt.NDArray[np.floating],
+    visible: npt.NDArray[np.integer],
+    present: npt.NDArray[np.bool_],
+    *,
+    lifts: bool = True,
 ) -> Calibration:
     """Maximum likelihood by Newton's method in a trust region; the likelihood is concave.
 
@@ -69,28 +80,19 @@ def fit(
         scores: [contexts, labels], log-probabilities, -inf for visible labels, which are left out.
         visible: [contexts], how many labels are visible.
         present: [contexts, labels], whether the label is among the hidden ones.
+        lifts: Whether likely labels need a lift; log-odds, which need not sum to 1, do without.
     """
     asked = ~np.isneginf(scores)
     s = np.maximum(scores[asked], _LOWEST).astype(np.float64)
     n = np.broadcast_to(_log_count(visible), scores.shape)[asked]
-    features = np.stack([np.ones_like(s), s, np.exp(s / 2), n, n**2], axis=1)  # in the order of Calibration's fields
+    features = np.stack(
+        [np.ones_like(s), s, np.exp(np.minimum(s, 0) / 2) if lifts else np.zeros_like(s), n, n**2], axis=1
+    )  # in the order of Calibration's fields
     target = present[asked].astype(np.float64)
     start = np.array([0.0, 1.0, 0.0, 0.0, 0.0])
 
-    def loss(at: Floats) -> tuple[float, Floats]:
-        logit = features @ at
-        ridge = 0.5 * _RIDGE * float(((at - start) ** 2).sum())
-        gradient = features.T @ (expit(logit) - target) + _RIDGE * (at - start)
-        return float((np.logaddexp(0.0, logit) - target * logit).sum()) + ridge, gradient
-
-    def curvature(at: Floats) -> Floats:
-        chance = expit(features @ at)
-        return (features * (chance * (1 - chance))[:, None]).T @ features + _RIDGE * np.eye(len(start))
-
-    found = minimize(
-        loss, start, jac=True, hess=curvature, method="trust-exact", options={"gtol": _GRADIENT * len(target)}
-    )
-    return Calibration(**dict(zip(Calibration.model_fields, found.x.tolist(), strict=True)))
+    found = fit_logistic(features, target, np.ones(len(target)), start=start, penalty=_RIDGE * np.eye(len(start)))
+    return Calibration(**dict(zip(Calibration.model_fields, found.tolist(), strict=True)))
 
 
 def _log_count(visible: npt.NDArray[np.integer]) -> Floats:

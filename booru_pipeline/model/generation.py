@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from transformers import GenerationConfig
 
-from booru_pipeline.model.objective import ObjectiveName, answer_tokens
+from booru_pipeline.model.objective import answer_tokens
+from booru_pipeline.model.objective_name import ObjectiveName
 from booru_pipeline.model.ranking import Question, as_posts
 from booru_pipeline.vocabulary.options import EncodingName
 from booru_pipeline.vocabulary.vocabulary import Vocabulary

@@ -1,5 +1,7 @@
 """The objectives: a T5 is trained to name the hidden labels of a caption.
 
+- `present`: the first decoder step gives the log-odds of each label by itself, so that they need not share a sum. Needs
+  one token a label.
 - `set`: the first decoder step gives a distribution over all hidden labels at once, which is what the first step of
   `sequence` learns in expectation over random orders. Needs one token a label.
 - `sequence`: the hidden labels one after another, in random order, with an end of sequence: T5's own way to answer.
@@ -7,7 +9,6 @@
 """
 
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import Any
 
 import torch
@@ -15,56 +16,27 @@ from torch import nn
 from torch.nn import functional
 
 from booru_pipeline.dataset.collator import IGNORED, PAD_ROW
-from booru_pipeline.errors import BooruError
+from booru_pipeline.model.presence import Presence
 from booru_pipeline.vocabulary.options import EncodingName
 from booru_pipeline.vocabulary.vocabulary import SpecialTokens
 
 
-class ObjectiveName(StrEnum):
-    """The names of the objectives above."""
+class FirstStep(nn.Module):
+    """The first decoder step of a T5 over the labels alone: the output layer of the pieces is not computed.
 
-    SET = "set"
-    SEQUENCE = "sequence"
-    SPAN = "span"
-
-
-def objective_name(wanted: str, encoding: EncodingName) -> ObjectiveName:
-    """The objective that was asked for; `auto` is the one that did best with the encoding.
-
-    Raises:
-        BooruError: The encoding cannot be trained with it.
-    """
-    if wanted == "auto":
-        return ObjectiveName.SET if encoding is EncodingName.LABELS else ObjectiveName.SEQUENCE
-    name = ObjectiveName(wanted)
-    if name is ObjectiveName.SET and encoding is not EncodingName.LABELS:
-        raise BooruError(
-            f"the set objective needs one token a label, and the dataset's captions are {encoding.value}. Choose "
-            "objective = sequence, or make the dataset with encoding = labels."
-        )
-    return name
-
-
-class SetObjective(nn.Module):
-    """A T5 with the loss of the `set` objective, for the trainer to drive; it has no weights of its own.
-
-    Only label rows take part in the softmax, and the visible labels are left out of it: what is known is not asked.
+    The pieces are most of it for a pre-trained base. It has no weights of its own.
     """
 
     def __init__(self, model: Any, first_token_id: int, labels: int, answer_start: Sequence[int] = ()) -> None:
-        """Make the objective of that many labels; `answer_start` is what the decoder has first, T5's start if empty."""
+        """Make the step of that many labels; `answer_start` is what the decoder has first, T5's start if empty."""
         super().__init__()
         self.model = model
         self.first_token_id = first_token_id
         self.labels = labels
         self._answer_start = list(answer_start) or [model.config.decoder_start_token_id]
 
-    def log_probabilities(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        """Log-probability of each label at the first decoder step, float32 [posts, labels]; visible ones have -inf.
-
-        The same numbers as a softmax over `model(...).logits[:, 0, first:first + labels]` without the visible labels,
-        but the output layer is computed for label rows alone, the pieces being most of it for a pre-trained base.
-        """
+    def logits(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """`model(...).logits[:, 0, first:first + labels]`, float32 [posts, labels]."""
         model = self.model
         memory = model.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         start = torch.tensor([self._answer_start], device=input_ids.device).expand(len(input_ids), -1)
@@ -73,13 +45,74 @@ class SetObjective(nn.Module):
         ).last_hidden_state[:, -1]
         if model.config.scale_decoder_outputs:
             state = state * model.model_dim**-0.5
-        logits = functional.linear(state, model.lm_head.weight.narrow(0, self.first_token_id, self.labels)).float()
-        visible = input_ids - self.first_token_id
-        is_label = (visible >= 0) & (visible < self.labels)
+        return functional.linear(state, model.lm_head.weight.narrow(0, self.first_token_id, self.labels)).float()
+
+    def visible(self, input_ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The row of each visible label, int64 [posts, tokens], and which tokens are labels; others have row 0."""
+        rows = input_ids - self.first_token_id
+        is_label = (rows >= 0) & (rows < self.labels)
+        return rows.where(is_label, 0), is_label
+
+    def without_visible(self, scores: torch.Tensor, input_ids: torch.Tensor) -> torch.Tensor:
+        """Scores [posts, labels] with -inf for what is visible: what is known is not asked."""
+        rows, is_label = self.visible(input_ids)
         # One more column takes what is no label (end of sequence, padding) and is cut off again.
-        mask = torch.zeros(len(logits), self.labels + 1, dtype=torch.bool, device=logits.device)
-        mask.scatter_(1, visible.where(is_label, self.labels), True)
-        return logits.masked_fill(mask[:, :-1], -torch.inf).log_softmax(-1)
+        mask = torch.zeros(len(scores), self.labels + 1, dtype=torch.bool, device=scores.device)
+        mask.scatter_(1, rows.where(is_label, self.labels), True)
+        return scores.masked_fill(mask[:, :-1], -torch.inf)
+
+
+class PresentObjective(FirstStep):
+    """A T5 with the loss of the `present` objective, for the trainer to drive.
+
+    Each label that is not visible is a question of its own, so that several can be nearly certain at once, as no
+    softmax lets them be.
+    """
+
+    def __init__(
+        self, model: Any, presence: Presence, first_token_id: int, labels: int, answer_start: Sequence[int] = ()
+    ) -> None:
+        """Make the objective of that many labels; for the arguments see `FirstStep`."""
+        super().__init__(model, first_token_id, labels, answer_start)
+        self.presence = presence
+
+    def log_odds(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Log-odds that a post has each label, float32 [posts, labels]; those of visible labels mean nothing."""
+        return self._odds(input_ids, attention_mask, self.visible(input_ids)[1])
+
+    def _odds(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, is_label: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.presence(self.logits(input_ids, attention_mask), is_label.sum(1))
+        return found
+
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, hidden: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """Binary cross-entropy over all labels that are not visible, in nats, over the number hidden; mean over posts.
+
+        Args:
+            input_ids: int64 [posts, tokens], visible labels and end of sequence.
+            attention_mask: int64 [posts, tokens].
+            hidden: int64 [posts, hidden], vocabulary rows, filled up with -1.
+        """
+        rows, is_label = self.visible(input_ids)
+        odds = self._odds(input_ids, attention_mask, is_label)
+        is_hidden = hidden != PAD_ROW
+        # -log P(absent) of all labels, less that of the visible ones; a hidden one adds its odds to be -log P(present).
+        absent = functional.softplus(odds).sum(1)
+        known = functional.softplus(odds.gather(1, rows)).masked_fill(~is_label, 0.0).sum(1)
+        there = odds.gather(1, hidden.clamp(min=0)).masked_fill(~is_hidden, 0.0).sum(1)
+        return {"loss": ((absent - known - there) / is_hidden.sum(1)).mean()}
+
+
+class SetObjective(FirstStep):
+    """A T5 with the loss of the `set` objective, for the trainer to drive.
+
+    Only label rows take part in the softmax, and the visible labels are left out of it: what is known is not asked.
+    """
+
+    def log_probabilities(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Log-probability of each label at the first decoder step, float32 [posts, labels]; visible ones have -inf."""
+        return self.without_visible(self.logits(input_ids, attention_mask), input_ids).log_softmax(-1)
 
     def forward(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, hidden: torch.Tensor

@@ -6,12 +6,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.special import expit
 from transformers import AutoModelForSeq2SeqLM
 
 from booru_pipeline.errors import BooruError, first_line
 from booru_pipeline.model.calibration import Calibration
 from booru_pipeline.model.generation import Generator, InvalidRate
-from booru_pipeline.model.objective import ObjectiveName
+from booru_pipeline.model.mixture import Mixture
+from booru_pipeline.model.objective_name import ObjectiveName
+from booru_pipeline.model.pair_table import PairTable, views_of
+from booru_pipeline.model.presence import Presence
 from booru_pipeline.model.provenance import read_provenance
 from booru_pipeline.model.ranking import Ranker, as_posts, ranker_for
 from booru_pipeline.model.start import quiet_transformers
@@ -88,13 +92,23 @@ class Predictor:
     Attributes:
         vocabulary: The labels.
         t5: What the T5 says by itself.
+        mixture: Mixes it with counting; None in checkpoints that have no counts, whose answer is the T5's.
+        table: The counts.
     """
 
-    def __init__(self, t5: T5Alone, vocabulary: Vocabulary, generator: Generator | None = None) -> None:
+    def __init__(
+        self,
+        t5: T5Alone,
+        vocabulary: Vocabulary,
+        generator: Generator | None = None,
+        counting: tuple[Mixture, PairTable] | None = None,
+    ) -> None:
         """Put a predictor together; without a generator if the model is trained to rank alone."""
         self.vocabulary = vocabulary
         self.t5 = t5
         self._generator = generator
+        self.mixture = counting[0] if counting else None
+        self.table = counting[1] if counting else None
 
     @classmethod
     def load(cls, folder: Path, device: str | None = None) -> "Predictor":
@@ -112,21 +126,23 @@ class Predictor:
             vocabulary = Vocabulary.load(folder)
             calibration = Calibration.read(folder)
             encoding, objective = read_recipe(folder)
+            presence = Presence.read(folder) if objective is ObjectiveName.PRESENT else None
+            counting = (Mixture.read(folder), PairTable.read(folder)) if (folder / Mixture.FILE).exists() else None
             model = AutoModelForSeq2SeqLM.from_pretrained(folder, local_files_only=True, use_safetensors=True)
         except (OSError, ValueError, BooruError) as error:
             raise BooruError(
                 f"{folder} is not a complete checkpoint: {first_line(error)}. Make it with `booru run --to checkpoint`."
             ) from error
         model = model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
-        ranker = ranker_for(model, vocabulary, encoding, objective)
-        generates = objective is not ObjectiveName.SET
+        ranker = ranker_for(model, vocabulary, encoding, objective, presence and presence.to(model.device))
+        generates = not objective.names_labels_at_once
         generator = Generator(model, vocabulary, encoding, objective) if generates else None
-        return cls(T5Alone(ranker, len(vocabulary), calibration), vocabulary, generator)
+        return cls(T5Alone(ranker, len(vocabulary), calibration), vocabulary, generator, counting)
 
     @property
     def mixes(self) -> bool:
-        """Whether counting takes part in the answer; checkpoints of before it did not count answer as the T5 does."""
-        return False
+        """Whether counting takes part in the answer."""
+        return self.mixture is not None
 
     @property
     def is_slow(self) -> bool:
@@ -143,12 +159,27 @@ class Predictor:
 
         Args and shape as `T5Alone.scores`.
         """
-        return self.t5.scores(contexts, batch_size, shortlist)
+        scores = self.t5.scores(contexts, batch_size, shortlist)
+        if self.mixture is not None and self.table is not None:
+            visible = as_posts(contexts)
+            for start in range(0, len(visible), batch_size):
+                chosen = np.arange(start, min(start + batch_size, len(visible)))
+                some = visible.take(chosen)
+                odds = self.t5.calibration.log_odds(scores[chosen], some.sizes)
+                scores[chosen] = self.mixture.log_odds(views_of(odds, self.table, some))
+        return scores
 
     def to_probabilities(
         self, scores: npt.NDArray[np.floating], visible: npt.NDArray[np.integer]
     ) -> npt.NDArray[np.float64]:
-        """See `T5Alone.to_probabilities`."""
+        """Calibrated probabilities of labels that are missing from a caption, of which a share is hidden.
+
+        Args:
+            scores: [contexts, labels], or those of some labels.
+            visible: [contexts], how many labels each context has.
+        """
+        if self.mixes:
+            return np.asarray(expit(np.asarray(scores, dtype=np.float64)))
         return self.t5.to_probabilities(scores, visible)
 
     def invalid_rate(self, contexts: Contexts) -> InvalidRate | None:
@@ -160,12 +191,26 @@ class Predictor:
         return None if self._generator is None else self._generator.invalid_rate(contexts)
 
     def probabilities(self, contexts: Contexts) -> npt.NDArray[np.float64]:
-        """Calibrated probability that a post with these visible labels has the label too.
+        """Calibrated probability that a picture of which these labels are known, and nothing else, has the label too.
+
+        One label alone, or one with what it always brings along, has been counted: the share that was observed is the
+        answer, with the mixture as its prior. In a caption with a share hidden it is a sign of few labels in all; of a
+        tag that someone types it is not. That is why these are not `to_probabilities` of `scores`.
 
         Returns:
             [contexts, labels] in [0, 1]; 0 for the visible labels themselves.
         """
-        return self.to_probabilities(self.scores(contexts), sizes_of(contexts))
+        scores = self.scores(contexts)
+        found = self.to_probabilities(scores, sizes_of(contexts))
+        if self.mixture is not None and self.table is not None:
+            for row, context in enumerate(contexts):
+                label = self.table.alone(np.asarray(context, dtype=np.int64))
+                if label is not None:
+                    together, known = (part[0] for part in self.table.beside_all(np.array([label])))
+                    known &= np.isfinite(scores[row])
+                    observed = self.mixture.posterior(scores[row], together, self.table.counts[label])
+                    found[row, known] = observed[known]
+        return found
 
 
 def read_recipe(checkpoint: Path) -> tuple[EncodingName, ObjectiveName]:

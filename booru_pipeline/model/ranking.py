@@ -10,8 +10,10 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from booru_pipeline.dataset.posts import Posts
-from booru_pipeline.model.objective import ObjectiveName, SetObjective
+from booru_pipeline.model.objective import PresentObjective, SetObjective
+from booru_pipeline.model.objective_name import ObjectiveName
 from booru_pipeline.model.prefix_tree import PrefixTree
+from booru_pipeline.model.presence import Presence
 from booru_pipeline.model.tree_decoder import TreeDecoder
 from booru_pipeline.ragged import IntArray, offsets_of
 from booru_pipeline.vocabulary.encoding import Encoding
@@ -43,9 +45,17 @@ class Ranker(Protocol):
         ...
 
 
-def ranker_for(model: Any, vocabulary: Vocabulary, encoding: EncodingName, objective: ObjectiveName) -> Ranker:
-    """The ranker of a model that was trained on captions of an encoding, with an objective."""
+def ranker_for(
+    model: Any,
+    vocabulary: Vocabulary,
+    encoding: EncodingName,
+    objective: ObjectiveName,
+    presence: Presence | None = None,
+) -> Ranker:
+    """The ranker of a model that was trained on captions of an encoding, with an objective; `present` has its presence."""
     question = Question.of(vocabulary, encoding, objective)
+    if presence is not None:
+        return PresenceRanker(model, presence, vocabulary, question)
     if encoding is EncodingName.LABELS:
         return LabelRanker(model, vocabulary, question)
     return PieceRanker(model, vocabulary, question)
@@ -111,6 +121,25 @@ class LabelRanker:
         if shortlist is not None:
             return _among_asked(scores, visible, shortlist)
         found: npt.NDArray[np.float32] = scores.cpu().numpy()
+        return found
+
+
+class PresenceRanker:
+    """One decoder step gives the log-odds of all labels."""
+
+    few = False
+
+    def __init__(self, model: Any, presence: Presence, vocabulary: Vocabulary, question: Question) -> None:
+        first, labels = vocabulary.first_token_id, len(vocabulary)
+        self._objective = PresentObjective(model, presence, first, labels, question.answer_start)
+        self._question = question
+
+    @torch.inference_mode()
+    def scores(self, visible: Posts, shortlist: Posts | None = None) -> npt.NDArray[np.float32]:
+        """Log-odds that the post has each label, float32 [posts, labels]; see `Ranker.scores`."""
+        batch = self._question.batch(visible, self._objective.model.device)
+        odds = self._objective.log_odds(**batch)
+        found: npt.NDArray[np.float32] = odds.masked_fill(~_asked(odds, visible, shortlist), -torch.inf).cpu().numpy()
         return found
 
 
@@ -209,11 +238,17 @@ def as_posts(contexts: Sequence[Sequence[int]] | Sequence[IntArray]) -> Posts:
 
 def _among_asked(scores: torch.Tensor, visible: Posts, shortlist: Posts | None) -> npt.NDArray[np.float32]:
     """Log-probabilities over the labels that are asked for and not visible; -inf for the others."""
-    asked = torch.full(scores.shape, shortlist is None, device=scores.device)
-    for posts, is_asked in ((shortlist, True), (visible, False)):
-        if posts is not None:
-            asked[torch.from_numpy(posts.owner), torch.from_numpy(posts.rows)] = is_asked
+    asked = _asked(scores, visible, shortlist)
     known = scores.masked_fill(~asked, -torch.inf)
     # Where nothing is left, the softmax of nothing is no number.
     found: npt.NDArray[np.float32] = known.log_softmax(-1).where(asked, -torch.inf).cpu().numpy()
     return found
+
+
+def _asked(scores: torch.Tensor, visible: Posts, shortlist: Posts | None) -> torch.Tensor:
+    """Which labels are asked for and not visible, bool [posts, labels]."""
+    asked = torch.full(scores.shape, shortlist is None, device=scores.device)
+    for posts, is_asked in ((shortlist, True), (visible, False)):
+        if posts is not None:
+            asked[torch.from_numpy(posts.owner), torch.from_numpy(posts.rows)] = is_asked
+    return asked

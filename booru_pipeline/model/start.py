@@ -166,6 +166,7 @@ def tiny_model(
             d_ff=256,
             num_layers=1,
             num_heads=4,
+            feed_forward_proj="gated-gelu",  # T5 v1.1's: as fast, and ahead in MRR
         )
     )
     model.config.decoder_start_token_id = model.generation_config.decoder_start_token_id = tokenizer.pad_token_id

@@ -11,6 +11,7 @@ from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.publish import discard, staged
 from booru_pipeline.lake.record import read_record
+from booru_pipeline.model.objective_name import objective_name
 from booru_pipeline.model.provenance import EarlierCheckpoint, read_provenance
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.release.key import release_order
@@ -158,11 +159,12 @@ def find_parent(
     folder = lake.bring(lake.checkpoint(earlier[-1]))
     record, provenance = read_record(folder), read_provenance(folder)
     captions = DatasetSummary.read(lake.tokenized_dataset(release)).captions
-    ours = {"base model": base, "encoding": captions.encoding, "objective": options.objective}
+    objective = objective_name(options.objective, captions.encoding_name)
+    ours = {"base model": base, "encoding": captions.encoding, "objective": objective.value}
     theirs = {
         "base model": provenance["base_model"]["name"],
         "encoding": provenance.get("encoding"),
-        "objective": provenance["options"].get("objective"),
+        "objective": provenance.get("objective"),
     }
     different = [f"{name} was {theirs[name]}, is {ours[name]}" for name in ours if ours[name] != theirs[name]]
     if record is None or different:

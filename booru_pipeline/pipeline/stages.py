@@ -45,7 +45,7 @@ class Stage(StrEnum):
     TRAINING_SHARDS = "training_shards", "shard_options", "2"
     VOCABULARY = "vocabulary", "vocabulary_options"
     TOKENIZED_DATASET = "tokenized_dataset", "dataset_options"
-    CHECKPOINT = "checkpoint", "training_options"
+    CHECKPOINT = "checkpoint", "training_options", "2"
     EVALUATION_REPORT = "evaluation_report", "evaluation_options", "2"
 
     def __new__(cls, name: str, options_key: str = "", code_version: str = "1") -> "Stage":

@@ -24,9 +24,14 @@ from booru_pipeline.dataset.collator import PostBatches, SequenceBatches, SetBat
 from booru_pipeline.dataset.hiding import Hiding
 from booru_pipeline.dataset.masking import Kind, Masking
 from booru_pipeline.dataset.options import CaptionOptions
-from booru_pipeline.dataset.posts import Posts, load_posts, releases_of
+from booru_pipeline.dataset.posts import Posts, incidence, load_posts, releases_of
 from booru_pipeline.errors import BooruError
-from booru_pipeline.model.objective import ObjectiveName, SequenceObjective, SetObjective, answer_tokens, objective_name
+from booru_pipeline.model.calibration import Calibration
+from booru_pipeline.model.mixture import Mixture
+from booru_pipeline.model.objective import PresentObjective, SequenceObjective, SetObjective, answer_tokens
+from booru_pipeline.model.objective_name import ObjectiveName, objective_name
+from booru_pipeline.model.pair_table import PairTable
+from booru_pipeline.model.presence import Presence
 from booru_pipeline.model.provenance import LOG_FILE, PROVENANCE_FILE, read_provenance
 from booru_pipeline.model.ranking import ranker_for
 from booru_pipeline.model.start import check_base, pretrained_model, quiet_transformers, tiny_model
@@ -44,7 +49,7 @@ from booru_pipeline.training.states import States, newest_state, step_of
 from booru_pipeline.training.tracking import Wandb, run_log, under_pipes
 from booru_pipeline.training.trainer import Interrupted, Trained, posts_per_step, train, use_bf16
 from booru_pipeline.training.validation import Validation
-from booru_pipeline.training.warm_start import carry_over, with_replay
+from booru_pipeline.training.warm_start import carry_over, carry_presence, with_replay
 from booru_pipeline.training.watch import Surroundings
 from booru_pipeline.vocabulary.vocabulary import LABELS_FILE, Vocabulary
 
@@ -83,6 +88,7 @@ class Data:
         posts: Of the train split.
         releases: str [posts], the release of each.
         held_out: Posts that figures and calibration come from.
+        is_held_out: Whether these are no train posts, so that counts of train posts can be weighed on them.
     """
 
     vocabulary: Vocabulary
@@ -90,6 +96,12 @@ class Data:
     posts: Posts
     releases: npt.NDArray[np.str_]
     held_out: Posts
+    is_held_out: bool
+
+    @property
+    def counts(self) -> npt.NDArray[np.int64]:
+        """int64 [labels]: how many posts have each label."""
+        return np.bincount(self.posts.rows, minlength=len(self.vocabulary))
 
 
 def run(job: TrainingJob, log: logging.Logger, processes: Processes, interruption: Interruption) -> None:
@@ -106,15 +118,16 @@ def run(job: TrainingJob, log: logging.Logger, processes: Processes, interruptio
     states = States(job.states, job.key, options.states_kept, processes) if job.states and options.states_kept else None
     data = _read(job, log)
     tokenizer = AutoTokenizer.from_pretrained(data.vocabulary.tokenizer_folder)
-    model = _start(job, plan, tokenizer, data)
-    if job.parent is not None:
-        data = _go_on_from(job.parent, job, model, tokenizer, data, log)
     name = objective_name(options.objective, data.captions.encoding_name)
-    objective = _objective(name, model, data, checkpointing=options.gradient_checkpointing)
+    model = _start(job, plan, tokenizer, data)
+    presence = Presence.of_counts(data.counts, len(data.posts)) if name is ObjectiveName.PRESENT else None
+    if job.parent is not None:
+        data = _go_on_from(job.parent, job, model, presence, tokenizer, data, log)
+    objective = _objective(name, model, presence, data, checkpointing=options.gradient_checkpointing)
     validation = Validation(
         data.held_out,
         Hiding.of(options, _VALIDATION_SEED),
-        ranker_for(model, data.vocabulary, data.captions.encoding_name, name),
+        ranker_for(model, data.vocabulary, data.captions.encoding_name, name, presence),
         lambda posts: _batches(name, options, data, posts, _VALIDATION_SEED),
     )
     log.info(f"{_summary(job, name, model, data, processes)}; ready after {time.monotonic() - begun:.0f} s")
@@ -128,23 +141,41 @@ def run(job: TrainingJob, log: logging.Logger, processes: Processes, interruptio
             processes.leave()
             if not processes.is_main:
                 return
-            metrics = validation.metrics(objective, np.bincount(data.posts.rows, minlength=len(data.vocabulary)))
-            calibration = validation.calibrate(objective, len(data.vocabulary))
+            metrics = validation.metrics(objective, data.counts)
+            calibration = validation.calibrate(objective, len(data.vocabulary), lifts=presence is None)
+            counting = _count(data, objective, validation, calibration, log)
         log.info(
             f"recall@10 with half of the labels hidden: {metrics.recall_at_10:.3f}, "
             f"the most frequent labels {metrics.popularity_recall_at_10:.3f} ({metrics.posts} validation posts)"
         )
         provenance = _provenance(job, plan, name, model, data, trained, processes)
-        provenance |= {"metrics": asdict(metrics), "calibration": calibration.model_dump()}
+        provenance |= {"metrics": asdict(metrics), "calibration": calibration.model_dump(), "counts": bool(counting)}
         provenance |= {"wandb": str(wandb.folder) if wandb.folder else None}
         with disk_named(job.output, state_stays=states is not None):
             job.output.mkdir(parents=True, exist_ok=True)
             model.save_pretrained(job.output)
             tokenizer.save_pretrained(job.output)
-            calibration.write(job.output)
+            for part in (calibration, presence, *counting):
+                if part is not None:
+                    part.write(job.output)
             _write_papers(job, data.vocabulary, trained, provenance)
         wandb.finish(asdict(metrics), job.output if options.wandb_artifact else None)
     log.info(f"checkpoint written after {time.monotonic() - begun:.0f} s in all")
+
+
+def _count(
+    data: Data, objective: nn.Module, validation: Validation, calibration: Calibration, log: logging.Logger
+) -> tuple[PairTable, Mixture] | tuple[()]:
+    """The counts that the answer mixes with the T5; none without held-out posts to weigh them on."""
+    if not data.is_held_out:
+        log.warning("without validation posts nothing says how to mix the T5 with counts: the T5 answers alone")
+        return ()
+    begun = time.monotonic()
+    table = PairTable.of(incidence(data.posts.labels, len(data.vocabulary)))
+    counted = time.monotonic()
+    mixture = validation.mix(objective, calibration, table)
+    log.info(f"pairs counted in {counted - begun:.1f} s, mixed with the T5 in {time.monotonic() - counted:.1f} s")
+    return table, mixture
 
 
 def idle_cores() -> int:
@@ -187,6 +218,7 @@ def _read(job: TrainingJob, log: logging.Logger) -> Data:
         posts=posts,
         releases=releases_of(job.dataset, "train"),
         held_out=held_out if len(held_out) else posts,
+        is_held_out=bool(len(held_out)),
     )
 
 
@@ -200,10 +232,18 @@ def _start(job: TrainingJob, plan: Plan, tokenizer: PreTrainedTokenizerBase, dat
 
 
 def _go_on_from(
-    parent: Path, job: TrainingJob, model: Any, tokenizer: PreTrainedTokenizerBase, data: Data, log: logging.Logger
+    parent: Path,
+    job: TrainingJob,
+    model: Any,
+    presence: Presence | None,
+    tokenizer: PreTrainedTokenizerBase,
+    data: Data,
+    log: logging.Logger,
 ) -> Data:
     """Give the model the parent's weights; the posts that it is to learn from then."""
     carried = carry_over(model, tokenizer, data.vocabulary, parent)
+    if presence is not None:
+        carry_presence(presence, data.vocabulary, parent)
     known = read_provenance(parent)["releases"]
     chosen = with_replay(data.releases, data.posts.keys, known, job.options.replay_share, job.options.seed)
     data = replace(data, posts=data.posts.take(chosen), releases=data.releases[chosen])
@@ -214,11 +254,15 @@ def _go_on_from(
     return data
 
 
-def _objective(name: ObjectiveName, model: Any, data: Data, *, checkpointing: bool) -> nn.Module:
+def _objective(
+    name: ObjectiveName, model: Any, presence: Presence | None, data: Data, *, checkpointing: bool
+) -> nn.Module:
     if checkpointing:
         # Not the reentrant kind: under DDP a weight would be ready twice.
         model.activation_checkpointing_enable({"use_reentrant": False})
     first, labels = data.vocabulary.first_token_id, len(data.vocabulary)
+    if presence is not None:
+        return PresentObjective(model, presence, first, labels)
     if name is ObjectiveName.SET:
         return SetObjective(model, first, labels)
     tokens = answer_tokens(data.captions.encoding_name, first, labels, data.vocabulary.special_tokens)
@@ -229,7 +273,7 @@ def _batches(name: ObjectiveName, options: TrainingOptions, data: Data, posts: P
     """The objective's batches of some posts."""
     special = data.vocabulary.special_tokens
     choice = CaptionChoice.of(data.vocabulary, data.captions, seed)
-    if name is ObjectiveName.SET:
+    if name.names_labels_at_once:
         return SetBatches(
             posts,
             Hiding.of(options, seed),

@@ -15,11 +15,11 @@ SCHEDULES: Final = ("linear", "cosine", "inverse_sqrt", "constant")
 class TrainingOptions(MaskingOptions, frozen=True, extra="forbid"):
     """How long and how a T5 is fine-tuned. A field that is not set takes the base model's own default."""
 
-    objective: Literal["auto", "set", "sequence", "span"] = Field(
+    objective: Literal["auto", "present", "set", "sequence", "span"] = Field(
         "auto",
-        description="set: the first decoder step is trained on all hidden labels at once (captions of one token a "
-        "label only). sequence: hidden labels one after another, in random order. span: T5's sentinels. auto: set for "
-        "labels, sequence for pieces.",
+        description="present: the first decoder step says of each label by itself how likely the picture has it. set: "
+        "it says which label is next (both for captions of one token a label only). sequence: hidden labels one after "
+        "another, in random order. span: T5's sentinels. auto: present for labels, sequence for pieces.",
     )
     strategy: Literal["continue", "retrain"] = Field(
         "retrain",

@@ -11,9 +11,11 @@ from torch import nn
 
 from booru_pipeline.dataset.collator import PostBatches
 from booru_pipeline.dataset.hiding import Hiding
-from booru_pipeline.dataset.posts import Posts
+from booru_pipeline.dataset.posts import Posts, incidence
 from booru_pipeline.model.calibration import Calibration, fit
-from booru_pipeline.model.ranking import Ranker
+from booru_pipeline.model.mixture import Mixture, fit_mixture, fit_prior
+from booru_pipeline.model.pair_table import PairTable, views_of
+from booru_pipeline.model.ranking import Ranker, as_posts
 
 _BATCH = 256
 _POSTS_DURING_TRAINING = 1000
@@ -21,6 +23,8 @@ _POSTS_AT_THE_END = 2000
 # Of a model of pieces, each of whose posts takes 0.4 s of CPU with the shared vocabulary's 8,080 labels and `tiny`.
 _FEW_POSTS = 256
 _CALIBRATION_CELLS = 4_000_000  # posts x labels; 100 MB while fitting
+_MIXTURE_POSTS = 2000
+_ALONE = 300  # labels that are given alone
 _MOST_PASSES = 4
 _TOP = 10
 
@@ -73,7 +77,9 @@ class Validation:
     def metrics(self, objective: nn.Module, frequency: npt.NDArray[np.int64]) -> Metrics:
         """The figures for the checkpoint, given how often each label occurs in the train split, int64 [labels]."""
         posts = self._first(_FEW_POSTS if self._ranker.few else _POSTS_AT_THE_END)
-        scores, _, present = self._answers(objective, posts, Hiding(self._hiding.seed, 0.5, 0.5), len(frequency))
+        visible, hidden = Hiding(self._hiding.seed, 0.5, 0.5).split(posts, 0)
+        scores = np.concatenate([part for _, part in self._scored(objective, visible)])
+        present = _is_there(hidden, len(frequency))
         popular = np.where(np.isneginf(scores), -np.inf, frequency.astype(np.float64))
         return Metrics(
             loss=self.loss(objective, _POSTS_AT_THE_END),
@@ -82,34 +88,76 @@ class Validation:
             posts=len(posts),
         )
 
-    def calibrate(self, objective: nn.Module, labels: int) -> Calibration:
-        """Fit the calibration to labels hidden as in training."""
-        most = _FEW_POSTS if self._ranker.few else max(1, _CALIBRATION_CELLS // labels)
+    def calibrate(self, objective: nn.Module, labels: int, *, lifts: bool) -> Calibration:
+        """Fit the T5's calibration to labels hidden as in training; for `lifts` see `calibration.fit`."""
+        visible, hidden = self._hide(_CALIBRATION_CELLS // labels)
+        scores = np.concatenate([part for _, part in self._scored(objective, visible)])
+        return fit(scores, visible.sizes, _is_there(hidden, labels), lifts=lifts)
+
+    def mix(self, objective: nn.Module, calibration: Calibration, table: PairTable) -> Mixture:
+        """Fit the mixture of T5 and counting to labels hidden as in training, and to labels that are given alone.
+
+        What counting says for certain is given too, as Danbooru gives what a tag implies, and so is no question.
+        """
+        visible, hidden = table.close(*self._hide(_MIXTURE_POSTS))
+        views, present = [], []
+        for chosen, scores in self._scored(objective, visible):
+            part = visible.take(chosen)
+            views.append(views_of(calibration.log_odds(scores, part.sizes), table, part))
+            present.append(_is_there(hidden.take(chosen), table.labels))
+        mixture = fit_mixture(views, present, self._hiding.seed)
+        return self._with_prior(objective, calibration, table, mixture)
+
+    def _with_prior(
+        self, objective: nn.Module, calibration: Calibration, table: PairTable, mixture: Mixture
+    ) -> Mixture:
+        """The mixture with the prior of one label alone, from up to `_ALONE` labels that held-out posts have."""
+        posts = incidence(self._posts.labels, table.labels)
+        support = np.asarray(posts.sum(axis=0)).ravel()
+        given = np.flatnonzero((support > 0) & (table.counts > 0))
+        most = _FEW_POSTS if self._ranker.few else _ALONE
+        given = np.sort(np.random.default_rng(self._hiding.seed).permutation(given)[:most])
+        if not len(given):
+            return mixture
+        alone = as_posts([[label] for label in given.tolist()])
+        scores = np.concatenate([part for _, part in self._scored(objective, alone)])
+        odds = mixture.log_odds(views_of(calibration.log_odds(scores, alone.sizes), table, alone))
+        together, known = table.beside_all(given)
+        odds[~known | (together >= table.counts[given][:, None])] = -np.inf  # not counted, or certain
+        held_out = (posts[:, given].T @ posts).toarray()
+        return fit_prior(mixture, odds, (together, table.counts[given]), (held_out, support[given]))
+
+    def _hide(self, most: int) -> tuple[Posts, Posts]:
+        """Visible and hidden labels of about so many posts; with few posts each is asked about several times.
+
+        Else next to none would have a single visible label.
+        """
+        most = _FEW_POSTS if self._ranker.few else max(1, most)
         posts = self._first(most)
-        # With few posts each is asked about several times, or next to none would have a single visible label.
-        passes = [
-            self._answers(objective, posts, self._hiding, labels, epoch)
-            for epoch in range(max(1, min(_MOST_PASSES, most // max(len(posts), 1))))
-        ]
-        scores, visible, present = (np.concatenate(parts) for parts in zip(*passes, strict=True))
-        return fit(scores, visible, present)
+        passes = range(max(1, min(_MOST_PASSES, most // max(len(posts), 1))))
+        parts = zip(*(self._hiding.split(posts, epoch) for epoch in passes), strict=True)
+        visible, hidden = (as_posts([rows for part in parts_of for rows in part.labels]) for parts_of in parts)
+        return visible, hidden
 
     def _first(self, most: int) -> Posts:
         return self._posts.take(np.arange(min(most, len(self._posts))))
 
-    def _answers(
-        self, objective: nn.Module, posts: Posts, hiding: Hiding, labels: int, epoch: int = 0
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-        """Scores [posts, labels], number of visible labels [posts], which labels are hidden [posts, labels]."""
-        visible, hidden = hiding.split(posts, epoch)
-        scores = np.empty((len(posts), labels), dtype=np.float32)
-        with _evaluating(objective):
-            for start in range(0, len(posts), _BATCH):
-                chosen = np.arange(start, min(start + _BATCH, len(posts)))
-                scores[chosen] = self._ranker.scores(visible.take(chosen))
-        present = np.zeros(scores.shape, dtype=bool)
-        present[hidden.owner, hidden.rows] = True
-        return scores, visible.sizes, present
+    def _scored(
+        self, objective: nn.Module, visible: Posts
+    ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
+        """Positions of some posts at a time, and their scores [posts, labels]."""
+        for start in range(0, len(visible), _BATCH):
+            chosen = np.arange(start, min(start + _BATCH, len(visible)))
+            with _evaluating(objective):
+                scores = self._ranker.scores(visible.take(chosen))
+            yield chosen, scores
+
+
+def _is_there(hidden: Posts, labels: int) -> npt.NDArray[np.bool_]:
+    """Which labels each post has, bool [posts, labels]."""
+    present = np.zeros((len(hidden), labels), dtype=bool)
+    present[hidden.owner, hidden.rows] = True
+    return present
 
 
 @contextmanager

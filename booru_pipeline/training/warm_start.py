@@ -12,6 +12,7 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedTokeniz
 
 from booru_pipeline.dataset.chance import mix
 from booru_pipeline.errors import BooruError, first_line
+from booru_pipeline.model.presence import Presence
 from booru_pipeline.model.start import label_rows
 from booru_pipeline.ragged import IntArray
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
@@ -76,6 +77,21 @@ def carry_over(
                 moved = torch.from_numpy(known)
                 rows[~moved] = start[~moved] @ row_map(start[moved], rows[moved])
     return Carried(tokens=len(both), new_labels=int((~known).sum()))
+
+
+def carry_presence(presence: Presence, vocabulary: Vocabulary, parent: Path) -> None:
+    """Give a presence an earlier checkpoint's, in place; a label that the parent did not have keeps its start.
+
+    Raises:
+        BooruError: The parent's cannot be read.
+    """
+    former, known = Presence.read(parent), Vocabulary.load(parent).index
+    both = [(row, known[label]) for row, label in enumerate(vocabulary.labels) if label in known]
+    ours, theirs = torch.tensor(both, dtype=torch.int64).reshape(-1, 2).T
+    with torch.no_grad():
+        presence.bias[ours] = former.bias[theirs]
+        presence.scale.copy_(former.scale)
+        presence.size.copy_(former.size)
 
 
 def row_map(start: torch.Tensor, end: torch.Tensor) -> torch.Tensor:

@@ -6,7 +6,8 @@ import torch
 
 from booru_pipeline.model.calibration import Calibration
 from booru_pipeline.model.generation import Generator, InvalidRate
-from booru_pipeline.model.objective import ObjectiveName, answer_tokens
+from booru_pipeline.model.objective import answer_tokens
+from booru_pipeline.model.objective_name import ObjectiveName
 from booru_pipeline.model.predictor import Predictor, T5Alone
 from booru_pipeline.model.ranking import Question, ranker_for
 from booru_pipeline.vocabulary.options import EncodingName

@@ -6,7 +6,8 @@ from transformers import T5Config, T5ForConditionalGeneration
 
 from booru_pipeline.dataset.posts import Posts
 from booru_pipeline.errors import BooruError
-from booru_pipeline.model.objective import ObjectiveName, SequenceObjective, answer_tokens, objective_name
+from booru_pipeline.model.objective import SequenceObjective, answer_tokens
+from booru_pipeline.model.objective_name import ObjectiveName, objective_name
 from booru_pipeline.model.ranking import PieceRanker, Question, ranker_for
 from booru_pipeline.vocabulary.options import EncodingName
 from booru_pipeline_tests.dataset.label_rows import posts_of, random_posts

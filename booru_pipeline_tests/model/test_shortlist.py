@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from booru_pipeline.model.calibration import Calibration
-from booru_pipeline.model.objective import ObjectiveName
+from booru_pipeline.model.objective_name import ObjectiveName
 from booru_pipeline.model.predictor import Predictor, T5Alone
 from booru_pipeline.model.ranking import ranker_for
 from booru_pipeline.model.shortlist import ShortlistScorer, best_of

@@ -1,0 +1,182 @@
+"""T5 and counting in one answer: a logistic mixture whose weights depend on how many labels are visible."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit, logit
+
+from booru_pipeline.lake.document import Document
+from booru_pipeline.model.logistic import fit_logistic
+
+KNOTS: Final = (1, 2, 4, 8, 16, 32)
+"""Numbers of visible labels that have weights of their own; between two of them they are mixed by log n."""
+_PARTS: Final = ("bias", "t5", "linear", "strongest")
+_RIDGE: Final = 1.0  # pulls the weights towards the T5 alone
+_SMOOTH: Final = 10.0  # and the weights of neighbouring knots towards each other: few posts are seen with some numbers
+_PRIORS: Final = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
+_HIGHEST: Final = 30.0  # log-odds: no feature is so sure that a logarithm overflows
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Views:
+    """What each part says of all labels, given some: the inputs of the mixture.
+
+    Attributes:
+        t5: [contexts, labels], the T5's calibrated log-odds; -inf for visible labels.
+        linear: [contexts, labels], log of a linear regression's estimate; see `PairTable.linear_scores`.
+        strongest: [contexts, labels], log-odds by the visible label that says most; see `PairTable.strongest`.
+        visible: [contexts], how many labels are visible.
+    """
+
+    t5: npt.NDArray[np.floating]
+    linear: npt.NDArray[np.floating]
+    strongest: npt.NDArray[np.floating]
+    visible: npt.NDArray[np.integer]
+
+
+class Mixture(Document):
+    """log-odds = bias(n) + t5(n) x T5 + linear(n) x linear + strongest(n) x strongest, with n labels visible.
+
+    A logistic regression on what each part says (stacking, Wolpert 1992), fitted on held-out posts: on the posts that
+    the counts are from, counting would know too much. The weights are piecewise linear in log n.
+
+    Attributes:
+        knots: Values of n that have weights; outside them those of the nearest hold.
+        bias: By knot.
+        t5: By knot.
+        linear: By knot.
+        strongest: By knot.
+        prior_posts: How many posts the mixture is worth beside the observed share, where one label alone is given.
+    """
+
+    FILE: ClassVar[str] = "mixture.json"
+    REMEDY: ClassVar[str] = "Make it with `booru run --to checkpoint`."
+
+    knots: tuple[int, ...] = KNOTS
+    bias: tuple[float, ...]
+    t5: tuple[float, ...]
+    linear: tuple[float, ...]
+    strongest: tuple[float, ...]
+    prior_posts: float
+
+    def log_odds(self, views: Views) -> npt.NDArray[np.float32]:
+        """Log-odds that a post has each label, float32 [contexts, labels]; -inf where the T5's are."""
+        at = _between(views.visible, self.knots)
+        bias, t5, linear, strongest = ((at @ np.array(getattr(self, part)))[:, None] for part in _PARTS)
+        known = np.isneginf(views.t5)
+        mixed = bias + t5 * _bounded(views.t5) + linear * views.linear + strongest * _bounded(views.strongest)
+        return np.where(known, -np.inf, mixed).astype(np.float32)
+
+    def posterior(
+        self, odds: npt.NDArray[np.floating], together: npt.NDArray[np.integer], posts: npt.NDArray[np.integer]
+    ) -> Floats:
+        """The probability that a post with one label has another, by the mixture and by how often it was so.
+
+        (k + a q) / (m + a): the mean of a beta distribution, with the mixture's probability q as the prior, worth `a` =
+        `prior_posts` posts.
+
+        Args:
+            odds: The mixture's log-odds.
+            together: k, train posts that have both labels.
+            posts: m, train posts that have the given one.
+        """
+        found: Floats = (together + self.prior_posts * expit(np.asarray(odds, dtype=np.float64))) / (
+            posts + self.prior_posts
+        )
+        return found
+
+
+def fit_mixture(views: Sequence[Views], present: Sequence[npt.NDArray[np.bool_]], seed: int = 0) -> Mixture:
+    """Maximum likelihood with a little ridge, by Newton's method; the prior of one label alone is left at its start.
+
+    Not all cells are looked at where the labels are many: of each context those that are present, the 100 that each
+    part puts first, and 200 others by lot, which stand for all the others by their weight.
+
+    Args:
+        views: Of held-out posts, some posts at a time.
+        present: For each of them bool [contexts, labels], whether the label is among the hidden ones.
+        seed: Of the lot.
+    """
+    random = np.random.default_rng(seed)
+    features, targets, weights = [], [], []
+    for view, right in zip(views, present, strict=True):
+        row, label, weight = _cells(view, right, random)
+        at = _between(view.visible, KNOTS)[row]
+        parts = [np.ones(len(row)), *(_bounded(getattr(view, name)[row, label]) for name in _PARTS[1:])]
+        features.append(np.concatenate([at * part[:, None] for part in parts], axis=1))
+        targets.append(right[row, label].astype(np.float64))
+        weights.append(weight)
+    knots = len(KNOTS)
+    start = np.repeat([float(part == "t5") for part in _PARTS], knots)
+    step = np.diff(np.eye(knots), axis=0)
+    penalty = _RIDGE * np.eye(len(start)) + np.kron(np.eye(len(_PARTS)), _SMOOTH * step.T @ step)
+    found = fit_logistic(*map(np.concatenate, (features, targets, weights)), start=start, penalty=penalty)
+    by_part = dict(zip(_PARTS, found.reshape(len(_PARTS), knots).tolist(), strict=True))
+    return Mixture(**by_part, prior_posts=_PRIORS[2])
+
+
+def fit_prior(
+    mixture: Mixture,
+    odds: npt.NDArray[np.floating],
+    train: tuple[npt.NDArray[np.integer], npt.NDArray[np.integer]],
+    held_out: tuple[npt.NDArray[np.integer], npt.NDArray[np.integer]],
+) -> Mixture:
+    """The mixture with the prior, of seven, that held-out posts are likeliest by; each given label counts the same.
+
+    Args:
+        mixture: As fitted.
+        odds: [given labels, labels], its log-odds with one label visible; -inf where nothing is asked.
+        train: Posts that have both labels, [given labels, labels], and the given one, [given labels].
+        held_out: The same of held-out posts; every given label is on one.
+    """
+    asked = ~np.isneginf(odds)
+    together, posts = (np.asarray(part, dtype=np.float64) for part in held_out)
+
+    def likelihood(prior: float) -> float:
+        tried = mixture.model_copy(update={"prior_posts": prior})
+        chance = np.clip(tried.posterior(odds, train[0], train[1][:, None]), 1e-9, 1 - 1e-9)
+        share = together / posts[:, None]
+        cells = share * np.log(chance) + (1 - share) * np.log1p(-chance)
+        return float(cells[asked].sum())
+
+    return mixture.model_copy(update={"prior_posts": max(_PRIORS, key=likelihood)})
+
+
+def _cells(
+    view: Views, right: npt.NDArray[np.bool_], random: np.random.Generator, first: int = 100, others: int = 200
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]:
+    """Cells to fit on: rows, labels, and how many cells each stands for."""
+    asked = ~np.isneginf(view.t5)
+    kept = right & asked
+    if asked.shape[1] > 3 * first + others:
+        for part in (view.t5, view.linear, view.strongest):
+            best = np.argpartition(-np.where(asked, part, -np.inf), first - 1, axis=1)[:, :first]
+            np.put_along_axis(kept, best, True, axis=1)
+        kept &= asked
+        rest = asked & ~kept
+        chance = np.minimum(1.0, others / np.maximum(rest.sum(axis=1), 1))
+        drawn = rest & (random.random(rest.shape) < chance[:, None])
+    else:
+        kept, drawn, chance = asked, np.zeros_like(asked), np.ones(len(asked))
+    row, label = np.nonzero(kept | drawn)
+    return row, label, np.where(kept[row, label], 1.0, 1.0 / chance[row])
+
+
+def _between(visible: npt.NDArray[np.integer], knots: Sequence[int]) -> Floats:
+    """How much of each knot's weight holds for each number of visible labels, [contexts, knots]; rows sum to 1."""
+    at = np.log(np.clip(visible, knots[0], knots[-1]).astype(np.float64))
+    return np.stack([np.interp(at, np.log(knots), one) for one in np.eye(len(knots))], axis=1)
+
+
+def _bounded(odds: npt.NDArray[np.floating]) -> Floats:
+    return np.clip(odds.astype(np.float64), -_HIGHEST, _HIGHEST)
+
+
+def to_log_odds(probability: npt.NDArray[np.floating]) -> Floats:
+    """Log-odds of probabilities; -inf and inf at 0 and 1."""
+    return np.asarray(logit(np.asarray(probability, dtype=np.float64)))

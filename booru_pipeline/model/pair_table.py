@@ -1,0 +1,217 @@
+"""The counts that lie beside a checkpoint: which labels stand together, as sparse tables of bounded size."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+from scipy import sparse
+from scipy.special import logit
+
+from booru_pipeline.dataset.posts import Posts
+from booru_pipeline.errors import BooruError
+from booru_pipeline.model.mixture import Views
+from booru_pipeline.model.pairs import PairCounts, edlae
+from booru_pipeline.model.ranking import as_posts
+
+PAIRS_FILE: Final = "pairs.safetensors"
+PARTNERS: Final = 512
+"""Labels at most that a table keeps beside each label. Both tables take 14 bytes a partner: 7 MB for 1,000 labels."""
+LINEAR_LABELS: Final = 8192
+"""Labels at most, the most frequent ones, that have linear weights: the matrix to invert then takes 270 MB."""
+_RIDGE: Final = 10.0  # posts
+_DROPOUT: Final = 0.3
+_PRIOR_POSTS: Final = 10.0  # that a label's share of all posts is worth beside its share of those with another label
+_LEAST: Final = 1e-4  # of a linear score, which may be negative
+_BLOCK: Final = 1024
+
+
+@dataclass(frozen=True)
+class PairTable:
+    """Counts of labels and pairs on train posts, and linear weights learned from them.
+
+    Attributes:
+        posts: Train posts.
+        counts: int64 [labels], posts that have each label.
+        together: int32 [labels, labels] in sparse rows: posts that have both, of each row's most frequent partners.
+        linear: float32 [labels, labels] in sparse rows, the weight of the row's label for the column's; see `edlae`. Of
+            each column the weights that say most.
+    """
+
+    posts: int
+    counts: NDArray[np.int64]
+    together: sparse.csr_array
+    linear: sparse.csr_array
+
+    @classmethod
+    def of(cls, train: sparse.csr_array, *, partners: int = PARTNERS, linear_labels: int = LINEAR_LABELS) -> Self:
+        """Count.
+
+        Args:
+            train: Incidence matrix of train posts, [posts, labels].
+            partners: Labels at most that a table keeps beside each label.
+            linear_labels: Labels at most that have linear weights; memory grows with the square, time with the cube.
+        """
+        pairs = PairCounts.of(train)
+        known = np.sort(np.argsort(-pairs.labels, kind="stable")[:linear_labels])
+        cut = len(known) < len(pairs.labels)
+        weights = edlae(
+            PairCounts.of(sparse.csr_array(train[:, known])) if cut else pairs, ridge=_RIDGE, dropout=_DROPOUT
+        )
+        linear = _strongest_weights(weights, pairs.labels[known], partners)
+        if cut:
+            place = sparse.csr_array(
+                (np.ones(len(known), dtype=np.float32), (known, np.arange(len(known)))),
+                shape=(len(pairs.labels), len(known)),
+            )
+            linear = sparse.csr_array(place @ linear @ place.T)
+        return cls(train.shape[0], pairs.labels.astype(np.int64), _most_frequent(pairs.together, partners), linear)
+
+    def linear_scores(self, visible: Posts) -> NDArray[np.float32]:
+        """Log of the linear regression's estimate that a post has each label, float32 [posts, labels]."""
+        rows = sparse.csr_array(
+            (np.ones(len(visible.rows), dtype=np.float32), visible.rows, visible.offsets),
+            shape=(len(visible), self.labels),
+        )
+        found: NDArray[np.float32] = np.log(np.maximum((rows @ self.linear).toarray(), _LEAST))
+        return found
+
+    def strongest(self, visible: Posts) -> NDArray[np.float32]:
+        """Log-odds of the highest P(t | c) over the visible labels c, for each label t, float32 [posts, labels].
+
+        P(t | c) = (n(c, t) + a p(t)) / (n(c) + a), a Dirichlet prior worth `a` = 10 posts, p the share of all posts.
+        """
+        prior = _PRIOR_POSTS * (self.counts + 0.5) / (self.posts + 1)
+        found = np.empty((len(visible), self.labels), dtype=np.float32)
+        for row, given in zip(found, np.split(visible.rows, visible.offsets[1:-1]), strict=True):
+            # Of pairs that are not in the table no post is known; the rarest visible label says least against them.
+            least = self.counts[given].min() if len(given) else 0
+            row[:] = logit(prior / (least + _PRIOR_POSTS))
+            for label in given.tolist():
+                partners, together = self.beside(label)
+                chance = (together + prior[partners]) / (self.counts[label] + _PRIOR_POSTS)
+                row[partners] = np.maximum(row[partners], logit(np.minimum(chance, 1 - 1e-6)))
+        return found
+
+    def beside(self, label: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """The labels that are counted beside one, as rows, and how many posts have both."""
+        part = slice(self.together.indptr[label], self.together.indptr[label + 1])
+        return self.together.indices[part], self.together.data[part]
+
+    def beside_all(self, given: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Posts that have two labels, int64 [given, labels], and where that is known, bool [given, labels].
+
+        It is not known of what was cut from a row that is full.
+        """
+        together = np.zeros((len(given), self.labels), dtype=np.int64)
+        known = np.zeros(together.shape, dtype=bool)
+        fullest = np.diff(self.together.indptr).max(initial=0)
+        for place, label in enumerate(given.tolist()):
+            partners, counts = self.beside(label)
+            together[place, partners] = counts
+            known[place, partners if len(partners) == fullest and fullest < self.labels - 1 else slice(None)] = True
+        return together, known
+
+    def close(self, visible: Posts, hidden: Posts) -> tuple[Posts, Posts]:
+        """Move hidden labels that came with a visible one on every train post to the visible ones; none may be left."""
+        seen, left = [], []
+        for given, asked in zip(visible.labels, hidden.labels, strict=True):
+            certain = np.concatenate([asked[:0], *(self._always(label) for label in given.tolist())])
+            derivable = np.isin(asked, certain)
+            seen.append(np.concatenate([given, asked[derivable]]))
+            left.append(asked[~derivable])
+        return as_posts(seen), as_posts(left)
+
+    def _always(self, label: int) -> NDArray[np.int64]:
+        """The labels that every train post with this one has."""
+        partners, together = self.beside(label)
+        return partners[together >= self.counts[label]].astype(np.int64)
+
+    def alone(self, given: NDArray[np.int64]) -> int | None:
+        """The one label of some that always came with all the others, so that it says as much as all; None if none did.
+
+        A single label is that label. So is one given with what it implies.
+        """
+        if len(given) == 0:
+            return None
+        rarest = int(given[np.argmin(self.counts[given])])
+        return rarest if np.isin(given[given != rarest], self._always(rarest)).all() else None
+
+    @property
+    def labels(self) -> int:
+        """Labels counted."""
+        return len(self.counts)
+
+    def write(self, folder: Path) -> None:
+        """Write it into a checkpoint's folder."""
+        parts = {"posts": np.array([self.posts], dtype=np.int64), "counts": self.counts}
+        for name, table in (("together", self.together), ("linear", self.linear)):
+            parts |= {
+                f"{name}.indptr": table.indptr.astype(np.int64),
+                f"{name}.indices": table.indices.astype(np.int32),
+            }
+        parts |= {"together.data": self.together.data, "linear.data": self.linear.data.astype(np.float16)}
+        save_file(parts, str(folder / PAIRS_FILE))
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read it from a checkpoint's folder.
+
+        Raises:
+            BooruError: It is not there, or not whole.
+        """
+        path = folder / PAIRS_FILE
+        try:
+            parts = load_file(str(path))
+            labels = len(parts["counts"])
+            tables = [
+                sparse.csr_array(
+                    (parts[f"{name}.data"].astype(kind), parts[f"{name}.indices"], parts[f"{name}.indptr"]),
+                    shape=(labels, labels),
+                )
+                for name, kind in (("together", np.int32), ("linear", np.float32))
+            ]
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            raise BooruError(
+                f"{path} cannot be read: {error}. Make it again with `booru run --to checkpoint`."
+            ) from error
+        return cls(int(parts["posts"][0]), parts["counts"], *tables)
+
+
+def views_of(t5: NDArray[np.floating], table: PairTable, visible: Posts) -> Views:
+    """What T5 (its calibrated log-odds, [posts, labels]) and the table say of posts with these visible labels."""
+    return Views(t5, table.linear_scores(visible), table.strongest(visible), visible.sizes)
+
+
+def _most_frequent(together: sparse.csr_array, partners: int) -> sparse.csr_array:
+    """The entries of each row with the highest counts, `partners` at most."""
+    kept = np.ones(together.nnz, dtype=bool)
+    for start, end in zip(together.indptr[:-1], together.indptr[1:], strict=True):
+        if end - start > partners:
+            kept[start + np.argpartition(-together.data[start:end], partners - 1)[partners:]] = False
+    return _only(together, kept, np.int32)
+
+
+def _strongest_weights(weights: NDArray[np.float32], counts: NDArray[np.float64], partners: int) -> sparse.csr_array:
+    """Of each column the weights that move its scores most, `partners` at most: by weight times root of the count."""
+    labels = len(counts)
+    if labels <= partners:
+        return sparse.csr_array(weights)
+    spread = np.sqrt(counts).astype(np.float32)[:, None]
+    blocks = []
+    for start in range(0, labels, _BLOCK):
+        part = weights[:, start : start + _BLOCK]
+        best = np.argpartition(-np.abs(part) * spread, partners - 1, axis=0)[:partners]
+        column = np.broadcast_to(np.arange(part.shape[1]), best.shape)
+        values = np.take_along_axis(part, best, axis=0)
+        blocks.append(sparse.coo_array((values.ravel(), (best.ravel(), column.ravel())), shape=part.shape))
+    return sparse.csr_array(sparse.hstack(blocks, format="csr"))
+
+
+def _only(table: sparse.csr_array, kept: NDArray[np.bool_], kind: type[np.generic]) -> sparse.csr_array:
+    """Some entries of a table, in its order."""
+    ends = np.concatenate([[0], np.cumsum(kept)])[table.indptr]
+    return sparse.csr_array((table.data[kept].astype(kind), table.indices[kept], ends), shape=table.shape)
