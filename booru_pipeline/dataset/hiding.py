@@ -17,8 +17,8 @@ class Hiding:
     Every second post, by lot, takes one of `shares` instead, if there are any. It matters which: that five labels are
     seen says that a post has fifty, where 90 % are always hidden, and that it has few, where shares are even.
 
-    At least one label is hidden and one stays visible. `single` of the posts, by lot, show one label, whatever the share:
-    what a person asks who types one tag.
+    At least one label is hidden and one stays visible. `single` of the posts, by lot, show one label whatever the
+    share, which is what a person asks who types one tag.
     """
 
     seed: int

@@ -58,6 +58,11 @@ class Posts:
         """For each post its labels, ascending."""
         return [np.unique(rows) for rows in np.split(self.rows, self.offsets[1:-1])] if len(self) else []
 
+    def matrix(self, labels: int) -> sparse.csr_array:
+        """Which post has which label: float32 [posts, labels], 1 where it has. No post has a label twice."""
+        ones = np.ones(len(self.rows), dtype=np.float32)
+        return sparse.csr_array((ones, self.rows, self.offsets), shape=(len(self), labels))
+
     def column(self, name: str) -> list[Any]:
         """A column of `about`: its value for each post."""
         if self.about is None:

@@ -72,11 +72,7 @@ class PairTable:
 
     def linear_scores(self, visible: Posts) -> NDArray[np.float32]:
         """Log of the linear regression's estimate that a post has each label, float32 [posts, labels]."""
-        rows = sparse.csr_array(
-            (np.ones(len(visible.rows), dtype=np.float32), visible.rows, visible.offsets),
-            shape=(len(visible), self.labels),
-        )
-        found: NDArray[np.float32] = np.log(np.maximum((rows @ self.linear).toarray(), _LEAST))
+        found: NDArray[np.float32] = np.log(np.maximum((visible.matrix(self.labels) @ self.linear).toarray(), _LEAST))
         return found
 
     def strongest(self, visible: Posts) -> NDArray[np.float32]:
@@ -200,15 +196,16 @@ def _strongest_weights(weights: NDArray[np.float32], counts: NDArray[np.float64]
     labels = len(counts)
     if labels <= partners:
         return sparse.csr_array(weights)
-    spread = np.sqrt(counts).astype(np.float32)[:, None]
+    spread = np.sqrt(counts).astype(np.float32)
     blocks = []
     for start in range(0, labels, _BLOCK):
-        part = weights[:, start : start + _BLOCK]
-        best = np.argpartition(-np.abs(part) * spread, partners - 1, axis=0)[:partners]
-        column = np.broadcast_to(np.arange(part.shape[1]), best.shape)
-        values = np.take_along_axis(part, best, axis=0)
-        blocks.append(sparse.coo_array((values.ravel(), (best.ravel(), column.ravel())), shape=part.shape))
-    return sparse.csr_array(sparse.hstack(blocks, format="csr"))
+        part = np.ascontiguousarray(weights[:, start : start + _BLOCK].T)  # to sort along memory
+        best = np.argpartition(-np.abs(part) * spread, partners - 1, axis=1)[:, :partners]
+        ends = np.arange(0, best.size + 1, partners)
+        blocks.append(
+            sparse.csr_array((np.take_along_axis(part, best, axis=1).ravel(), best.ravel(), ends), part.shape)
+        )
+    return sparse.csr_array(sparse.vstack(blocks).T)
 
 
 def _only(table: sparse.csr_array, kept: NDArray[np.bool_], kind: type[np.generic]) -> sparse.csr_array:

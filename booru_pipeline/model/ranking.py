@@ -52,7 +52,7 @@ def ranker_for(
     objective: ObjectiveName,
     presence: Presence | None = None,
 ) -> Ranker:
-    """The ranker of a model that was trained on captions of an encoding, with an objective; `present` has its presence."""
+    """The ranker of a model by the encoding and the objective that it was trained with; `present` has a presence."""
     question = Question.of(vocabulary, encoding, objective)
     if presence is not None:
         return PresenceRanker(model, presence, vocabulary, question)

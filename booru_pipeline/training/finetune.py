@@ -24,7 +24,7 @@ from booru_pipeline.dataset.collator import PostBatches, SequenceBatches, SetBat
 from booru_pipeline.dataset.hiding import Hiding
 from booru_pipeline.dataset.masking import Kind, Masking
 from booru_pipeline.dataset.options import CaptionOptions
-from booru_pipeline.dataset.posts import Posts, incidence, load_posts, releases_of
+from booru_pipeline.dataset.posts import Posts, load_posts, releases_of
 from booru_pipeline.errors import BooruError
 from booru_pipeline.model.calibration import Calibration
 from booru_pipeline.model.mixture import Mixture
@@ -171,7 +171,7 @@ def _count(
         log.warning("without validation posts nothing says how to mix the T5 with counts: the T5 answers alone")
         return ()
     begun = time.monotonic()
-    table = PairTable.of(incidence(data.posts.labels, len(data.vocabulary)))
+    table = PairTable.of(data.posts.matrix(len(data.vocabulary)))
     counted = time.monotonic()
     mixture = validation.mix(objective, calibration, table)
     log.info(f"pairs counted in {counted - begun:.1f} s, mixed with the T5 in {time.monotonic() - counted:.1f} s")

@@ -11,7 +11,7 @@ from torch import nn
 
 from booru_pipeline.dataset.collator import PostBatches
 from booru_pipeline.dataset.hiding import Hiding
-from booru_pipeline.dataset.posts import Posts, incidence
+from booru_pipeline.dataset.posts import Posts
 from booru_pipeline.model.calibration import Calibration, fit
 from booru_pipeline.model.mixture import Mixture, fit_mixture, fit_prior
 from booru_pipeline.model.pair_table import PairTable, views_of
@@ -112,7 +112,7 @@ class Validation:
         self, objective: nn.Module, calibration: Calibration, table: PairTable, mixture: Mixture
     ) -> Mixture:
         """The mixture with the prior of one label alone, from up to `_ALONE` labels that held-out posts have."""
-        posts = incidence(self._posts.labels, table.labels)
+        posts = self._posts.matrix(table.labels)
         support = np.asarray(posts.sum(axis=0)).ravel()
         given = np.flatnonzero((support > 0) & (table.counts > 0))
         most = _FEW_POSTS if self._ranker.few else _ALONE
