@@ -1,0 +1,216 @@
+"""How good are the answers? T5 alone, counting, and both in one, on held-out posts: the tables of RESULTS.md.
+
+    python -m benchmarks.model                                  # shared releases, a quarter of an hour of training
+    python -m benchmarks.model --world sample --seconds 60      # the demo's world and minute
+    python -m benchmarks.model --world real --seconds 60        # the real posts in shared/
+    python -m benchmarks.model --seeds 0 1 2 --objectives present set --seconds 300
+
+Each training is the payload's program with `tiny`'s defaults, but for the seconds. Each checkpoint is then evaluated as
+`booru run` evaluates it: 2,000 test posts, all baselines with settings chosen by hidden share on validation posts, 95 %
+intervals by picture. Where there are several seeds, figures are their mean, and lowest and highest are beside it.
+"""
+
+import argparse
+import json
+import logging
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.corpus import SHARED, base_model, record
+from benchmarks.frame import machine, show
+
+WORLDS: Final = ("shared", "sample", "real")
+SECONDS: Final = {"shared": 1140.0, "sample": 60.0, "real": 60.0}
+EPOCHS: Final = {"shared": 0.0, "sample": 40.0, "real": 40.0}  # a small corpus is learned by heart beyond
+
+
+def main() -> None:
+    """Train, evaluate, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--world", choices=WORLDS, default="shared" if SHARED.is_dir() else "sample")
+    parser.add_argument(
+        "--seconds", type=float, help="of each training (default: 1,140 on the shared releases, else 60)"
+    )
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--objectives", nargs="+", default=["present"], choices=["present", "set"])
+    parser.add_argument("--checkpoints", type=Path, nargs="+", help="evaluate these folders and train nothing")
+    parser.add_argument("--keep", type=Path, help="folder to keep checkpoints and reports in")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    print(f"{machine('torch', 'transformers', 'numpy', 'scipy')}\n", flush=True)
+    begun = time.perf_counter()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = options.keep or Path(scratch)
+        world = World(Path(scratch), options.world)
+        for objective in options.objectives if not options.checkpoints else ["given"]:
+            made = options.checkpoints or [
+                world.train(folder / f"{objective}-{seed}", objective, seed, options.seconds) for seed in options.seeds
+            ]
+            found = [world.evaluate(checkpoint, folder / f"{checkpoint.name}-report") for checkpoint in made]
+            print_tables(objective, made, found)
+    print(f"\n{time.perf_counter() - begun:.0f} s in all")
+
+
+class World:
+    """The posts of a world, as a dataset and a vocabulary; made in `folder`."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        from booru_pipeline.dataset.build import build_dataset
+        from booru_pipeline.dataset.options import DatasetOptions
+        from booru_pipeline.lake.lake import Lake
+        from booru_pipeline.release.find import find_releases
+        from booru_pipeline.sample import generate
+        from booru_pipeline.tag_table.load import load_release
+        from booru_pipeline.tag_table.options import TagTableOptions
+        from booru_pipeline.training_shards.options import ShardOptions
+        from booru_pipeline.training_shards.relations import load_relations
+        from booru_pipeline.training_shards.shards import build_shards
+        from booru_pipeline.vocabulary.base_model import BaseModel
+        from booru_pipeline.vocabulary.build import build_vocabulary
+        from booru_pipeline.vocabulary.options import VocabularyOptions
+
+        self.name = name
+        raw = {"shared": SHARED / "data" / "releases", "real": SHARED / "data" / "real"}.get(name, folder / "raw")
+        if name == "sample":
+            generate(raw, releases=["2021a", "2021b"], posts=1500)
+        elif not raw.is_dir():
+            raise SystemExit(f"there is no {raw}: the world {name} needs the folder shared/ beside the checkout")
+        self.relations = load_relations(raw if name == "sample" else SHARED / "data", skip_ambiguous=True)
+        lake = Lake(folder / "home")
+        shards = {}
+        for release in find_releases(raw).releases:
+            table, shards[release.key] = lake.tag_table(release.key), lake.training_shards(release.key)
+            made = record(release.key)
+            load_release(release, table, lake.staging, TagTableOptions(max_reject_share=1), made)
+            build_shards(table, shards[release.key], lake.staging, ShardOptions(), made, self.relations.aliases)
+        base = BaseModel("tiny", None) if name == "sample" else base_model()
+        self.key, self.vocabulary, self.dataset = max(shards), folder / "vocabulary", folder / "dataset"
+        made = record(self.key)
+        known = build_vocabulary(shards, base, self.vocabulary, lake.staging, VocabularyOptions(), made)
+        build_dataset(shards, known, self.dataset, lake.staging, DatasetOptions(), made)
+
+    def train(self, output: Path, objective: str, seed: int, seconds: float | None) -> Path:
+        """Train with the defaults of `tiny`, but for the seconds, and on a large world the epochs."""
+        from booru_pipeline.training.finetune import finetune
+        from booru_pipeline.training.interruption import Interruption
+        from booru_pipeline.training.job import TrainingJob
+        from booru_pipeline.training.options import TrainingOptions
+
+        length = {"time_limit_s": seconds or SECONDS[self.name], "epochs": EPOCHS[self.name]}
+        job = TrainingJob(
+            dataset=self.dataset,
+            vocabulary=self.vocabulary,
+            output=output,
+            base_name="tiny",
+            options=TrainingOptions(
+                objective=objective, seed=seed, states_kept=0, wandb_project="", log_interval_s=60, **length
+            ),
+            provenance={"release": self.key},
+        )
+        if finetune(job.write(output.with_suffix(".json")), Interruption()):
+            raise SystemExit("the training failed")
+        return output
+
+    def evaluate(self, checkpoint: Path, output: Path) -> Any:
+        """The findings of the report."""
+        from booru_pipeline.evaluation.evaluate import evaluate
+        from booru_pipeline.evaluation.options import EvaluationOptions
+
+        return evaluate(
+            checkpoint,
+            self.dataset,
+            self.vocabulary,
+            output,
+            EvaluationOptions(),
+            release=self.key,
+            relations=self.relations,
+        )
+
+
+def print_tables(objective: str, checkpoints: Sequence[Path], findings: Sequence[Any]) -> None:
+    """What was trained, and every figure that MODEL.md asks for, of one objective."""
+    provenance = [json.loads((folder / "provenance.json").read_text()) for folder in checkpoints]
+    training = [each["training"] for each in provenance]
+    first = findings[0]
+    posts = [each["steps"] * each["posts_per_step"] for each in training]
+    print(
+        f"\n### {objective}, {len(findings)} seed{'s' if len(findings) > 1 else ''}\n\n"
+        f"{first.sizes.labels:,} labels, {first.sizes.train_posts:,} train posts, {first.sizes.test_posts:,} test posts. "
+        f"Posts seen: {', '.join(f'{each:,}' for each in posts)}, in "
+        f"{', '.join(f'{each["seconds"]:.0f}' for each in training)} s on {training[0]['device']}.\n"
+    )
+    shares = [share.hidden_share for share in first.shares if share.not_derivable]
+    head = [f"{100 * share:.3g} %" for share in shares]
+
+    def of(read: Callable[[Any], float | None]) -> str:
+        return spread([read(each) for each in findings])
+
+    methods = list(first.headline.methods)
+    print("recall@10 / MRR of hidden labels that are not derivable:\n")
+    show(
+        ["", *head],
+        [
+            [
+                method,
+                *(
+                    " / ".join(
+                        of(lambda each: each.results[share].figure(method, metric)) for metric in ("recall@10", "mrr")
+                    )
+                    for share in shares
+                ),
+            ]
+            for method in methods
+        ],
+    )
+    print("\nThe first seed's leads, with 95 % intervals, over the baseline that is nearest:\n")
+    show(["", "figure", *head], list(leads(first, shares)))
+    print("\nCalibration (expected calibration error), and one tag alone:\n")
+    show(["", "value"], list(calibration(of, first)))
+
+
+def leads(findings: Any, shares: Sequence[float]) -> Any:
+    """Rows of the table of leads: the answer and T5 alone, less the baseline with the highest value of the figure."""
+    for name in ("answer", "T5 alone"):
+        for metric in ("recall@10", "mrr"):
+            row = []
+            for at in findings.shares:
+                result = at.not_derivable if name == "answer" else at.t5_alone
+                if at.hidden_share not in shares or result is None:
+                    continue
+                best = max(result.baselines, key=lambda other: result.figure(other, metric))
+                lead = result.differences[best][metric]
+                row.append(f"{lead.mean:+.3f} ({lead.low:+.3f} to {lead.high:+.3f}) {best}")
+            yield [f"{name} less the best", metric, *row]
+    row = [at.not_derivable.differences.get("T5 alone") for at in findings.shares if at.hidden_share in shares]
+    for metric in ("recall@10", "mrr"):
+        cells = [
+            f"{each[metric].mean:+.3f} ({each[metric].low:+.3f} to {each[metric].high:+.3f})" for each in row if each
+        ]
+        yield ["answer less T5 alone", metric, *cells]
+
+
+def calibration(of: Callable[[Callable[[Any], float | None]], str], first: Any) -> Any:
+    """Rows of the table of calibration."""
+    for place, share in enumerate(first.shares):
+        if share.not_derivable:
+            yield [
+                f"{100 * share.hidden_share:.3g} % hidden",
+                of(lambda each: each.shares[place].not_derivable.calibration.error),
+            ]
+
+
+def spread(values: Sequence[float | None]) -> str:
+    """The mean of several seeds' values, with the lowest and the highest behind it."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return ""
+    mean = f"{statistics.fmean(known):.3f}"
+    return mean if len(known) == 1 else f"{mean} ({min(known):.3f} to {max(known):.3f})"
+
+
+if __name__ == "__main__":
+    main()
