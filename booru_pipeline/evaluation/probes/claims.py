@@ -1,18 +1,24 @@
-"""The README's claims by name: yes or no, with probability and rank."""
+"""The README's claims by name: yes, as rare as in the posts, or no, with probability and rank."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from booru_pipeline.evaluation.figures.probing import wilson
 from booru_pipeline.evaluation.finding import Count, Finding, Share
 from booru_pipeline.evaluation.probes.counts import Exam
 
 YES_RANK: Final = 10
-"""A claim holds if a label it expects is among this many first guesses."""
+"""The answer is yes if an expected label is among this many first guesses."""
+CLOSE: Final = 0.05
+"""A probability agrees with an observed share that is no farther off, however many posts it rests on."""
+
+RARE: Final = 0.25
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,14 @@ CLAIMS: Final = (
 )
 
 
+class Answer(StrEnum):
+    """What the model makes of a claim."""
+
+    YES = "yes"
+    AS_IN_THE_POSTS = "as in the posts"
+    NO = "no"
+
+
 class ClaimResult(Finding):
     """The model's answer to a claim. Where it cannot be asked there is no answer: all from `label` on is null."""
 
@@ -60,7 +74,13 @@ class ClaimResult(Finding):
         None, description="Its rank among all labels but the given one, 1 is best; ties count against the claim."
     )
     probability: Share | None = Field(None, description="Its calibrated probability.")
-    holds: bool | None = Field(None, description=f"Whether the rank is {YES_RANK} or better.")
+    answer: Answer | None = Field(
+        None,
+        description=f"yes: the rank is {YES_RANK} or better. as in the posts: it is not, but neither is `train_rank`, "
+        f"and the probability agrees with `test_share`: it lies within {CLOSE} of it, or in its 95 % Wilson interval; "
+        "the label is as rare as that. no: neither, so that the model has not learned what the posts show.",
+    )
+    holds: bool | None = Field(None, description="Whether the answer is not no.")
     train_posts: Count | None = Field(None, description="Train posts that have `given`.")
     train_share: Share | None = Field(None, description="Share of these that have `label`; null without such posts.")
     train_rank: Annotated[int, Field(ge=1)] | None = Field(
@@ -70,6 +90,8 @@ class ClaimResult(Finding):
     )
     test_posts: Count | None = Field(None, description="Test posts that have `given`.")
     test_share: Share | None = Field(None, description="Share of these that have `label`; null without such posts.")
+    test_low: Share | None = Field(None, description="Lower end of the share's 95 % Wilson interval.")
+    test_high: Share | None = Field(None, description="Its upper end.")
     by_implication: bool | None = Field(
         None,
         description="Whether `given` implies `label` by Danbooru's implications, so that a look-up says it too.",
@@ -81,6 +103,13 @@ class ClaimResult(Finding):
         if self.label is None or self.named is None:
             return " or ".join(self.implied)
         return self.label if self.label == self.named else f"{self.label} ({self.named})"
+
+    @property
+    def words(self) -> str:
+        """The answer for a person, as `as rare as in the posts: 13 %`; empty without one."""
+        if self.answer is not Answer.AS_IN_THE_POSTS or self.test_share is None:
+            return self.answer or ""
+        return f"as {'rare' if self.test_share < RARE else 'often'} as in the posts: {100 * self.test_share:.0f} %"
 
 
 def probe_claims(exam: Exam, claims: Sequence[Claim] = CLAIMS) -> list[ClaimResult]:
@@ -113,16 +142,37 @@ def _answer(
     train_posts, on_train = exam.train.counts(given)
     test_posts, on_test = exam.test.counts(given)
     on_train[given] = -1  # it does not stand in the way
+    probability, rank = float(chance[best]), ranks[named]
+    train_rank = int(np.count_nonzero(on_train >= on_train[best])) if train_posts else None
+    share = int(on_test[best]) / test_posts if test_posts else None
+    interval = wilson(int(on_test[best]), test_posts) if test_posts else None
+    answer = _judge(rank, train_rank, agrees=_agree(probability, share, interval))
     return {
         "label": label,
         "named": named,
-        "rank": ranks[named],
-        "probability": float(chance[best]),
-        "holds": ranks[named] <= YES_RANK,
+        "rank": rank,
+        "probability": probability,
+        "answer": answer,
+        "holds": answer is not Answer.NO,
         "train_posts": train_posts,
         "train_share": int(on_train[best]) / train_posts if train_posts else None,
-        "train_rank": int(np.count_nonzero(on_train >= on_train[best])) if train_posts else None,
+        "train_rank": train_rank,
         "test_posts": test_posts,
-        "test_share": int(on_test[best]) / test_posts if test_posts else None,
+        "test_share": share,
+        "test_low": interval[0] if interval else None,
+        "test_high": interval[1] if interval else None,
         "by_implication": label in exam.relations.closure([exam.vocabulary.labels[given]]),
     }
+
+
+def _agree(probability: float, share: float | None, interval: tuple[float, float] | None) -> bool:
+    if share is None or interval is None:
+        return False
+    return abs(probability - share) <= CLOSE or interval[0] <= probability <= interval[1]
+
+
+def _judge(rank: int, train_rank: int | None, *, agrees: bool) -> Answer:
+    if rank <= YES_RANK:
+        return Answer.YES
+    expected = train_rank is not None and train_rank <= YES_RANK  # by whoever counts the posts
+    return Answer.AS_IN_THE_POSTS if agrees and not expected else Answer.NO
