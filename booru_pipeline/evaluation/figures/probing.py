@@ -60,7 +60,8 @@ def sampling_error(share: NDArray[np.floating], posts: NDArray[np.integer]) -> N
     """How far an observed share is off the true one by chance, on average.
 
     The mean absolute deviation of X / n, X binomial, in the normal approximation: sqrt(2 p (1 - p) / (pi n)). The
-    observed share's own p (1 - p) is n / (n - 1) too small on average, so n - 1 takes the place of n.
+    observed share's own p (1 - p) is (n - 1) / n of it on average, so n - 1 takes the place of n. Of shares
+    near 0 or 1 on few posts it is too small by up to an eighth: an observed 0 seems to have no error.
 
     Args:
         share: [pairs], observed.

@@ -8,7 +8,7 @@ from booru_pipeline.evaluation.finding import Finding
 from booru_pipeline.evaluation.probes import calibration, characters, implications, one_tag, pairs
 from booru_pipeline.evaluation.probes.calibration import VisibleCalibration, probe_calibration
 from booru_pipeline.evaluation.probes.characters import CharacterFindings, probe_characters
-from booru_pipeline.evaluation.probes.claims import CLOSE, YES_RANK, ClaimResult, probe_claims
+from booru_pipeline.evaluation.probes.claims import CLOSE, LEARNED, YES_RANK, ClaimResult, probe_claims
 from booru_pipeline.evaluation.probes.counts import Exam
 from booru_pipeline.evaluation.probes.implications import ImplicationFindings, probe_implications
 from booru_pipeline.evaluation.probes.one_tag import OneTagFindings, probe_one_tag
@@ -17,9 +17,9 @@ from booru_pipeline.evaluation.probes.pairs import PairFindings, probe_pairs
 DEFINITIONS: Final = {
     "claim": (
         f"Given one label alone, a label that is expected is among the first {YES_RANK} guesses: yes. Aliases are "
-        "resolved. If it is not, neither does counting train posts put it there, and its probability agrees with its "
-        f"share of test posts (within {CLOSE} or the share's 95 % Wilson interval), it is as rare as in the posts, "
-        "which is no failure. Else: no."
+        f"resolved. If it is not, but its probability agrees with its share of train posts (within {LEARNED}) and with "
+        f"that of test posts (within {CLOSE}, or in its 95 % Wilson interval), it is as rare as in the posts, which is "
+        "no failure. Else: no."
     ),
     **calibration.DEFINITIONS,
     **one_tag.DEFINITIONS,

@@ -85,7 +85,7 @@ def _one_tag(found: OneTagFindings) -> Table:
     columns = [
         "off by, points",
         "less counts, points",
-        "of what holds on 95\N{NO-BREAK SPACE}%: shown at 90\N{NO-BREAK SPACE}% or more",
+        "of pairs that hold on 95\N{NO-BREAK SPACE}%: shown at 90\N{NO-BREAK SPACE}% or more",
     ]
     caption = "One tag alone: how far what is shown is off the held-out share"
     return Table(caption, "method", columns, [Group([*rows, noise])])
