@@ -18,10 +18,15 @@ class ProbeOptions(BaseModel, frozen=True, extra="forbid"):
     )
     probe_edges: int = Field(default=1000, ge=0, description="Implications between labels, drawn if there are more.")
     probe_tags: int = Field(
-        default=75,
+        default=300,
         gt=0,
         description="Labels, drawn from those on enough test posts, that are given alone to hold probabilities against "
         "held-out shares.",
+    )
+    probe_tag_support: int = Field(
+        default=20,
+        gt=0,
+        description="Test posts that such a label should be on; the fewer, the more the shares are off by chance.",
     )
     top: int = Field(
         default=20, gt=0, description="Guesses of each post that predictions.parquet keeps and calibration looks at."

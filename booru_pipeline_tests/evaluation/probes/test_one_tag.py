@@ -13,7 +13,7 @@ def world():
 
 
 def ask(world, model, *, t5=None, **options):
-    options = ProbeOptions(**{"probe_min_support": 50, "bootstrap_samples": 200, **options})
+    options = ProbeOptions(**{"probe_tag_support": 50, "bootstrap_samples": 200, **options})
     return probe_one_tag(exam_of({"model": model}, world.vocabulary, world.train, world.test, t5=t5, options=options))
 
 
@@ -74,7 +74,7 @@ class Says:
 
 
 def pekora(model, **implied):
-    options = ProbeOptions(probe_tags=1, probe_min_support=30)
+    options = ProbeOptions(probe_tags=1, probe_tag_support=30)
     exam = exam_of({"model": model}, KNOWN, TRAIN, TEST, relations=relations_of(implied), options=options)
     return probe_one_tag(exam)
 
@@ -103,13 +103,14 @@ def test_what_the_tag_implies_is_given_and_no_question():
             return super().probabilities(contexts)
 
     found = pekora(Listening(0.9), usada_pekora=["hololive"])
-    assert asked == [(0, 3)]
-    assert (found.pairs, found.certain) == (4, 0)
+    assert asked == [(0, 3), (0,)]
+    assert (found.pairs, found.certain, found.derivable) == (4, 0, 1)
+    assert found.methods["model"].derivable_shown == found.methods["counts"].derivable_shown == 1
     assert "hololive" not in {miss.label for miss in found.misses}
 
 
 def test_with_too_few_tags_of_support_the_best_supported_are_taken():
-    options = ProbeOptions(probe_tags=9, probe_min_support=30)
+    options = ProbeOptions(probe_tags=9, probe_tag_support=30)
     found = probe_one_tag(exam_of({"model": Oracle(TRAIN)}, KNOWN, TRAIN, TEST, options=options))
     assert found.tags == ["usada_pekora", "hololive", "rabbit_ears", "animal_ears", "carrot"]  # smile: on two posts
     assert (found.supported, found.eligible) == (False, 1)

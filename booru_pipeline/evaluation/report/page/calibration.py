@@ -73,19 +73,21 @@ def _errors(by_share: list[_Asked], by_visible: list[_Asked]) -> Table:
 
 
 def _one_tag(found: OneTagFindings) -> Table:
-    noise = Row(
-        "true shares, by chance", [Cell(_points(found.noise), found.noise), Cell(words.NOTHING), Cell(words.NOTHING)]
-    )
+    noise = Row("true shares, by chance", [Cell(_points(found.noise), found.noise), *[Cell(words.NOTHING)] * 3])
     rows = []
     for name, figures in found.methods.items():
         more = lead(figures.more_than_counts, words.points_interval, less_is_better=True)
-        shown = Cell(f"{figures.shown:,} of {found.certain:,}", figures.shown)
+        shown = [
+            Cell(f"{number:,} of {of:,}", number)
+            for number, of in ((figures.shown, found.certain), (figures.derivable_shown, found.derivable))
+        ]
         style = {MODEL: "model", COUNTS: "best"}.get(name, "")
-        rows.append(Row(name, [Cell(_points(figures.error), figures.error), more, shown], style))
+        rows.append(Row(name, [Cell(_points(figures.error), figures.error), more, *shown], style))
     columns = [
         "off by, points",
         "less counts, points",
-        "of pairs that hold on 95\N{NO-BREAK SPACE}%: shown at 90\N{NO-BREAK SPACE}% or more",
+        "certain pairs shown",
+        "implied pairs shown",
     ]
     caption = "One tag alone: how far what is shown is off the held-out share"
     return Table(caption, "method", columns, [Group([*rows, noise])])
