@@ -19,7 +19,7 @@ from booru_pipeline.evaluation.task import close
 _AT_ONCE: Final = 256
 """Posts; bounds the probabilities: those of 256 posts and 100,000 labels are 200 MB."""
 
-_ROUNDS: Final = 8
+_ROUNDS: Final = 4
 """Sets of so many labels at most that are drawn of one post."""
 
 Rows = NDArray[np.int64]

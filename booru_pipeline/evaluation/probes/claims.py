@@ -20,6 +20,7 @@ CLOSE: Final = 0.05
 LEARNED: Final = 0.1
 """And with one of train posts. Their interval is no measure: on few posts it holds whatever an ignorant model says."""
 RARE: Final = 0.25
+"""A label on less than this share of the posts is called rare."""
 
 _Interval = tuple[float, float]
 
@@ -109,10 +110,13 @@ class ClaimResult(Finding):
 
     @property
     def words(self) -> str:
-        """The answer for a person, as `as rare as in the posts: 13 %`; empty without one."""
-        if self.answer is not Answer.AS_IN_THE_POSTS or self.test_share is None:
+        """The answer for a person, such as `as rare as in the posts: 13 %`, of train and test posts; empty without."""
+        if self.answer is not Answer.AS_IN_THE_POSTS:
             return self.answer or ""
-        return f"as {'rare' if self.test_share < RARE else 'often'} as in the posts: {100 * self.test_share:.0f} %"
+        train, test = self.train_posts or 0, self.test_posts or 0
+        share = (train * (self.train_share or 0) + test * (self.test_share or 0)) / max(1, train + test)
+        often = "rare" if share < RARE else "often"
+        return f"as {often} as in the posts: {100 * share:.0f}\N{NO-BREAK SPACE}%"
 
 
 def probe_claims(exam: Exam, claims: Sequence[Claim] = CLAIMS) -> list[ClaimResult]:
