@@ -119,11 +119,14 @@ class _Steps:
         self.implied = implied_matrix(self.vocabulary, relations)
         self.train_matrix = incidence(self.train.labels, len(self.labels))
 
-    def draw_task(self) -> RecoveryTask:
+    @property
+    def limit(self) -> int:
+        """Test posts at most."""
         options = self.options
-        slow = min(options.test_posts, options.test_posts_slow)
-        limit = slow if self.predictor.is_slow else options.test_posts
-        task = recovery_task(self.test, self.labels, limit=limit, seed=options.seed)
+        return min(options.test_posts, options.test_posts_slow) if self.predictor.is_slow else options.test_posts
+
+    def draw_task(self) -> RecoveryTask:
+        task = recovery_task(self.test, self.labels, limit=self.limit, seed=self.options.seed)
         if not len(task):
             raise self._nothing(f"{len(self.test)} posts and none with two labels")
         return task
@@ -206,8 +209,12 @@ class _Steps:
         )
 
     def probe(self, methods: Mapping[str, Scorer]) -> ProbeFindings:
-        train, test = Split(self.train_matrix), Split(incidence(self.test.labels, len(self.labels)))
-        return probe(Exam(methods, self.predictor, self.vocabulary, train, test, self.relations, self.options))
+        model, options, train = self.predictor, self.options, Split(self.train_matrix)
+        test = Split(incidence(self.test.labels, len(self.labels)), self.test.keys)
+        t5 = model.t5 if model.mixes else None
+        return probe(
+            Exam(methods, model, self.vocabulary, train, test, self.relations, options, t5=t5, questions=self.limit)
+        )
 
     def generate(self, hidden: Hidden) -> Generation | None:
         """Let a checkpoint that generates speak freely, and count what is no valid label."""

@@ -17,6 +17,20 @@ class ProbeOptions(BaseModel, frozen=True, extra="forbid"):
         default=20, ge=0, description="Pairs of a character and a general label, three a character at most."
     )
     probe_edges: int = Field(default=1000, ge=0, description="Implications between labels, drawn if there are more.")
+    probe_tags: int = Field(
+        default=300,
+        gt=0,
+        description="Labels, drawn from those on enough test posts, that are given alone to hold probabilities against "
+        "held-out shares.",
+    )
+    probe_tag_support: int = Field(
+        default=20,
+        gt=0,
+        description="Test posts that such a label should be on; the fewer, the more the shares are off by chance.",
+    )
+    top: int = Field(
+        default=20, gt=0, description="Guesses of each post that predictions.parquet keeps and calibration looks at."
+    )
     probe_min_support: int = Field(
         default=50,
         gt=0,
@@ -89,9 +103,6 @@ class EvaluationOptions(ProbeOptions, frozen=True, extra="forbid"):
         default=15,
         ge=0,
         description="Labels shown of those that got better, got worse, became more frequent and rarer.",
-    )
-    top: int = Field(
-        default=20, gt=0, description="Guesses of each post that predictions.parquet keeps and calibration looks at."
     )
     batch_size: int = Field(default=256, gt=0, description="Posts that the model scores at once.")
 

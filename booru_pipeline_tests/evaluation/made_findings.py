@@ -78,6 +78,8 @@ def findings(**shares):
             for name, own in shares.items()
         ],
         probes=ProbeFindings(
+            calibration=[],
+            one_tag=None,
             claims=[],
             characters=CharacterFindings(characters=[], within=None, **nothing),
             pairs=PairFindings(pairs=[], log_odds_shift=None, train_shift=None, **nothing),

@@ -25,6 +25,10 @@ class Reliability(Finding):
     error: Share = Field(
         description="Expected calibration error: mean over guesses of |probability - found| of their bin."
     )
+    noise: Share = Field(
+        description="The error that exact probabilities would have on so many guesses by chance: mean over guesses of "
+        "E|found - probability| of their bin, sqrt(2 / pi sum p (1 - p)) / guesses, as if guesses were independent."
+    )
     bins: list[Bin] = Field(
         min_length=1,
         description="By probability, from the lowest; as many guesses in each, but for one more or less.",
@@ -49,4 +53,5 @@ def reliability(probability: NDArray[np.floating], right: NDArray[np.bool_]) -> 
         for part in parts
     ]
     error = sum(one.guesses * abs(one.probability - one.found) for one in bins) / len(order)
-    return Reliability(error=error, bins=bins)
+    spread = sum(np.sqrt(2 / np.pi * np.sum(probability[part] * (1 - probability[part]))) for part in parts)
+    return Reliability(error=error, noise=float(spread) / len(order), bins=bins)

@@ -1,7 +1,7 @@
 """Counting labels on a split's posts, and choosing what is on enough of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
@@ -31,9 +31,15 @@ class Split:
 
     Attributes:
         posts: Which post has which label, [posts, labels], 1 where it has (see `incidence`).
+        keys: int64 [posts], what a post is known by to everything random; their numbers if empty.
     """
 
     posts: sparse.csr_array
+    keys: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+
+    def __post_init__(self) -> None:
+        if len(self.keys) != self.posts.shape[0]:
+            object.__setattr__(self, "keys", np.arange(self.posts.shape[0]))
 
     @cached_property
     def support(self) -> NDArray[np.int64]:
@@ -74,6 +80,8 @@ class Exam:
         test: The whole test split. Validation posts do not count: the probabilities were calibrated on them.
         relations: Aliases and implications.
         options: How much is asked, and how much support it needs.
+        t5: What the T5 says alone; None if the model is that.
+        questions: Sets of labels at most that calibration asks about, of each number of visible labels.
     """
 
     methods: Mapping[str, Scorer]
@@ -83,6 +91,8 @@ class Exam:
     test: Split
     relations: Relations
     options: ProbeOptions
+    t5: Model | None = None
+    questions: int = 2000
 
     @cached_property
     def implied(self) -> sparse.csr_array:

@@ -14,7 +14,7 @@ from booru_pipeline.evaluation.options import HEADLINE_K
 from booru_pipeline.evaluation.probes.characters import TOP
 from booru_pipeline.evaluation.probes.claims import YES_RANK
 from booru_pipeline.evaluation.report.findings import Findings
-from booru_pipeline.evaluation.report.page import headline, tables, words
+from booru_pipeline.evaluation.report.page import calibration, headline, tables, words
 from booru_pipeline.evaluation.report.plots import curves, points
 from booru_pipeline.evaluation.results import MODEL, MRR, RECALL
 
@@ -55,6 +55,7 @@ def render(findings: Findings) -> str:
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         style=Markup(_text("style.css")),
         **_tables(findings),
+        **calibration.parts(findings),
         **_plots(findings),
     )
 
@@ -113,11 +114,6 @@ def _plots(findings: Findings) -> Mapping[str, Any]:
         "plots_frequencies": [
             (share, points.dots(result.by_frequency, "by the train posts of a label", share))
             for share, result in asked.items()
-        ],
-        "plots_reliability": [
-            (share, curves.reliability_plot(result.calibration, share), result.calibration.error)
-            for share, result in asked.items()
-            if result.calibration
         ],
         "plot_loss": curves.loss_curve(curve) if curve.train or curve.validation else None,
     }

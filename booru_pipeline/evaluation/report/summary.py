@@ -24,12 +24,15 @@ def to_markdown(findings: Findings) -> str:
         lines.append(f"| {method} | " + " | ".join(cells) + " |")
     since = _since(findings.comparison) if findings.comparison else ["First release: there is none to compare with."]
     lines += ["", *since, "", "#### Does it know what people know?", ""]
-    lines += ["| given | implies | answer | probability | rank |", "| :--- | :--- | :--- | ---: | ---: |"]
+    lines += [
+        "| given | implies | answer | probability | of test posts | rank |",
+        "| :--- | :--- | :--- | ---: | ---: | ---: |",
+    ]
     for claim in findings.probes.claims:
         if claim.rank is None:
-            answer = f"not in the vocabulary: {_escape(', '.join(claim.missing))} | | |"
+            answer = f"not in the vocabulary: {_escape(', '.join(claim.missing))} | | | |"
         else:
-            answer = f"{'yes' if claim.holds else 'no'} | {claim.probability:.2f} | {claim.rank:,} |"
+            answer = f"{claim.words} | {_whole(claim.probability)} | {_whole(claim.test_share)} | {claim.rank:,} |"
         lines.append(f"| {_escape(claim.given)} | {_escape(claim.expected)} | {answer}")
     return "\n".join(lines) + "\n"
 
@@ -70,6 +73,10 @@ def methods_table(findings: Findings) -> tuple[list[str], list[tuple[float, str,
 
 def _percent(share: float) -> str:
     return f"{100 * share:.3g} %"
+
+
+def _whole(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.0f} %"
 
 
 def _escape(text: str) -> str:

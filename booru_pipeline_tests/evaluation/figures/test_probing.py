@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu
 
-from booru_pipeline.evaluation.figures.probing import PairedAuc, mean_intervals, ndcg, rank_correlation, wilson
+from booru_pipeline.evaluation.figures.probing import (
+    PairedAuc,
+    mean_intervals,
+    ndcg,
+    rank_correlation,
+    sampling_error,
+    wilson,
+)
 from booru_pipeline.evaluation.options import ProbeOptions
 
 OPTIONS = ProbeOptions(bootstrap_samples=200)
@@ -93,3 +100,11 @@ def test_an_interval_needs_two_groups():
     [interval] = mean_intervals([[1.0, 0.0, 0.5]], ["one", "two", "two"], OPTIONS)
     assert interval.mean == 0.5
     assert interval.low < 0.5 < interval.high
+
+
+@pytest.mark.parametrize("posts", [20, 50, 400])
+@pytest.mark.parametrize("truth", [0.1, 0.5, 0.9])
+def test_the_sampling_error_is_how_far_an_observed_share_is_off_the_true_one(posts, truth):
+    observed = np.random.default_rng(0).binomial(posts, truth, size=100_000) / posts
+    off = np.abs(observed - truth).mean()
+    assert sampling_error(observed, np.full(len(observed), posts)).mean() == pytest.approx(off, rel=0.1)

@@ -24,6 +24,14 @@ def test_it_equals_the_slow_reference_in_any_order(guesses, random):
         assert (own.guesses, own.probability, own.found) == pytest.approx(expected)
 
 
+def test_the_noise_is_the_error_of_exact_probabilities():
+    rng = np.random.default_rng(0)
+    probability = rng.random(3_000) ** 2
+    errors = [reliability(probability, rng.random(3_000) < probability) for _ in range(200)]
+    assert np.mean([found.error for found in errors]) == pytest.approx(errors[0].noise, rel=0.05)
+    assert reliability(np.array([0.0, 1.0]), np.array([False, True])).noise == 0
+
+
 def test_exact_probabilities_have_next_to_no_error_and_halved_ones_have():
     rng = np.random.default_rng(0)
     probability = rng.random(200_000)

@@ -37,10 +37,10 @@ def split_of(vocabulary, *posts) -> Split:
     return Split(incidence(rows, len(vocabulary)))
 
 
-def exam_of(methods, known, train, test, *, relations=None, options=None) -> Exam:
+def exam_of(methods, known, train, test, *, relations=None, options=None, **others) -> Exam:
     """The first method is the model."""
     model = next(iter(methods.values()))
-    return Exam(methods, model, known, train, test, relations or relations_of(), options or ProbeOptions())
+    return Exam(methods, model, known, train, test, relations or relations_of(), options or ProbeOptions(), **others)
 
 
 def hide(scores, contexts):

@@ -41,10 +41,53 @@ def test_a_claim_is_answered_through_its_alias():
     assert answer.by_implication is False
 
 
-def test_a_claim_that_is_not_so_is_answered_no():
+class Believes(Oracle):
+    """Has seen the train posts, but for one label's probability."""
+
+    def __init__(self, label, probability):
+        super().__init__(TRAIN)
+        self.believed = KNOWN.index[label], probability
+
+    def probabilities(self, contexts):
+        chances = super().probabilities(contexts)
+        row, probability = self.believed
+        chances[:, row] = probability
+        return chances
+
+
+def test_a_label_that_is_rare_on_the_posts_and_said_to_be_is_no_failure():
     [answer] = ask(Claim("usada_pekora", ("carrot",)))
-    assert (answer.holds, answer.rank, answer.train_rank, answer.expected) == (False, 15, 15, "carrot")
+    assert (answer.answer, answer.holds, answer.rank, answer.train_rank) == ("as in the posts", True, 15, 15)
+    assert answer.words == "as rare as in the posts: 21\N{NO-BREAK SPACE}%"
     assert answer.probability == pytest.approx(0.2)
+    assert (answer.test_low, answer.test_high) == (pytest.approx(0.046, abs=0.001), pytest.approx(0.699, abs=0.001))
+
+
+def test_rare_is_said_of_what_is_on_less_than_a_quarter():
+    [answer] = ask(Claim("usada_pekora", ("carrot",)))
+    often = answer.model_copy(update={"train_share": 0.3, "test_share": 0.25})
+    assert often.words == "as often as in the posts: 29\N{NO-BREAK SPACE}%"
+    [answer] = ask(Claim("usada_pekora", ("bunny_ears",)))
+    assert answer.words == "yes"
+
+
+@pytest.mark.parametrize(("probability", "holds"), [(0.09, False), (0.11, True), (0.29, True), (0.31, False)])
+def test_what_the_model_did_not_learn_of_the_posts_is_a_failure(probability, holds):
+    # On 2 of 10 train posts; 1 of 4 test posts says next to nothing.
+    [answer] = ask(Claim("usada_pekora", ("carrot",)), model=Believes("carrot", probability))
+    assert answer.holds is holds
+    assert answer.answer == ("as in the posts" if holds else "no")
+    assert answer.words == ("as rare as in the posts: 21\N{NO-BREAK SPACE}%" if holds else "no")
+
+
+def test_a_probability_may_be_some_points_off_however_many_posts_there_are():
+    many = [(8_700, "usada_pekora rabbit_ears " + " ".join(OTHERS)), (1_300, "usada_pekora carrot " + " ".join(OTHERS))]
+    posts = split_of(KNOWN, *many)
+    for probability, answer in ((0.16, "as rare as in the posts: 13\N{NO-BREAK SPACE}%"), (0.19, "no")):
+        model = Believes("carrot", probability)
+        exam = exam_of({"model": model}, KNOWN, posts, posts, relations=RELATIONS)
+        [found] = probe_claims(exam, [Claim("usada_pekora", ("carrot",))])
+        assert found.words == answer
 
 
 def test_what_an_implication_says_is_marked():

@@ -78,11 +78,28 @@ def test_cells_without_a_figure_stay_last(visit):
     table = page.locator("#claims table")
     for _ in range(2):
         table.locator("thead button", has_text="rank").first.click()
-        ranks = table.locator("tbody td:nth-child(5)").all_inner_texts()
+        ranks = table.locator("tbody td:nth-child(7)").all_inner_texts()
         assert ranks[-1] == NOTHING
         answered = [int(rank.replace(",", "")) for rank in ranks if rank != NOTHING]
         assert answered
         assert ranks[: len(answered)] == [rank for rank in ranks if rank != NOTHING]
+
+
+def test_whether_probabilities_hold_is_shown_by_share_and_by_visible_labels(visit, evaluated):
+    page = visit(viewport=DESK)
+    section = page.locator("#calibration")
+    assert section.locator("h2").inner_text() == "Do the probabilities hold?"
+    errors = section.locator("table").first
+    assert errors.locator("tr.group").all_inner_texts() == ["by hidden share", "by visible labels"]
+    shown = errors.locator("tr:not(.group) > td:nth-child(2)").all_inner_texts()
+    found = evaluated.findings
+    exact = [result.calibration.error for result in found.results.values()]
+    exact += [one.model.error for one in found.probes.calibration]
+    assert shown == [f"{100 * error:.1f}" for error in exact]
+    assert section.locator("svg").count() == len(exact)
+    alone = section.locator("table", has_text="One tag alone").locator("tbody th").all_inner_texts()
+    assert alone == ["model", "counts", "true shares, by chance"]
+    assert "true shares would differ by" in section.inner_text()
 
 
 def test_the_navigation_leads_to_each_section(visit):

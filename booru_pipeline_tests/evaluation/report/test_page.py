@@ -103,14 +103,23 @@ def texts(svg):
     return re.findall(r"<text[^>]*>([^<]*)</text>", str(svg))
 
 
+def reliability_of(probability, found):
+    bins = [Bin(guesses=5, probability=probability, found=found)]
+    return Reliability(error=abs(probability - found), noise=0.01, bins=bins)
+
+
 def test_plots_have_labelled_axes_and_name_their_lines():
     curve = {"model": [0.5, 0.6], "EASE": [0.4, 0.5], "popularity": [0.1, 0.2]}
     for svg, axes in (
         (by_guesses(curve, "50 %", {"EASE"}), {"k, number of guesses", "recall@k", *curve}),
         (by_share([0.1, 0.9], curve, "MRR", {"EASE"}), {"labels hidden, %", "MRR", "10", "90", *curve}),
         (
-            reliability_plot(Reliability(error=0.1, bins=[Bin(guesses=5, probability=0.2, found=0.4)]), "50 %"),
-            {"probability, %", "right, % of guesses"},
+            reliability_plot(reliability_of(0.2, 0.4), "50 % hidden"),
+            {"probability, %", "right, % of guesses", "model"},
+        ),
+        (
+            reliability_plot(reliability_of(0.2, 0.4), "1 visible", reliability_of(0.3, 0.1)),
+            {"probability, %", "right, % of guesses", "model", "T5 alone"},
         ),
         (loss_curve(LossCurve([(1, 2.0)], [(1, 2.5)])), {"optimizer steps", "loss, nats", "validation posts"}),
     ):

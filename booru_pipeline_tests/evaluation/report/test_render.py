@@ -70,8 +70,9 @@ def test_each_link_within_the_page_leads_somewhere_and_no_id_is_used_twice(page)
 def test_each_plot_says_what_it_shows(html, page):
     described = re.findall(r'<svg role="img" aria-label="([^"]+)"', html)
     assert len(described) == len(set(described)) == page.elements.count("svg")
-    # Two of all shares, five of each share, the loss.
-    assert len(described) == 2 + 5 * 4 + 1
+    # Two of all shares, five of each share, one of each number of visible labels that posts are large enough for, the
+    # loss.
+    assert len(described) == 2 + 5 * 4 + 3 + 1
 
 
 def test_each_plot_says_what_its_axes_are(html):
@@ -165,9 +166,13 @@ def test_what_there_is_none_of_is_left_out_or_said(evaluated):
             implications=None,
             characters=changed(found.probes.characters, characters=[], methods={}, within=None),
             pairs=changed(found.probes.pairs, pairs=[], methods={}),
+            calibration=[],
+            one_tag=None,
         ),
     )
     page = Page(render(poor))
+    assert "By the share of hidden labels" in page.text
+    assert "One tag alone" not in page.text
     assert "no training log" in page.text
     assert "No label of the vocabulary implies another" in page.text
     assert "examples" not in page.ids
@@ -180,10 +185,26 @@ def test_too_little_support_is_said(evaluated):
         found.probes,
         characters=changed(found.probes.characters, supported=False, eligible=1),
         pairs=changed(found.probes.pairs, supported=True),
+        one_tag=changed(found.probes.one_tag, supported=True),
     )
     text = Page(render(changed(found, probes=probes))).text
     assert text.count("Too little support") == 1
     assert "1 character has the 50 test posts that were asked for" in text
+
+
+def test_what_the_t5_says_alone_stands_beside_the_answer(evaluated):
+    found = evaluated.findings
+    visible = found.probes.calibration
+    beside = [changed(one, t5=changed(one.model, error=0.123)) for one in visible]
+    one_tag = found.probes.one_tag
+    methods = {**one_tag.methods, "T5 alone": changed(one_tag.methods["model"], error=0.234)}
+    probes = changed(found.probes, calibration=beside, one_tag=changed(one_tag, methods=methods))
+    html = render(changed(found, probes=probes))
+    section = html[html.index('<section id="calibration">') : html.index('<section id="claims">')]
+    assert section.count(">T5 alone</text>") == len(visible)  # in each plot's legend
+    assert section.count("T5 alone 12.3 points") == len(visible)
+    assert '<th scope="row">T5 alone</th><td class="n" data-value="0.234">23.4</td>' in section
+    assert "T5 alone</text>" not in render(found)
 
 
 def test_one_share_is_enough(evaluated):

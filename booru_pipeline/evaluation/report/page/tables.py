@@ -239,8 +239,15 @@ def _mean(interval: Interval | None) -> Cell:
     return Cell(words.interval(interval), interval.mean if interval else None)
 
 
-def _lead(method: str, interval: Interval | None) -> Cell:
-    if interval is None or method == MODEL:
+def lead(interval: Interval | None, written: Callable[[Interval], str], *, less_is_better: bool = False) -> Cell:
+    """A difference with its interval, as a pill that says whether it is one."""
+    if interval is None:
         return Cell(words.NOTHING)
-    mean, low, high = (words.signed(value) for value in (interval.mean, interval.low, interval.high))
-    return Cell(f"{mean} ({low} to {high})", interval.mean, _verdict(interval))
+    verdict = _verdict(interval)
+    if less_is_better:
+        verdict = {AHEAD: BEHIND, BEHIND: AHEAD}.get(verdict, verdict)
+    return Cell(written(interval), interval.mean, verdict)
+
+
+def _lead(method: str, interval: Interval | None) -> Cell:
+    return lead(None if method == MODEL else interval, words.signed_interval)

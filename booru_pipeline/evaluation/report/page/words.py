@@ -48,6 +48,11 @@ def points_interval(interval: Interval | None) -> str:
     return f"{points(interval.mean)} ({points(interval.low)} to {points(interval.high)})"
 
 
+def signed_interval(interval: Interval) -> str:
+    """A difference with its interval: `+0.028 (+0.022 to +0.034)`."""
+    return f"{signed(interval.mean)} ({signed(interval.low)} to {signed(interval.high)})"
+
+
 def interval(found: Interval | None, digits: int = 3) -> str:
     """A mean with its interval: `0.894 (0.880 to 0.908)`."""
     if found is None:

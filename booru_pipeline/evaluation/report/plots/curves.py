@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from booru_pipeline.evaluation.figures.reliability import Reliability
 from booru_pipeline.evaluation.report.plots.canvas import (
     BEST_COLOUR,
+    CARD,
     GRID,
     MODEL_COLOUR,
     MUTED,
@@ -47,12 +48,21 @@ def by_guesses(curve: Mapping[str, Sequence[float]], share: str, best: Collectio
         return svg(figure, f"recall of each method by number of guesses, {share} hidden")
 
 
-def reliability_plot(calibration: Reliability, share: str) -> Markup:
-    """Of guesses of like probability, the share that was right, against the mean probability."""
-    probability = [100 * one.probability for one in calibration.bins]
-    found = [100 * one.found for one in calibration.bins]
+def reliability_plot(calibration: Reliability, asked: str, alone: Reliability | None = None) -> Markup:
+    """Of guesses of like probability, the share that was right, against the mean probability.
+
+    Args:
+        calibration: The model's.
+        asked: What was asked, in words.
+        alone: The T5's alone, drawn behind; None if there is none.
+    """
     with canvas(3.1, grid="both") as (figure, axes):
         axes.plot([0, 100], [0, 100], "--", color=MUTED, linewidth=1.2, label="exact")
+        if alone is not None:
+            at, right = _points(alone)
+            (line,) = axes.plot(at, right, "s-", color=BEST_COLOUR, markersize=4, linewidth=1.2, label="T5 alone")
+            line.set_markerfacecolor(CARD)
+        probability, found = _points(calibration)
         axes.vlines(probability, probability, found, color=GRID, linewidth=2)  # how far off each is
         axes.plot(probability, found, "o-", color=MODEL_COLOUR, markersize=4.5, linewidth=1.4, label="model")
         ticks = range(0, 101, 20)
@@ -61,7 +71,13 @@ def reliability_plot(calibration: Reliability, share: str) -> Markup:
             yticks=ticks,
         )  # fmt: skip
         axes.legend(loc="upper left")
-        return svg(figure, f"share of guesses that are right by their probability, {share} hidden")
+        return svg(figure, f"share of guesses that are right by their probability, {asked}")
+
+
+def _points(calibration: Reliability) -> tuple[list[float], list[float]]:
+    """Probability and share found of each bin, in percent."""
+    bins = calibration.bins
+    return [100 * one.probability for one in bins], [100 * one.found for one in bins]
 
 
 def loss_curve(curve: LossCurve) -> Markup:
