@@ -19,7 +19,7 @@ from booru_pipeline.evaluation.report.plots.canvas import (
     canvas,
     svg,
 )
-from booru_pipeline.evaluation.results import MODEL, MRR, RECALL, BaselineComparison, Difference
+from booru_pipeline.evaluation.results import MODEL, MRR, RECALL, T5_ALONE, BaselineComparison, Difference
 
 _FAR: Final = 2.0
 """A difference of more than this many medians would squeeze the others: it is drawn at the edge, as an arrow."""
@@ -94,11 +94,12 @@ def dots(parts: Mapping[str, BaselineComparison], what: str, share: str) -> Mark
             result = parts[name]
             values = {method: result.figure(method, RECALL) for method in result.methods}
             best = result.best_baseline
-            others = [value for method, value in values.items() if method not in (MODEL, best)]
+            others = [value for method, value in values.items() if method not in (MODEL, T5_ALONE, best)]
             axes.plot([min(values.values()), max(values.values())], [place] * 2, color=GRID, linewidth=2, zorder=1)
             drawn = (
                 ("other baselines", others, "|", OTHER_COLOUR, 9),
                 ("best baseline", [values[best]], "s", BEST_COLOUR, 6),
+                (T5_ALONE, [values[T5_ALONE]] if T5_ALONE in values else [], "x", MODEL_COLOUR, 6),
                 ("model", [values[MODEL]], "o", MODEL_COLOUR, 8),
             )
             for order, (legend, shown, marker, colour, size) in enumerate(drawn, start=2):
@@ -112,6 +113,6 @@ def dots(parts: Mapping[str, BaselineComparison], what: str, share: str) -> Mark
         axes.set_yticks(range(len(names)), names)
         axes.spines["left"].set_visible(False)
         axes.legend(
-            loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0, handletextpad=0.2, columnspacing=1.2
+            loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0, handletextpad=0.2, columnspacing=1.2
         )
         return svg(figure, f"{RECALL} of each method {what}, {share} hidden")
