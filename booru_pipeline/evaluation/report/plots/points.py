@@ -80,7 +80,7 @@ def _draw(axes: Axes, place: float, interval: Interval, limits: tuple[float, flo
 
 
 def dots(parts: Mapping[str, BaselineComparison], what: str, share: str) -> Markup:
-    """Recall@10 of every method on each part: the model, the part's best baseline, and the others as ticks.
+    """Recall@10 of every method on each part: the model, the part's best baseline, T5 alone, and the others as ticks.
 
     Args:
         parts: By name, the first on top.
@@ -104,7 +104,8 @@ def dots(parts: Mapping[str, BaselineComparison], what: str, share: str) -> Mark
             )
             for order, (legend, shown, marker, colour, size) in enumerate(drawn, start=2):
                 label = legend if shown and legend not in seen else None
-                seen.add(legend)
+                if shown:
+                    seen.add(legend)
                 axes.plot(
                     shown, [place] * len(shown), marker, color=colour, markersize=size, zorder=order, label=label,
                     linestyle="none",
@@ -112,7 +113,13 @@ def dots(parts: Mapping[str, BaselineComparison], what: str, share: str) -> Mark
         axes.set(xlabel=RECALL, xlim=(0, None), ylim=(-0.6, len(names) - 0.4))
         axes.set_yticks(range(len(names)), names)
         axes.spines["left"].set_visible(False)
+        columns = 2 if T5_ALONE in seen else 3  # four in a row are wider than the plot
         axes.legend(
-            loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0, handletextpad=0.2, columnspacing=1.2
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+            ncols=columns,
+            borderaxespad=0,
+            handletextpad=0.2,
+            columnspacing=1.2,
         )
         return svg(figure, f"{RECALL} of each method {what}, {share} hidden")
