@@ -3,9 +3,9 @@
     python -m benchmarks.evaluation                                          # 250,000 posts, 10,000 labels
     python -m benchmarks.evaluation --posts 20000 --rounds 1 --only all      # a quick look
 
-All fit the same train posts, climb over their grid of settings with 2,000 validation posts, half of the labels of each
-being hidden, and score all labels for 2,000 test posts, which is what counts as work. The contender `posts` reads the
-posts and no more: its memory is in everybody's.
+All fit the same train posts, climb over their grid of settings for each hidden share with 1,000 validation posts, and
+score all labels for 2,000 test posts, 500 at each share with the settings chosen for it, which is what counts as work.
+The contender `posts` reads the posts and no more: its memory is in everybody's.
 """
 
 from argparse import Namespace
@@ -17,7 +17,9 @@ from benchmarks.corpus import KEY, SHARED, enlarged_shards
 from benchmarks.frame import Benchmark, Contender, Outcome, clock
 from booru_pipeline.evaluation.results import BASELINES
 
-PAIRS: Final = 2_000
+SHARES: Final = (0.1, 0.3, 0.5, 0.9)
+VALIDATION: Final = 1_000
+TEST: Final = 2_000
 AT_ONCE: Final = 512  # posts that are scored together
 
 
@@ -60,17 +62,29 @@ def baselines(names: tuple[str, ...], world: Path, workspace: Path, options: Nam
     posts: Any = sparse.load_npz(world / "posts.npz").astype(np.float32)
     implied: Any = sparse.load_npz(world / "implied.npz")
     random = np.random.default_rng(0)
-    held_out = min(2 * PAIRS, posts.shape[0] // 2)
-    halves = [np.split(random.permutation(row.indices), [row.nnz // 2]) for row in posts[-held_out:]]
-    pairs = [(visible.tolist(), hidden) for visible, hidden in halves[: held_out // 2]]
-    contexts = [visible.tolist() for visible, _ in halves[held_out // 2 :]]
+    tuned_on, asked = min(VALIDATION, posts.shape[0] // 4), min(TEST, posts.shape[0] // 4)
+    shuffled = [random.permutation(row.indices) for row in posts[-tuned_on - asked :]]
+
+    def visible(row: Any, share: float) -> int:
+        return max(1, len(row) - max(1, round(share * len(row))))
+
+    pairs = {
+        share: [(row[: visible(row, share)], row[visible(row, share) :]) for row in shuffled[:tuned_on]]
+        for share in SHARES
+    }
+    contexts = {
+        share: [row[: visible(row, share)].tolist() for row in shuffled[tuned_on + place :: len(SHARES)]]
+        for place, share in enumerate(SHARES)
+    }
     with clock() as outcome:
         if names:
-            fitted = fit_baselines(posts[:-held_out], pairs, implied, label_cap=options.labels, only=names)
-            for baseline in fitted.values():
-                for start in range(0, len(contexts), AT_ONCE):
-                    baseline.scores(contexts[start : start + AT_ONCE])
-    outcome.count = len(contexts) if names else 0
+            train = posts[: -tuned_on - asked]
+            fitted = fit_baselines(train, pairs, implied, label_cap=options.labels, only=names)
+            for share, methods in fitted.items():
+                for baseline in methods.values():
+                    for start in range(0, len(contexts[share]), AT_ONCE):
+                        baseline.scores(contexts[share][start : start + AT_ONCE])
+    outcome.count = sum(map(len, contexts.values())) if names else 0
     return outcome
 
 

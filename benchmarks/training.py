@@ -236,8 +236,9 @@ def baseline(name: str, world: Path, workspace: Path, options: Namespace) -> Out
     labels, train = len(posts.vocabulary), posts.train
     seen = (np.ones(len(train.rows), dtype=np.float32), train.rows, train.offsets)
     with clock() as outcome:
-        given = sparse.csr_array(seen, shape=(len(train), labels)), [], sparse.csr_array((labels, labels))
-        fitted = fit_baselines(*given, only=[name])[name]
+        incidence = sparse.csr_array(seen, shape=(len(train), labels))
+        nothing = sparse.csr_array((labels, labels))
+        fitted = fit_baselines(incidence, {0.5: []}, nothing, only=[name])[0.5][name]
     outcome.count = len(train)
     outcome.figures["recall@10"] = yardstick(posts, fitted.scores)["recall@10"]
     return outcome

@@ -41,7 +41,7 @@ def promote(
 ) -> None:
     """Choose the checkpoint that `booru suggest` asks, against what the evaluation says if need be.
 
-    An evaluation promotes a checkpoint by itself if it loses neither to the best baseline nor to its parent or the
+    An evaluation promotes a checkpoint by itself if it loses neither to a baseline nor to its parent or the
     promoted one. Examples: `booru promote 2021a`, `booru promote --none`
     """
     from booru_pipeline.pipeline.checkpoints import clear

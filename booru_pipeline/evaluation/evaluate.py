@@ -11,7 +11,7 @@ from booru_pipeline.dataset.posts import incidence, load_posts
 from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation import results as names
 from booru_pipeline.evaluation.baselines.counting import Baseline
-from booru_pipeline.evaluation.baselines.fit import fit_baselines
+from booru_pipeline.evaluation.baselines.fit import describe, fit_baselines
 from booru_pipeline.evaluation.comparison.compare import Comparison, compare
 from booru_pipeline.evaluation.comparison.leakage import find_leaks
 from booru_pipeline.evaluation.comparison.rivals import load_rival
@@ -23,16 +23,18 @@ from booru_pipeline.evaluation.report.examples import pick_examples
 from booru_pipeline.evaluation.report.findings import Ceiling, Findings, Generation, Method, Shortlist, Sizes
 from booru_pipeline.evaluation.report.predictions import write_predictions
 from booru_pipeline.evaluation.report.render import render
-from booru_pipeline.evaluation.results import MODEL, ShareResult
+from booru_pipeline.evaluation.results import MODEL, T5_ALONE, ShareResult
 from booru_pipeline.evaluation.scorer import Scorer
 from booru_pipeline.evaluation.task import Hidden, RecoveryTask, hide, implied_matrix, recovery_task, tuning_pairs
-from booru_pipeline.model.predictor import Predictor
-from booru_pipeline.model.provenance import EarlierCheckpoint, read_loss_curve
+from booru_pipeline.model.predictor import Predictor, T5Alone
+from booru_pipeline.model.provenance import EarlierCheckpoint, has_learned, read_loss_curve
 from booru_pipeline.model.shortlist import ShortlistScorer
 from booru_pipeline.training_shards.relations import Relations
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
-_MODEL_IN_WORDS: Final = "The checkpoint: log-probability of each label as the first answer."
+_MODEL_IN_WORDS: Final = "The checkpoint's answer: what its T5 says of each label."
+_MIXED_IN_WORDS: Final = "The checkpoint's answer: what its T5 and what counting say of each label, weighed together."
+_T5_IN_WORDS: Final = "The checkpoint's T5 by itself, without what counting knows."
 
 
 def evaluate(
@@ -69,9 +71,9 @@ def evaluate(
     task = steps.draw_task()
     hidden = steps.hide(task)
     tuned_on, baselines = steps.fit_baselines()
-    model, shortlist = steps.shortlist(baselines, hidden)
-    methods: dict[str, Scorer] = {MODEL: model, **baselines}
-    shares, answers = steps.measure(methods, task, hidden)
+    described = describe(baselines)
+    shortlist = steps.shortlist(baselines, hidden)
+    shares, answers = steps.measure(baselines, task, hidden)
     headline = options.hidden_shares.index(options.headline_share)
     findings = Findings(
         release=release,
@@ -79,17 +81,15 @@ def evaluate(
         headline_share=options.headline_share,
         options=options,
         sizes=steps.sizes(task, tuned_on),
-        methods=[
-            Method(name=MODEL, description=_MODEL_IN_WORDS),
-            *(Method(name=name, description=baseline.described) for name, baseline in baselines.items()),
-        ],
+        methods=[Method(name=name, description=words) for name, words in {**steps.in_words, **described}.items()],
         shares=shares,
         comparison=steps.compare(parent, promoted, task, shares, answers) if parent is not None else None,
-        probes=steps.probe(methods),
+        probes=steps.probe(baselines),
         shortlist=shortlist,
         generation=steps.generate(hidden[headline]),
         examples=pick_examples(task, answers[headline], steps.labels, count=options.examples),
         loss=read_loss_curve(checkpoint),
+        has_learned=has_learned(checkpoint),
     )
     output.mkdir(parents=True, exist_ok=True)
     findings.write(output)
@@ -144,8 +144,8 @@ class _Steps:
             "Add a larger release, or lower the vocabulary's thresholds, and run again."
         )
 
-    def fit_baselines(self) -> tuple[RecoveryTask, dict[str, Baseline]]:
-        """The validation posts that settings were chosen on, and the baselines."""
+    def fit_baselines(self) -> tuple[RecoveryTask, dict[float, dict[str, Baseline]]]:
+        """The validation posts that settings were chosen on, and the baselines by hidden share."""
         options = self.options
         tuned_on = recovery_task(self.validation, self.labels, limit=options.validation_posts, seed=options.seed)
         pairs = tuning_pairs(tuned_on, options.hidden_shares, self.implied)
@@ -163,28 +163,64 @@ class _Steps:
             is_slow=self.predictor.is_slow,
         )
 
-    def shortlist(self, baselines: Mapping[str, Baseline], hidden: Sequence[Hidden]) -> tuple[Scorer, Shortlist | None]:
-        """The model, which ranks only what EASE proposes where the options say so, and what it then cannot exceed."""
+    @property
+    def in_words(self) -> dict[str, str]:
+        """The model, and T5 alone where the model's answer is not its own."""
+        return {MODEL: _MIXED_IN_WORDS, T5_ALONE: _T5_IN_WORDS} if self.predictor.mixes else {MODEL: _MODEL_IN_WORDS}
+
+    def methods(self, baselines: Mapping[str, Baseline]) -> dict[str, Scorer]:
+        """All methods at a hidden share. Where the options say so, model and T5 rank only what its EASE proposes."""
+        asked: dict[str, Predictor | T5Alone] = {MODEL: self.predictor}
+        if self.predictor.mixes:
+            asked[T5_ALONE] = self.predictor.t5
+        size = self.options.shortlist
+        ours: dict[str, Scorer] = {
+            name: ShortlistScorer(one, baselines[names.EASE], size) if size else one for name, one in asked.items()
+        }
+        return {**ours, **baselines}
+
+    def shortlist(
+        self, baselines: Mapping[float, Mapping[str, Baseline]], hidden: Sequence[Hidden]
+    ) -> Shortlist | None:
+        """What the model cannot exceed where it ranks only what EASE proposes."""
         size = self.options.shortlist
         if not size:
-            return self.predictor, None
-        model = ShortlistScorer(self.predictor, baselines[names.EASE], size)
+            return None
         ceilings = []
         for part in hidden:
             question = part.not_derivable()
             if len(question):
                 given, asked = ([rows.tolist() for rows in part] for part in (question.given, question.asked))
+                model = ShortlistScorer(self.predictor, baselines[part.share][names.EASE], size)
                 ceilings.append(Ceiling(hidden_share=part.share, ceiling=model.ceiling(given, asked)))
-        return model, Shortlist(size=size, proposer=names.EASE, ceiling=ceilings)
+        return Shortlist(size=size, proposer=names.EASE, ceiling=ceilings)
 
     def measure(
-        self, methods: Mapping[str, Scorer], task: RecoveryTask, hidden: Sequence[Hidden]
+        self, baselines: dict[float, dict[str, Baseline]], task: RecoveryTask, hidden: Sequence[Hidden]
     ) -> tuple[list[ShareResult], list[Asked]]:
-        """For each hidden share the figures, and the answers to the headline's question."""
+        """For each hidden share the figures, and the answers to the headline's question.
+
+        Of the baselines, which are large, those of the last share alone are left.
+        """
         train_posts = np.asarray(self.train_matrix.sum(axis=0)).ravel()
-        recovery = Recovery(methods, self.predictor, task, self.vocabulary.categories, train_posts, self.options)
-        shares, answers = zip(*(recovery.measure(part) for part in hidden), strict=True)
-        return list(shares), list(answers)
+        shares, answers = [], []
+        for part in hidden:
+            methods = self.methods(baselines[part.share])
+            recovery = Recovery(
+                methods,
+                self.predictor,
+                task,
+                self.vocabulary.categories,
+                train_posts,
+                self.options,
+                t5=self.predictor.t5 if T5_ALONE in methods else None,
+            )
+            share, answer = recovery.measure(part)
+            shares.append(share)
+            answers.append(answer)
+            if part is not hidden[-1]:
+                del baselines[part.share], methods, recovery
+        return shares, answers
 
     def compare(
         self,
@@ -208,7 +244,9 @@ class _Steps:
             options=self.options,
         )
 
-    def probe(self, methods: Mapping[str, Scorer]) -> ProbeFindings:
+    def probe(self, baselines: Mapping[float, Mapping[str, Baseline]]) -> ProbeFindings:
+        """Probes give one label: the baselines are those of the largest share, whose questions are the most like it."""
+        methods = self.methods(baselines[max(baselines)])
         model, options, train = self.predictor, self.options, Split(self.train_matrix)
         test = Split(incidence(self.test.labels, len(self.labels)), self.test.keys)
         t5 = model.t5 if model.mixes else None

@@ -21,12 +21,13 @@ from booru_pipeline.evaluation.options import EvaluationOptions
 from booru_pipeline.evaluation.results import (
     FREQUENCIES,
     MODEL,
+    T5_ALONE,
     BaselineComparison,
     Figures,
     QuestionResult,
     ShareResult,
 )
-from booru_pipeline.evaluation.scorer import Model, Scorer, scores_in_parts
+from booru_pipeline.evaluation.scorer import Calibrated, Model, Scorer, scores_in_parts
 from booru_pipeline.evaluation.task import Hidden, Question, RecoveryTask
 from booru_pipeline.tags import Category
 
@@ -77,12 +78,13 @@ class Recovery:
     """Measures methods on a task.
 
     Args:
-        methods: Scorers by name, the model first.
+        methods: Scorers by name, the model first, then T5 alone if it is not the same.
         model: Makes the model's scores probabilities.
         task: The posts.
         categories: int8 [labels]: each label's category.
         train_posts: [labels]: how many train posts have it.
         options: Cut-offs, support, resamples and sizes.
+        t5: Makes the scores of T5 alone probabilities.
     """
 
     def __init__(
@@ -93,9 +95,11 @@ class Recovery:
         categories: NDArray[np.int8],
         train_posts: NDArray[np.integer],
         options: EvaluationOptions,
+        t5: Calibrated | None = None,
     ) -> None:
         self._methods = methods
         self._model = model
+        self._calibrated: dict[str, Calibrated] = {MODEL: model, **({T5_ALONE: t5} if t5 is not None else {})}
         self._group = np.asarray(task.posts.column("group_md5"), dtype=np.str_)
         self._categories = categories
         self._train_posts = train_posts
@@ -120,6 +124,7 @@ class Recovery:
             hidden_labels=sum(map(len, hidden.hidden)),
             derivable_labels=sum(map(len, derivable)),
             not_derivable=self._result(question, to_question, question.asked),
+            t5_alone=self._t5_alone(question, to_question),
             derivable=self._result(everything, to_everything, derivable),
             all=self._result(everything, to_everything, everything.asked),
         )
@@ -142,17 +147,18 @@ class Recovery:
         guesses: list[Guesses] = []
         followed = np.empty((len(question), len(follow)), dtype=np.float32)
         for part, scores in scores_in_parts(scorer, question.given, self._options.batch_size):
-            if name == MODEL and np.isnan(scores).any():
+            if name in (MODEL, T5_ALONE) and np.isnan(scores).any():
                 raise BooruError(
                     "the model gives scores that are not numbers: its training diverged. "
                     "Train again with a lower learning rate."
                 )
             ranks += hidden_ranks(scores, question.asked[part])
             followed[part] = scores[:, follow]
-            if name == MODEL:
-                visible = np.array([len(rows) for rows in question.given[part]])
+            visible = np.array([len(rows) for rows in question.given[part]])
+            if name in self._calibrated:
                 # Log-probabilities sum to 1 within a post; what compares posts is the probability of presence.
-                followed[part] = self._model.to_probabilities(followed[part], visible)
+                followed[part] = self._calibrated[name].to_probabilities(followed[part], visible)
+            if name == MODEL:
                 guesses += _first_guesses(scores, self._model, visible, self._options.top)
         return _Answers(Ranks.of(question.posts, question.asked, ranks), followed, guesses)
 
@@ -200,6 +206,16 @@ class Recovery:
             },
             labels_counted=precision[MODEL].labels,
             calibration=_reliability(answers[MODEL].guesses, asked) if asked is question.asked else None,
+        )
+
+    def _t5_alone(self, question: Question, answers: Mapping[str, _Answers]) -> BaselineComparison | None:
+        """T5 alone less each baseline; None if it is none of the methods, or nothing is asked."""
+        if T5_ALONE not in answers or not len(question):
+            return None
+        ranks = {name: answer.ranks for name, answer in answers.items() if name != MODEL}
+        unmeasured: Figures = {"micro_ap": None, "macro_ap": None}
+        return BaselineComparison.of(
+            ranks, self._group, self._options, self._metrics, dict.fromkeys(ranks, unmeasured), compared=T5_ALONE
         )
 
     def _part(self, ranks: Mapping[str, Ranks], chosen: Bools) -> BaselineComparison | None:

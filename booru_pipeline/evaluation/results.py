@@ -1,6 +1,6 @@
 """Results of a question: figures of every method, and how sure the model's lead is."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Final, Self
 
 import numpy as np
@@ -14,6 +14,9 @@ from booru_pipeline.evaluation.finding import AtShare, Count, Finding, Share
 from booru_pipeline.evaluation.options import HEADLINE_K, ProbeOptions
 
 MODEL: Final = "model"
+"""The answer that people get: with what counting knows in it, where the checkpoint mixes."""
+T5_ALONE: Final = "T5 alone"
+"""What the T5 of such a checkpoint says by itself; no baseline."""
 RECALL: Final = f"recall@{HEADLINE_K}"
 MRR: Final = "mrr"
 HEADLINE: Final = (RECALL, MRR)
@@ -25,6 +28,7 @@ NAIVE_BAYES: Final = "naive Bayes"
 ASSOCIATION_RULES: Final = "association rules"
 ITEM_KNN: Final = "item-kNN"
 EASE: Final = "EASE"
+EDLAE: Final = "EDLAE"
 IMPLICATION_CLOSURE: Final = "implication closure"
 
 BASELINES: Final = (
@@ -34,6 +38,7 @@ BASELINES: Final = (
     ASSOCIATION_RULES,
     ITEM_KNN,
     EASE,
+    EDLAE,
     IMPLICATION_CLOSURE,
 )
 
@@ -87,6 +92,17 @@ def is_behind(difference: Difference) -> bool:
     return any(interval.high < 0 for interval in difference.values())
 
 
+def listed(names: Sequence[str]) -> str:
+    """`a, b and c`; one name or more."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def shares_in_words(shares: Iterable[float]) -> str:
+    """`30 and 50 %`, ascending; one share or more."""
+    return f"{listed([f'{100 * share:.3g}' for share in sorted(set(shares))])} %"
+
+
 FREQUENCIES: Final = {"under 100": (0, 100), "100 to 1,000": (100, 1001), "over 1,000": (1001, np.inf)}
 """How many train posts have a label: the least, and the first number that is too many."""
 
@@ -98,7 +114,9 @@ class Result(Finding):
     pictures: Count = Field(description="Pictures that they show.")
     labels: Count = Field(description="Hidden labels.")
     methods: dict[str, HeadlineFigures] = Field(description="In the report's order, the model first.")
-    differences: dict[str, Difference] = Field(description="The model less a baseline, mean over the same posts.")
+    differences: dict[str, Difference] = Field(
+        description="The model less another method, mean over the same posts; in `t5_alone` T5 alone less a baseline."
+    )
 
     @classmethod
     def of(
@@ -108,23 +126,26 @@ class Result(Finding):
         options: ProbeOptions,
         metrics: Mapping[str, Callable[[Ranks], Floats]] = _HEADLINE_METRICS,
         by_label: Mapping[str, Figures] | None = None,
+        *,
+        compared: str = MODEL,
         **more: Any,
     ) -> Self:
         """Compare methods by their ranks of the same hidden labels, of which there is at least one.
 
         Args:
-            ranks: By method, the model first.
+            ranks: By method, in the report's order.
             groups: Each post's picture group, by the post's number.
             options: Resamples and seed.
             metrics: What is measured by post, that of the headline included; see `post_metrics`.
             by_label: Further figures of each method, that do not follow from its ranks.
+            compared: The method that the others are subtracted from.
             more: Further fields.
         """
-        posts = ranks[MODEL].posts
+        posts = ranks[compared].posts
         found = {name: {key: by_post(places) for key, by_post in metrics.items()} for name, places in ranks.items()}
-        others = [name for name in ranks if name != MODEL]
+        others = [name for name in ranks if name != compared]
         pairs = [(name, metric) for metric in HEADLINE for name in others]
-        columns = [found[MODEL][metric] - found[name][metric] for name, metric in pairs]
+        columns = [found[compared][metric] - found[name][metric] for name, metric in pairs]
         intervals = paired_bootstrap(
             np.stack(columns, axis=1), groups[posts], samples=options.bootstrap_samples, seed=options.seed
         )
@@ -133,7 +154,7 @@ class Result(Finding):
         return cls(
             posts=len(posts),
             pictures=len(np.unique(groups[posts])),
-            labels=len(ranks[MODEL].rank),
+            labels=len(ranks[compared].rank),
             methods={name: {**figures, **(by_label or {}).get(name, {})} for name, figures in means.items()},
             differences={name: {metric: less[name, metric] for metric in HEADLINE} for name in others},
             **more,
@@ -152,7 +173,7 @@ class ShareComparison(Result, AtShare):
 
 
 class BaselineComparison(Result):
-    """The model beside the baselines."""
+    """The model, or T5 alone, beside the baselines; the model beside T5 alone too."""
 
     methods: dict[str, AllFigures] = Field(description="In the report's order, the model first.")
 
@@ -160,7 +181,12 @@ class BaselineComparison(Result):
     @property
     def best_baseline(self) -> str:
         """The baseline with the highest recall@10; then the highest MRR, then the first."""
-        return max(self.differences, key=lambda name: [self.figure(name, metric) for metric in HEADLINE])
+        return max(self.baselines, key=lambda name: [self.figure(name, metric) for metric in HEADLINE])
+
+    @property
+    def baselines(self) -> dict[str, Difference]:
+        """The difference of each baseline, without that of T5 alone."""
+        return {name: difference for name, difference in self.differences.items() if name != T5_ALONE}
 
     @computed_field(  # type: ignore[prop-decorator]
         description=f"The whole intervals of the differences in {RECALL} and in MRR lie above 0, for every baseline."
@@ -168,7 +194,7 @@ class BaselineComparison(Result):
     @property
     def beats_baselines(self) -> bool:
         """Whether the model is ahead of every baseline, in recall@10 and in MRR, by more than chance."""
-        return all(map(is_ahead, self.differences.values()))
+        return all(map(is_ahead, self.baselines.values()))
 
 
 class QuestionResult(BaselineComparison):
@@ -201,5 +227,10 @@ class ShareResult(AtShare):
     )
     derivable: QuestionResult | None = Field(
         description="Of all hidden labels, given the visible ones as they are, those that these imply."
+    )
+    t5_alone: BaselineComparison | None = Field(
+        None,
+        description="T5 alone beside the baselines, on labels that are not derivable: whether what it learned beats "
+        "counting. null where the model's answer is the T5's own.",
     )
     all: QuestionResult | None = Field(description="All hidden labels, given the visible ones as they are.")

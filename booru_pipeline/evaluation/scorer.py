@@ -76,12 +76,16 @@ class Renumbered:
         return hide_visible(scores, contexts)
 
 
-class Model(Scorer, Protocol):
-    """A scorer that also gives calibrated probabilities."""
+class Calibrated(Protocol):
+    """What makes scores probabilities."""
 
     def to_probabilities(self, scores: NDArray[np.floating], visible: NDArray[np.integer]) -> NDArray[np.floating]:
         """Calibrated probabilities by scores [contexts, labels], or those of some labels, and how many are visible."""
         ...
+
+
+class Model(Scorer, Calibrated, Protocol):
+    """A scorer that also gives calibrated probabilities."""
 
     def probabilities(self, contexts: Contexts) -> NDArray[np.floating]:
         """Probability in [0, 1] that a post with these visible labels has each label: [len(contexts), labels]."""

@@ -150,21 +150,14 @@ def hide(task: RecoveryTask, share: float, implied: sparse.csr_array) -> Hidden:
 
 def tuning_pairs(
     task: RecoveryTask, shares: Sequence[float], implied: sparse.csr_array
-) -> list[tuple[list[int], list[int]]]:
-    """Pairs on which a baseline's settings are chosen: the headline's question, the shares taking turns post by post.
+) -> dict[float, list[tuple[Rows, Rows]]]:
+    """Pairs on which a baseline's settings are chosen: by hidden share the headline's question about all of the posts.
 
     Returns:
         For each post with a label that is not derivable, the closed visible labels and the hidden ones not derivable.
     """
-    pairs: list[tuple[list[int], list[int]]] = []
-    for turn, share in enumerate(shares):
-        question = hide(task, share, implied).not_derivable()
-        pairs += [
-            (given.tolist(), asked.tolist())
-            for post, given, asked in zip(question.posts.tolist(), question.given, question.asked, strict=True)
-            if post % len(shares) == turn
-        ]
-    return pairs
+    questions = {share: hide(task, share, implied).not_derivable() for share in shares}
+    return {share: list(zip(question.given, question.asked, strict=True)) for share, question in questions.items()}
 
 
 def _digest(text: str) -> bytes:

@@ -107,6 +107,17 @@ class Soundness:
         return self.recall_at_10 > self.popularity_recall_at_10
 
 
+def has_learned(checkpoint: Path) -> bool | None:
+    """Whether training found more hidden labels of validation posts than popularity; None if it left no such figures.
+
+    See `Soundness.has_learned`; no weights are read.
+    """
+    metrics = read_provenance(checkpoint).get("metrics", {})
+    if not {"recall_at_10", "popularity_recall_at_10"} <= metrics.keys():
+        return None
+    return bool(metrics["recall_at_10"] > metrics["popularity_recall_at_10"])
+
+
 def soundness_of(checkpoint: Path) -> Soundness:
     """Read every weight and the provenance of a checkpoint folder."""
     weights = not_finite = 0

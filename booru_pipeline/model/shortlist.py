@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from booru_pipeline.model.predictor import Predictor
+from booru_pipeline.model.predictor import Predictor, T5Alone
 from booru_pipeline.ragged import IntArray
 
 _GAP: Final = 100.0  # nats between the last label of the shortlist and the first other one: nothing in probability
@@ -32,12 +32,12 @@ class ShortlistScorer:
     Scores of the shortlist differ by what the model's exact log-probabilities differ by.
 
     Args:
-        predictor: The model, made faster by this if it `is_slow`.
+        predictor: The model, or its T5 alone, made faster by this if it `is_slow`.
         proposer: Names the labels that the model ranks.
         size: How many for each context.
     """
 
-    def __init__(self, predictor: Predictor, proposer: Proposer, size: int) -> None:
+    def __init__(self, predictor: Predictor | T5Alone, proposer: Proposer, size: int) -> None:
         self._predictor = predictor
         self._proposer = proposer
         self._size = size

@@ -1,9 +1,9 @@
 """Which checkpoint is asked, which one a training goes on from, and which ones an evaluation compares with."""
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from pydantic import BaseModel
 
@@ -16,6 +16,8 @@ from booru_pipeline.model.provenance import EarlierCheckpoint, read_provenance
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.release.key import release_order
 from booru_pipeline.training.options import TrainingOptions
+
+_FIGURES: Final = "figures in the report"
 
 
 class Promoted(BaseModel, frozen=True):
@@ -101,24 +103,32 @@ def clear(lake: Lake) -> None:
         discard(lake.promoted, lake.staging)
 
 
-def settle(lake: Lake, release: str, key: str, losses: Sequence[str]) -> Settlement:
-    """Promote the checkpoint of a release, of this record's key, if its evaluation found no losses.
+def settle(lake: Lake, release: str, key: str, judgement: str, *, loses: bool) -> Settlement:
+    """Promote the checkpoint of a release, of this record's key, unless its evaluation speaks against it.
 
-    An earlier release does not take over from a later one by being evaluated again, and a promoted checkpoint stays
-    promoted if it now loses to its parent: a person decides that, with `booru promote`.
+    What is said about it is one sentence for people; the figures are in the report. An earlier release does not take
+    over from a later one by being evaluated again, and a promoted checkpoint stays promoted if it now loses to its
+    parent: a person decides that, with `booru promote`.
+
+    Args:
+        lake: Where the pointer is.
+        release: Of the checkpoint.
+        key: Of its record.
+        judgement: How it stands, or what speaks against it, in one sentence.
+        loses: Whether something does.
     """
     current = read_promoted(lake)
     if current is not None and (current.release, current.key) == (release, key):
-        but = f", though now {'; '.join(losses)}" if losses else ""
+        but = f", though now {judgement}; {_FIGURES}" if loses else ""
         return Settlement(True, f"since {current.date}: {current.reason}{but}")
-    stays = f"{current.release} stays promoted" if current else "none is promoted"
-    if losses:
-        return Settlement(False, f"{'; '.join(losses)}; {stays}")
+    if loses:
+        stays = f"; {current.release} stays promoted" if current else ""
+        return Settlement(False, f"{judgement}{stays}; {_FIGURES}")
     if current is not None and release_order(current.release) > release_order(release):
         return Settlement(False, f"{current.release} is promoted, which is later")
-    _set(lake, release, key, "its evaluation shows no loss to the best baseline, its parent or the promoted checkpoint")
+    _set(lake, release, key, judgement)
     before = f"; {current.release} was promoted before" if current else ""
-    return Settlement(True, f"it does not lose{before}")
+    return Settlement(True, f"{judgement}{before}")
 
 
 def _set(lake: Lake, release: str, key: str, reason: str) -> Promoted:

@@ -46,7 +46,7 @@ class Stage(StrEnum):
     VOCABULARY = "vocabulary", "vocabulary_options"
     TOKENIZED_DATASET = "tokenized_dataset", "dataset_options"
     CHECKPOINT = "checkpoint", "training_options", "2"
-    EVALUATION_REPORT = "evaluation_report", "evaluation_options", "2"
+    EVALUATION_REPORT = "evaluation_report", "evaluation_options", "3"
 
     def __new__(cls, name: str, options_key: str = "", code_version: str = "1") -> "Stage":
         stage = str.__new__(cls, name)

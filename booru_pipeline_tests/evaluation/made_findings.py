@@ -7,7 +7,7 @@ from booru_pipeline.evaluation.probes.characters import CharacterFindings
 from booru_pipeline.evaluation.probes.pairs import PairFindings
 from booru_pipeline.evaluation.probes.probe import ProbeFindings
 from booru_pipeline.evaluation.report.findings import Findings, Method, Sizes
-from booru_pipeline.evaluation.results import MRR, RECALL, QuestionResult, ShareResult
+from booru_pipeline.evaluation.results import MRR, RECALL, T5_ALONE, BaselineComparison, QuestionResult, ShareResult
 
 AHEAD, LEVEL, BEHIND = Interval(0.05, 0.03, 0.07), Interval(0.0, -0.01, 0.01), Interval(-0.05, -0.07, -0.03)
 NO_LEAKS = Leaks(groups=0, posts=0)
@@ -18,7 +18,8 @@ def difference(recall, mrr):
 
 
 def figures(recall, mrr):
-    return {RECALL: recall, MRR: mrr, "r_precision": 0.1, "map": 0.1, "micro_ap": None, "macro_ap": None}
+    others = dict.fromkeys(("ndcg@10", "ndcg@20", "r_precision", "map"), 0.1)
+    return {RECALL: recall, MRR: mrr, **others, "micro_ap": None, "macro_ap": None}
 
 
 def result(ease=(AHEAD, AHEAD), popularity=(AHEAD, AHEAD), ease_recall=0.4):
@@ -41,13 +42,24 @@ def result(ease=(AHEAD, AHEAD), popularity=(AHEAD, AHEAD), ease_recall=0.4):
     )
 
 
+def t5_alone(ease=(AHEAD, AHEAD), popularity=(AHEAD, AHEAD)):
+    """T5 alone beside the same baselines."""
+    return BaselineComparison(
+        posts=90,
+        pictures=80,
+        labels=500,
+        methods={T5_ALONE: figures(0.42, 0.65), "popularity": figures(0.25, 0.4), "EASE": figures(0.4, 0.6)},
+        differences={"popularity": difference(*popularity), "EASE": difference(*ease)},
+    )
+
+
 def share_of(name):
     """0.1 for `at_10`."""
     return int(name.removeprefix("at_")) / 100
 
 
-def findings(**shares):
-    """A result by hidden share, named `at_10` and so on."""
+def findings(t5=None, **shares):
+    """A result by hidden share, named `at_10` and so on; with T5 alone likewise, if its are given."""
     nothing = {"min_support": 50, "eligible": 0, "supported": True, "methods": {}}
     return Findings(
         release="2021d",
@@ -74,6 +86,7 @@ def findings(**shares):
                 not_derivable=own,
                 derivable=None,
                 all=None,
+                t5_alone=(t5 or {}).get(name),
             )
             for name, own in shares.items()
         ],

@@ -15,7 +15,7 @@ from booru_pipeline.evaluation.evaluate import evaluate
 from booru_pipeline.evaluation.options import EvaluationOptions
 from booru_pipeline.evaluation.report.findings import metrics_schema
 from booru_pipeline.evaluation.report.summary import to_markdown
-from booru_pipeline.evaluation.results import BASELINES, RECALL
+from booru_pipeline.evaluation.results import BASELINES, RECALL, T5_ALONE
 from booru_pipeline.model.predictor import Predictor
 from booru_pipeline.training_shards.relations import Relations
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
@@ -157,7 +157,7 @@ def test_the_metrics_obey_their_schema(metrics):
     impossible["shares"][0]["not_derivable"]["differences"][BASELINES[0]]["mrr"]["high"] = 2.0  # of two shares
     for broken in (
         impossible,
-        {**metrics, "format_version": 1},
+        {**metrics, "format_version": 2},
         {**metrics, "extra": 1},
         {**metrics, "shares": [{**metrics["shares"][0], "not_derivable": {}}]},
     ):
@@ -225,6 +225,50 @@ def test_of_a_shortlist_no_more_than_its_ceiling_is_found(world, tmp_path):
         # With five ranked, the first five of the model and of the proposer are the same set.
         assert methods["model"]["recall@5"] == pytest.approx(methods["EASE"]["recall@5"])
     assert "5 labels a post, those that EASE puts first" in (tmp_path / "out" / "report.html").read_text()
+
+
+@pytest.mark.parametrize("shortlist", [0, 5])
+def test_where_counting_takes_part_t5_alone_is_beside_the_answer(report, world, tmp_path, monkeypatch, shortlist):
+    """With nothing mixed in, the answer is the T5's: the two have the same figures."""
+    monkeypatch.setattr(Predictor, "mixes", True)
+    summary = run(world, tmp_path / "out", OPTIONS.model_copy(update={"shortlist": shortlist}))
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    jsonschema.validate(metrics, metrics_schema())
+    assert [method["name"] for method in metrics["methods"]] == ["model", T5_ALONE, *BASELINES]
+    assert metrics["t5_beats_baselines"] is False
+    for share in metrics["shares"]:
+        own, alone = share["not_derivable"], share["t5_alone"]
+        assert list(own["methods"]) == ["model", T5_ALONE, *BASELINES]
+        assert own["methods"][T5_ALONE] == own["methods"]["model"]
+        assert own["best_baseline"] in BASELINES
+        assert list(alone["methods"]) == [T5_ALONE, *BASELINES]
+        for name in BASELINES:
+            for metric, found in alone["differences"][name].items():
+                assert found == pytest.approx(own["differences"][name][metric])
+    assert list(metrics["probes"]["characters"]["methods"]) == ["model", T5_ALONE, *BASELINES]
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "T5 alone less each baseline" in page
+    assert "| T5 alone |" in to_markdown(summary)
+    assert "T5 alone less each baseline" not in (report[0] / "report.html").read_text()
+    assert report[1].t5_alone == {}
+
+
+def test_baselines_are_set_for_each_hidden_share(metrics):
+    described = {method["name"]: method["description"] for method in metrics["methods"]}
+    assert "% hidden: " in described["EDLAE"]
+    assert "10 % hidden: " in described["naive Bayes"] or "10 and" in described["naive Bayes"]
+    assert "hidden" not in described["popularity"]
+
+
+def test_a_checkpoint_on_the_plateau_is_not_to_be_promoted(world, tmp_path):
+    checkpoint = shutil.copytree(world.checkpoint, tmp_path / "checkpoint")
+    figures = {"recall_at_10": 0.2, "popularity_recall_at_10": 0.25}
+    (checkpoint / "provenance.json").write_text(json.dumps({"metrics": figures}))
+    summary = run(world, tmp_path / "out", checkpoint=checkpoint)
+    assert summary.has_learned is False
+    assert summary.losses[0] == "it found no more on validation posts than the most frequent labels do"
+    assert summary.judgement_in_words.startswith(summary.losses[0])
+    assert summary.losses[0] in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_a_checkpoint_that_generates_is_let_speak_freely(world, tmp_path):

@@ -10,7 +10,7 @@ from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation.options import EvaluationOptions
 from booru_pipeline.evaluation.recovery import Recovery
 from booru_pipeline.evaluation.report.examples import LEAST_ASKED, pick_examples
-from booru_pipeline.evaluation.results import RECALL, is_behind
+from booru_pipeline.evaluation.results import MRR, RECALL, T5_ALONE, is_behind
 from booru_pipeline.evaluation.scorer import hide_visible
 from booru_pipeline.evaluation.task import hide, recovery_task
 from booru_pipeline.model.calibration import Calibration
@@ -78,10 +78,10 @@ POSTS = make_posts()
 CALIBRATED = T5Alone(None, LABELS, Calibration())
 
 
-def measure(methods, posts=POSTS, share=0.5, names=NAMES, implied=IMPLIED, categories=CATEGORIES, train=TRAIN_POSTS):
+def measure(methods, posts=POSTS, names=NAMES, implied=IMPLIED, categories=CATEGORIES, train=TRAIN_POSTS, t5=None):
     task = recovery_task(posts, names, limit=1000, seed=0)
-    recovery = Recovery(methods, CALIBRATED, task, categories, train, OPTIONS)
-    return recovery.measure(hide(task, share, implied))
+    recovery = Recovery(methods, CALIBRATED, task, categories, train, OPTIONS, t5=t5)
+    return recovery.measure(hide(task, 0.5, implied))
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +162,39 @@ def test_differences_are_paired_and_have_their_sign(measured):
     assert turned.best_baseline == "oracle"
     assert is_behind(turned.differences["oracle"])
     assert not turned.beats_baselines
+
+
+def test_t5_alone_is_measured_beside_the_answer_and_beside_the_baselines():
+    methods = {"model": Random(seed=1), T5_ALONE: Oracle(POSTS), "random": Random(), "constant": Constant()}
+    share = measure(methods, t5=CALIBRATED)[0]
+    own = share.not_derivable
+    assert is_behind(own.differences[T5_ALONE])
+    assert own.best_baseline == "random"
+    assert list(share.t5_alone.differences) == list(share.t5_alone.baselines) == ["random", "constant"]
+    assert share.t5_alone.beats_baselines
+    assert not own.beats_baselines
+    for metric, value in share.t5_alone.methods[T5_ALONE].items():
+        assert value is None or value == own.methods[T5_ALONE][metric] == 1
+    for metric in (RECALL, MRR):
+        for name in ("random", "constant"):
+            expected = 1 - own.methods[name][metric]
+            assert share.t5_alone.differences[name][metric].mean == pytest.approx(expected)
+    without = measure({name: own for name, own in methods.items() if name != T5_ALONE})[0]
+    assert without.t5_alone is None
+    assert without.not_derivable.methods["model"] == own.methods["model"]
+
+
+def test_cells_of_t5_alone_are_compared_by_probability_too():
+    """Average precision ranks cells across posts, where a score says less than the probability that it stands for."""
+
+    class Halved:
+        def to_probabilities(self, scores, visible):
+            return np.where(visible[:, None] % 2, np.exp(scores), np.exp(scores) / 1000)
+
+    methods = {"model": Random(seed=1), T5_ALONE: Random(seed=1), "random": Random()}
+    plain, odd = (measure(methods, t5=t5)[0].not_derivable.methods[T5_ALONE] for t5 in (CALIBRATED, Halved()))
+    assert plain["micro_ap"] != odd["micro_ap"]
+    assert plain[RECALL] == odd[RECALL]
 
 
 def figures_of(share):

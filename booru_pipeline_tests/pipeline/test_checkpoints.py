@@ -30,8 +30,11 @@ def lake(tmp_path):
     return lake
 
 
-def evaluate(lake, release, *losses):
-    return settle(lake, release, f"key of {release}", losses)
+AHEAD = "ahead of every baseline at every hidden share, behind none"
+
+
+def evaluate(lake, release, loss=""):
+    return settle(lake, release, f"key of {release}", loss or AHEAD, loses=bool(loss))
 
 
 def test_with_none_promoted_the_newest_is_taken_and_it_says_so(lake):
@@ -45,18 +48,19 @@ def test_with_none_promoted_the_newest_is_taken_and_it_says_so(lake):
 def test_a_checkpoint_that_does_not_lose_is_promoted_and_one_that_loses_leaves_it_there(lake):
     first = evaluate(lake, "2021a")
     assert first.is_promoted
+    assert first.why == read_promoted(lake).reason == AHEAD
     assert read_promoted(lake).release == checkpoint_in_use(lake)[0] == "2021a"
     assert checkpoint_in_use(lake)[1] == ""
-    lost = evaluate(lake, "2021b", "MRR is behind EASE", "recall@10 is behind EASE")
+    lost = evaluate(lake, "2021b", "behind EASE in MRR with 90 % hidden")
     assert not lost.is_promoted
-    assert lost.why == "MRR is behind EASE; recall@10 is behind EASE; 2021a stays promoted"
+    assert lost.why == "behind EASE in MRR with 90 % hidden; 2021a stays promoted; figures in the report"
     assert read_promoted(lake).release == "2021a"
-    assert evaluate(lake, "2022a").why == "it does not lose; 2021a was promoted before"
+    assert evaluate(lake, "2022a").why == f"{AHEAD}; 2021a was promoted before"
     assert read_promoted(lake).key == "key of 2022a"
 
 
 def test_without_a_promoted_one_a_loser_promotes_nothing(lake):
-    assert evaluate(lake, "2021a", "it loses").why == "it loses; none is promoted"
+    assert evaluate(lake, "2021a", "behind EASE").why == "behind EASE; figures in the report"
     assert read_pointer(lake) is None
     assert not lake.promoted.exists()
 
@@ -67,9 +71,9 @@ def test_an_evaluation_that_is_made_again_changes_nothing(lake):
     again = evaluate(lake, "2021b")
     assert again.is_promoted
     assert lake.promoted.read_bytes() == before
-    stays = evaluate(lake, "2021b", "it loses now")
+    stays = evaluate(lake, "2021b", "behind EASE")
     assert stays.is_promoted
-    assert stays.why.endswith("though now it loses now")
+    assert stays.why.endswith(f"{AHEAD}, though now behind EASE; figures in the report")
     assert lake.promoted.read_bytes() == before
 
 

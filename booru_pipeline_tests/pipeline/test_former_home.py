@@ -1,4 +1,6 @@
-"""A home made by 4423e90, before the modules had their present places, is still fresh and its history still its own."""
+"""A home made by 4423e90, before the modules had their present places: its history is still its own, and all of it is
+fresh but what is made otherwise since, on purpose.
+"""
 
 import json
 from pathlib import Path
@@ -20,6 +22,10 @@ from booru_pipeline.sample import generate
 
 FORMER = json.loads(Path(__file__).with_name("home_of_4423e90.json").read_text(encoding="utf-8"))
 
+# Stages whose code gives another artifact since then, on purpose, with the code version of then. Reports of then lack
+# T5 alone, EDLAE, nDCG and settings by hidden share.
+RAISED = {Stage(name): version for name, version in FORMER["raised_code_versions"].items()}
+
 
 @pytest.fixture
 def settings(tmp_path):
@@ -39,7 +45,26 @@ def settings(tmp_path):
     return settings
 
 
-def test_there_is_nothing_to_do(settings):
+def test_what_was_made_otherwise_then_is_out_of_date_and_the_rest_is_fresh(settings):
+    plan = make_plan(settings, [], Stage.EVALUATION_REPORT)
+    assert {item.release.key: item.due for item in plan.releases} == {"2021a": [*RAISED], "2021b": [*RAISED]}
+    for item in plan.releases:
+        assert {status.stage: status.state for status in item.statuses} == {
+            stage: "stale" if stage in RAISED else "fresh" for stage in Stage
+        }
+        first = next(status for status in item.statuses if not status.is_fresh)
+        assert first.why == "the code that makes it changed"
+    assert all(int(stage.code_version) > int(version) for stage, version in RAISED.items())
+
+
+@pytest.fixture
+def as_then(monkeypatch):
+    """The code versions of then: apart from them nothing makes anything else of a home."""
+    for stage, version in RAISED.items():
+        monkeypatch.setattr(stage, "code_version", version)
+
+
+def test_apart_from_that_there_is_nothing_to_do(settings, as_then):
     plan = make_plan(settings, [], Stage.EVALUATION_REPORT)
     assert {item.release.key: item.due for item in plan.releases} == {"2021a": [], "2021b": []}
     assert [status.state for item in plan.releases for status in item.statuses] == ["fresh"] * 12
@@ -65,7 +90,7 @@ def test_an_option_makes_of_it_what_it_would_have_made_then(settings):
     assert statuses[3].why == "min_tokens was 4, is 6"
 
 
-def test_other_settings_have_the_keys_that_they_had():
+def test_other_settings_have_the_keys_that_they_had(as_then):
     given = FORMER["other_settings"]
     raw = FORMER["records"][0]["inputs"]["raw_release"]
     records = expected_records("2021a", Sources(raw, "aliases", "implications"), load_settings(**given["settings"]))
@@ -82,7 +107,7 @@ def test_sensors_and_schedule_are_found_where_their_history_lies():
     assert found == FORMER["instigators"]
 
 
-def test_the_sensor_goes_on_from_its_cursor(settings, tmp_path):
+def test_the_sensor_goes_on_from_its_cursor(settings, as_then, tmp_path):
     """Both releases have rested and are made: from the former cursor there is nothing to ask for, nor to wait for."""
     text = json.dumps(FORMER["cursor"]).replace("RAW", str(settings.raw_folder))
     sensor = build_defs(settings).get_sensor_def("new_releases")

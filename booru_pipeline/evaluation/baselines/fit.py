@@ -1,8 +1,8 @@
-"""All baselines, fitted on the same train posts, with settings chosen on the same validation pairs."""
+"""All baselines, fitted on the same train posts, with settings chosen on the same validation posts."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,10 @@ from booru_pipeline.evaluation.baselines.counting import (
     NaiveBayes,
     Popularity,
 )
-from booru_pipeline.evaluation.baselines.ease import Ease
+from booru_pipeline.evaluation.baselines.ease import Ease, Edlae
 from booru_pipeline.evaluation.baselines.rules import AssociationRules, mine
-from booru_pipeline.evaluation.figures.ranks import Ranks, hidden_ranks, recall_at
-from booru_pipeline.evaluation.options import HEADLINE_K
-from booru_pipeline.evaluation.scorer import Contexts, Renumbered, Scorer, hide_visible, rows_of, scores_in_parts
+from booru_pipeline.evaluation.baselines.tuning import Pair, Settings, climb
+from booru_pipeline.evaluation.scorer import Contexts, Renumbered, hide_visible, rows_of
 from booru_pipeline.model.pairs import PairCounts
 
 
@@ -70,78 +69,6 @@ def column_of(known: NDArray[np.int64], labels: int) -> NDArray[np.int64]:
     return column
 
 
-Pair = tuple[Sequence[int], NDArray[np.int64]]
-Settings = Mapping[str, Sequence[float]]
-S = TypeVar("S", bound=Scorer)
-
-
-def mean_recall(scorer: Scorer, pairs: Sequence[Pair]) -> float:
-    """Recall@10, hidden labels among the first ten over min(10, hidden labels), mean over one pair or more."""
-    given, hidden = ([np.asarray(rows, dtype=np.int64) for rows in part] for part in zip(*pairs, strict=True))
-    ranks = [rank for part, scores in scores_in_parts(scorer, given) for rank in hidden_ranks(scores, hidden[part])]
-    return float(recall_at(Ranks.of(range(len(pairs)), hidden, ranks), HEADLINE_K).mean())
-
-
-def climb(make: Callable[..., S], grid: Settings, start: Mapping[str, float], pairs: Sequence[Pair]) -> S:
-    """Make the scorer with the best mean recall@10: from the start to the best of its neighbours on the grid, and on.
-
-    A neighbour is one step away in one setting. A setting that cannot be fitted counts as the worst; as long as none
-    could be, the way leads to later values of the last setting.
-
-    Args:
-        make: Makes a scorer from one value for each setting; may raise LinAlgError.
-        grid: The values of each setting, in order.
-        start: One value of each, from the grid; the answer if there are no pairs.
-        pairs: Visible rows and hidden rows of validation posts.
-
-    Returns:
-        The best scorer on the way; of equal ones the first.
-
-    Raises:
-        numpy.linalg.LinAlgError: No setting could be fitted.
-    """
-    names = list(grid)
-    here = tuple(grid[name].index(start[name]) for name in names)
-    if not pairs:
-        return make(**start)
-    reached: dict[tuple[int, ...], float] = {}
-    best: tuple[float, S] | None = None
-
-    def visit(place: tuple[int, ...]) -> float:
-        nonlocal best
-        if place not in reached:
-            try:
-                scorer = make(**{name: grid[name][at] for name, at in zip(names, place, strict=True)})
-            except np.linalg.LinAlgError:
-                reached[place] = -np.inf
-            else:
-                reached[place] = mean_recall(scorer, pairs)
-                if best is None or reached[place] > best[0]:
-                    best = reached[place], scorer
-        return reached[place]
-
-    visit(here)
-    while True:
-        up, down = (_neighbours(here, grid, step) for step in (1, -1))
-        if reached[here] == -np.inf and best is None and up:
-            here = up[-1]
-            visit(here)
-            continue
-        there = max(up + down, key=visit, default=here)
-        if reached[there] <= reached[here]:
-            break
-        here = there
-    if best is None:
-        raise np.linalg.LinAlgError("no setting on the grid could be fitted")
-    return best[1]
-
-
-def _neighbours(here: tuple[int, ...], grid: Settings, step: int) -> list[tuple[int, ...]]:
-    sizes = [len(values) for values in grid.values()]
-    moved = [(*here[:axis], at + step, *here[axis + 1 :]) for axis, at in enumerate(here)]
-    return [place for place in moved if all(0 <= at < size for at, size in zip(place, sizes, strict=True))]
-
-
 LABEL_CAP: Final = 10_000
 
 
@@ -181,30 +108,39 @@ TUNABLE: Final = {
         {"visible": 1.5, "target": 0.25, "neighbours": 0},
     ),
     names.EASE: Tunable(Ease, {"ridge": [1, 3, 10, 30, 100, 300, 1000]}, {"ridge": 10}),
+    names.EDLAE: Tunable(
+        Edlae,
+        {"ridge": [1, 3, 10, 30, 100, 300], "dropout": [0.1, 0.3, 0.5, 0.7, 0.9]},
+        {"ridge": 10, "dropout": 0.3},
+    ),
 }
 
 
 def fit_baselines(
     train: sparse.csr_array,
-    validation: Sequence[tuple[Sequence[int] | NDArray[np.int64], Sequence[int] | NDArray[np.int64]]],
+    validation: Mapping[float, Sequence[Pair]],
     implied: sparse.csr_array,
     *,
     label_cap: int = LABEL_CAP,
     only: Sequence[str] = names.BASELINES,
-) -> dict[str, Baseline]:
-    """Fit every baseline.
+) -> dict[float, dict[str, Baseline]]:
+    """Fit every baseline, with settings of its own for each hidden share.
+
+    A model that learns from posts of which now few and now many labels are hidden knows the shares; baselines that had
+    to do with one setting for all of them would not be its equals.
 
     Args:
         train: Incidence matrix of train posts, [posts, labels].
-        validation: Visible and hidden rows of validation posts, on which settings are chosen; where there are none,
-            the grids' starts stand.
+        validation: By hidden share visible and hidden rows of validation posts, on which its settings are chosen; where
+            there are none, the grids' starts stand.
         implied: 1 at [c, t] where label c implies label t, closed transitively, [labels, labels].
         label_cap: Labels that the baselines of pairs know at most, the most frequent ones; see `Capped`. Memory grows
-            with its square, and EASE's time with its cube.
+            with its square, and EASE's and EDLAE's time with its cube.
         only: Some baselines.
 
     Returns:
-        Baselines by name, in the report's order. Each says what was chosen in `described`.
+        By hidden share the baselines by name, in the report's order. Each says what was chosen in `described`; shares
+        with the same choice share one.
 
     Raises:
         ValueError: `implied` is of other labels than `train`.
@@ -217,18 +153,45 @@ def fit_baselines(
     posts = sparse.csr_array(train[:, known]) if cut else train
 
     count = cache(lambda how: how(posts))  # pairs are counted once
-    column = column_of(known, len(counts))
-    asked = [(rows_of(given, column), np.array(rows_of(hidden, column))) for given, hidden in validation]
-    asked = [(given, hidden) for given, hidden in asked if len(hidden)]  # the others have nothing to find
+    questions = [_among(pairs, column_of(known, len(counts))) for pairs in validation.values()]
 
-    fitted: dict[str, Baseline] = {}
+    fitted: dict[float, dict[str, Baseline]] = {share: {} for share in validation}
     for name in (name for name in names.BASELINES if name in only):
+        best: list[Baseline]
         if name == names.POPULARITY:
-            fitted[name] = Popularity(train)
+            best = [Popularity(train)] * len(questions)
         elif name == names.IMPLICATION_CLOSURE:
-            fitted[name] = ImplicationClosure(implied)
+            best = [ImplicationClosure(implied)] * len(questions)
         else:
             make, grid, start, how = TUNABLE[name]
-            best = climb(partial(make, count(how)), grid, start, asked)
-            fitted[name] = Capped(best, known, counts) if cut else best
+            best = climb(partial(make, count(how)), grid, start, questions)
+            capped = {id(inner): Capped(inner, known, counts) for inner in best} if cut else {}
+            best = [capped.get(id(inner), inner) for inner in best]
+        for of_share, own in zip(fitted.values(), best, strict=True):
+            of_share[name] = own
     return fitted
+
+
+def _among(pairs: Sequence[Pair], column: NDArray[np.int64]) -> list[Pair]:
+    """The pairs in columns of the known labels, without those that hide none of these: they have nothing to find."""
+    known = [(rows_of(given, column), rows_of(hidden, column)) for given, hidden in pairs]
+    return [(given, hidden) for given, hidden in known if hidden]
+
+
+def describe(fitted: Mapping[float, Mapping[str, Baseline]]) -> dict[str, str]:
+    """What each baseline is and how it is set, in words; where settings differ by hidden share, at which shares.
+
+    Args:
+        fitted: By hidden share and name, as `fit_baselines` gives them.
+    """
+    described: dict[str, str] = {}
+    for name in next(iter(fitted.values())):
+        shares: dict[str, list[float]] = {}
+        for share, baselines in fitted.items():
+            shares.setdefault(baselines[name].described, []).append(share)
+        described[name] = (
+            next(iter(shares))
+            if len(shares) == 1
+            else "; ".join(f"{names.shares_in_words(at)} hidden: {words}" for words, at in shares.items())
+        )
+    return described

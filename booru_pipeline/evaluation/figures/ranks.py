@@ -1,4 +1,4 @@
-"""Figures of ranked labels: recall, MRR, precision by label."""
+"""Figures of ranked labels: recall, MRR, nDCG, precision by label."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -127,6 +127,18 @@ def average_precision(ranks: Ranks) -> Floats:
     return _by_post(ranks, ranks.place / ranks.rank) / ranks.sizes
 
 
+def ndcg_at(ranks: Ranks, k: int) -> Floats:
+    """NDCG@k of each post with gains of 1: the sum over its hidden labels of rank k or better of 1 / log2(1 + rank),
+    over that of an order in which they come first (Jaervelin and Kekaelaeinen 2002, with the discount that later became
+    usual; scikit-learn's `ndcg_score` where no scores are equal).
+    """
+    discount = 1 / np.log2(1 + np.arange(1, k + 1))
+    first = ranks.rank <= k
+    gained = _by_post(ranks, np.where(first, discount[np.where(first, ranks.rank, 1) - 1], 0.0))
+    ideal: Floats = np.cumsum(discount)[np.minimum(k, ranks.sizes) - 1]
+    return gained / ideal
+
+
 def _by_post(ranks: Ranks, values: NDArray[Any]) -> Floats:
     """Sum over each post's labels."""
     return np.bincount(ranks.owner, values, len(ranks.posts)).astype(np.float64)
@@ -146,8 +158,19 @@ class Metric(NamedTuple):
     by_post: Callable[[Ranks], Floats] | None = None
 
 
+def _ndcg(k: int) -> Metric:
+    return Metric(
+        f"nDCG@{k}",
+        f"Sum over a post's hidden labels among the first {k} guesses of 1 / log2(1 + rank), over the largest sum "
+        "that there could be; mean over posts.",
+        partial(ndcg_at, k=k),
+    )
+
+
 METRICS: Final = {
     "mrr": Metric("MRR", "1 / rank of a post's best ranked hidden label, mean over posts.", reciprocal_rank),
+    "ndcg@10": _ndcg(10),
+    "ndcg@20": _ndcg(20),
     "r_precision": Metric(
         "R-precision",
         "Hidden labels among the first R guesses over R, the number of hidden labels; mean over posts.",

@@ -9,7 +9,7 @@ from pydantic import Field, computed_field
 from booru_pipeline.evaluation.comparison.compare import DEFINITIONS as COMPARISON_DEFINITIONS
 from booru_pipeline.evaluation.comparison.compare import Comparison
 from booru_pipeline.evaluation.comparison.leakage import Leaks
-from booru_pipeline.evaluation.comparison.promotion import find_losses
+from booru_pipeline.evaluation.comparison.promotion import Judgement, judge
 from booru_pipeline.evaluation.figures.ranks import METRICS
 from booru_pipeline.evaluation.finding import AtShare, Count, Finding, Share, definitions
 from booru_pipeline.evaluation.options import EvaluationOptions
@@ -20,7 +20,7 @@ from booru_pipeline.evaluation.report.verdict import verdict
 from booru_pipeline.evaluation.results import BaselineComparison, QuestionResult, Result, ShareResult
 from booru_pipeline.model.provenance import LossCurve
 
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 
 
 class Sizes(Finding):
@@ -37,10 +37,10 @@ class Sizes(Finding):
 
 
 class Method(Finding):
-    """The model or a baseline."""
+    """The model, its T5 alone, or a baseline."""
 
     name: str
-    description: str = Field(description="What it is and how it is set, in words.")
+    description: str = Field(description="What it is and how it is set, at which hidden shares, in words.")
 
 
 class Ceiling(AtShare):
@@ -77,13 +77,16 @@ class Generation(Finding):
 class Findings(Finding):
     """An evaluation, whole. Keys of metrics.json are stable within a `format_version`."""
 
-    format_version: Literal[2] = Field(FORMAT_VERSION, description="Raised when a key changes its meaning or goes.")
+    format_version: Literal[3] = Field(FORMAT_VERSION, description="Raised when a key changes its meaning or goes.")
     release: str = Field(description="The release's key.")
     leaks: Leaks = Field(description="What lies on two sides of the split; above 0 no figure is to be trusted.")
     headline_share: Share = Field(description="The hidden share that examples are from.")
     options: EvaluationOptions = Field(description="What was asked for.")
     sizes: Sizes
-    methods: list[Method] = Field(min_length=2, description="The model, then the baselines, in the order of tables.")
+    methods: list[Method] = Field(
+        min_length=2,
+        description="The model, T5 alone if that is not the same, and the baselines, in the tables' order.",
+    )
     shares: list[ShareResult] = Field(min_length=1, description="All figures, from the least hidden share.")
     comparison: Comparison | None = Field(
         None, description="The model beside earlier checkpoints; null for the first release."
@@ -92,6 +95,11 @@ class Findings(Finding):
     shortlist: Shortlist | None = Field(None, description="The labels that the model ranked; null if all.")
     generation: Generation | None = Field(
         None, description="What is wrong with labels that the model generates freely; null if it only ranks."
+    )
+    has_learned: bool | None = Field(
+        None,
+        description="Whether training found more hidden labels of validation posts than the most frequent ones would; "
+        "null if the checkpoint does not say.",
     )
     examples: list[Example] = Field(description="Posts at the headline's share.")
     definitions: dict[str, str] = Field(
@@ -105,6 +113,11 @@ class Findings(Finding):
         return {share.hidden_share: share.not_derivable for share in self.shares if share.not_derivable}
 
     @property
+    def t5_alone(self) -> dict[float, BaselineComparison]:
+        """The same of T5 alone; empty where the model's answer is its own."""
+        return {share.hidden_share: share.t5_alone for share in self.shares if share.t5_alone}
+
+    @property
     def headline(self) -> QuestionResult:
         """The result at the share nearest `headline_share`."""
         results = self.results
@@ -114,7 +127,9 @@ class Findings(Finding):
     @property
     def verdict(self) -> str:
         """See `verdict`."""
-        return verdict(self.results, self.leaks, posts=self.sizes.test_posts, pictures=self.sizes.pictures)
+        return verdict(
+            self.results, self.t5_alone, self.leaks, posts=self.sizes.test_posts, pictures=self.sizes.pictures
+        )
 
     @computed_field(  # type: ignore[prop-decorator]
         description="At every hidden share, on labels that are not derivable, ahead of every baseline in recall@10 and "
@@ -126,14 +141,34 @@ class Findings(Finding):
         return all(result.beats_baselines for result in self.results.values())
 
     @computed_field(  # type: ignore[prop-decorator]
-        description="Where the whole interval of a difference lies below 0, in recall@10 or MRR: against the best "
-        "baseline, the parent or the promoted checkpoint, at any share. A checkpoint without losses, and without a "
-        "leak, may be promoted."
+        description="The same of T5 alone; null where the model's answer is its own."
+    )
+    @property
+    def t5_beats_baselines(self) -> bool | None:
+        """Whether what the T5 has learned beats counting, likewise; None where the model's answer is its own."""
+        alone = self.t5_alone
+        return all(result.beats_baselines for result in alone.values()) if alone else None
+
+    @property
+    def judgement(self) -> Judgement:
+        """What speaks against promoting the checkpoint."""
+        return judge(self.results, self.comparison, self.leaks, has_learned=self.has_learned)
+
+    @computed_field(  # type: ignore[prop-decorator]
+        description="Where the whole interval of a difference of the answer lies below 0, in recall@10 or MRR: against "
+        "any baseline, the parent or the promoted checkpoint, at any share. A checkpoint without losses, without a "
+        "leak, and that has left the plateau on which training starts, may be promoted."
     )
     @property
     def losses(self) -> list[str]:
-        """To what the model loses, a phrase each; see `find_losses`."""
-        return find_losses(self.results, self.comparison, self.leaks)
+        """Why the checkpoint may not be promoted, a phrase each; see `judge`."""
+        return self.judgement.losses
+
+    @computed_field(description="The same as one sentence for people, or how the answer stands.")  # type: ignore[prop-decorator]
+    @property
+    def judgement_in_words(self) -> str:
+        """See `Judgement.sentence`."""
+        return self.judgement.sentence
 
     def write(self, folder: Path) -> None:
         """Write metrics.json."""
@@ -147,7 +182,11 @@ DEFINITIONS: Final[dict[str, str]] = {
         "smaller share hides, a larger one hides too. Posts go by hash of seed, booru and fid, labels by hash of these "
         "and the label's name."
     ),
-    **definitions(ShareResult, "not_derivable", "derivable", "all"),
+    **definitions(ShareResult, "not_derivable", "derivable", "all", "t5_alone"),
+    "settings": (
+        "A baseline's settings are chosen for each hidden share by recall@10, of equal ones by MRR, on the headline's "
+        "question about validation posts. Probes, which give one label, ask the baselines of the largest share."
+    ),
     "filtered": "Labels that are right as well and not asked for do not count as guesses (Bordes et al. 2013).",
     "ties": "A hidden label ranks behind every other label of the same score.",
     "recall_at_k": "Hidden labels among the first k guesses over min(k, hidden labels), mean over posts.",

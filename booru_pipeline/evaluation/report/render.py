@@ -16,7 +16,7 @@ from booru_pipeline.evaluation.probes.claims import YES_RANK
 from booru_pipeline.evaluation.report.findings import Findings
 from booru_pipeline.evaluation.report.page import calibration, headline, tables, words
 from booru_pipeline.evaluation.report.plots import curves, points
-from booru_pipeline.evaluation.results import MODEL, MRR, RECALL
+from booru_pipeline.evaluation.results import MODEL, MRR, RECALL, T5_ALONE
 
 _PACKAGE: Final = "booru_pipeline.evaluation.report"
 _CHARACTERS_IN_FULL: Final = 6
@@ -44,6 +44,7 @@ def render(findings: Findings) -> str:
         probes=findings.probes,
         comparison=findings.comparison,
         model=MODEL,
+        t5=T5_ALONE,
         recall=RECALL,
         headline_k=HEADLINE_K,
         yes_rank=YES_RANK,
@@ -76,6 +77,7 @@ def _tables(findings: Findings) -> Mapping[str, Any]:
         "table_all": tables.figures(shares, lambda share: share.all, "Every method on all hidden labels"),
         "table_questions": tables.questions(shares),
         "table_differences": tables.differences(findings.results),
+        "table_t5": tables.differences(findings.t5_alone, T5_ALONE) if findings.t5_alone else None,
         "table_categories": tables.parts(
             shares, lambda result: result.by_category, "category", f"{RECALL} by category", methods
         ),

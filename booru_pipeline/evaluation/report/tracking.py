@@ -39,7 +39,8 @@ def record_methods(findings: Findings, checkpoint: Path, folder: Path, log: logg
         run_id=Path(run).name.rsplit("-", 1)[-1],  # run-20260102_030405-<id>, offline-run-…
     )
     wandb.table(TABLE, *methods_table(findings))
-    wandb.finish({"beats_baselines": float(findings.beats_baselines)})
+    beats = {"beats_baselines": findings.beats_baselines, "t5_beats_baselines": findings.t5_beats_baselines}
+    wandb.finish({name: float(value) for name, value in beats.items() if value is not None})
     if wandb.folder is not None:
         _keep_newest(wandb.folder, str(wandb.id))
     return wandb.folder

@@ -9,7 +9,8 @@ from scipy import sparse
 from booru_pipeline.dataset.posts import incidence
 from booru_pipeline.evaluation import results as names
 from booru_pipeline.evaluation.baselines.counting import CoOccurrence
-from booru_pipeline.evaluation.baselines.fit import Capped, fit_baselines, mean_recall, most_frequent
+from booru_pipeline.evaluation.baselines.fit import Capped, describe, fit_baselines, most_frequent
+from booru_pipeline.evaluation.baselines.tuning import standing
 from booru_pipeline.model.pairs import PairCounts
 from booru_pipeline_tests.evaluation.baselines.countable_posts import correlated_posts, halves
 
@@ -22,9 +23,14 @@ IMPLIED = incidence([np.array([1]) if label == 0 else np.array([], dtype=np.int6
 CONTEXTS = [[], *(visible for visible, _ in TEST[:50])]
 
 
+def fit(validation=VALIDATION, **other):
+    """At one share."""
+    return fit_baselines(TRAIN, {0.5: validation}, IMPLIED, **other)[0.5]
+
+
 @pytest.fixture(scope="module")
 def fitted():
-    return fit_baselines(TRAIN, VALIDATION, IMPLIED)
+    return fit()
 
 
 def test_all_are_there_in_the_reports_order_and_say_what_they_are(fitted):
@@ -33,21 +39,21 @@ def test_all_are_there_in_the_reports_order_and_say_what_they_are(fitted):
 
 
 def test_what_learns_from_pairs_beats_popularity_on_posts_that_it_has_not_seen(fitted):
-    recall = {name: mean_recall(baseline, TEST) for name, baseline in fitted.items()}
+    recall = {name: standing(baseline, TEST).recall for name, baseline in fitted.items()}
     for name in names.BASELINES[1:-1]:
         assert recall[name] > recall[names.POPULARITY] + 0.1
     assert recall[names.IMPLICATION_CLOSURE] < recall[names.POPULARITY]
 
 
 def test_fitting_again_gives_the_same_scores(fitted):
-    again = fit_baselines(TRAIN, VALIDATION, IMPLIED)
+    again = fit()
     for name, baseline in fitted.items():
         assert again[name].described == baseline.described
         np.testing.assert_array_equal(again[name].scores(CONTEXTS), baseline.scores(CONTEXTS))
 
 
 def test_settings_do_not_depend_on_the_test_posts_but_on_the_validation_posts(fitted):
-    untuned = fit_baselines(TRAIN, [], IMPLIED)
+    untuned = fit([])
     assert any(untuned[name].described != fitted[name].described for name in names.BASELINES)
 
 
@@ -56,7 +62,7 @@ def test_beyond_the_cap_labels_go_by_popularity_below_all_others():
     known = most_frequent(counts, 20)
     assert counts[known].min() >= np.delete(counts, known).max()
     others = np.setdiff1d(np.arange(LABELS), known)
-    capped = fit_baselines(TRAIN, VALIDATION, IMPLIED, label_cap=20)
+    capped = fit(label_cap=20)
     for name in names.BASELINES[1:-1]:
         assert "20 most frequent labels" in capped[name].described
         for row, context in zip(capped[name].scores(CONTEXTS), CONTEXTS, strict=True):
@@ -91,8 +97,8 @@ def test_where_all_known_labels_are_visible_the_others_still_go_by_popularity():
 
 def test_hidden_labels_beyond_the_cap_leave_nothing_to_tune_on():
     rare = int(np.argmin(np.asarray(TRAIN.sum(axis=0)).ravel()))
-    capped = fit_baselines(TRAIN, [([0], np.array([rare]))], IMPLIED, label_cap=20)
-    untuned = fit_baselines(TRAIN, [], IMPLIED, label_cap=20)
+    capped = fit([([0], np.array([rare]))], label_cap=20)
+    untuned = fit([], label_cap=20)
     assert [own.described for own in capped.values()] == [own.described for own in untuned.values()]
 
 
@@ -114,11 +120,46 @@ def test_on_a_shared_release_a_tuned_ease_is_far_ahead_of_popularity(shared: Pat
     row = {tag: place for place, (tag, _) in enumerate(frequent)}
     posts = [np.array(sorted(row[tag] for tag in own if tag in row), dtype=np.int64) for (own,) in captions]
     train, nothing = incidence(posts[:7000], len(row)), sparse.csr_array((len(row), len(row)), dtype=np.float32)
-    best = fit_baselines(train, halves(0, posts[7000:7500]), nothing, only=[names.POPULARITY, names.EASE])
-    recall = {name: mean_recall(own, halves(1, posts[7500:])) for name, own in best.items()}
+    tuned_on = {0.5: halves(0, posts[7000:7500])}
+    best = fit_baselines(train, tuned_on, nothing, only=[names.POPULARITY, names.EASE])[0.5]
+    recall = {name: standing(own, halves(1, posts[7500:])).recall for name, own in best.items()}
     assert recall[names.EASE] > recall[names.POPULARITY] + 0.06
 
 
 def test_implications_of_another_vocabulary_are_refused():
     with pytest.raises(ValueError, match="61 labels"):
-        fit_baselines(TRAIN, [], sparse.csr_array((61, 61), dtype=np.float32))
+        fit_baselines(TRAIN, {0.5: []}, sparse.csr_array((61, 61), dtype=np.float32))
+
+
+def test_each_share_has_settings_of_its_own_and_equal_choices_are_one():
+    """With one label given much must be dropped in training; with all but one little."""
+    few = [(post[:1].tolist(), post[1:]) for post in POSTS[800:1000] if len(post) > 3]
+    many = [(post[:-1].tolist(), post[-1:]) for post in POSTS[800:1000] if len(post) > 3]
+    fitted = fit_baselines(TRAIN, {0.1: many, 0.5: VALIDATION, 0.9: few}, IMPLIED)
+    assert list(fitted) == [0.1, 0.5, 0.9]
+    assert fitted[0.1][names.EDLAE].described != fitted[0.9][names.EDLAE].described
+    for share, pairs in ((0.1, many), (0.9, few)):
+        alone = fit_baselines(TRAIN, {share: pairs}, IMPLIED)[share]
+        for name, own in fitted[share].items():
+            # What other shares tried is known too: it is never worse than one share's climb by itself.
+            assert standing(own, pairs) >= standing(alone[name], pairs)
+    for name in names.BASELINES:
+        chosen = [of_share[name] for of_share in fitted.values()]
+        assert len({id(own) for own in chosen}) == len({own.described for own in chosen})
+
+
+def test_settings_are_described_by_share_where_they_differ():
+    class Set:
+        def __init__(self, described):
+            self.described = described
+
+    few, many = Set("ridge 3"), Set("ridge 10")
+    fitted = {
+        0.1: {"EASE": few, "popularity": few},
+        0.3: {"EASE": many, "popularity": few},
+        0.9: {"EASE": few, "popularity": few},
+    }
+    assert describe(fitted) == {
+        "EASE": "10 and 90 % hidden: ridge 3; 30 % hidden: ridge 10",
+        "popularity": "ridge 3",
+    }

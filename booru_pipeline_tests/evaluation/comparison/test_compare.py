@@ -15,6 +15,7 @@ from booru_pipeline.evaluation.results import MRR, RECALL, is_ahead, is_behind
 from booru_pipeline.evaluation.scorer import hide_visible
 from booru_pipeline.evaluation.task import hide, recovery_task
 from booru_pipeline.model.calibration import Calibration
+from booru_pipeline.model.predictor import T5Alone
 from booru_pipeline_tests.evaluation.named_posts import posts_of
 
 LABELS = 60
@@ -76,7 +77,7 @@ class Oracle:
 
 def answers_of(model, baseline=None):
     methods = {"model": model, "popularity": baseline or Oracle(share=0.2, seed=5)}
-    recovery = Recovery(methods, Calibration(), TASK, CATEGORIES, np.full(LABELS, 50), OPTIONS)
+    recovery = Recovery(methods, T5Alone(None, LABELS, Calibration()), TASK, CATEGORIES, np.full(LABELS, 50), OPTIONS)
     _, asked = recovery.measure(HIDDEN)
     return {0.5: asked}
 

@@ -1,5 +1,7 @@
 """Every metric against plain Python that follows its definition and shares no code with it."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from booru_pipeline.evaluation.figures.ranks import (
     Ranks,
     average_precision,
     hidden_ranks,
+    ndcg_at,
     r_precision,
     recall_at,
     reciprocal_rank,
@@ -60,12 +63,22 @@ def slow_average_precision(order, hidden):
     return sum(precisions) / len(hidden)
 
 
+def slow_ndcg(order, hidden, k):
+    """As scikit-learn's `ndcg_score` defines it."""
+
+    def gain(ranking):
+        return sum((label in hidden) / math.log2(1 + place) for place, label in enumerate(ranking[:k], start=1))
+
+    return gain(order) / gain(sorted(order, key=lambda label: label not in hidden))
+
+
 def check(ranks, posts, orders, answers):
     assert ranks.posts.tolist() == posts
     figures = {
         **{f"recall@{k}": (recall_at(ranks, k), lambda o, h, k=k: slow_recall(o, h, k)) for k in (1, 3, 10, 100)},
         "mrr": (reciprocal_rank(ranks), slow_reciprocal_rank),
         "r_precision": (r_precision(ranks), lambda order, hidden: slow_recall(order, hidden, len(hidden))),
+        **{f"ndcg@{k}": (ndcg_at(ranks, k), lambda o, h, k=k: slow_ndcg(o, h, k)) for k in (1, 3, 10, 20)},
         "ap": (average_precision(ranks), slow_average_precision),
     }
     for name, (found, slow) in figures.items():
@@ -109,6 +122,7 @@ def test_an_oracle_scores_1_on_any_part_and_its_opposite_0():
     whole = Ranks.of(range(60), hidden, hidden_ranks(truth, hidden))
     for ranks in (whole, whole.only(rng.random(len(whole.rank)) < 0.3)):
         assert all(recall_at(ranks, k).min() == 1 for k in (1, 5, 10, 40))
+        assert all(ndcg_at(ranks, k).min() == pytest.approx(1) for k in (1, 10, 20))
         assert reciprocal_rank(ranks).min() == r_precision(ranks).min() == average_precision(ranks).min() == 1
     opposite = Ranks.of(range(60), hidden, hidden_ranks(-truth, hidden))
     assert recall_at(opposite, 10).max() == r_precision(opposite).max() == 0
@@ -147,4 +161,4 @@ def test_a_score_that_is_no_number_is_refused():
 def test_no_posts_are_no_figures():
     ranks = Ranks.of([], [], [])
     assert len(ranks.posts) == len(recall_at(ranks, 10)) == len(reciprocal_rank(ranks)) == 0
-    assert len(average_precision(ranks)) == 0
+    assert len(average_precision(ranks)) == len(ndcg_at(ranks, 10)) == 0

@@ -12,7 +12,7 @@ from booru_pipeline.evaluation.report.plots.canvas import spread
 from booru_pipeline.evaluation.report.plots.curves import by_guesses, by_share, loss_curve, reliability_plot
 from booru_pipeline.evaluation.report.plots.points import forest
 from booru_pipeline.model.provenance import LossCurve
-from booru_pipeline_tests.evaluation.made_findings import AHEAD, BEHIND, LEVEL, difference, findings, result
+from booru_pipeline_tests.evaluation.made_findings import AHEAD, BEHIND, LEVEL, difference, findings, result, t5_alone
 
 FAR = Interval(0.5, 0.48, 0.52)
 
@@ -30,6 +30,42 @@ def test_the_title_claims_no_more_than_was_shown():
     )
 
 
+@pytest.mark.parametrize(
+    ("answer", "alone", "title"),
+    [
+        ((AHEAD, AHEAD), (AHEAD, AHEAD), "The answer beats every baseline at every hidden share, and so does T5 alone"),
+        (
+            (AHEAD, AHEAD),
+            (LEVEL, AHEAD),
+            "The answer beats every baseline at every hidden share, T5 alone with 50 % of the labels hidden",
+        ),
+        (
+            (LEVEL, AHEAD),
+            (LEVEL, LEVEL),
+            "The answer beats every baseline with 50 % of the labels hidden, T5 alone at none",
+        ),
+        (
+            (LEVEL, LEVEL),
+            (AHEAD, LEVEL),
+            "The answer does not beat every baseline at any hidden share, T5 alone does with 10 % of the labels hidden",
+        ),
+        (
+            (LEVEL, LEVEL),
+            (LEVEL, LEVEL),
+            "The answer does not beat every baseline at any hidden share, nor does T5 alone",
+        ),
+    ],
+)
+def test_the_title_says_how_the_answer_and_how_t5_alone_stands(answer, alone, title):
+    shares = {name: result(ease=(own, own)) for name, own in zip(("at_10", "at_50"), answer, strict=True)}
+    t5 = {name: t5_alone(ease=(own, own)) for name, own in zip(("at_10", "at_50"), alone, strict=True)}
+    found = findings(t5=t5, **shares)
+    assert headline.title(found).replace("\N{NO-BREAK SPACE}", " ") == title
+    assert [tile.t5_outcome for tile in headline.tiles(found)] == [
+        "ahead of every baseline" if own is AHEAD else "no clear lead over EASE" for own in alone
+    ]
+
+
 def test_a_tile_names_the_baselines_that_are_not_beaten():
     found = headline.tiles(
         findings(
@@ -40,7 +76,7 @@ def test_a_tile_names_the_baselines_that_are_not_beaten():
         )
     )
     assert [(tile.state, tile.outcome) for tile in found] == [
-        ("good", "beats every baseline"),
+        ("good", "ahead of every baseline"),
         ("mixed", "no clear lead over EASE"),
         ("bad", "behind popularity"),
         ("bad", "behind popularity and EASE"),

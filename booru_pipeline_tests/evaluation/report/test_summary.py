@@ -1,6 +1,6 @@
 from booru_pipeline.evaluation.comparison.leakage import Leaks
 from booru_pipeline.evaluation.report.summary import to_markdown
-from booru_pipeline_tests.evaluation.made_findings import AHEAD, BEHIND, LEVEL, findings, result
+from booru_pipeline_tests.evaluation.made_findings import AHEAD, BEHIND, LEVEL, findings, result, t5_alone
 
 
 def test_it_beats_the_baselines_only_if_it_beats_each_at_every_share_in_both_metrics():
@@ -45,3 +45,17 @@ def test_the_table_has_a_row_a_method_and_a_column_a_share():
     table = to_markdown(findings(at_10=result(), at_90=result()))
     assert "| method | 10 % hidden | 90 % hidden |" in table
     assert "| EASE | 0.400 / 0.600 | 0.400 / 0.600 |" in table
+
+
+def test_the_verdict_says_how_t5_alone_stands_too():
+    shares = {"at_10": result(), "at_90": result()}
+    both = findings(t5={"at_10": t5_alone(ease=(LEVEL, AHEAD)), "at_90": t5_alone()}, **shares)
+    assert both.t5_beats_baselines is False
+    assert both.verdict.startswith(
+        "The answer beats every baseline at every hidden share, in recall@10 and MRR. T5 alone beats every baseline "
+        "with 90 % of the labels hidden, in recall@10 and MRR; with 10 % hidden it does not."
+    )
+    assert "T5 alone has 0.420 and 0.650, no clear lead over EASE." in both.verdict
+    assert both.verdict.endswith("T5 alone has 0.420 and 0.650, ahead of every baseline.")
+    assert findings(t5=dict.fromkeys(shares, t5_alone()), **shares).t5_beats_baselines is True
+    assert findings(**shares).t5_beats_baselines is None

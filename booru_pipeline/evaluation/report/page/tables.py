@@ -145,8 +145,8 @@ def parts(shares: Iterable[ShareResult], part: Parts, first: str, caption: str, 
     return Table(caption, first, ["labels", *methods, "model less best baseline, points"], groups)
 
 
-def differences(results: Mapping[float, BaselineComparison]) -> Table:
-    """The model less each baseline, by hidden share."""
+def differences(results: Mapping[float, BaselineComparison], who: str = MODEL) -> Table:
+    """The model, or T5 alone, less each other method, by hidden share."""
     groups = [
         Group(
             [
@@ -162,8 +162,9 @@ def differences(results: Mapping[float, BaselineComparison]) -> Table:
         )
         for share, result in results.items()
     ]
-    columns = [*(f"{heading(metric)}, points" for metric in HEADLINE), "model is"]
-    return Table("The model less each baseline, with 95 % intervals", "baseline", columns, groups)
+    columns = [*(f"{heading(metric)}, points" for metric in HEADLINE), f"{who} is"]
+    subject = "The model" if who == MODEL else who
+    return Table(f"{subject} less each baseline, with 95 % intervals", "less", columns, groups)
 
 
 def characters(found: CharacterFindings) -> Table:

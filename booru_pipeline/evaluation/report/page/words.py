@@ -1,6 +1,5 @@
 """Numbers as the page writes them."""
 
-from collections.abc import Sequence
 from typing import Final
 
 from booru_pipeline.evaluation.figures.bootstrap import Interval
@@ -58,9 +57,3 @@ def interval(found: Interval | None, digits: int = 3) -> str:
     if found is None:
         return NOTHING
     return f"{number(found.mean, digits)} ({number(found.low, digits)} to {number(found.high, digits)})"
-
-
-def listed(names: Sequence[str]) -> str:
-    """`a, b and c`; one name or more."""
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last

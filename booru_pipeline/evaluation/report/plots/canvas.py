@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from booru_pipeline.evaluation.results import BASELINES, MODEL
+from booru_pipeline.evaluation.results import BASELINES, MODEL, T5_ALONE
 
 MINUS: Final = "\N{MINUS SIGN}"
 
@@ -28,7 +28,7 @@ _PROPERTIES: Final = {
     BEST_COLOUR: "--best",
     OTHER_COLOUR: "--other",
 }
-_DASHES: Final = ("--", ":", "-.", (0, (5, 1)), (0, (1, 3)), (0, (3, 1, 1, 1)), (0, (7, 3)))
+_DASHES: Final = ("--", ":", "-.", (0, (5, 1)), (0, (1, 3)), (0, (3, 1, 1, 1)), (0, (7, 3)), (0, (3, 1, 1, 1, 1, 1)))
 _STYLE: Final[Any] = {  # Any: the stubs want a literal type of every key
     "svg.fonttype": "none",
     "font.size": 10,
@@ -72,12 +72,16 @@ def canvas(height: float, *, grid: str = "y", width: float = _WIDTH) -> Iterator
 
 
 def line_style(method: str, best: Collection[str]) -> dict[str, Any]:
-    """How a method's line is drawn: the model's thick, the best baselines' in a colour, the others' grey.
+    """How a method's line is drawn: the model's thick, T5 alone's dashed in its colour, the best baselines' in another.
+
+    The others are grey.
 
     A baseline has the same dashes in every plot.
     """
     if method == MODEL:
         return {"color": MODEL_COLOUR, "linewidth": 2.6, "zorder": 4}
+    if method == T5_ALONE:
+        return {"color": MODEL_COLOUR, "linewidth": 1.5, "linestyle": (0, (2, 1.5)), "zorder": 4}
     place = BASELINES.index(method) if method in BASELINES else len(BASELINES)
     dashes = {"linestyle": _DASHES[place % len(_DASHES)]}
     if method in best:

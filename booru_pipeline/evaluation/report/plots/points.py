@@ -19,7 +19,7 @@ from booru_pipeline.evaluation.report.plots.canvas import (
     canvas,
     svg,
 )
-from booru_pipeline.evaluation.results import MODEL, MRR, RECALL, BaselineComparison, Difference
+from booru_pipeline.evaluation.results import MODEL, MRR, RECALL, T5_ALONE, BaselineComparison, Difference
 
 _FAR: Final = 2.0
 """A difference of more than this many medians would squeeze the others: it is drawn at the edge, as an arrow."""
@@ -80,7 +80,7 @@ def _draw(axes: Axes, place: float, interval: Interval, limits: tuple[float, flo
 
 
 def dots(parts: Mapping[str, BaselineComparison], what: str, share: str) -> Markup:
-    """Recall@10 of every method on each part: the model, the part's best baseline, and the others as ticks.
+    """Recall@10 of every method on each part: the model, the part's best baseline, T5 alone, and the others as ticks.
 
     Args:
         parts: By name, the first on top.
@@ -94,16 +94,18 @@ def dots(parts: Mapping[str, BaselineComparison], what: str, share: str) -> Mark
             result = parts[name]
             values = {method: result.figure(method, RECALL) for method in result.methods}
             best = result.best_baseline
-            others = [value for method, value in values.items() if method not in (MODEL, best)]
+            others = [value for method, value in values.items() if method not in (MODEL, T5_ALONE, best)]
             axes.plot([min(values.values()), max(values.values())], [place] * 2, color=GRID, linewidth=2, zorder=1)
             drawn = (
                 ("other baselines", others, "|", OTHER_COLOUR, 9),
                 ("best baseline", [values[best]], "s", BEST_COLOUR, 6),
+                (T5_ALONE, [values[T5_ALONE]] if T5_ALONE in values else [], "x", MODEL_COLOUR, 6),
                 ("model", [values[MODEL]], "o", MODEL_COLOUR, 8),
             )
             for order, (legend, shown, marker, colour, size) in enumerate(drawn, start=2):
                 label = legend if shown and legend not in seen else None
-                seen.add(legend)
+                if shown:
+                    seen.add(legend)
                 axes.plot(
                     shown, [place] * len(shown), marker, color=colour, markersize=size, zorder=order, label=label,
                     linestyle="none",
@@ -111,7 +113,13 @@ def dots(parts: Mapping[str, BaselineComparison], what: str, share: str) -> Mark
         axes.set(xlabel=RECALL, xlim=(0, None), ylim=(-0.6, len(names) - 0.4))
         axes.set_yticks(range(len(names)), names)
         axes.spines["left"].set_visible(False)
+        columns = 2 if T5_ALONE in seen else 3  # four in a row are wider than the plot
         axes.legend(
-            loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0, handletextpad=0.2, columnspacing=1.2
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+            ncols=columns,
+            borderaxespad=0,
+            handletextpad=0.2,
+            columnspacing=1.2,
         )
         return svg(figure, f"{RECALL} of each method {what}, {share} hidden")
