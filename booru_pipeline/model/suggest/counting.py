@@ -46,7 +46,8 @@ class Parts:
         sizes = np.diff(self.members.indptr)
         if not sizes.any():
             return (), 0
-        best = max(range(len(sizes)), key=lambda part: (sizes[part], self.posts[part], [-c for c in self._of(part)]))
+        longest = np.flatnonzero(sizes == sizes.max())
+        best = min(longest.tolist(), key=lambda part: (-self.posts[part], self._of(part)))
         return tuple(self.tags[column] for column in self._of(best)), int(self.posts[best])
 
     def together(self, *, of_base: bool = False) -> NDArray[np.int64]:

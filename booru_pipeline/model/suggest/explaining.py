@@ -76,7 +76,7 @@ def answer_to(contexts: Sequence[Sequence[str]], predictor: Predictor) -> Floats
         predictor: The checkpoint.
     """
     rows = [rows_of(tags, predictor.vocabulary.index) for tags in contexts]
-    probability = predictor.probabilities(rows)
+    probability = np.array(predictor.probabilities(rows), dtype=np.float64)
     for context, visible in enumerate(rows):
         probability[context, visible] = 1.0
     return probability
