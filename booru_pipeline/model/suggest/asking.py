@@ -106,22 +106,36 @@ def ask(
         for tag in given:
             if tag not in predictor.vocabulary.index:
                 raise _unknown(tag, predictor.vocabulary, counter)
-        context = closure_of(given, relations)
-        [probability] = answer_to([context], predictor)
-        if not np.isfinite(probability).all():
-            raise BooruError(
-                f"{checkpoint} answers with what is no number. Remove it and make it again with `booru run`."
-            )
-        parts = counter.parts(given)
-        base, posts = parts.largest()
-        counts = counter.tags(base) if base else {}
-        every = _suggestions(probability, predictor.vocabulary, given, context, base, posts, counts)
-        wanted = (filters or Filters()).keeps
-        found = list(islice((item for item in every if wanted(item)), top))
-        if explained and found:
-            found = explain(found, given, predictor=predictor, relations=relations, counter=counter)
-        compared = [item.tag for item in found[:_COMPARED]]
-        exclusive = pairs_apart(counter.parts(compared, base), base) if len(compared) > 1 else []
+        return _answer(
+            given, top, filters or Filters(), explained, predictor=predictor, relations=relations, counter=counter
+        )
+
+
+def _answer(
+    given: tuple[str, ...],
+    top: int,
+    filters: Filters,
+    explained: bool,
+    *,
+    predictor: Predictor,
+    relations: Relations,
+    counter: PostCounter,
+) -> Answer:
+    """The answer to a question of known labels; see `ask`."""
+    context = closure_of(given, relations)
+    [probability] = answer_to([context], predictor)
+    if not np.isfinite(probability).all():
+        raise BooruError("the checkpoint answers with what is no number. Remove it and make it again with `booru run`.")
+    parts = counter.parts(given)
+    base, posts = parts.largest()
+    counts = counter.tags(base) if base else {}
+    every = _suggestions(probability, predictor.vocabulary, given, context, base, posts, counts)
+    wanted = filters.keeps
+    found = list(islice((item for item in every if wanted(item)), top))
+    if explained and found:
+        found = explain(found, given, predictor=predictor, relations=relations, counter=counter)
+    compared = [item.tag for item in found[:_COMPARED]]
+    exclusive = pairs_apart(counter.parts(compared, base), base) if len(compared) > 1 else []
     return Answer(
         given=given,
         observed_on=base,
