@@ -17,3 +17,10 @@ class BooruError(Exception):
 def first_line(error: object) -> str:
     """The first line of an error's text, without its full stop; the error's type if it has no text."""
     return (str(error).splitlines() or [type(error).__name__])[0].rstrip(". ")
+
+
+def printable(text: str) -> str:
+    """The text with what a terminal would obey, or could not show, written as an escape such as `\\x1b`."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
+    )

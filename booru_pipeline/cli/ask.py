@@ -1,8 +1,8 @@
-"""Commands that answer: suggest, inspect, report, sql, export."""
+"""Commands that answer from artifacts: inspect, report, sql, export."""
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,75 +12,9 @@ from rich.table import Table
 
 from booru_pipeline.cli.app import Home, Raw, RelationsFolder, Release, app, err, export_app, out, read_settings, say
 from booru_pipeline.errors import BooruError
-from booru_pipeline.release.key import release_order
 
 if TYPE_CHECKING:
     import duckdb
-
-    from booru_pipeline.lake.lake import Lake
-    from booru_pipeline.model.suggest import Suggestion
-
-
-@app.command()
-def suggest(
-    tags: Annotated[list[str], typer.Argument(help="Tags that a picture has; aliases are understood.")],
-    top: Annotated[int, typer.Option(help="How many suggestions.")] = 10,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    release: Annotated[
-        str | None, typer.Option(help="Ask this release's checkpoint; the promoted one by default, or the newest.")
-    ] = None,
-    raw: Raw = None,
-    home: Home = None,
-    relations: RelationsFolder = None,
-) -> None:
-    """Say what these tags imply, with probability and how often they stand together.
-
-    Examples: `booru suggest usada_pekora`, `booru suggest hatsune_miku outdoors --top 20 --json`
-    """
-    settings = read_settings(raw=raw, home=home, relations=relations)
-    lake = settings.lake
-    key = lake.newest(lake.checkpoint, release) if release is not None else _checkpoint_in_use(lake)
-    known = settings.tag_relations
-    from booru_pipeline.model.suggest import suggest as ask  # imports transformers
-    from booru_pipeline.model.suggest import typed_tags
-
-    for tag in typed_tags(tags):
-        if known.canonical(tag) != tag:
-            err.print(f"{escape(tag)} is an alias: asking for {escape(known.canonical(tag))}", soft_wrap=True)
-    shards = [other for other in lake.releases_with(lake.training_shards) if release_order(other) <= release_order(key)]
-    suggestions = ask(
-        tags,
-        checkpoint=lake.bring(lake.checkpoint(key)),
-        shards=[lake.bring(lake.training_shards(other)) for other in shards],
-        relations=known,
-        top=top,
-    )
-    if as_json:
-        print(json.dumps([vars(item) for item in suggestions], indent=2, ensure_ascii=False))
-    else:
-        _show_suggestions(suggestions, f"{escape(' '.join(tags))} ({key})")
-
-
-def _checkpoint_in_use(lake: "Lake") -> str:
-    from booru_pipeline.pipeline.checkpoints import checkpoint_in_use
-
-    release, note = checkpoint_in_use(lake)
-    if note:
-        err.print(escape(note), soft_wrap=True)
-    return release
-
-
-def _show_suggestions(suggestions: "Sequence[Suggestion]", title: str) -> None:
-    table = Table("tag", "probability", "category", "seen together", title=title)
-    table.columns[1].justify = table.columns[3].justify = "right"
-    show_implied = any(item.implied for item in suggestions)
-    if show_implied:
-        table.add_column("implied")
-        table.caption = "implied: Danbooru adds these by itself"
-    for item in suggestions:
-        cells = [escape(item.tag), f"{item.probability:.1%}", item.category, f"{item.together:,} of {item.given:,}"]
-        table.add_row(*cells, *(["yes" if item.implied else ""] if show_implied else []))
-    out.print(table)
 
 
 @app.command()

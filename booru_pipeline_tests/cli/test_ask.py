@@ -1,7 +1,6 @@
-"""Commands that answer: help, releases, inspect, sql, export, suggest, report."""
+"""Commands that answer from artifacts: help, releases, inspect, sql, export, report."""
 
 import contextlib
-import json
 import sqlite3
 import subprocess
 from pathlib import Path
@@ -107,33 +106,6 @@ def test_export_writes_the_origins_database_and_refuses_to_overwrite_it(workplac
     assert_refused(booru(workplace, "export", "sqlite", str(path)), "--force")
     assert booru(workplace, "export", "sqlite", str(path), "--force").returncode == 0
     assert_refused(booru(workplace, "export", "sqlite", str(tmp_path / "x.db"), "--release", "2029a"), "2029a")
-
-
-def test_suggest_gives_probability_category_and_counts(workplace):
-    result = booru(workplace, "suggest", "usada_pekora", "--top", "5", "--json")
-    assert result.returncode == 0, result.stderr
-    suggestions = json.loads(result.stdout)
-    assert len(suggestions) == 5
-    assert all(0 <= item["probability"] <= 1 and item["together"] <= item["given"] for item in suggestions)
-    assert sorted((item["probability"] for item in suggestions), reverse=True) == [
-        item["probability"] for item in suggestions
-    ]
-    assert_refused(booru(workplace, "suggest", "usada_pekorra"), "usada_pekora")
-
-
-def test_suggest_asks_for_what_an_alias_stands_for_and_marks_what_is_implied(workplace):
-    asked = booru(workplace, "suggest", "rabbit_ears", "--top", "400", "--json")
-    alias = booru(workplace, "suggest", "Bunny Ears", "--top", "400", "--json")
-    assert alias.stdout == asked.stdout
-    newest = "no checkpoint is promoted: the newest is taken, 2021a\n"
-    assert asked.stderr == newest
-    assert sorted(alias.stderr.splitlines()) == ["bunny_ears is an alias: asking for rabbit_ears", newest.strip()]
-    assert [item["tag"] for item in json.loads(asked.stdout) if item["implied"]] == ["animal_ears"]
-    shown = booru(workplace, "suggest", "rabbit_ears", "--top", "400").stdout
-    (line,) = [line for line in shown.splitlines() if "│ animal_ears " in line]
-    assert "yes" in line
-    assert shown.count(" yes ") == 1
-    assert "implied: Danbooru adds these by itself" in shown
 
 
 def test_report_prints_a_path_that_is_there(workplace):

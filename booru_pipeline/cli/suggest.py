@@ -1,0 +1,176 @@
+"""The command that asks a checkpoint: suggest."""
+
+import json
+import re
+from dataclasses import asdict
+from textwrap import wrap
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from booru_pipeline.cli.app import Home, Raw, RelationsFolder, app, err, out, read_settings
+from booru_pipeline.errors import printable
+from booru_pipeline.release.key import release_order
+
+if TYPE_CHECKING:
+    from booru_pipeline.lake.lake import Lake
+    from booru_pipeline.model.suggest import Answer
+
+
+@app.command()
+def suggest(
+    tags: Annotated[list[str], typer.Argument(help="Tags that a picture has; aliases are understood.")],
+    top: Annotated[int, typer.Option(help="How many suggestions.")] = 10,
+    category: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this category: general, artist, copyright, character or meta; may be repeated."),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(help="Leave out tags of this pattern, such as '*_eyes'; may be repeated.")
+    ] = None,
+    hide_implied: Annotated[
+        bool, typer.Option("--hide-implied", help="Leave out what Danbooru adds by itself.")
+    ] = False,
+    min_support: Annotated[
+        int, typer.Option(help="Leave out tags that fewer posts have together with the given ones.")
+    ] = 0,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say what T5 and counting say, and which tag speaks for it.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    release: Annotated[
+        str | None, typer.Option(help="Ask this release's checkpoint; the promoted one by default, or the newest.")
+    ] = None,
+    raw: Raw = None,
+    home: Home = None,
+    relations: RelationsFolder = None,
+) -> None:
+    """Say what these tags imply, with probability and how often they stand together.
+
+    "observed" counts the posts that have all the given tags, or, where none has, the largest part of them that was ever
+    seen together, which is then named.
+
+    JSON is a list with an object a suggestion: `tag`, `probability`, `category`, `together` of `given` posts with all
+    the given tags and their `share`, `implied`; `observed` with the `tags` whose `posts` were counted, `together` and
+    `share` (null if no post); `excludes`, the suggestions that it excludes; `explanation` with `t5`, `strongest`,
+    `without` and `probability_without`, null without `--explain`. What is to be said of the given tags goes to standard
+    error.
+
+    Examples: `booru suggest usada_pekora`, `booru suggest hatsune_miku outdoors --explain`,
+    `booru suggest 1girl hat --category character --exclude '*_(fate)' --min-support 5 --json`
+    """
+    settings = read_settings(raw=raw, home=home, relations=relations)
+    lake = settings.lake
+    key = lake.newest(lake.checkpoint, release) if release is not None else _checkpoint_in_use(lake)
+    known = settings.tag_relations
+    from booru_pipeline.model.suggest import Filters, ask, typed_tags  # imports transformers
+
+    names = [name for listed in category or [] for name in listed.split(",")]
+    filters = Filters(tuple(names), tuple(exclude or []), hide_implied, min_support)
+    for tag in typed_tags(tags):
+        if known.canonical(tag) != tag:
+            _warn(f"{tag} is an alias: asking for {known.canonical(tag)}")
+    shards = [other for other in lake.releases_with(lake.training_shards) if release_order(other) <= release_order(key)]
+    answer = ask(
+        tags,
+        checkpoint=lake.bring(lake.checkpoint(key)),
+        shards=[lake.bring(lake.training_shards(other)) for other in shards],
+        relations=known,
+        top=top,
+        filters=filters,
+        explained=explain,
+    )
+    if as_json:
+        _print_json(answer)
+    else:
+        _show(answer, f"{printable(' '.join(tags))} ({key})")
+
+
+def _checkpoint_in_use(lake: "Lake") -> str:
+    from booru_pipeline.pipeline.checkpoints import checkpoint_in_use
+
+    release, note = checkpoint_in_use(lake)
+    if note:
+        _warn(note)
+    return release
+
+
+def _warn(line: str) -> None:
+    err.print(escape(printable(line)), soft_wrap=True)
+
+
+def _print_json(answer: "Answer") -> None:
+    from booru_pipeline.model.suggest.wording import about_the_given, nothing_left
+
+    for line in about_the_given(answer):
+        _warn(line)
+    if not answer.suggestions:
+        _warn(nothing_left(answer))
+    text = json.dumps(_as_json(answer), indent=2, ensure_ascii=False, allow_nan=False)
+    # JSON escapes the control characters of ASCII; terminals obey the others too.
+    print(re.sub("[\x7f-\x9f]", lambda found: f"\\u{ord(found[0]):04x}", text))
+
+
+def _as_json(answer: "Answer") -> list[dict[str, Any]]:
+    items = []
+    for suggestion in answer.suggestions:
+        item = asdict(suggestion)
+        item["observed"]["share"] = suggestion.observed.share
+        if suggestion.explanation is not None and suggestion.explanation.strongest is not None:
+            item["explanation"]["strongest"]["share"] = suggestion.explanation.strongest.share
+        item["excludes"] = [
+            {
+                "tag": pair.second if pair.first == suggestion.tag else pair.first,
+                "together": pair.together,
+                "either": pair.either,
+                "expected": pair.expected,
+                "among": list(pair.among),
+            }
+            for pair in answer.exclusive
+            if suggestion.tag in (pair.first, pair.second)
+        ]
+        items.append(item)
+    return items
+
+
+def _show(answer: "Answer", title: str) -> None:
+    from booru_pipeline.model.suggest import wording
+
+    for line in wording.about_the_given(answer):
+        _note(line)
+    if not answer.suggestions:
+        _warn(wording.nothing_left(answer))
+        return
+    table = Table(title=escape(title))
+    table.add_column("tag", overflow="fold")
+    table.add_column("probability", justify="right", no_wrap=True)
+    table.add_column("category", no_wrap=True)
+    table.add_column("observed", justify="right", no_wrap=True)
+    show_implied = any(item.implied for item in answer.suggestions)
+    if show_implied:
+        table.add_column("implied", no_wrap=True)
+        table.caption = "implied: Danbooru adds these by itself"
+    for item in answer.suggestions:
+        cells = [
+            escape(printable(item.tag)),
+            wording.probability(item),
+            item.category,
+            wording.observed(item.observed),
+            *(["yes" if item.implied else ""] if show_implied else []),
+        ]
+        table.add_row(*cells)
+    out.print(table)
+    for item in answer.suggestions:
+        for number, line in enumerate(wording.explanation(item)):
+            _note(line, indent=4 if number else 0)
+    for line in wording.about_the_suggestions(answer):
+        _note(line)
+
+
+def _note(line: str, indent: int = 0) -> None:
+    """Print a line, folded to the terminal's width: it is for reading."""
+    folded = wrap(printable(line), max(out.width - indent, 20), break_long_words=False, break_on_hyphens=False)
+    for part in folded:
+        out.print(" " * indent + escape(part), soft_wrap=True)

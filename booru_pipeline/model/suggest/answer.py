@@ -1,0 +1,117 @@
+"""What an answer consists of: suggestions, what was observed beside them, and which tags exclude each other."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Observed:
+    """How many posts with some tags have one more.
+
+    Attributes:
+        tags: The tags whose posts are looked at; none if no post has any of the given tags.
+        posts: Posts that have all of these.
+        together: Those of them that have the label too.
+    """
+
+    tags: tuple[str, ...]
+    posts: int
+    together: int
+
+    @property
+    def share(self) -> float | None:
+        """together / posts; None where there are no posts."""
+        return self.together / self.posts if self.posts else None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Where a suggestion comes from. What counting says by itself is the suggestion's `observed`.
+
+    Attributes:
+        t5: What the T5 says by itself, a probability; of a label that is implied, as if nobody knew the implication.
+        strongest: The given tag that speaks most for the label, with its own posts: the one whose observed share has
+            the highest lower bound. None where no post has a given tag.
+        without: The given tag without which the answer would fall most; None if it falls without none of them, if
+            there is only one, or if the checkpoint is slow to ask.
+        probability_without: The answer without that tag.
+    """
+
+    t5: float
+    strongest: Observed | None
+    without: str | None
+    probability_without: float | None
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A label that the given ones imply.
+
+    Attributes:
+        tag: The label.
+        probability: Calibrated probability that a post with the given labels has it too; 1 if it is implied.
+        category: Its category's name.
+        together: Posts that have all the given labels and this one.
+        given: Posts that have all the given labels.
+        share: together / given; 0 where no post has all the given labels.
+        implied: Whether an implication already says so: Danbooru adds such tags by itself.
+        observed: The same counts, or, where no post has all the given labels, those of the largest part of them that
+            posts have.
+        explanation: If it was asked for.
+    """
+
+    tag: str
+    probability: float
+    category: str
+    together: int
+    given: int
+    share: float
+    implied: bool
+    observed: Observed
+    explanation: Explanation | None = None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two tags that stand together far more rarely than by chance.
+
+    Attributes:
+        first: One of them.
+        second: The other.
+        together: Posts that have both.
+        either: Posts that have at least one of them.
+        expected: Posts that would have both if the two had nothing to do with each other.
+        among: The counts are of posts that have all these tags; of all posts if there are none.
+    """
+
+    first: str
+    second: str
+    together: int
+    either: int
+    expected: float
+    among: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a checkpoint and the shards say of some tags.
+
+    Attributes:
+        given: The tags that were asked about, canonical, each once.
+        observed_on: All of them if a post has them all; else the largest part of them that posts have, of several the
+            one that most posts have.
+        posts: Posts that have these.
+        suggestions: Most probable first.
+        apart: Pairs of given tags that hardly stand together, the most striking first.
+        exclusive: Pairs of the first suggestions that hardly stand together, the most probable first.
+        mixes: Whether counting takes part in the probabilities; else they are the T5's alone.
+        categories: Names of the categories whose labels the checkpoint knows.
+    """
+
+    given: tuple[str, ...]
+    observed_on: tuple[str, ...]
+    posts: int
+    suggestions: list[Suggestion]
+    apart: list[Pair]
+    exclusive: list[Pair]
+    mixes: bool
+    categories: tuple[str, ...]

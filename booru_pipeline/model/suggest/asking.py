@@ -1,0 +1,207 @@
+"""Asking: from what a person typed to an answer."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from booru_pipeline.errors import BooruError, printable
+from booru_pipeline.model.predictor import Predictor
+from booru_pipeline.model.suggest.answer import Answer, Observed, Suggestion
+from booru_pipeline.model.suggest.counting import PostCounter, pairs_apart
+from booru_pipeline.model.suggest.explaining import answer_to, closure_of, explain
+from booru_pipeline.model.suggest.filters import Filters
+from booru_pipeline.tags import Category
+from booru_pipeline.training_shards.relations import Relations
+from booru_pipeline.training_shards.shards import shard_files
+from booru_pipeline.vocabulary.vocabulary import Vocabulary
+
+_COMPARED: Final = 30  # of the suggestions, the first: which of them exclude each other
+
+
+def suggest(
+    tags: Sequence[str],
+    *,
+    checkpoint: Path,
+    shards: Sequence[Path],
+    relations: Relations,
+    top: int = 10,
+    categories: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    hide_implied: bool = False,
+    min_support: int = 0,
+    explained: bool = False,
+) -> list[Suggestion]:
+    """The labels that the given ones imply, most probable first: the suggestions of `ask`, without what is beside them.
+
+    Args:
+        tags: What a person typed: labels or aliases, in any case, with spaces or underscores.
+        checkpoint: The model's folder.
+        shards: Folders of training shards to count in; of a post in several releases the latest listing counts.
+        relations: Aliases and implications.
+        top: Suggestions at most.
+        categories: Names of the categories that are wanted; all if empty.
+        exclude: Shell patterns of tags that are left out.
+        hide_implied: Leave out what an implication already says.
+        min_support: Leave out labels that fewer posts have together with the given tags.
+        explained: Say of each where it comes from.
+
+    Raises:
+        BooruError: No tag is given, a tag or category is unknown, a number is too low, or there are no shards or no
+            checkpoint.
+    """
+    filters = Filters(tuple(categories), tuple(exclude), hide_implied, min_support)
+    answer = ask(
+        tags,
+        checkpoint=checkpoint,
+        shards=shards,
+        relations=relations,
+        top=top,
+        filters=filters,
+        explained=explained,
+    )
+    return answer.suggestions
+
+
+def ask(
+    tags: Sequence[str],
+    *,
+    checkpoint: Path,
+    shards: Sequence[Path],
+    relations: Relations,
+    top: int = 10,
+    filters: Filters | None = None,
+    explained: bool = False,
+) -> Answer:
+    """The labels that the given ones imply, and what the shards say of the given ones.
+
+    The checkpoint is asked about the given tags and what they imply. What they imply is certain: it has probability 1.
+
+    Args:
+        tags: What a person typed: labels or aliases, in any case, with spaces or underscores.
+        checkpoint: The model's folder.
+        shards: Folders of training shards to count in; of a post in several releases the latest listing counts.
+        relations: Aliases and implications.
+        top: Suggestions at most.
+        filters: Which suggestions are wanted; all if None.
+        explained: Say of each where it comes from.
+
+    Raises:
+        BooruError: As `suggest`.
+    """
+    if top < 1:
+        raise BooruError(f"cannot give {top} suggestions: --top must be at least 1.")
+    given = tuple(dict.fromkeys(relations.canonical(tag) for tag in typed_tags(tags)))
+    if not given:
+        raise BooruError("no tag is given. Name at least one, such as usada_pekora.")
+    files = shard_files(*shards)
+    predictor = Predictor.load(checkpoint)
+    with duckdb.connect() as connection:
+        counter = PostCounter(connection, files)
+        for tag in given:
+            if tag not in predictor.vocabulary.index:
+                raise _unknown(tag, predictor.vocabulary, counter)
+        return _answer(
+            given, top, filters or Filters(), explained, predictor=predictor, relations=relations, counter=counter
+        )
+
+
+def _answer(
+    given: tuple[str, ...],
+    top: int,
+    filters: Filters,
+    explained: bool,
+    *,
+    predictor: Predictor,
+    relations: Relations,
+    counter: PostCounter,
+) -> Answer:
+    """The answer to a question of known labels; see `ask`."""
+    context = closure_of(given, relations)
+    [probability] = answer_to([context], predictor)
+    if not np.isfinite(probability).all():
+        raise BooruError("the checkpoint answers with what is no number. Remove it and make it again with `booru run`.")
+    parts = counter.parts(given)
+    base, posts = parts.largest()
+    counts = counter.tags(base) if base else {}
+    every = _suggestions(probability, predictor.vocabulary, given, context, base, posts, counts)
+    wanted = filters.keeps
+    found = list(islice((item for item in every if wanted(item)), top))
+    if explained and found:
+        found = explain(found, given, predictor=predictor, relations=relations, counter=counter)
+    compared = [item.tag for item in found[:_COMPARED]]
+    exclusive = pairs_apart(counter.parts(compared, base), base) if len(compared) > 1 else []
+    return Answer(
+        given=given,
+        observed_on=base,
+        posts=posts,
+        suggestions=found,
+        apart=sorted(pairs_apart(parts), key=lambda pair: pair.together - pair.expected),
+        exclusive=sorted(exclusive, key=lambda pair: (compared.index(pair.second), compared.index(pair.first))),
+        mixes=predictor.mixes,
+        categories=tuple(Category.name_of(int(number)) for number in np.unique(predictor.vocabulary.categories)),
+    )
+
+
+def _suggestions(
+    probability: NDArray[np.float64],
+    vocabulary: Vocabulary,
+    given: tuple[str, ...],
+    context: Sequence[str],
+    base: tuple[str, ...],
+    posts: int,
+    counts: Mapping[str, int],
+) -> Iterator[Suggestion]:
+    """All labels that were not given, most probable first; of equal ones first the implied, then the more frequent.
+
+    Args:
+        probability: [labels], the answer.
+        vocabulary: The labels.
+        given: What was asked about.
+        context: That and what it implies.
+        base: The largest part of the given tags that posts have.
+        posts: How many have it.
+        counts: How many of them have each tag.
+    """
+    known = set(context)
+    implied = np.array([label in known for label in vocabulary.labels])
+    for row in np.lexsort((np.arange(len(probability)), ~implied, -probability)).tolist():
+        tag = vocabulary.labels[row]
+        if tag in given:
+            continue
+        observed = Observed(base, posts, counts.get(tag, 0))
+        all_given = observed if len(base) == len(given) else Observed(given, 0, 0)
+        yield Suggestion(
+            tag=tag,
+            probability=float(probability[row]),
+            category=Category.name_of(int(vocabulary.categories[row])),
+            together=all_given.together,
+            given=all_given.posts,
+            share=all_given.share or 0.0,
+            implied=bool(implied[row]),
+            observed=observed,
+        )
+
+
+def typed_tags(tags: Sequence[str]) -> list[str]:
+    """Bring what a person typed into the form of tags: underscores for spaces, lower case, each once, order kept."""
+    typed = ("_".join(tag.lower().split()) for tag in tags)
+    return list(dict.fromkeys(tag for tag in typed if tag))
+
+
+def _unknown(tag: str, vocabulary: Vocabulary, counter: PostCounter) -> BooruError:
+    # What is not valid Unicode (an argument in another encoding) is on no post, and DuckDB refuses to look for it.
+    posts = counter.posts(tag) if tag.isprintable() else 0
+    close = get_close_matches(tag, vocabulary.labels, n=3)
+    hint = f"Did you mean {printable(' or '.join(close))}?" if close else "Look for its spelling with `booru sql`."
+    if posts:
+        return BooruError(
+            f"{tag} is on {posts:,} post{'' if posts == 1 else 's'} of the releases, too rare for this vocabulary, "
+            f"or of a category left out of it. {hint}"
+        )
+    return BooruError(f"no label is called {printable(tag)}. {hint}")

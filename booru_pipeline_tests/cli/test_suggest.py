@@ -1,0 +1,148 @@
+"""The command that asks a checkpoint."""
+
+import json
+import re
+
+import pytest
+
+from booru_pipeline_tests.cli.command import assert_refused, booru
+
+NEVER_TOGETHER = ("usada_pekora", "hatsune_miku", "kirisame_marisa", "smile")
+
+
+def test_suggest_gives_probability_category_and_counts(workplace):
+    result = booru(workplace, "suggest", "usada_pekora", "--top", "5", "--json")
+    assert result.returncode == 0, result.stderr
+    suggestions = json.loads(result.stdout)
+    assert len(suggestions) == 5
+    assert all(0 <= item["probability"] <= 1 and item["together"] <= item["given"] for item in suggestions)
+    assert sorted((item["probability"] for item in suggestions), reverse=True) == [
+        item["probability"] for item in suggestions
+    ]
+    assert_refused(booru(workplace, "suggest", "usada_pekorra"), "usada_pekora")
+
+
+def test_suggest_asks_for_what_an_alias_stands_for_and_marks_what_is_implied(workplace):
+    asked = booru(workplace, "suggest", "rabbit_ears", "--top", "400", "--json")
+    alias = booru(workplace, "suggest", "Bunny Ears", "--top", "400", "--json")
+    assert alias.stdout == asked.stdout
+    newest = "no checkpoint is promoted: the newest is taken, 2021a\n"
+    assert asked.stderr == newest
+    assert sorted(alias.stderr.splitlines()) == ["bunny_ears is an alias: asking for rabbit_ears", newest.strip()]
+    assert [item["tag"] for item in json.loads(asked.stdout) if item["implied"]] == ["animal_ears"]
+    shown = booru(workplace, "suggest", "rabbit_ears", "--top", "400").stdout
+    (line,) = [line for line in shown.splitlines() if "│ animal_ears " in line]
+    assert "yes" in line
+    assert shown.count(" yes ") == 1
+    assert " 100 % " in line
+    assert "implied: Danbooru adds these by itself" in shown
+    hidden = booru(workplace, "suggest", "rabbit_ears", "--top", "400", "--hide-implied").stdout
+    assert "animal_ears " not in hidden
+    assert "implied" not in hidden
+
+
+def test_json_says_what_was_observed(workplace):
+    plain = json.loads(booru(workplace, "suggest", "usada_pekora", "--json").stdout)
+    explained = json.loads(booru(workplace, "suggest", "usada_pekora", "--json", "--explain").stdout)
+    for item, other in zip(plain, explained, strict=True):
+        assert item["observed"] == {
+            "tags": ["usada_pekora"],
+            "posts": item["given"],
+            "together": item["together"],
+            "share": item["share"],
+        }
+        assert item["explanation"] is None
+        why = other.pop("explanation")
+        assert set(why) == {"t5", "strongest", "without", "probability_without"}
+        assert why["strongest"] == item["observed"]
+        assert other == {key: value for key, value in item.items() if key != "explanation"}
+
+
+def test_the_largest_part_that_was_seen_is_named(workplace):
+    shown = booru(workplace, "suggest", *NEVER_TOGETHER)
+    text = " ".join(shown.stdout.split())
+    said = re.search(
+        rf"no post has all of {', '.join(NEVER_TOGETHER)}; observed: on the (\d+) posts? with (.+?, smile)", text
+    )
+    assert said is not None, shown.stdout
+    assert "0 of 0" not in shown.stdout
+    as_json = booru(workplace, "suggest", *NEVER_TOGETHER, "--json")
+    items = json.loads(as_json.stdout)
+    assert {(item["observed"]["posts"], ", ".join(item["observed"]["tags"])) for item in items} == {
+        (int(said[1]), said[2])
+    }
+    assert {(item["given"], item["together"], item["share"]) for item in items} == {(0, 0, 0.0)}
+    assert said[0] in as_json.stderr
+
+
+def test_tags_that_hardly_stand_together_are_said(workplace):
+    given = booru(workplace, "suggest", "solo", "2girls")
+    assert re.search(r"solo and 2girls: 0 of \d+ posts with either \(by chance: \d+\)", given.stdout)
+    pairs = booru(workplace, "suggest", "smile", "--top", "30", "--exclude", "simple_background")
+    exclusive = re.findall(r"(\S+) and (\S+) exclude each other: together on \d+ of \d+ posts", pairs.stdout)
+    assert exclusive
+    items = json.loads(
+        booru(workplace, "suggest", "smile", "--top", "30", "--exclude", "simple_background", "--json").stdout
+    )
+    excluded = {item["tag"]: {other["tag"] for other in item["excludes"]} for item in items}
+    for first, second in exclusive:
+        assert second in excluded[first]
+        assert first in excluded[second]
+
+
+@pytest.mark.parametrize("given", [["mahou_shoujo_madoka_magica"], ["rabbit_ears", "long_hair"], list(NEVER_TOGETHER)])
+def test_eighty_columns_hold_it_all(workplace, given):
+    shown = booru(workplace, "suggest", *given, "--explain", "--top", "40", COLUMNS="80")
+    assert shown.returncode == 0, shown.stderr
+    lines = shown.stdout.splitlines()
+    assert max(len(line) for line in lines) <= 80
+    assert "…" not in shown.stdout
+    assert "nan" not in shown.stdout.lower().split()
+    [header] = [line for line in lines if "┃ tag" in line]
+    assert [cell.strip() for cell in header.split("┃")][1:5] == ["tag", "probability", "category", "observed"]
+    rows = [[cell.strip() for cell in line.split("│")] for line in lines if line.startswith("│")]
+    names = "".join(row[1] for row in rows)
+    items = json.loads(booru(workplace, "suggest", *given, "--top", "40", "--json").stdout)
+    assert names == "".join(item["tag"] for item in items)
+    assert sum("T5 " in line and ", counting" in line for line in lines) == 40
+
+
+def test_suggestions_are_narrowed(workplace):
+    def tags(*options):
+        result = booru(workplace, "suggest", "smile", "--json", *options)
+        assert result.returncode == 0, result.stderr
+        return [(item["tag"], item["category"], item["together"]) for item in json.loads(result.stdout)]
+
+    assert {category for _, category, _ in tags("--category", "character")} == {"character"}
+    several = tags("--category", "character,copyright", "--top", "200")
+    assert {category for _, category, _ in several} == {"character", "copyright"}
+    assert several == tags("--category", "character", "--category", "copyright", "--top", "200")
+    assert not [
+        tag for tag, _, _ in tags("--exclude", "*_hair", "--exclude", "1*") if tag.endswith("_hair") or tag[0] == "1"
+    ]
+    assert all(together >= 40 for _, _, together in tags("--min-support", "40", "--top", "200"))
+
+
+def test_where_nothing_is_left_it_is_said(workplace):
+    for form in ([], ["--json"]):
+        nothing = booru(workplace, "suggest", "smile", "--category", "meta", *form)
+        assert nothing.returncode == 0
+        assert nothing.stdout.strip() == ("[]" if form else "")
+        assert "nothing is left to suggest" in nothing.stderr
+        assert "general, copyright, character" in nothing.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["smile", "--category", "generl"], ["no category generl", "general, artist, copyright, character, meta"]),
+        (["smile", "--category", "general,"], ["no category without a name", "general, artist"]),
+        (["smile", "--exclude", ""], ["--exclude is empty"]),
+        (["smile", "--min-support", "-1"], ["--min-support is -1"]),
+        (["smile", "--top", "0"], ["--top must be at least 1"]),
+        (["\x1b[31msmile"], ["no label is called \\x1b[31msmile"]),
+        ([b"smile\xff"], ["no label is called smile\\udcff"]),
+    ],
+)
+def test_a_bad_question_is_refused_in_a_sentence(workplace, arguments, says):
+    assert_refused(booru(workplace, "suggest", *arguments), *says)
