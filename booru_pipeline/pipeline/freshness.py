@@ -117,8 +117,9 @@ def _difference(record: Record, expected: Record) -> str:
     changed = [name for name, key in expected.inputs.items() if record.inputs.get(name, key) != key]
     if changed:
         return f"{' and '.join(words.get(name, name) for name in changed)} changed"
+    # An option that only one of the two has came or went with the code.
     options = [
-        (name, record.options.get(name), expected.options.get(name)) for name in {**record.options, **expected.options}
+        (name, record.options[name], expected.options[name]) for name in record.options.keys() & expected.options.keys()
     ]
     others = sorted(f"{name} was {was}, is {now}" for name, was, now in options if was != now)
     return ", ".join(others) or "the code that makes it changed"

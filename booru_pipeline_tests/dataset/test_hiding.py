@@ -58,13 +58,23 @@ def test_shares_are_spread_and_a_single_visible_label_occurs():
 def test_every_second_post_takes_one_of_the_shares_that_are_named():
     sizes = np.full(8000, 100)
     even = Hiding(0, 0.0, 1.0).hidden_counts(sizes, np.arange(8000), 0)
-    hidden = Hiding.of(MaskingOptions(hidden_share_min=0, hidden_shares=[0.1, 0.9]), 0).hidden_counts(
-        sizes, np.arange(8000), 0
-    )
+    options = MaskingOptions(hidden_share_min=0, hidden_shares=[0.1, 0.9], single_visible_share=0)
+    hidden = Hiding.of(options, 0).hidden_counts(sizes, np.arange(8000), 0)
     counts = np.bincount(hidden, minlength=100)
     assert np.abs(counts[[10, 90]] / 8000 - 0.255).max() < 0.02
     assert counts[11:90].sum() / 8000 == pytest.approx(0.395, abs=0.02)
     assert 0.45 < np.mean(hidden == even) < 0.55
+
+
+def test_some_posts_show_a_single_label_whatever_the_share():
+    sizes = np.full(8000, 100)
+    hidden = Hiding.of(MaskingOptions(hidden_share_max=0.5, single_visible_share=0.25), 0)
+    counts = hidden.hidden_counts(sizes, np.arange(8000), 0)
+    assert np.mean(counts == 99) == pytest.approx(0.25, abs=0.02)
+    assert counts[counts != 99].max() <= 50
+    assert (counts == hidden.hidden_counts(sizes, np.arange(8000), 0)).all()
+    assert (counts != hidden.hidden_counts(sizes, np.arange(8000), 1)).any()
+    assert (Hiding.of(MaskingOptions(single_visible_share=1), 0).hidden_counts(sizes, np.arange(8000), 0) == 99).all()
 
 
 @pytest.mark.parametrize("share", [0, 1, -0.1])

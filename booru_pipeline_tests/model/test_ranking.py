@@ -200,12 +200,13 @@ def test_a_sequence_is_scored_post_by_post_among_its_own_tokens(vocabulary, mode
     assert loss.item() == pytest.approx(np.mean([post[2] for post in posts]), rel=1e-5)
 
 
-def test_set_needs_one_token_a_label():
-    assert objective_name("auto", EncodingName.LABELS) is ObjectiveName.SET
+def test_what_names_all_labels_at_once_needs_one_token_a_label():
+    assert objective_name("auto", EncodingName.LABELS) is ObjectiveName.PRESENT
     assert objective_name("auto", EncodingName.PIECES) is ObjectiveName.SEQUENCE
     assert objective_name("span", EncodingName.LABELS) is ObjectiveName.SPAN
-    with pytest.raises(BooruError, match="encoding = labels"):
-        objective_name("set", EncodingName.PIECES)
+    for name in ("present", "set"):
+        with pytest.raises(BooruError, match=f"the {name} objective needs .*encoding = labels"):
+            objective_name(name, EncodingName.PIECES)
 
 
 def test_nothing_visible_can_be_asked(vocabulary, model):

@@ -1,6 +1,8 @@
 import json
 import os
+import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -58,7 +60,10 @@ def test_the_checkpoint_folder_is_complete_and_a_plain_transformers_model(traine
         "config.json",
         "generation_config.json",
         "labels.parquet",
+        "mixture.json",
         "model.safetensors",
+        "pairs.safetensors",
+        "presence.safetensors",
         "provenance.json",
         "tokenizer.json",
         "tokenizer_config.json",
@@ -127,16 +132,50 @@ def test_a_label_implies_its_theme(trained):
     assert set(themed_dataset.THEMES["usada_pekora"]) <= set(best)
 
 
-def test_scores_are_log_probabilities_of_what_is_not_visible(trained):
+def test_scores_are_log_odds_of_what_is_not_visible(trained):
     predictor = Predictor.load(trained.job.output)
     contexts = [[3, 1, 7], [0], [], list(range(12)), [5, 2]]
     scores = predictor.scores(contexts, batch_size=2)
     assert scores.shape == (5, len(predictor.vocabulary))
     assert scores.dtype == np.float32
-    np.testing.assert_allclose(np.exp(scores).sum(1), 1, rtol=1e-5)
+    assert predictor.mixes
     for row, context in enumerate(contexts):
         assert np.flatnonzero(np.isneginf(scores[row])).tolist() == sorted(context)
         np.testing.assert_allclose(scores[row], predictor.scores([context])[0], rtol=1e-4, atol=1e-4)
+
+
+def test_a_label_alone_has_the_share_that_was_observed_with_the_mixture_as_its_prior(trained):
+    predictor = Predictor.load(trained.job.output)
+    label = predictor.vocabulary.index["usada_pekora"]
+    (found,), (mixed,) = predictor.probabilities([[label]]), predictor.scores([[label]])
+    together, known = predictor.table.beside_all(np.array([label]))
+    posts, prior = predictor.table.counts[label], predictor.mixture.prior_posts
+    expected = (together[0] + prior / (1 + np.exp(-mixed.astype(float)))) / (posts + prior)
+    assert known.all()
+    others = np.arange(len(found)) != label
+    np.testing.assert_allclose(found[others], expected[others], rtol=1e-6)
+    assert found[label] == 0
+
+
+def test_without_counts_a_checkpoint_answers_as_its_t5_does(trained, tmp_path):
+    folder = tmp_path / "before"
+    shutil.copytree(trained.job.output, folder)
+    for name in ("mixture.json", "pairs.safetensors"):
+        (folder / name).unlink()
+    predictor = Predictor.load(folder)
+    assert not predictor.mixes
+    contexts = [[0], [1, 2, 3]]
+    assert (predictor.scores(contexts) == predictor.t5.scores(contexts)).all()
+    assert (predictor.probabilities(contexts) == predictor.t5.probabilities(contexts)).all()
+
+
+@pytest.mark.parametrize("name", ["pairs.safetensors", "presence.safetensors", "mixture.json"])
+def test_a_broken_part_of_a_checkpoint_is_named(trained, tmp_path, name):
+    folder = tmp_path / "broken"
+    shutil.copytree(trained.job.output, folder)
+    (folder / name).write_bytes(b"cut")
+    with pytest.raises(BooruError, match=rf"not a complete checkpoint: .*{re.escape(name)} cannot be read"):
+        Predictor.load(folder)
 
 
 def test_probabilities_are_calibrated(trained):
