@@ -1,19 +1,20 @@
 """T5 and counting in one answer: a logistic mixture whose weights depend on how many labels are visible."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from booru_pipeline.lake.document import Document
 from booru_pipeline.model.logistic import fit_logistic
 
 KNOTS: Final = (1, 2, 4, 8, 16, 32)
 """Numbers of visible labels that have weights of their own; between two of them they are mixed by log n."""
-_PARTS: Final = ("bias", "t5", "linear", "strongest")
+T5: Final = "t5"
+_BIAS: Final = "bias"
 _RIDGE: Final = 1.0  # pulls the weights towards the T5 alone
 _SMOOTH: Final = 10.0  # and the weights of neighbouring knots towards each other: few posts are seen with some numbers
 _PRIORS: Final = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
@@ -28,19 +29,22 @@ class Views:
 
     Attributes:
         t5: [contexts, labels], the T5's calibrated log-odds; -inf for visible labels.
-        linear: [contexts, labels], log of a linear regression's estimate; see `PairTable.linear_scores`.
-        strongest: [contexts, labels], log-odds by the visible label that says most; see `PairTable.strongest`.
+        counted: By name [contexts, labels], what counting says; see `PairTable.says`.
         visible: [contexts], how many labels are visible.
     """
 
     t5: npt.NDArray[np.floating]
-    linear: npt.NDArray[np.floating]
-    strongest: npt.NDArray[np.floating]
+    counted: Mapping[str, npt.NDArray[np.floating]]
     visible: npt.NDArray[np.integer]
+
+    @property
+    def parts(self) -> dict[str, npt.NDArray[np.floating]]:
+        """By name, the T5 first."""
+        return {T5: self.t5, **self.counted}
 
 
 class Mixture(Document):
-    """log-odds = bias(n) + t5(n) x T5 + linear(n) x linear + strongest(n) x strongest, with n labels visible.
+    """log-odds = bias(n) + sum over parts of weight(n) x what the part says, with n labels visible.
 
     A logistic regression on what each part says (stacking, Wolpert 1992), fitted on held-out posts: on the posts that
     the counts are from, counting would know too much. The weights are piecewise linear in log n.
@@ -48,9 +52,7 @@ class Mixture(Document):
     Attributes:
         knots: Values of n that have weights; outside them those of the nearest hold.
         bias: By knot.
-        t5: By knot.
-        linear: By knot.
-        strongest: By knot.
+        weights: By part, by knot.
         prior_posts: How many posts the mixture is worth beside the observed share, where one label alone is given.
     """
 
@@ -59,18 +61,16 @@ class Mixture(Document):
 
     knots: tuple[int, ...] = KNOTS
     bias: tuple[float, ...]
-    t5: tuple[float, ...]
-    linear: tuple[float, ...]
-    strongest: tuple[float, ...]
+    weights: dict[str, tuple[float, ...]]
     prior_posts: float
 
     def log_odds(self, views: Views) -> npt.NDArray[np.float32]:
         """Log-odds that a post has each label, float32 [contexts, labels]; -inf where the T5's are."""
         at = _between(views.visible, self.knots)
-        bias, t5, linear, strongest = ((at @ np.array(getattr(self, part)))[:, None] for part in _PARTS)
-        known = np.isneginf(views.t5)
-        mixed = bias + t5 * _bounded(views.t5) + linear * views.linear + strongest * _bounded(views.strongest)
-        return np.where(known, -np.inf, mixed).astype(np.float32)
+        mixed = np.repeat((at @ np.array(self.bias))[:, None], views.t5.shape[1], axis=1)
+        for name, says in views.parts.items():
+            mixed += (at @ np.array(self.weights[name]))[:, None] * _bounded(says)
+        return np.where(np.isneginf(views.t5), -np.inf, mixed).astype(np.float32)
 
     def posterior(
         self, odds: npt.NDArray[np.floating], together: npt.NDArray[np.integer], posts: npt.NDArray[np.integer]
@@ -98,7 +98,7 @@ def fit_mixture(views: Sequence[Views], present: Sequence[npt.NDArray[np.bool_]]
     part puts first, and 200 others by lot, which stand for all the others by their weight.
 
     Args:
-        views: Of held-out posts, some posts at a time.
+        views: Of held-out posts, some posts at a time; all have the same parts.
         present: For each of them bool [contexts, labels], whether the label is among the hidden ones.
         seed: Of the lot.
     """
@@ -107,17 +107,17 @@ def fit_mixture(views: Sequence[Views], present: Sequence[npt.NDArray[np.bool_]]
     for view, right in zip(views, present, strict=True):
         row, label, weight = _cells(view, right, random)
         at = _between(view.visible, KNOTS)[row]
-        parts = [np.ones(len(row)), *(_bounded(getattr(view, name)[row, label]) for name in _PARTS[1:])]
+        parts = [np.ones(len(row)), *(_bounded(says[row, label]) for says in view.parts.values())]
         features.append(np.concatenate([at * part[:, None] for part in parts], axis=1))
         targets.append(right[row, label].astype(np.float64))
         weights.append(weight)
-    knots = len(KNOTS)
-    start = np.repeat([float(part == "t5") for part in _PARTS], knots)
-    step = np.diff(np.eye(knots), axis=0)
-    penalty = _RIDGE * np.eye(len(start)) + np.kron(np.eye(len(_PARTS)), _SMOOTH * step.T @ step)
+    names = [_BIAS, *views[0].parts]
+    start = np.repeat([float(name == T5) for name in names], len(KNOTS))
+    step = np.diff(np.eye(len(KNOTS)), axis=0)
+    penalty = _RIDGE * np.eye(len(start)) + np.kron(np.eye(len(names)), _SMOOTH * step.T @ step)
     found = fit_logistic(*map(np.concatenate, (features, targets, weights)), start=start, penalty=penalty)
-    by_part = dict(zip(_PARTS, found.reshape(len(_PARTS), knots).tolist(), strict=True))
-    return Mixture(**by_part, prior_posts=_PRIORS[2])
+    by_name = dict(zip(names, found.reshape(len(names), len(KNOTS)).tolist(), strict=True))
+    return Mixture(bias=by_name.pop(_BIAS), weights=by_name, prior_posts=_PRIORS[2])
 
 
 def fit_prior(
@@ -154,7 +154,7 @@ def _cells(
     asked = ~np.isneginf(view.t5)
     kept = right & asked
     if asked.shape[1] > 3 * first + others:
-        for part in (view.t5, view.linear, view.strongest):
+        for part in view.parts.values():
             best = np.argpartition(-np.where(asked, part, -np.inf), first - 1, axis=1)[:, :first]
             np.put_along_axis(kept, best, True, axis=1)
         kept &= asked
@@ -175,8 +175,3 @@ def _between(visible: npt.NDArray[np.integer], knots: Sequence[int]) -> Floats:
 
 def _bounded(odds: npt.NDArray[np.floating]) -> Floats:
     return np.clip(odds.astype(np.float64), -_HIGHEST, _HIGHEST)
-
-
-def to_log_odds(probability: npt.NDArray[np.floating]) -> Floats:
-    """Log-odds of probabilities; -inf and inf at 0 and 1."""
-    return np.asarray(logit(np.asarray(probability, dtype=np.float64)))

@@ -1,5 +1,6 @@
 """The counts that lie beside a checkpoint: which labels stand together, as sparse tables of bounded size."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -19,13 +20,14 @@ from booru_pipeline.model.ranking import as_posts
 
 PAIRS_FILE: Final = "pairs.safetensors"
 PARTNERS: Final = 512
-"""Labels at most that a table keeps beside each label. Both tables take 14 bytes a partner: 7 MB for 1,000 labels."""
-LINEAR_LABELS: Final = 8192
-"""Labels at most, the most frequent ones, that have linear weights: the matrix to invert then takes 270 MB."""
-_RIDGE: Final = 10.0  # posts
-_DROPOUT: Final = 0.3
+"""Labels at most that a table keeps beside each label. The three tables take 20 bytes a partner: 10 MB for 1,000 labels."""
+LINEAR_LABELS: Final = 6144
+"""Labels at most, the most frequent ones, that have linear weights: the matrix to invert then takes 150 MB."""
+_LINEAR: Final = {"linear": (10.0, 0.1), "sparse": (30.0, 0.5)}
+"""Penalty in posts and dropout: one for captions of which little is hidden, one for those of which much is."""
 _PRIOR_POSTS: Final = 10.0  # that a label's share of all posts is worth beside its share of those with another label
-_LEAST: Final = 1e-4  # of a linear score, which may be negative
+_LEAST: Final = 1e-4  # of a linear estimate in a logarithm; it may be negative
+_SCALE: Final = 4.0  # of an estimate itself, to be about as large as log-odds
 _BLOCK: Final = 1024
 
 
@@ -37,14 +39,14 @@ class PairTable:
         posts: Train posts.
         counts: int64 [labels], posts that have each label.
         together: int32 [labels, labels] in sparse rows: posts that have both, of each row's most frequent partners.
-        linear: float32 [labels, labels] in sparse rows, the weight of the row's label for the column's; see `edlae`. Of
-            each column the weights that say most.
+        linear: By name float32 [labels, labels] in sparse rows, the weight of the row's label for the column's; see
+            `edlae`. Of each column the weights that say most.
     """
 
     posts: int
     counts: NDArray[np.int64]
     together: sparse.csr_array
-    linear: sparse.csr_array
+    linear: Mapping[str, sparse.csr_array]
 
     @classmethod
     def of(cls, train: sparse.csr_array, *, partners: int = PARTNERS, linear_labels: int = LINEAR_LABELS) -> Self:
@@ -57,23 +59,26 @@ class PairTable:
         """
         pairs = PairCounts.of(train)
         known = np.sort(np.argsort(-pairs.labels, kind="stable")[:linear_labels])
-        cut = len(known) < len(pairs.labels)
-        weights = edlae(
-            PairCounts.of(sparse.csr_array(train[:, known])) if cut else pairs, ridge=_RIDGE, dropout=_DROPOUT
-        )
-        linear = _strongest_weights(weights, pairs.labels[known], partners)
-        if cut:
-            place = sparse.csr_array(
-                (np.ones(len(known), dtype=np.float32), (known, np.arange(len(known)))),
-                shape=(len(pairs.labels), len(known)),
-            )
-            linear = sparse.csr_array(place @ linear @ place.T)
+        some = pairs if len(known) == len(pairs.labels) else PairCounts.of(sparse.csr_array(train[:, known]))
+        linear = {}
+        for name, (ridge, dropout) in _LINEAR.items():
+            weights = _strongest_weights(edlae(some, ridge=ridge, dropout=dropout), some.labels, partners).tocoo()
+            place = known[weights.row], known[weights.col]
+            linear[name] = sparse.csr_array((weights.data, place), shape=pairs.together.shape)
         return cls(train.shape[0], pairs.labels.astype(np.int64), _most_frequent(pairs.together, partners), linear)
 
-    def linear_scores(self, visible: Posts) -> NDArray[np.float32]:
-        """Log of the linear regression's estimate that a post has each label, float32 [posts, labels]."""
-        found: NDArray[np.float32] = np.log(np.maximum((visible.matrix(self.labels) @ self.linear).toarray(), _LEAST))
-        return found
+    def says(self, visible: Posts) -> dict[str, NDArray[np.float32]]:
+        """What counting says of posts with these visible labels, by name float32 [posts, labels].
+
+        The log-odds by the label that says most, and of each linear regression the estimate and its logarithm: the
+        first tells likely labels from certain ones, the second rare ones from impossible ones.
+        """
+        said = {"strongest": self.strongest(visible)}
+        for name, weights in self.linear.items():
+            estimate = (visible.matrix(self.labels) @ weights).toarray()
+            said[name] = _SCALE * np.clip(estimate, -0.2, 1.2)
+            said[f"log {name}"] = np.log(np.maximum(estimate, _LEAST))
+        return said
 
     def strongest(self, visible: Posts) -> NDArray[np.float32]:
         """Log-odds of the highest P(t | c) over the visible labels c, for each label t, float32 [posts, labels].
@@ -144,12 +149,16 @@ class PairTable:
     def write(self, folder: Path) -> None:
         """Write it into a checkpoint's folder."""
         parts = {"posts": np.array([self.posts], dtype=np.int64), "counts": self.counts}
-        for name, table in (("together", self.together), ("linear", self.linear)):
+        kinds = {
+            "together": (self.together, np.int32),
+            **{name: (table, np.float16) for name, table in self.linear.items()},
+        }
+        for name, (table, kind) in kinds.items():
             parts |= {
                 f"{name}.indptr": table.indptr.astype(np.int64),
                 f"{name}.indices": table.indices.astype(np.int32),
             }
-        parts |= {"together.data": self.together.data, "linear.data": self.linear.data.astype(np.float16)}
+            parts[f"{name}.data"] = table.data.astype(kind)
         save_file(parts, str(folder / PAIRS_FILE))
 
     @classmethod
@@ -163,23 +172,23 @@ class PairTable:
         try:
             parts = load_file(str(path))
             labels = len(parts["counts"])
-            tables = [
-                sparse.csr_array(
+            tables = {
+                name: sparse.csr_array(
                     (parts[f"{name}.data"].astype(kind), parts[f"{name}.indices"], parts[f"{name}.indptr"]),
                     shape=(labels, labels),
                 )
-                for name, kind in (("together", np.int32), ("linear", np.float32))
-            ]
+                for name, kind in {"together": np.int32, **dict.fromkeys(_LINEAR, np.float32)}.items()
+            }
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise BooruError(
                 f"{path} cannot be read: {error}. Make it again with `booru run --to checkpoint`."
             ) from error
-        return cls(int(parts["posts"][0]), parts["counts"], *tables)
+        return cls(int(parts["posts"][0]), parts["counts"], tables.pop("together"), tables)
 
 
 def views_of(t5: NDArray[np.floating], table: PairTable, visible: Posts) -> Views:
     """What T5 (its calibrated log-odds, [posts, labels]) and the table say of posts with these visible labels."""
-    return Views(t5, table.linear_scores(visible), table.strongest(visible), visible.sizes)
+    return Views(t5, table.says(visible), visible.sizes)
 
 
 def _most_frequent(together: sparse.csr_array, partners: int) -> sparse.csr_array:

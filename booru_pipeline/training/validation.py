@@ -25,7 +25,7 @@ _FEW_POSTS = 256
 _CALIBRATION_CELLS = 4_000_000  # posts x labels; 100 MB while fitting
 _MIXTURE_POSTS = 2000
 _ALONE = 300  # labels that are given alone
-_MOST_PASSES = 4
+_MOST_PASSES = 12
 _TOP = 10
 
 

@@ -11,13 +11,13 @@ def views(contexts: int, labels: int, seed: int = 0) -> Views:
     t5, linear, strongest = (random.normal(-3, 2, (contexts, labels)) for _ in range(3))
     visible = random.choice([1, 2, 3, 5, 8, 12, 20, 40], contexts)
     t5[np.arange(contexts), random.integers(0, labels, contexts)] = -np.inf
-    return Views(t5, linear, strongest, visible)
+    return Views(t5, {"linear": linear, "strongest": strongest}, visible)
 
 
 def mixture(**weights) -> Mixture:
     flat = {"bias": 0.0, "t5": 1.0, "linear": 0.0, "strongest": 0.0} | weights
     by_knot = {name: tuple(np.broadcast_to(value, len(KNOTS)).tolist()) for name, value in flat.items()}
-    return Mixture(**by_knot, prior_posts=10.0)
+    return Mixture(bias=by_knot.pop("bias"), weights=by_knot, prior_posts=10.0)
 
 
 TRUTH = mixture(bias=0.4, t5=np.linspace(0.9, 0.4, 6), linear=np.linspace(0.1, 0.6, 6), strongest=0.3)
@@ -31,26 +31,30 @@ def test_the_fit_finds_weights_that_depend_on_the_number_of_visible_labels(label
     held_out = views(500, labels, seed=2)
     error = np.abs(expit(found.log_odds(held_out)) - expit(TRUTH.log_odds(held_out)))
     assert error.mean() < 0.01
-    assert found.t5[0] > found.t5[-1] + 0.2
-    assert found.linear[-1] > found.linear[0] + 0.2
+    assert found.weights["t5"][0] > found.weights["t5"][-1] + 0.2
+    assert found.weights["linear"][-1] > found.weights["linear"][0] + 0.2
 
 
 def test_parts_that_say_nothing_leave_the_t5_alone():
     view = views(400, 60)
     present = np.random.default_rng(1).random(view.t5.shape) < expit(view.t5)
     found = fit_mixture([view], [present])
-    assert np.abs(found.t5 - np.ones(6)).max() < 0.1
-    assert np.abs([*found.linear, *found.strongest]).max() < 0.1
+    assert np.abs(found.weights["t5"] - np.ones(6)).max() < 0.1
+    assert np.abs([*found.weights["linear"], *found.weights["strongest"]]).max() < 0.1
 
 
 def test_without_any_present_label_the_fit_is_finite():
     view = views(3, 20)
     found = fit_mixture([view], [np.zeros(view.t5.shape, dtype=bool)])
-    assert np.isfinite([*found.bias, *found.t5, *found.linear, *found.strongest]).all()
+    assert np.isfinite([found.bias, *found.weights.values()]).all()
 
 
 def test_visible_labels_stay_out_and_extremes_stay_finite():
-    view = Views(np.array([[-np.inf, np.inf, -1e30]]), np.full((1, 3), -9.2), np.full((1, 3), 1e9), np.array([500]))
+    view = Views(
+        np.array([[-np.inf, np.inf, -1e30]]),
+        {"linear": np.full((1, 3), -9.2), "strongest": np.full((1, 3), 1e9)},
+        np.array([500]),
+    )
     odds = TRUTH.log_odds(view)
     assert np.isneginf(odds[0, 0])
     assert np.isfinite(odds[0, 1:]).all()
@@ -58,7 +62,9 @@ def test_visible_labels_stay_out_and_extremes_stay_finite():
 
 def test_between_two_knots_the_weights_lie_between():
     sure, silent = np.full((1, 1), 2.0), np.zeros((1, 1))
-    four, six, eight = (TRUTH.log_odds(Views(sure, silent, silent, np.array([n])))[0, 0] for n in (4, 6, 8))
+    four, six, eight = (
+        TRUTH.log_odds(Views(sure, {"linear": silent, "strongest": silent}, np.array([n])))[0, 0] for n in (4, 6, 8)
+    )
     assert four > six > eight  # the T5 weighs less the more is visible
 
 

@@ -28,11 +28,14 @@ def test_counts_are_those_of_the_posts(train):
     assert (together == whole - np.diag(whole.diagonal())).all()
 
 
-def test_linear_scores_are_the_logarithm_of_the_regression(train):
+def test_estimates_are_those_of_the_regressions_and_their_logarithms(train):
     visible = random_posts(20, LABELS, seed=1, most=6)
-    weights = edlae(PairCounts.of(train), ridge=10, dropout=0.3)
-    expected = np.log(np.maximum(incidence(visible.labels, LABELS) @ weights, 1e-4))
-    assert PairTable.of(train).linear_scores(visible) == pytest.approx(expected, abs=1e-4)
+    said = PairTable.of(train).says(visible)
+    for name, (ridge, dropout) in {"linear": (10, 0.1), "sparse": (30, 0.5)}.items():
+        estimate = incidence(visible.labels, LABELS) @ edlae(PairCounts.of(train), ridge=ridge, dropout=dropout)
+        assert said[name] == pytest.approx(4 * np.clip(estimate, -0.2, 1.2), abs=1e-4)
+        assert said[f"log {name}"] == pytest.approx(np.log(np.maximum(estimate, 1e-4)), abs=1e-2)
+    assert (said["strongest"] == PairTable.of(train).strongest(visible)).all()
 
 
 def test_the_strongest_is_the_highest_share_with_a_prior_of_ten_posts():
@@ -50,7 +53,7 @@ def test_bounds_keep_the_strongest_partners_and_say_what_is_not_known(train):
     table = PairTable.of(train, partners=5)
     whole = PairTable.of(train)
     assert np.diff(table.together.indptr).max() == 5
-    assert np.diff(table.linear.tocsc().indptr).max() == 5
+    assert all(np.diff(weights.tocsc().indptr).max() == 5 for weights in table.linear.values())
     for label in range(LABELS):
         partners, counts = table.beside(label)
         assert counts.min() >= np.sort(whole.beside(label)[1])[-5]
@@ -62,8 +65,9 @@ def test_bounds_keep_the_strongest_partners_and_say_what_is_not_known(train):
 def test_linear_weights_are_of_the_most_frequent_labels_alone(train):
     table = PairTable.of(train, linear_labels=8)
     frequent = np.argsort(-table.counts, kind="stable")[:8]
-    assert set(table.linear.nonzero()[0]) | set(table.linear.nonzero()[1]) <= set(frequent.tolist())
-    assert table.linear.nnz == 8 * 7
+    for weights in table.linear.values():
+        assert set(np.concatenate(weights.nonzero()).tolist()) <= set(frequent.tolist())
+        assert np.count_nonzero(weights.data) == 8 * 7
 
 
 def test_a_label_that_always_brings_the_others_speaks_for_them():
@@ -88,7 +92,7 @@ def test_it_comes_back_as_it_was_written(tmp_path, train):
     visible = random_posts(9, LABELS, seed=4)
     assert again.posts == 500
     assert (again.strongest(visible) == table.strongest(visible)).all()
-    assert again.linear_scores(visible) == pytest.approx(table.linear_scores(visible), abs=0.02)  # half precision
+    assert again.says(visible)["linear"] == pytest.approx(table.says(visible)["linear"], abs=0.01)  # half precision
 
 
 @pytest.mark.parametrize("content", [b"", b"not safetensors", None])
