@@ -16,7 +16,7 @@ import logging
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -132,75 +132,77 @@ class World:
 
 
 def print_tables(objective: str, checkpoints: Sequence[Path], findings: Sequence[Any]) -> None:
-    """What was trained, and every figure that MODEL.md asks for, of one objective."""
-    provenance = [json.loads((folder / "provenance.json").read_text()) for folder in checkpoints]
-    training = [each["training"] for each in provenance]
+    """Every figure of one objective: recall and MRR, leads, calibration, one tag alone."""
+    training = [json.loads((folder / "provenance.json").read_text())["training"] for folder in checkpoints]
     first = findings[0]
-    posts = [each["steps"] * each["posts_per_step"] for each in training]
+    seen = ", ".join(f"{each['steps'] * each['posts_per_step']:,}" for each in training)
+    seconds = ", ".join(f"{each['seconds']:.0f}" for each in training)
     print(
         f"\n### {objective}, {len(findings)} seed{'s' if len(findings) > 1 else ''}\n\n"
-        f"{first.sizes.labels:,} labels, {first.sizes.train_posts:,} train posts, {first.sizes.test_posts:,} test posts. "
-        f"Posts seen: {', '.join(f'{each:,}' for each in posts)}, in "
-        f"{', '.join(f'{each["seconds"]:.0f}' for each in training)} s on {training[0]['device']}.\n"
+        f"{first.sizes.labels:,} labels, {first.sizes.train_posts:,} train posts, {first.sizes.test_posts:,} test "
+        f"posts. Posts seen: {seen}, in {seconds} s on {training[0]['device']}.\n"
     )
-    shares = [share.hidden_share for share in first.shares if share.not_derivable]
+    shares = list(first.results)
     head = [f"{100 * share:.3g} %" for share in shares]
-
-    def of(read: Callable[[Any], float | None]) -> str:
-        return spread([read(each) for each in findings])
-
-    methods = list(first.headline.methods)
     print("recall@10 / MRR of hidden labels that are not derivable:\n")
-    show(
-        ["", *head],
-        [
-            [
-                method,
-                *(
-                    " / ".join(
-                        of(lambda each: each.results[share].figure(method, metric)) for metric in ("recall@10", "mrr")
-                    )
-                    for share in shares
-                ),
-            ]
-            for method in methods
-        ],
-    )
-    print("\nThe first seed's leads, with 95 % intervals, over the baseline that is nearest:\n")
-    show(["", "figure", *head], list(leads(first, shares)))
-    print("\nCalibration (expected calibration error), and one tag alone:\n")
-    show(["", "value"], list(calibration(of, first)))
+    rows = [[method, *(both(findings, share, method) for share in shares)] for method in first.headline.methods]
+    show(["", *head], rows)
+    print("\nThe first seed's leads over the baseline with the highest figure, with 95 % intervals:\n")
+    show(["", "figure", *head], list(leads(first)))
+    print("\nExpected calibration error of the first guesses, and of exact probabilities (noise):\n")
+    show(["", "answer", "T5 alone", "noise"], list(calibration(findings)))
+    print("\nOne tag alone: mean distance of what is said from the share on held-out posts:\n")
+    show(["", "distance", "of pairs on 95 % of held-out posts, said at 90 % or more"], list(one_tag(findings)))
 
 
-def leads(findings: Any, shares: Sequence[float]) -> Any:
-    """Rows of the table of leads: the answer and T5 alone, less the baseline with the highest value of the figure."""
-    for name in ("answer", "T5 alone"):
+def both(findings: Sequence[Any], share: float, method: str) -> str:
+    """A method's recall@10 and MRR at a hidden share."""
+    figures = ([each.results[share].figure(method, metric) for each in findings] for metric in ("recall@10", "mrr"))
+    return " / ".join(map(spread, figures))
+
+
+def leads(findings: Any) -> Iterator[list[str]]:
+    """Rows: the answer and T5 alone, less the baseline with the highest value of the figure; the answer less T5."""
+    at = [share for share in findings.shares if share.not_derivable]
+    for name, results in (("answer", [s.not_derivable for s in at]), ("T5 alone", [s.t5_alone for s in at])):
         for metric in ("recall@10", "mrr"):
-            row = []
-            for at in findings.shares:
-                result = at.not_derivable if name == "answer" else at.t5_alone
-                if at.hidden_share not in shares or result is None:
-                    continue
-                best = max(result.baselines, key=lambda other: result.figure(other, metric))
-                lead = result.differences[best][metric]
-                row.append(f"{lead.mean:+.3f} ({lead.low:+.3f} to {lead.high:+.3f}) {best}")
-            yield [f"{name} less the best", metric, *row]
-    row = [at.not_derivable.differences.get("T5 alone") for at in findings.shares if at.hidden_share in shares]
+            row = [f"{name} less the best", metric]
+            for result in filter(None, results):
+                figures = {other: result.figure(other, metric) for other in result.baselines}
+                best = max(figures, key=figures.__getitem__)
+                row.append(f"{_interval(result.differences[best][metric])} {best}")
+            yield row
     for metric in ("recall@10", "mrr"):
-        cells = [
-            f"{each[metric].mean:+.3f} ({each[metric].low:+.3f} to {each[metric].high:+.3f})" for each in row if each
+        mixed = [share.not_derivable.differences.get("T5 alone") for share in at]
+        yield ["answer less T5 alone", metric, *(_interval(each[metric]) for each in mixed if each)]
+
+
+def calibration(findings: Sequence[Any]) -> Iterator[list[str]]:
+    """Rows: by hidden share, then by how many labels are visible."""
+    for share in findings[0].results:
+        of_answer = [each.results[share].calibration for each in findings]
+        errors, noise = spread([each.error for each in of_answer]), spread([each.noise for each in of_answer])
+        yield [f"{100 * share:.3g} % hidden", errors, "", noise]
+    for buckets in zip(*(each.probes.calibration for each in findings), strict=True):
+        t5 = spread([bucket.t5.error if bucket.t5 else None for bucket in buckets])
+        noise = spread([bucket.model.noise for bucket in buckets])
+        yield [f"{buckets[0].visible} visible", spread([bucket.model.error for bucket in buckets]), t5, noise]
+
+
+def one_tag(findings: Sequence[Any]) -> Iterator[list[str]]:
+    """Rows: the methods, and the noise floor."""
+    found = [each.probes.one_tag for each in findings if each.probes.one_tag]
+    for name in found[0].methods if found else ():
+        shown = [
+            f"{each.methods[name].shown + each.methods[name].derivable_shown} of {each.certain + each.derivable}"
+            for each in found
         ]
-        yield ["answer less T5 alone", metric, *cells]
+        yield [name, spread([each.methods[name].error for each in found]), ", ".join(shown)]
+    yield ["noise", spread([each.noise for each in found]), ""]
 
 
-def calibration(of: Callable[[Callable[[Any], float | None]], str], first: Any) -> Any:
-    """Rows of the table of calibration."""
-    for place, share in enumerate(first.shares):
-        if share.not_derivable:
-            yield [
-                f"{100 * share.hidden_share:.3g} % hidden",
-                of(lambda each: each.shares[place].not_derivable.calibration.error),
-            ]
+def _interval(lead: Any) -> str:
+    return f"{lead.mean:+.3f} ({lead.low:+.3f} to {lead.high:+.3f})"
 
 
 def spread(values: Sequence[float | None]) -> str:

@@ -20,7 +20,7 @@ from booru_pipeline.model.ranking import as_posts
 
 PAIRS_FILE: Final = "pairs.safetensors"
 PARTNERS: Final = 512
-"""Labels at most that a table keeps beside each label. The three tables take 20 bytes a partner: 10 MB for 1,000 labels."""
+"""Labels at most that a table keeps beside each label. The three take 20 bytes a partner: 10 MB for 1,000 labels."""
 LINEAR_LABELS: Final = 6144
 """Labels at most, the most frequent ones, that have linear weights: the matrix to invert then takes 150 MB."""
 _LINEAR: Final = {"linear": (10.0, 0.1), "sparse": (30.0, 0.5)}
@@ -149,16 +149,10 @@ class PairTable:
     def write(self, folder: Path) -> None:
         """Write it into a checkpoint's folder."""
         parts = {"posts": np.array([self.posts], dtype=np.int64), "counts": self.counts}
-        kinds = {
-            "together": (self.together, np.int32),
-            **{name: (table, np.float16) for name, table in self.linear.items()},
-        }
-        for name, (table, kind) in kinds.items():
-            parts |= {
-                f"{name}.indptr": table.indptr.astype(np.int64),
-                f"{name}.indices": table.indices.astype(np.int32),
-            }
-            parts[f"{name}.data"] = table.data.astype(kind)
+        for name, table in {"together": self.together, **self.linear}.items():
+            parts[f"{name}.indptr"] = table.indptr.astype(np.int64)
+            parts[f"{name}.indices"] = table.indices.astype(np.int32)
+            parts[f"{name}.data"] = table.data.astype(np.float16 if name in self.linear else np.int32)
         save_file(parts, str(folder / PAIRS_FILE))
 
     @classmethod

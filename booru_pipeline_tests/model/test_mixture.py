@@ -62,9 +62,8 @@ def test_visible_labels_stay_out_and_extremes_stay_finite():
 
 def test_between_two_knots_the_weights_lie_between():
     sure, silent = np.full((1, 1), 2.0), np.zeros((1, 1))
-    four, six, eight = (
-        TRUTH.log_odds(Views(sure, {"linear": silent, "strongest": silent}, np.array([n])))[0, 0] for n in (4, 6, 8)
-    )
+    counted = {"linear": silent, "strongest": silent}
+    four, six, eight = (TRUTH.log_odds(Views(sure, counted, np.array([n])))[0, 0] for n in (4, 6, 8))
     assert four > six > eight  # the T5 weighs less the more is visible
 
 
