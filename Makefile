@@ -7,7 +7,7 @@ WORKERS ?= 2
 export BOORU_RAW ?= booru_raw
 export BOORU_HOME ?= booru_home
 
-BENCHMARKS = ingest dataset training evaluation overhead soak
+BENCHMARKS = ingest dataset training evaluation model overhead soak
 BOORU = $(VENV)/bin/booru
 INSTALLED = $(VENV)/.installed
 
@@ -17,7 +17,7 @@ demo: $(INSTALLED)  ## sample releases, the whole graph, and what usada_pekora i
 	$(BOORU) sample
 	$(BOORU) run
 	$(BOORU) suggest usada_pekora
-	@echo "The report: $$($(BOORU) report)"
+	$(BOORU) report --summary
 	@echo "The runs, with figures and plots, in the web UI: make dev"
 
 dev: $(INSTALLED)  ## the Dagster web UI on the same home

@@ -65,10 +65,24 @@ def inspect(
 
 
 @app.command()
-def report(release: Release = None, home: Home = None) -> None:
-    """Print where the evaluation report is, for a browser to open: `open $(booru report)`."""
+def report(
+    release: Release = None,
+    summary: Annotated[bool, typer.Option("--summary", help="Say what it found, before where it is.")] = False,
+    home: Home = None,
+) -> None:
+    """Print where the evaluation report is, for a browser to open: `open $(booru report)`.
+
+    With `--summary` it says how the answer and T5 alone stand, what T5 adds to counting, and which checkpoint is asked.
+    """
     lake = read_settings(home=home).lake
-    print(lake.bring(lake.evaluation_report(lake.newest(lake.evaluation_report, release))) / "report.html")
+    key = lake.newest(lake.evaluation_report, release)
+    folder = lake.bring(lake.evaluation_report(key))
+    if not summary:
+        print(folder / "report.html")
+        return
+    from booru_pipeline.cli.summary import say_summary
+
+    say_summary(lake, key, folder)
 
 
 @app.command("sql")

@@ -19,6 +19,7 @@ from booru_pipeline.evaluation.options import EvaluationOptions
 from booru_pipeline.evaluation.probes.counts import Exam, Split
 from booru_pipeline.evaluation.probes.probe import ProbeFindings, probe
 from booru_pipeline.evaluation.recovery import Asked, Recovery
+from booru_pipeline.evaluation.report.added import find_added
 from booru_pipeline.evaluation.report.examples import pick_examples
 from booru_pipeline.evaluation.report.findings import Ceiling, Findings, Generation, Method, Shortlist, Sizes
 from booru_pipeline.evaluation.report.predictions import write_predictions
@@ -87,6 +88,7 @@ def evaluate(
         probes=steps.probe(baselines),
         shortlist=shortlist,
         generation=steps.generate(hidden[headline]),
+        added=find_added(task, answers[headline], steps.labels),
         examples=pick_examples(task, answers[headline], steps.labels, count=options.examples),
         loss=read_loss_curve(checkpoint),
         has_learned=has_learned(checkpoint),

@@ -278,6 +278,9 @@ class Experiment:
     def _training(self, cell: Cell, posts: int) -> TrainingOptions:
         return TrainingOptions(
             **self.options.model_dump(include=_SAME_IN_TRAINING),
+            # The figures compare log-probabilities of words that were no labels in training, which have no bias.
+            objective="set" if self.options.encoding == "labels" else "sequence",
+            single_visible_share=0.0,
             max_steps=self.options.steps,
             batch_size=min(self.options.batch_size, posts),
             seed=self.options.seed + cell.seed,

@@ -15,6 +15,7 @@ from booru_pipeline.evaluation.finding import AtShare, Count, Finding, Share, de
 from booru_pipeline.evaluation.options import EvaluationOptions
 from booru_pipeline.evaluation.probes import probe
 from booru_pipeline.evaluation.probes.probe import ProbeFindings
+from booru_pipeline.evaluation.report.added import Added
 from booru_pipeline.evaluation.report.examples import Example
 from booru_pipeline.evaluation.report.verdict import verdict
 from booru_pipeline.evaluation.results import BaselineComparison, QuestionResult, Result, ShareResult
@@ -100,6 +101,9 @@ class Findings(Finding):
         None,
         description="Whether training found more hidden labels of validation posts than the most frequent ones would; "
         "null if the checkpoint does not say.",
+    )
+    added: Added | None = Field(
+        None, description="A label that T5 names and counting does not; null where the answer is the T5's own."
     )
     examples: list[Example] = Field(description="Posts at the headline's share.")
     definitions: dict[str, str] = Field(
@@ -206,6 +210,7 @@ DEFINITIONS: Final[dict[str, str]] = {
     **probe.DEFINITIONS,
     **COMPARISON_DEFINITIONS,
     **definitions(Findings, "losses"),
+    **definitions(Added, added="baseline_rank"),
 }
 
 

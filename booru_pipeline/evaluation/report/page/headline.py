@@ -44,11 +44,19 @@ def title(findings: Findings) -> str:
             return f"The model does not beat every baseline{lost}"
         return f"The model beats every baseline{answer}{', and not otherwise' if ' with ' in answer else ''}"
     if answer is None:
+        if not _is_behind_some(findings.results):
+            beside = "T5 alone is behind some" if _is_behind_some(findings.t5_alone) else "and so is T5 alone"
+            return f"The answer is behind no baseline{lost}, {beside}"
         found = f"T5 alone does{t5}" if t5 is not None else "nor does T5 alone"
         return f"The answer does not beat every baseline{lost}, {found}"
     if t5 is None:
         return f"The answer beats every baseline{answer}, T5 alone {'at none' if several else 'does not'}"
     return f"The answer beats every baseline{answer}, {'and so does T5 alone' if t5 == answer else f'T5 alone{t5}'}"
+
+
+def _is_behind_some(results: Mapping[float, BaselineComparison]) -> bool:
+    """Whether a baseline is ahead at some share, by a whole interval."""
+    return any(is_behind(lead) for result in results.values() for lead in result.baselines.values())
 
 
 def _where(results: Mapping[float, BaselineComparison]) -> str | None:

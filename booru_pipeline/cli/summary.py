@@ -1,0 +1,49 @@
+"""What an evaluation found, in a few lines on a terminal."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from booru_pipeline.cli.app import out, say
+from booru_pipeline.errors import BooruError
+from booru_pipeline.lake.lake import Lake
+from booru_pipeline.pipeline.checkpoints import read_promoted
+
+
+def say_summary(lake: Lake, key: str, folder: Path) -> None:
+    """Print how the answer and T5 alone stand beside the best baseline, what T5 adds, and whether it is promoted.
+
+    Raises:
+        BooruError: The report was made before it held all this.
+    """
+    from booru_pipeline.evaluation.report.added import Added  # imports scipy
+    from booru_pipeline.evaluation.results import MODEL, MRR, RECALL, T5_ALONE
+
+    found = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    if found["format_version"] < 3:
+        raise BooruError(f"the report of {key} was made before it had a summary. Make it again with `booru run`.")
+    results = {share["hidden_share"]: share["not_derivable"] for share in found["shares"] if share["not_derivable"]}
+    shown = [MODEL, *([T5_ALONE] if T5_ALONE in next(iter(results.values()))["methods"] else [])]
+    table = Table("hidden", *("answer" if name == MODEL else name for name in shown), "best baseline")
+    table.title = f"{RECALL} / {MRR.upper()} of hidden labels on {found['sizes']['test_posts']:,} test posts"
+    for share, result in results.items():
+        best = result["best_baseline"]
+        cells = [_figures(result["methods"][name], RECALL, MRR) for name in (*shown, best)]
+        table.add_row(f"{100 * share:.3g} %", *cells[:-1], f"{cells[-1]} {best}")
+    out.print(table)
+    if found["added"]:
+        say(escape(Added.model_validate(found["added"]).sentence))
+    promoted = read_promoted(lake)
+    if promoted is not None and promoted.release == key:
+        say(f"The checkpoint of {key} is promoted: {escape(promoted.reason)}.")
+    else:
+        stays = f"{promoted.release} is promoted" if promoted else "none is promoted, so the newest is asked"
+        say(f"The checkpoint of {key} is not promoted: {escape(found['judgement_in_words'])}; {stays}.")
+    say(f"The report: {escape(str(folder / 'report.html'))}")
+
+
+def _figures(of_method: dict[str, Any], *metrics: str) -> str:
+    return " / ".join(f"{of_method[metric]:.3f}" for metric in metrics)
