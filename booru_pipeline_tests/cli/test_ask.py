@@ -111,3 +111,20 @@ def test_export_writes_the_origins_database_and_refuses_to_overwrite_it(workplac
 def test_report_prints_a_path_that_is_there(workplace):
     result = booru(workplace, "report")
     assert Path(result.stdout.strip()).is_file()
+
+
+def test_its_summary_says_how_answer_and_t5_stand_and_what_is_asked(workplace):
+    result = booru(workplace, "report", "--summary")
+    assert result.returncode == 0, result.stderr
+    assert "answer" in result.stdout
+    assert "T5 alone" in result.stdout
+    assert "EDLAE" in result.stdout
+    assert "The checkpoint of 2021a is " in result.stdout
+    assert Path(result.stdout.rsplit("The report: ", 1)[1].replace("\n", "").strip()).is_file()
+
+
+def test_a_summary_of_a_report_of_before_is_refused(copy):
+    folder = copy / "booru_home" / "reports" / "2021a"
+    folder.mkdir(parents=True)
+    (folder / "metrics.json").write_text('{"format_version": 2}')
+    assert_refused(booru(copy, "report", "--summary"), "booru run")

@@ -1,6 +1,7 @@
 """Going on from an earlier checkpoint, whose vocabulary was smaller and numbered otherwise."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, T5Config, T5ForCo
 from booru_pipeline.dataset.posts import load_posts, releases_of
 from booru_pipeline.errors import BooruError
 from booru_pipeline.model.predictor import Predictor
+from booru_pipeline.model.presence import Presence
 from booru_pipeline.model.start import label_rows, pretrained_model, tiny_model
-from booru_pipeline.training.warm_start import carry_over, with_replay
+from booru_pipeline.training.warm_start import carry_over, carry_presence, with_replay
+from booru_pipeline.vocabulary.vocabulary import LABELS_FILE
 from booru_pipeline_tests.dataset.label_rows import random_posts
 from booru_pipeline_tests.training.process import job_in
 from booru_pipeline_tests.vocabulary.labels import GENERAL, LABELS, make_vocabulary
@@ -59,6 +62,22 @@ def test_every_weight_and_every_known_token_comes_over(smaller, larger, tmp_path
         if name != "shared.weight":
             assert torch.equal(weight, others[name])
     assert model.lm_head.weight is model.shared.weight
+
+
+def test_a_presence_comes_over_by_label(smaller, larger, tmp_path):
+    former, theirs = tiny_of(smaller, 1)
+    parent = saved(former, theirs, tmp_path)
+    shutil.copy(smaller.folder / LABELS_FILE, parent)
+    learned = Presence(torch.arange(len(smaller), dtype=torch.float32))
+    with torch.no_grad():
+        learned.scale.fill_(0.5)
+        learned.size.copy_(torch.tensor([1.0, -2.0]))
+    learned.write(parent)
+    presence = Presence(torch.full((len(larger),), -9.0))
+    carry_presence(presence, larger, parent)
+    known = smaller.index
+    assert presence.bias.tolist() == [float(known.get(label, -9)) for label in larger.labels]
+    assert (presence.scale.item(), presence.size.tolist()) == (0.5, [1.0, -2.0])
 
 
 def test_what_the_parent_says_of_its_labels_is_said_by_the_child(smaller, larger, tmp_path):
