@@ -54,9 +54,14 @@ class Posts:
         return np.repeat(np.arange(len(self)), self.sizes)
 
     @property
+    def sets(self) -> list[IntArray]:
+        """For each post its labels, in their order."""
+        return np.split(self.rows, self.offsets[1:-1]) if len(self) else []
+
+    @property
     def labels(self) -> list[IntArray]:
         """For each post its labels, ascending."""
-        return [np.unique(rows) for rows in np.split(self.rows, self.offsets[1:-1])] if len(self) else []
+        return [np.unique(rows) for rows in self.sets]
 
     def matrix(self, labels: int) -> sparse.csr_array:
         """Which post has which label: float32 [posts, labels], 1 where it has. No post has a label twice."""

@@ -18,6 +18,7 @@ _BIAS: Final = "bias"
 _RIDGE: Final = 1.0  # pulls the weights towards the T5 alone
 _SMOOTH: Final = 10.0  # and the weights of neighbouring knots towards each other: few posts are seen with some numbers
 _PRIORS: Final = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
+_SEEN: Final = 20  # guesses of each context that people look at
 _HIGHEST: Final = 30.0  # log-odds: no feature is so sure that a logarithm overflows
 
 Floats = npt.NDArray[np.float64]
@@ -49,10 +50,16 @@ class Mixture(Document):
     A logistic regression on what each part says (stacking, Wolpert 1992), fitted on held-out posts: on the posts that
     the counts are from, counting would know too much. The weights are piecewise linear in log n.
 
+    It answers what is missing from a caption of which a share is hidden. Tags that are all that is known of a picture
+    are another question: two labels of a caption with 90 % hidden are a sign of few labels in all. `of_known` answers
+    that one, by a calibration of these log-odds (Platt 1999) whose two numbers depend on n likewise.
+
     Attributes:
         knots: Values of n that have weights; outside them those of the nearest hold.
         bias: By knot.
         weights: By part, by knot.
+        known_bias: By knot, of the other question.
+        known_slope: By knot, likewise.
         prior_posts: How many posts the mixture is worth beside the observed share, where one label alone is given.
     """
 
@@ -62,6 +69,8 @@ class Mixture(Document):
     knots: tuple[int, ...] = KNOTS
     bias: tuple[float, ...]
     weights: dict[str, tuple[float, ...]]
+    known_bias: tuple[float, ...] = (0.0,) * len(KNOTS)
+    known_slope: tuple[float, ...] = (1.0,) * len(KNOTS)
     prior_posts: float
 
     def log_odds(self, views: Views) -> npt.NDArray[np.float32]:
@@ -72,6 +81,17 @@ class Mixture(Document):
             mixed += (at @ np.array(self.weights[name]))[:, None] * _bounded(says)
         return np.where(np.isneginf(views.t5), -np.inf, mixed).astype(np.float32)
 
+    def of_known(self, odds: npt.NDArray[np.floating], visible: npt.NDArray[np.integer]) -> Floats:
+        """Log-odds that a picture of which just these labels are known has each label, by `log_odds` and their number.
+
+        Args:
+            odds: [contexts, labels], or those of some labels; -inf stays.
+            visible: [contexts], how many labels are known.
+        """
+        at = _between(visible, self.knots)
+        bias, slope = ((at @ np.array(part))[:, None] for part in (self.known_bias, self.known_slope))
+        return np.where(np.isneginf(odds), -np.inf, bias + slope * _bounded(odds))
+
     def posterior(
         self, odds: npt.NDArray[np.floating], together: npt.NDArray[np.integer], posts: npt.NDArray[np.integer]
     ) -> Floats:
@@ -81,7 +101,7 @@ class Mixture(Document):
         `prior_posts` posts.
 
         Args:
-            odds: The mixture's log-odds.
+            odds: Those of `of_known`.
             together: k, train posts that have both labels.
             posts: m, train posts that have the given one.
         """
@@ -120,6 +140,34 @@ def fit_mixture(views: Sequence[Views], present: Sequence[npt.NDArray[np.bool_]]
     return Mixture(bias=by_name.pop(_BIAS), weights=by_name, prior_posts=_PRIORS[2])
 
 
+def fit_known(
+    mixture: Mixture,
+    odds: npt.NDArray[np.floating],
+    visible: npt.NDArray[np.integer],
+    present: npt.NDArray[np.bool_],
+) -> Mixture:
+    """The mixture with the calibration of `of_known`, fitted on the first guesses of each context, which people see.
+
+    Args:
+        mixture: As fitted.
+        odds: [contexts, labels], its log-odds where so many labels of a post are all that is known.
+        visible: [contexts], how many.
+        present: bool [contexts, labels], whether the post has the label too.
+    """
+    best = np.argsort(-odds, axis=1, kind="stable")[:, :_SEEN]
+    first = np.take_along_axis(odds, best, axis=1)
+    asked = ~np.isneginf(first)
+    row = np.nonzero(asked)[0]
+    at = _between(visible, KNOTS)[row]
+    features = np.concatenate([at, at * _bounded(first[asked])[:, None]], axis=1)
+    target = np.take_along_axis(present, best, axis=1)[asked].astype(np.float64)
+    start = np.repeat([0.0, 1.0], len(KNOTS))
+    step = np.diff(np.eye(len(KNOTS)), axis=0)
+    penalty = _RIDGE * (np.eye(len(start)) + np.kron(np.eye(2), step.T @ step))
+    found = fit_logistic(features, target, np.ones(len(target)), start=start, penalty=penalty).reshape(2, -1).tolist()
+    return mixture.model_copy(update={"known_bias": tuple(found[0]), "known_slope": tuple(found[1])})
+
+
 def fit_prior(
     mixture: Mixture,
     odds: npt.NDArray[np.floating],
@@ -128,13 +176,18 @@ def fit_prior(
 ) -> Mixture:
     """The mixture with the prior, of seven, that held-out posts are likeliest by; each given label counts the same.
 
+    Of each the labels count that the mixture or the train posts put first, which are those that people see.
+
     Args:
         mixture: As fitted.
-        odds: [given labels, labels], its log-odds with one label visible; -inf where nothing is asked.
+        odds: [given labels, labels], those of `of_known` with one label given; -inf where nothing is asked.
         train: Posts that have both labels, [given labels, labels], and the given one, [given labels].
         held_out: The same of held-out posts; every given label is on one.
     """
-    asked = ~np.isneginf(odds)
+    asked = np.zeros(odds.shape, dtype=bool)
+    for said in (odds, np.where(np.isneginf(odds), -np.inf, train[0])):
+        np.put_along_axis(asked, np.argsort(-said, axis=1, kind="stable")[:, :_SEEN], True, axis=1)
+    asked &= ~np.isneginf(odds)
     together, posts = (np.asarray(part, dtype=np.float64) for part in held_out)
 
     def likelihood(prior: float) -> float:

@@ -193,23 +193,24 @@ class Predictor:
     def probabilities(self, contexts: Contexts) -> npt.NDArray[np.float64]:
         """Calibrated probability that a picture of which these labels are known, and nothing else, has the label too.
 
-        One label alone, or one with what it always brings along, has been counted: the share that was observed is the
-        answer, with the mixture as its prior. In a caption with a share hidden it is a sign of few labels in all; of a
-        tag that someone types it is not. That is why these are not `to_probabilities` of `scores`.
+        Not `to_probabilities` of `scores`, which are of captions with a share hidden: see `Mixture.of_known`. One label
+        alone, or one with what it always brings along, has been counted: the share that was observed is the answer,
+        with the mixture as its prior.
 
         Returns:
             [contexts, labels] in [0, 1]; 0 for the visible labels themselves.
         """
         scores = self.scores(contexts)
-        found = self.to_probabilities(scores, sizes_of(contexts))
-        if self.mixture is not None and self.table is not None:
-            for row, context in enumerate(contexts):
-                label = self.table.alone(np.asarray(context, dtype=np.int64))
-                if label is not None:
-                    together, known = (part[0] for part in self.table.beside_all(np.array([label])))
-                    known &= np.isfinite(scores[row])
-                    observed = self.mixture.posterior(scores[row], together, self.table.counts[label])
-                    found[row, known] = observed[known]
+        if self.mixture is None or self.table is None:
+            return self.to_probabilities(scores, sizes_of(contexts))
+        odds = self.mixture.of_known(scores, sizes_of(contexts))
+        found = np.asarray(expit(odds))
+        for row, context in enumerate(contexts):
+            label = self.table.alone(np.asarray(context, dtype=np.int64))
+            if label is not None:
+                together, known = (part[0] for part in self.table.beside_all(np.array([label])))
+                known &= np.isfinite(odds[row])
+                found[row, known] = self.mixture.posterior(odds[row], together, self.table.counts[label])[known]
         return found
 
 

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from booru_pipeline.dataset.collator import PostBatches
-from booru_pipeline.dataset.hiding import Hiding
+from booru_pipeline.dataset.hiding import Hiding, shuffle
 from booru_pipeline.dataset.posts import Posts
 from booru_pipeline.model.calibration import Calibration, fit
-from booru_pipeline.model.mixture import Mixture, fit_mixture, fit_prior
+from booru_pipeline.model.mixture import Mixture, fit_known, fit_mixture, fit_prior
 from booru_pipeline.model.pair_table import PairTable, views_of
 from booru_pipeline.model.ranking import Ranker, as_posts
 
@@ -24,6 +24,8 @@ _POSTS_AT_THE_END = 2000
 _FEW_POSTS = 256
 _CALIBRATION_CELLS = 4_000_000  # posts x labels; 100 MB while fitting
 _MIXTURE_POSTS = 2000
+_KNOWN = (1, 2, 3, 4, 6, 8, 12, 16, 24)  # labels that are all that is known of a post
+_KNOWN_POSTS = 150  # that show so many each
 _ALONE = 300  # labels that are given alone
 _MOST_PASSES = 12
 _TOP = 10
@@ -106,7 +108,31 @@ class Validation:
             views.append(views_of(calibration.log_odds(scores, part.sizes), table, part))
             present.append(_is_there(hidden.take(chosen), table.labels))
         mixture = fit_mixture(views, present, self._hiding.seed)
+        mixture = self._with_known(objective, calibration, table, mixture)
         return self._with_prior(objective, calibration, table, mixture)
+
+    def _with_known(
+        self, objective: nn.Module, calibration: Calibration, table: PairTable, mixture: Mixture
+    ) -> Mixture:
+        """The mixture with its calibration for labels that are all that is known, on posts that show so many each."""
+        most = _FEW_POSTS // len(_KNOWN) if self._ranker.few else _KNOWN_POSTS
+        seen, left = [], []
+        for number in _KNOWN:
+            long_enough = np.flatnonzero(self._posts.sizes > number)[:most]
+            for rows in shuffle(self._posts.take(long_enough), self._hiding.seed, number).sets:
+                seen.append(rows[:number])
+                left.append(rows[number:])
+        if not seen:
+            return mixture
+        visible, hidden = table.close(as_posts(seen), as_posts(left))
+        odds = np.concatenate(
+            [
+                mixture.log_odds(views_of(calibration.log_odds(scores, part.sizes), table, part))
+                for chosen, scores in self._scored(objective, visible)
+                for part in [visible.take(chosen)]
+            ]
+        )
+        return fit_known(mixture, odds, visible.sizes, _is_there(hidden, table.labels))
 
     def _with_prior(
         self, objective: nn.Module, calibration: Calibration, table: PairTable, mixture: Mixture
@@ -121,7 +147,8 @@ class Validation:
             return mixture
         alone = as_posts([[label] for label in given.tolist()])
         scores = np.concatenate([part for _, part in self._scored(objective, alone)])
-        odds = mixture.log_odds(views_of(calibration.log_odds(scores, alone.sizes), table, alone))
+        mixed = mixture.log_odds(views_of(calibration.log_odds(scores, alone.sizes), table, alone))
+        odds = mixture.of_known(mixed, alone.sizes)
         together, known = table.beside_all(given)
         odds[~known | (together >= table.counts[given][:, None])] = -np.inf  # not counted, or certain
         held_out = (posts[:, given].T @ posts).toarray()

@@ -3,7 +3,7 @@ import pytest
 from scipy.special import expit, logit
 
 from booru_pipeline.errors import BooruError
-from booru_pipeline.model.mixture import KNOTS, Mixture, Views, fit_mixture, fit_prior
+from booru_pipeline.model.mixture import KNOTS, Mixture, Views, fit_known, fit_mixture, fit_prior
 
 
 def views(contexts: int, labels: int, seed: int = 0) -> Views:
@@ -71,6 +71,24 @@ def test_the_posterior_is_the_share_where_posts_are_many_and_the_mixture_where_t
     odds = np.array([logit(0.4)])
     assert mixture().posterior(odds, np.array([0]), np.array([0])) == pytest.approx(0.4)
     assert mixture().posterior(odds, np.array([9_000]), np.array([10_000])) == pytest.approx(0.9, abs=1e-3)
+
+
+def test_what_is_known_is_calibrated_by_how_much_is_known():
+    random = np.random.default_rng(0)
+    visible = random.choice([1, 2, 4, 8, 16], 3000)
+    odds = random.normal(-1, 2, (3000, 30))
+    odds[:, 3] = -np.inf
+    truth = (
+        np.where(visible == 1, 0.5, 1.0)[:, None] * np.where(np.isneginf(odds), 0, odds) + np.log(visible)[:, None] / 4
+    )
+    present = random.random(odds.shape) < expit(truth)
+    found = fit_known(mixture(), odds, visible, present)
+    assert found.known_slope[0] == pytest.approx(0.5, abs=0.1)
+    assert found.known_slope[3] == pytest.approx(1.0, abs=0.1)
+    assert found.known_bias[3] == pytest.approx(np.log(8) / 4, abs=0.15)
+    known = found.of_known(odds, visible)
+    assert np.isneginf(known[:, 3]).all()
+    assert np.abs(expit(known) - expit(truth))[:, :3].mean() < 0.02
 
 
 @pytest.mark.parametrize(("trust", "least", "most"), [("mixture", 300, 1000), ("counts", 1, 10)])

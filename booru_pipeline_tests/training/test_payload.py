@@ -150,7 +150,8 @@ def test_a_label_alone_has_the_share_that_was_observed_with_the_mixture_as_its_p
     (found,), (mixed,) = predictor.probabilities([[label]]), predictor.scores([[label]])
     together, known = predictor.table.beside_all(np.array([label]))
     posts, prior = predictor.table.counts[label], predictor.mixture.prior_posts
-    expected = (together[0] + prior / (1 + np.exp(-mixed.astype(float)))) / (posts + prior)
+    odds = predictor.mixture.of_known(mixed[None], np.array([1]))[0]
+    expected = (together[0] + prior / (1 + np.exp(-odds))) / (posts + prior)
     assert known.all()
     others = np.arange(len(found)) != label
     np.testing.assert_allclose(found[others], expected[others], rtol=1e-6)
