@@ -211,7 +211,8 @@ def spread(values: Sequence[float | None]) -> str:
     if not known:
         return ""
     mean = f"{statistics.fmean(known):.3f}"
-    return mean if len(known) == 1 else f"{mean} ({min(known):.3f} to {max(known):.3f})"
+    low, high = f"{min(known):.3f}", f"{max(known):.3f}"
+    return mean if low == high else f"{mean} ({low} to {high})"
 
 
 if __name__ == "__main__":
