@@ -118,7 +118,7 @@ def test_the_ui_can_show_what_was_made(first_run, settings, instance):
                 link = materialization.metadata["report in the browser"].url
                 assert link == f"{settings.reports_url}/reports/{key}/report.html"
                 methods = [row.data["method"] for row in materialization.metadata["methods"].records]
-                assert methods == ["model", *BASELINES] * 4
+                assert methods == ["model", "T5 alone", *BASELINES] * 4
                 assert materialization.metadata["verdict"].text in materialization.metadata["summary"].md_str
             elif stage is Stage.CHECKPOINT:
                 assert "data:image/png;base64," in materialization.metadata["loss curve"].md_str
@@ -207,7 +207,7 @@ def test_a_release_goes_on_from_the_checkpoint_before_it(first_run, settings, in
     )
     heard = Heard()
     run_plan(otherwise, make_plan(otherwise, ["2021b"], Stage.CHECKPOINT), heard)
-    assert any("is no parent (objective was auto, is sequence)" in line for line in heard.lines)
+    assert any("is no parent (objective was present, is sequence)" in line for line in heard.lines)
     provenance = json.loads((settings.lake.checkpoint("2021b") / "provenance.json").read_text())
     assert provenance["parent"] is None
     run_plan(settings, make_plan(settings, [], Stage.EVALUATION_REPORT), print)  # as the other tests expect it
