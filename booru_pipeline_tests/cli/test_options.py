@@ -48,7 +48,7 @@ def test_every_field_of_the_settings_is_an_option_with_a_description():
     [
         ("checkpoint", "batch_size", "whole number >= 1", "64 (tiny), 64 (pre-trained)"),
         ("checkpoint", "width", "whole number >= 8", "128 (tiny), its own (pre-trained)"),
-        ("checkpoint", "objective", "auto or set or sequence or span", '"auto"'),
+        ("checkpoint", "objective", "auto or present or set or sequence or span", '"auto"'),
         ("checkpoint", "optimizer", "adamw or adamw_rms or adafactor", '"adamw_rms" (tiny), "adamw" (pre-trained)'),
         ("hydration", "base_model", "text", 'the preset; in the launchpad "t5-small"'),
         ("evaluation_report", "hidden_shares", "list of number > 0 and < 1", "[0.1, 0.3, 0.5, 0.9]"),
