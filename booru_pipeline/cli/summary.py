@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from booru_pipeline.cli.app import out, say
-from booru_pipeline.errors import BooruError
+from booru_pipeline.errors import BooruError, first_line
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.pipeline.checkpoints import read_promoted
 
@@ -17,13 +17,20 @@ def say_summary(lake: Lake, key: str, folder: Path) -> None:
     """Print how the answer and T5 alone stand beside the best baseline, what T5 adds, and whether it is promoted.
 
     Raises:
-        BooruError: The report was made before it held all this.
+        BooruError: The report cannot be read, or was made before it held all this.
     """
     from booru_pipeline.evaluation.report.added import Added  # imports scipy
     from booru_pipeline.evaluation.results import MODEL, MRR, RECALL, T5_ALONE
 
-    found = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    if found["format_version"] < 3:
+    path = folder / "metrics.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        version = int(found["format_version"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise BooruError(
+            f"{path} cannot be read: {first_line(error)}. Remove {folder} and make it again with `booru run`."
+        ) from error
+    if version < 3:
         raise BooruError(f"the report of {key} was made before it had a summary. Make it again with `booru run`.")
     results = {share["hidden_share"]: share["not_derivable"] for share in found["shares"] if share["not_derivable"]}
     shown = [MODEL, *([T5_ALONE] if T5_ALONE in next(iter(results.values()))["methods"] else [])]

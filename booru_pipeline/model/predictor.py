@@ -127,12 +127,16 @@ class Predictor:
             calibration = Calibration.read(folder)
             encoding, objective = read_recipe(folder)
             presence = Presence.read(folder) if objective is ObjectiveName.PRESENT else None
-            counting = (Mixture.read(folder), PairTable.read(folder)) if (folder / Mixture.FILE).exists() else None
+            counts = read_provenance(folder).get("counts", False)  # checkpoints of before them do not say
+            counting = (Mixture.read(folder), PairTable.read(folder)) if counts else None
             model = AutoModelForSeq2SeqLM.from_pretrained(folder, local_files_only=True, use_safetensors=True)
-        except (OSError, ValueError, BooruError) as error:
+        except BooruError as error:
+            raise BooruError(f"{folder} is not a complete checkpoint: {error}") from error
+        except (OSError, ValueError) as error:
             raise BooruError(
                 f"{folder} is not a complete checkpoint: {first_line(error)}. Make it with `booru run --to checkpoint`."
             ) from error
+        _check_labels(folder, len(vocabulary), presence, counting)
         model = model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
         ranker = ranker_for(model, vocabulary, encoding, objective, presence and presence.to(model.device))
         generates = not objective.names_labels_at_once
@@ -218,3 +222,19 @@ def read_recipe(checkpoint: Path) -> tuple[EncodingName, ObjectiveName]:
     """The encoding and the objective that a checkpoint was trained with."""
     provenance = read_provenance(checkpoint)
     return EncodingName(provenance.get("encoding", "labels")), ObjectiveName(provenance.get("objective", "set"))
+
+
+def _check_labels(
+    folder: Path, labels: int, presence: Presence | None, counting: tuple[Mixture, PairTable] | None
+) -> None:
+    sizes = {labels}
+    if presence is not None:
+        sizes.add(len(presence.bias))
+    if counting is not None:
+        sizes.add(counting[1].labels)
+    if len(sizes) > 1:
+        numbers = " and ".join(map(str, sorted(sizes)))
+        raise BooruError(
+            f"{folder} is not a complete checkpoint: its files are of {numbers} labels, so they do not belong together. "
+            "Make it with `booru run --to checkpoint`."
+        )

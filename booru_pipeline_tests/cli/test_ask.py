@@ -123,8 +123,10 @@ def test_its_summary_says_how_answer_and_t5_stand_and_what_is_asked(workplace):
     assert Path(result.stdout.rsplit("The report: ", 1)[1].replace("\n", "").strip()).is_file()
 
 
-def test_a_summary_of_a_report_of_before_is_refused(copy):
+@pytest.mark.parametrize("content", ['{"format_version": 2}', "{}", '{"format_vers', None])
+def test_a_summary_of_a_report_of_before_or_a_broken_one_is_refused(copy, content):
     folder = copy / "booru_home" / "reports" / "2021a"
     folder.mkdir(parents=True)
-    (folder / "metrics.json").write_text('{"format_version": 2}')
+    if content is not None:
+        (folder / "metrics.json").write_text(content)
     assert_refused(booru(copy, "report", "--summary"), "booru run")

@@ -17,10 +17,12 @@ from safetensors import safe_open
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 from booru_pipeline.errors import BooruError
+from booru_pipeline.model.pair_table import PairTable
 from booru_pipeline.model.predictor import Predictor
 from booru_pipeline.training.job import TrainingJob
 from booru_pipeline.training.options import TrainingOptions
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
+from booru_pipeline_tests.dataset.label_rows import posts_of
 from booru_pipeline_tests.training import themed_dataset
 from booru_pipeline_tests.training.process import REPOSITORY, command, job_in, run_payload, wait_until
 
@@ -163,6 +165,11 @@ def test_without_counts_a_checkpoint_answers_as_its_t5_does(trained, tmp_path):
     shutil.copytree(trained.job.output, folder)
     for name in ("mixture.json", "pairs.safetensors"):
         (folder / name).unlink()
+    with pytest.raises(BooruError, match=r"mixture\.json is not there"):  # its provenance says that it counts
+        Predictor.load(folder)
+    provenance = json.loads((folder / "provenance.json").read_text())
+    del provenance["counts"]
+    (folder / "provenance.json").write_text(json.dumps(provenance))
     predictor = Predictor.load(folder)
     assert not predictor.mixes
     contexts = [[0], [1, 2, 3]]
@@ -176,6 +183,14 @@ def test_a_broken_part_of_a_checkpoint_is_named(trained, tmp_path, name):
     shutil.copytree(trained.job.output, folder)
     (folder / name).write_bytes(b"cut")
     with pytest.raises(BooruError, match=rf"not a complete checkpoint: .*{re.escape(name)} cannot be read"):
+        Predictor.load(folder)
+
+
+def test_parts_of_two_checkpoints_are_refused(trained, tmp_path):
+    folder = tmp_path / "mixed"
+    shutil.copytree(trained.job.output, folder)
+    PairTable.of(posts_of([0, 1]).matrix(2)).write(folder)
+    with pytest.raises(BooruError, match="so they do not belong together"):
         Predictor.load(folder)
 
 

@@ -42,8 +42,8 @@ class Added(Finding):
         shown = self.given if len(self.given) <= 8 else [*self.given[:8], f"{len(self.given) - 8} more"]
         return (
             f"What T5 adds to counting, for instance: given {', '.join(shown)} (post {self.fid} of {self.booru}), it "
-            f"names {self.label} as guess {self.t5_rank}; the best way of counting, {self.baseline}, has it as guess "
-            f"{self.baseline_rank:,}."
+            f"names {self.label} as guess {self.t5_rank}; no way of counting puts it before guess "
+            f"{self.baseline_rank:,} ({self.baseline})."
         )
 
 

@@ -37,7 +37,7 @@ def test_it_is_the_named_label_that_the_best_baseline_ranks_lowest():
     assert (added.t5_rank, added.answer_rank, added.baseline, added.baseline_rank) == (2, 9, EASE, 15)
     assert (added.found, added.lost) == (2, 0)
     assert "given label_0 (post 7 of safebooru), it names label_2 as guess 2" in added.sentence
-    assert "EASE, has it as guess 15" in added.sentence
+    assert "no way of counting puts it before guess 15 (EASE)" in added.sentence
 
 
 def test_a_label_that_t5_does_not_name_is_none():

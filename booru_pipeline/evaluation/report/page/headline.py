@@ -45,7 +45,9 @@ def title(findings: Findings) -> str:
         return f"The model beats every baseline{answer}{', and not otherwise' if ' with ' in answer else ''}"
     if answer is None:
         if not _is_behind_some(findings.results):
-            beside = "T5 alone is behind some" if _is_behind_some(findings.t5_alone) else "and so is T5 alone"
+            beside = "T5 alone is behind some" if _is_behind_some(findings.t5_alone) else "nor is T5 alone"
+            if t5 is not None:
+                beside = f"T5 alone beats every one{t5}"
             return f"The answer is behind no baseline{lost}, {beside}"
         found = f"T5 alone does{t5}" if t5 is not None else "nor does T5 alone"
         return f"The answer does not beat every baseline{lost}, {found}"
