@@ -182,7 +182,7 @@ class Predictor:
             scores: [contexts, labels], or those of some labels.
             visible: [contexts], how many labels each context has.
         """
-        if self.mixes:
+        if self.mixture is not None:
             return np.asarray(expit(np.asarray(scores, dtype=np.float64)))
         return self.t5.to_probabilities(scores, visible)
 
@@ -235,6 +235,6 @@ def _check_labels(
     if len(sizes) > 1:
         numbers = " and ".join(map(str, sorted(sizes)))
         raise BooruError(
-            f"{folder} is not a complete checkpoint: its files are of {numbers} labels, so they do not belong together. "
-            "Make it with `booru run --to checkpoint`."
+            f"{folder} is not a complete checkpoint: its files are of {numbers} labels, so they do not belong "
+            "together. Make it with `booru run --to checkpoint`."
         )

@@ -47,7 +47,8 @@ def test_the_title_claims_no_more_than_was_shown():
         (
             (LEVEL, LEVEL),
             (AHEAD, LEVEL),
-            "The answer is behind no baseline at any hidden share, T5 alone beats every one with 10 % of the labels hidden",
+            "The answer is behind no baseline at any hidden share, "
+            "T5 alone beats every one with 10 % of the labels hidden",
         ),
         (
             (LEVEL, LEVEL),
