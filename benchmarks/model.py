@@ -1,6 +1,6 @@
 """How good are the answers? T5 alone, counting, and both in one, on held-out posts: the tables of RESULTS.md.
 
-    python -m benchmarks.model                                  # shared releases, a quarter of an hour of training
+    python -m benchmarks.model                                  # shared releases, 19 minutes of training
     python -m benchmarks.model --world sample --seconds 60      # the demo's world and minute
     python -m benchmarks.model --world real --seconds 60        # the real posts in shared/
     python -m benchmarks.model --seeds 0 1 2 --objectives present set --seconds 300
