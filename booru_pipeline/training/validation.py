@@ -13,7 +13,7 @@ from booru_pipeline.dataset.collator import PostBatches
 from booru_pipeline.dataset.hiding import Hiding, shuffle
 from booru_pipeline.dataset.posts import Posts
 from booru_pipeline.model.calibration import Calibration, fit
-from booru_pipeline.model.mixture import Mixture, fit_known, fit_mixture, fit_prior
+from booru_pipeline.model.mixture import Mixture, Views, fit_known, fit_mixture, fit_prior
 from booru_pipeline.model.pair_table import PairTable, views_of
 from booru_pipeline.model.ranking import Ranker, as_posts
 
@@ -103,9 +103,8 @@ class Validation:
         """
         visible, hidden = table.close(*self._hide(_MIXTURE_POSTS))
         views, present = [], []
-        for chosen, scores in self._scored(objective, visible):
-            part = visible.take(chosen)
-            views.append(views_of(calibration.log_odds(scores, part.sizes), table, part))
+        for chosen, view in self._views(objective, calibration, table, visible):
+            views.append(view)
             present.append(_is_there(hidden.take(chosen), table.labels))
         mixture = fit_mixture(views, present, self._hiding.seed)
         mixture = self._with_known(objective, calibration, table, mixture)
@@ -125,13 +124,8 @@ class Validation:
         if not seen:
             return mixture
         visible, hidden = table.close(as_posts(seen), as_posts(left))
-        odds = np.concatenate(
-            [
-                mixture.log_odds(views_of(calibration.log_odds(scores, part.sizes), table, part))
-                for chosen, scores in self._scored(objective, visible)
-                for part in [visible.take(chosen)]
-            ]
-        )
+        views = self._views(objective, calibration, table, visible)
+        odds = np.concatenate([mixture.log_odds(view) for _, view in views])
         return fit_known(mixture, odds, visible.sizes, _is_there(hidden, table.labels))
 
     def _with_prior(
@@ -146,13 +140,21 @@ class Validation:
         if not len(given):
             return mixture
         alone = as_posts([[label] for label in given.tolist()])
-        scores = np.concatenate([part for _, part in self._scored(objective, alone)])
-        mixed = mixture.log_odds(views_of(calibration.log_odds(scores, alone.sizes), table, alone))
+        views = self._views(objective, calibration, table, alone)
+        mixed = np.concatenate([mixture.log_odds(view) for _, view in views])
         odds = mixture.of_known(mixed, alone.sizes)
         together, known = table.beside_all(given)
         odds[~known | (together >= table.counts[given][:, None])] = -np.inf  # not counted, or certain
         held_out = (posts[:, given].T @ posts).toarray()
         return fit_prior(mixture, odds, (together, table.counts[given]), (held_out, support[given]))
+
+    def _views(
+        self, objective: nn.Module, calibration: Calibration, table: PairTable, visible: Posts
+    ) -> Iterator[tuple[npt.NDArray[np.int64], Views]]:
+        """Positions of some posts at a time, and what T5 and counting say of them."""
+        for chosen, scores in self._scored(objective, visible):
+            part = visible.take(chosen)
+            yield chosen, views_of(calibration.log_odds(scores, part.sizes), table, part)
 
     def _hide(self, most: int) -> tuple[Posts, Posts]:
         """Visible and hidden labels of about so many posts; with few posts each is asked about several times.

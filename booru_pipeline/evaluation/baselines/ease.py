@@ -8,7 +8,19 @@ from booru_pipeline.evaluation.baselines.counting import Batched
 from booru_pipeline.model.pairs import PairCounts, edlae
 
 
-class Ease(Batched):
+class _Linear(Batched):
+    """Scores are sums of the visible labels' weights for each label, float32 [labels, labels]."""
+
+    def __init__(self, pairs: PairCounts, described: str, weights: NDArray[np.float32]) -> None:
+        super().__init__(pairs.share, described)
+        self._weights = weights
+
+    def _batch(self, visible: sparse.csr_array) -> NDArray[np.float32]:
+        scores: NDArray[np.float32] = visible @ self._weights
+        return scores
+
+
+class Ease(_Linear):
     """Steck 2019, "Embarrassingly shallow autoencoders for sparse data"; see `edlae`."""
 
     def __init__(self, pairs: PairCounts, *, ridge: float = 10.0) -> None:
@@ -17,15 +29,11 @@ class Ease(Batched):
         Raises:
             numpy.linalg.LinAlgError: The penalty is too small for the matrix to be inverted in single precision.
         """
-        super().__init__(pairs.share, f"ridge regression of each label on all others, λ = {ridge:g}")
-        self._weights = edlae(pairs, ridge=ridge)
-
-    def _batch(self, visible: sparse.csr_array) -> NDArray[np.float32]:
-        scores: NDArray[np.float32] = visible @ self._weights
-        return scores
+        described = f"ridge regression of each label on all others, λ = {ridge:g}"
+        super().__init__(pairs, described, edlae(pairs, ridge=ridge))
 
 
-class Edlae(Batched):
+class Edlae(_Linear):
     """Steck 2020, "Autoencoders that don't overfit towards the identity": EASE learned with dropout; see `edlae`."""
 
     def __init__(self, pairs: PairCounts, *, ridge: float = 10.0, dropout: float = 0.3) -> None:
@@ -35,9 +43,4 @@ class Edlae(Batched):
             numpy.linalg.LinAlgError: The penalty is too small for the matrix to be inverted in single precision.
         """
         described = f"ridge regression of each label on all others under dropout, λ = {ridge:g}, p = {dropout:g}"
-        super().__init__(pairs.share, described)
-        self._weights = edlae(pairs, ridge=ridge, dropout=dropout)
-
-    def _batch(self, visible: sparse.csr_array) -> NDArray[np.float32]:
-        scores: NDArray[np.float32] = visible @ self._weights
-        return scores
+        super().__init__(pairs, described, edlae(pairs, ridge=ridge, dropout=dropout))
