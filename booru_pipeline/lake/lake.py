@@ -8,6 +8,7 @@ from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.publish import Staging, staged
 from booru_pipeline.lake.record import Record, read_record
 from booru_pipeline.lake.store import Store, Stored
+from booru_pipeline.lake.trial import parse_trial, release_part
 from booru_pipeline.release.key import check_key, parse_key, release_order
 
 
@@ -15,7 +16,8 @@ from booru_pipeline.release.key import check_key, parse_key, release_order
 class Lake:
     """The folder of artifacts (`BOORU_HOME`): one file or folder for each stage and release.
 
-    A path that a property or method returns need not exist yet. With a store, whatever is published here is published
+    A method that is given a release is as well given a trial's key (`lake/trial.py`): its artifacts lie beside the
+    release's. A path that a property or method returns need not exist yet. With a store, whatever is published here is published
     there first, and the later one of two is the artifact: `record` says what it was made from, and `bring` gives its
     path once it is here.
 
@@ -111,12 +113,20 @@ class Lake:
 
     def releases_with(self, artifact: Callable[[str], Path]) -> list[str]:
         """Keys of the releases that have an artifact, such as `lake.checkpoint`, in release order."""
+        return sorted((key for key in self._keys(artifact) if parse_key(key)), key=release_order)
+
+    def trials_with(self, artifact: Callable[[str], Path]) -> list[str]:
+        """Keys of the trials that have an artifact, by release, then name."""
+        trials = {trial for key in self._keys(artifact) if (trial := parse_trial(key)) == key}
+        return sorted(trials, key=lambda trial: (release_order(release_part(trial)), trial))
+
+    def _keys(self, artifact: Callable[[str], Path]) -> set[str]:
         folder = artifact("any").parent
         keys = {path.stem for path in folder.iterdir()} if folder.is_dir() else set()
         if self.store is not None:
             names = map(PurePosixPath, self.store.listing())
             keys |= {name.stem for name in names if self.home / name.parent == folder}
-        return sorted((key for key in keys if parse_key(key)), key=release_order)
+        return keys
 
     def releases_before(self, artifact: Callable[[str], Path], release: str) -> list[str]:
         """Keys of the earlier releases that have an artifact, in release order."""

@@ -103,11 +103,25 @@ def snapshot(final: Path, staging: Staging) -> Iterator[Path]:
     with _workspace(final, staging.folder) as workspace:
         copy = workspace / final.name
         with _gate(staging.folder):
-            if final.is_dir():
-                shutil.copytree(final, copy, copy_function=os.link)
-            else:
-                os.link(final, copy)
+            duplicate(final, copy)
         yield copy
+
+
+def duplicate(artifact: Path, to: Path) -> None:
+    """Give a file or folder a second name, of hard links: nobody writes into what is published. Where the file system
+    has none, it is copied.
+    """
+    if artifact.is_dir():
+        shutil.copytree(artifact, to, copy_function=_link)
+    else:
+        _link(artifact, to)
+
+
+def _link(source: str | Path, to: str | Path) -> None:
+    try:
+        os.link(source, to)
+    except OSError:
+        shutil.copy2(source, to)
 
 
 def leftovers(staging: Path) -> list[Path]:

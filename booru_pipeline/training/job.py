@@ -34,8 +34,8 @@ class TrainingJob(BaseModel, frozen=True):
 
     @property
     def name(self) -> str:
-        """The release that it is for, else the output's name."""
-        return str(self.provenance.get("release", self.output.name))
+        """The trial or else the release that it is for, else the output's name."""
+        return str(self.provenance.get("trial") or self.provenance.get("release", self.output.name))
 
     def write(self, path: Path) -> Path:
         """Write the job as JSON and give back the path."""

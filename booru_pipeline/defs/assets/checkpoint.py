@@ -15,8 +15,9 @@ from booru_pipeline.defs.payload import TRAINING_POOL, refuse_failed_gate, run_p
 from booru_pipeline.defs.resources import BaseModelChoice, FoldersParam
 from booru_pipeline.lake.publish import staged
 from booru_pipeline.lake.record import Record
+from booru_pipeline.lake.trial import is_trial, release_part
 from booru_pipeline.model.provenance import EarlierCheckpoint, code_revision, read_provenance, soundness_of
-from booru_pipeline.pipeline.checkpoints import find_parent
+from booru_pipeline.pipeline.checkpoints import find_parent, keep_promoted, source_of
 from booru_pipeline.pipeline.settings import Folders
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.training.job import TrainingJob
@@ -36,27 +37,43 @@ def checkpoint(
     """A T5 that was fine-tuned on the captions, in a process of its own: a plain transformers folder with provenance
     and model card. `AutoModelForSeq2SeqLM.from_pretrained(path)` loads it, `booru suggest` asks it.
     """
-    key = context.partition_key
-    lake = folders.lake
-    path = lake.checkpoint(key)
-    dataset = lake.bring(lake.tokenized_dataset(key))
+    return train(context, folders, base_model, training_options, pipes, context.partition_key)
+
+
+def train(
+    context: dg.AssetExecutionContext,
+    folders: Folders,
+    base_model: BaseModelChoice,
+    options: TrainingOptions,
+    pipes: dg.PipesSubprocessClient,
+    name: str,
+) -> dg.MaterializeResult:
+    """Train and publish the checkpoint of a release or trial.
+
+    Raises:
+        BooruError: The dataset is not there or its gate did not pass, or the training did not end well.
+    """
+    lake, release = folders.lake, release_part(name)
+    path = lake.checkpoint(name)
+    dataset = lake.bring(source_of(lake, Stage.TOKENIZED_DATASET, name))
     refuse_failed_gate(dataset)
     base = base_model.resolve()
-    shards = shards_so_far(context, folders)
-    parent = find_parent(lake, key, base.name, training_options, context.log)
+    shards = shards_so_far(context, folders, release)
+    parent = find_parent(lake, release, dataset, base.name, options, context.log)
     also_read = {f"checkpoint of {parent.release}": parent.key} if parent else {}
-    record = record_for(Stage.CHECKPOINT, folders, key, training_options, also_read=also_read)
-    states = lake.training_states(key)
+    record = record_for(Stage.CHECKPOINT, folders, name, options, also_read=also_read)
+    vocabulary = lake.bring(source_of(lake, Stage.VOCABULARY, name))
+    states = lake.training_states(name)
     with tempfile.TemporaryDirectory() as scratch, staged(path, lake.staging) as draft:
         job = TrainingJob(
             dataset=dataset,
-            vocabulary=lake.bring(lake.vocabulary(key)),
+            vocabulary=vocabulary,
             output=draft,
             base_name=base.name,
             base_source=base.source,
             parent=parent.checkpoint if parent else None,
-            options=training_options,
-            provenance={**_provenance(record, parent, shards), "dagster_run": context.run.run_id},
+            options=options,
+            provenance={**_provenance(record, name, parent, shards), "dagster_run": context.run.run_id},
             wandb_folder=lake.wandb,
             states=states,
             # The parent is no part of the record's key, but of what a state is on the way to.
@@ -65,18 +82,25 @@ def checkpoint(
         )
         file = job.write(draft.parent / "job.json")
         after = "The next materialization goes on from its last state."
-        run_payload(context, pipes, lake, file, what=key, after=after)
+        run_payload(context, pipes, lake, file, what=name, after=after)
         record.write(draft)
+        # Not before: a training that fails leaves everything as it was.
+        if (kept := keep_promoted(lake, name)) is not None:
+            context.log.info(f"the promoted checkpoint of {name} is kept as {kept}, with its report")
     shutil.rmtree(states, ignore_errors=True)
     return dg.MaterializeResult(
-        data_version=dg.DataVersion(record.key), metadata={**location(folders, path), **_metadata(folders, key)}
+        data_version=dg.DataVersion(record.key),
+        metadata={**location(folders, path), **_metadata(folders, name, vocabulary)},
     )
 
 
-def _provenance(record: Record, parent: EarlierCheckpoint | None, shards: Mapping[str, Path]) -> dict[str, Any]:
+def _provenance(
+    record: Record, name: str, parent: EarlierCheckpoint | None, shards: Mapping[str, Path]
+) -> dict[str, Any]:
     lineage = read_provenance(parent.checkpoint).get("lineage", [parent.release]) if parent else []
     return {
         "release": record.release,
+        **({"trial": name} if is_trial(name) else {}),
         "parent": {"release": parent.release, "key": parent.key} if parent else None,
         "lineage": [*lineage, record.release],
         "releases": {name: ShardManifest.read(folder).content_sha256 for name, folder in shards.items()},
@@ -85,9 +109,9 @@ def _provenance(record: Record, parent: EarlierCheckpoint | None, shards: Mappin
     }
 
 
-def _metadata(folders: Folders, release: str) -> dict[str, Any]:
-    path = folders.lake.checkpoint(release)
-    frequent = Vocabulary.load(folders.lake.vocabulary(release)).labels[0]
+def _metadata(folders: Folders, name: str, vocabulary: Path) -> dict[str, Any]:
+    path = folders.lake.checkpoint(name)
+    frequent = Vocabulary.load(vocabulary).labels[0]
     where = ("--raw", folders.raw, "--home", folders.home)
     relations = ("--relations", folders.relations) if folders.relations else ()
     provenance = read_provenance(path)
@@ -101,7 +125,7 @@ def _metadata(folders: Folders, release: str) -> dict[str, Any]:
     parent = provenance.get("parent")
     posts = provenance["trained_on"]
     return {
-        **open_with("booru", "suggest", *where, *relations, "--release", release, "--", frequent),
+        **open_with("booru", "suggest", *where, *relations, "--release", name, "--", frequent),
         "parent": f"the checkpoint of {parent['release']}"
         if parent
         else f"none, from {provenance['base_model']['name']}",

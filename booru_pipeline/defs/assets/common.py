@@ -11,6 +11,7 @@ from booru_pipeline.defs.assets.raw_release import RELEASES, release_of
 from booru_pipeline.defs.runs.history import OVERTAKEN, TARGET
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.record import Record, read_record
+from booru_pipeline.lake.trial import release_part
 from booru_pipeline.pipeline.settings import Folders
 from booru_pipeline.pipeline.stages import Stage, stage_record, upstream_key
 from booru_pipeline.release.find import find_releases
@@ -47,23 +48,28 @@ def record_for(
     relations: Mapping[str, str] | None = None,
     **extra: Any,
 ) -> Record:
-    """The record of an artifact made from the stage above it, whose artifact is fetched if it is in the store only."""
-    upstream = upstream_key(folders.lake, stage, release)
-    folders.lake.bring(Stage(stage.upstream).path(folders.lake, release))
+    """The record of an artifact of a release or trial, made from the stage above it.
+
+    That artifact is fetched if it is in the store only. A trial that has none of its own is made from its release's.
+    """
+    lake, above = folders.lake, Stage(stage.upstream)
+    source = release if lake.record(above.path(lake, release)) is not None else release_part(release)
+    upstream = upstream_key(lake, stage, source)
+    lake.bring(above.path(lake, source))
     chosen = {**extra, **options.model_dump(mode="json")}
-    return stage_record(stage, release, upstream, chosen, relations, also_read)
+    return stage_record(stage, release_part(release), upstream, chosen, relations, also_read)
 
 
 def shards_so_far(
-    context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, folders: Folders
+    context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, folders: Folders, release: str
 ) -> dict[str, Path]:
-    """Training shards of all earlier releases and the step's own, by release, in release order.
+    """Training shards of all earlier releases and of this one, by release, in release order.
 
     Raises:
         BooruError: An earlier release has none. A run that was started unattended had all of them when it was asked
             for: it is noted as overtaken, and so asked for again.
     """
-    lake, release = folders.lake, context.partition_key
+    lake = folders.lake
     known = find_releases(folders.raw_folder).keys if folders.raw_folder.is_dir() else []
     try:
         earlier = earlier_releases(release, known, lake.releases_with(lake.training_shards))

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,13 @@ from booru_pipeline.defs.resources import FoldersParam
 from booru_pipeline.defs.retry import retry_io
 from booru_pipeline.evaluation.options import EvaluationOptions
 from booru_pipeline.lake.publish import staged
-from booru_pipeline.pipeline.checkpoints import Settlement, find_earlier, find_predecessor, read_promoted, settle
+from booru_pipeline.pipeline.checkpoints import (
+    Settlement,
+    find_predecessor,
+    find_promoted_before,
+    settle,
+    source_of,
+)
 from booru_pipeline.pipeline.report_server import report_url
 from booru_pipeline.pipeline.retention import states_of_published
 from booru_pipeline.pipeline.settings import Folders
@@ -37,45 +44,67 @@ def evaluation_report(
     machines, `predictions.parquet` has a row a test post and share. A checkpoint that does not lose is promoted: `booru
     suggest` asks it.
     """
+    key, lake = context.partition_key, folders.lake
+    for states in states_of_published(lake, key):
+        shutil.rmtree(states, ignore_errors=True)
+    parent, promoted = find_predecessor(lake, key), find_promoted_before(lake, key)
+
+    def decide(findings: "Findings", checkpoint_key: str) -> Settlement:
+        return settle(lake, key, checkpoint_key, findings.judgement_in_words, loses=bool(findings.losses))
+
+    return report_on(context, folders, evaluation_options, key, parent, promoted, decide)
+
+
+def report_on(
+    context: dg.AssetExecutionContext,
+    folders: Folders,
+    options: EvaluationOptions,
+    name: str,
+    parent: "EarlierCheckpoint | None",
+    promoted: "EarlierCheckpoint | None",
+    decide: "Callable[[Findings, str], Settlement]",
+) -> dg.MaterializeResult:
+    """Evaluate the checkpoint of a release or trial, decide on its promotion, and publish the report.
+
+    Args:
+        context: The step's.
+        folders: Where things are.
+        options: Of the evaluation.
+        name: The release's key, or the trial's.
+        parent: The checkpoint that the report says what has changed since; None if there is none.
+        promoted: The promoted one, if it is another; it may be the parent.
+        decide: Is given what was found and the key of the checkpoint's record.
+    """
     from booru_pipeline.evaluation.evaluate import evaluate
     from booru_pipeline.evaluation.report.tracking import record_methods
 
-    key = context.partition_key
-    lake = folders.lake
-    path = lake.evaluation_report(key)
-    relations = folders.tag_relations
-    for states in states_of_published(lake, key):
-        shutil.rmtree(states, ignore_errors=True)
-    parent = find_predecessor(lake, key)
-    pointer = read_promoted(lake)
-    is_earlier = pointer is not None and pointer.release in lake.releases_before(lake.checkpoint, key)
-    promoted = find_earlier(lake, pointer.release) if pointer is not None and is_earlier else None
+    lake, relations = folders.lake, folders.tag_relations
+    path = lake.evaluation_report(name)
     record = record_for(
         Stage.EVALUATION_REPORT,
         folders,
-        key,
-        evaluation_options,
+        name,
+        options,
         also_read={f"checkpoint of {other.release}": other.key for other in (parent, promoted) if other},
         relations={IMPLICATIONS: relations.implications_fingerprint},
     )
     with staged(path, lake.staging) as draft:
         findings = evaluate(
-            lake.checkpoint(key),
-            lake.bring(lake.tokenized_dataset(key)),
-            lake.bring(lake.vocabulary(key)),
+            lake.checkpoint(name),
+            lake.bring(source_of(lake, Stage.TOKENIZED_DATASET, name)),
+            lake.bring(source_of(lake, Stage.VOCABULARY, name)),
             draft,
-            evaluation_options,
-            release=key,
+            options,
+            release=name,
             relations=relations,
             parent=parent,
             promoted=promoted,
         )
         record.write(draft)
         # Before the report has its name: killed in between, the next run makes the report and comes here again.
-        judgement, loses = findings.judgement_in_words, bool(findings.losses)
-        decision = settle(lake, key, record.inputs[Stage.EVALUATION_REPORT.upstream], judgement, loses=loses)
-    context.log.info(f"the checkpoint of {key} is {'' if decision.is_promoted else 'not '}promoted: {decision.why}")
-    record_methods(findings, lake.checkpoint(key), lake.wandb, context.log)
+        decision = decide(findings, record.inputs[Stage.EVALUATION_REPORT.upstream])
+    context.log.info(f"the checkpoint of {name} is {'' if decision.is_promoted else 'not '}promoted: {decision.why}")
+    record_methods(findings, lake.checkpoint(name), lake.wandb, context.log)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(record.key),
         metadata={**location(folders, path), **_metadata(folders, path, findings, decision, parent)},

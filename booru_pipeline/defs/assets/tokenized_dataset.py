@@ -62,7 +62,7 @@ def tokenized_dataset(
 
     key = context.partition_key
     path = folders.lake.tokenized_dataset(key)
-    shards = shards_so_far(context, folders)
+    shards = shards_so_far(context, folders, key)
     record = record_for(Stage.TOKENIZED_DATASET, folders, key, dataset_options, also_read=earlier_keys(shards, key))
     labels = Vocabulary.load(folders.lake.bring(folders.lake.vocabulary(key)))
     earlier = earlier_sides(folders, key)
@@ -181,7 +181,7 @@ def split_does_not_leak(context: dg.AssetCheckExecutionContext, folders: Folders
     sides = Sides.read(at_hand(context, folders, Stage.TOKENIZED_DATASET))
     earlier = earlier_sides(folders, key)
     straddling = count_straddling(sides)
-    across = count_near_duplicates_across(shards_so_far(context, folders), sides)
+    across = count_near_duplicates_across(shards_so_far(context, folders, key), sides)
     counts = {
         "groups on two sides": straddling.groups,
         "pictures on two sides": straddling.pictures,

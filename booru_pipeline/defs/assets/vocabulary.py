@@ -48,7 +48,7 @@ def vocabulary(
     key = context.partition_key
     path = folders.lake.vocabulary(key)
     base = base_model.resolve()
-    shards = shards_so_far(context, folders)
+    shards = shards_so_far(context, folders, key)
     record = record_for(
         Stage.VOCABULARY,
         folders,

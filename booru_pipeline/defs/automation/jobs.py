@@ -8,6 +8,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from booru_pipeline.defs import assets
 from booru_pipeline.defs.assets.raw_release import BYTES_CHECK
+from booru_pipeline.defs.assets.trial import TRIAL_CHECKPOINT, TRIAL_REPORT
 from booru_pipeline.pipeline.stages import RAW_RELEASE, Stage
 
 CHECKS: Final = dg.load_asset_checks_from_package_module(assets)
@@ -66,4 +67,10 @@ CATCH_UP = _job(
     "all of that to one release.",
     BYTES,
 )
-JOBS: Final = [REFRESH_RELEASE, LOAD_ONLY, RETRAIN, EVALUATE_ONLY, CATCH_UP]
+TRIAL = dg.define_asset_job(
+    "trial",
+    selection=[TRIAL_CHECKPOINT, TRIAL_REPORT],
+    description="Train and evaluate with other options beside what is there: nothing that is there changes. Add a "
+    "partition named by release and a name of your choice, such as 2021d@lr5, and change options here.",
+)
+JOBS: Final = [REFRESH_RELEASE, LOAD_ONLY, RETRAIN, EVALUATE_ONLY, CATCH_UP, TRIAL]

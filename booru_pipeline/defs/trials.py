@@ -1,0 +1,116 @@
+"""Trials from the shell: what one takes, and running it on the instance that the UI shows."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from booru_pipeline.defs.assets.trial import TRIAL_CHECKPOINT, TRIAL_REPORT, TRIALS
+from booru_pipeline.defs.automation.jobs import TRIAL
+from booru_pipeline.defs.build import build_defs
+from booru_pipeline.defs.resources import run_config
+from booru_pipeline.defs.runs.instance import open_instance
+from booru_pipeline.defs.shell import RunPlan, execute, make_plan, refuse_second_run
+from booru_pipeline.errors import BooruError
+from booru_pipeline.lake.lake import Lake
+from booru_pipeline.lake.record import Record
+from booru_pipeline.lake.trial import check_name, trial_key
+from booru_pipeline.pipeline.checkpoints import read_promoted
+from booru_pipeline.pipeline.freshness import difference, expected_records
+from booru_pipeline.pipeline.settings import Settings
+from booru_pipeline.pipeline.stages import Stage
+from booru_pipeline.release.find import Release, find_release, find_releases
+from booru_pipeline.release.key import is_hand_tagged
+
+_ASSETS: Final = {Stage.CHECKPOINT: TRIAL_CHECKPOINT, Stage.EVALUATION_REPORT: TRIAL_REPORT}
+
+
+@dataclass(frozen=True)
+class TrialPlan:
+    """What a trial takes.
+
+    Attributes:
+        trial: Its key.
+        before: What has to be made of the release first.
+        due: Stages of the trial to make, in order; empty if it is there as asked for.
+    """
+
+    trial: str
+    before: RunPlan
+    due: list[Stage]
+
+
+def plan_trial(settings: Settings, base: Settings, name: str, release: str | None, *, replace: bool) -> TrialPlan:
+    """Decide what a trial takes.
+
+    Args:
+        settings: With the trial's options.
+        base: Without them: what the release's own artifacts are made with.
+        name: As the person gave it.
+        release: Of which release; None for the newest whole one that is dated.
+        replace: Whether a trial of the name that was made in another way is trained again.
+
+    Raises:
+        BooruError: The name is none or taken, the release is not there, or the options change what all trials share.
+    """
+    for stage in Stage.TRAINING_SHARDS.upto():
+        if settings.options_model(stage) != base.options_model(stage):
+            raise BooruError(
+                f"options of {stage.value} are not a trial's: all that is made of a release shares its {stage.value}. "
+                f"Set them in booru.toml, or run without --as."
+            )
+    found = _release(settings, release)
+    trial, lake = trial_key(found.key, check_name(name)), settings.lake
+    shared = all(
+        settings.options(stage) == base.options(stage) for stage in (Stage.VOCABULARY, Stage.TOKENIZED_DATASET)
+    )
+    last = Stage.TOKENIZED_DATASET if shared else Stage.TRAINING_SHARDS
+    expected = expected_records(found.key, settings.sources(found, settings.tag_relations.fingerprints), settings)
+    due = _due(lake, trial, expected)
+    if Stage.CHECKPOINT in due and not replace:
+        _refuse_to_replace(lake, trial, expected[Stage.CHECKPOINT])
+    return TrialPlan(trial, make_plan(base, [found.key], last), due)
+
+
+def _release(settings: Settings, key: str | None) -> Release:
+    if key is not None:
+        return find_release(settings.raw_folder, key)
+    releases = find_releases(settings.raw_folder).releases
+    dated = [item for item in releases if not is_hand_tagged(item.key)]
+    if not dated:
+        raise BooruError(
+            f"there is no whole release in {settings.raw_folder}, so there is nothing to try. `booru releases` says "
+            "what is missing; make a sample with `booru sample`."
+        )
+    return dated[-1]
+
+
+def _due(lake: Lake, trial: str, expected: dict[Stage, Record]) -> list[Stage]:
+    made = {stage: lake.record(stage.path(lake, trial)) for stage in _ASSETS}
+    late = [stage for stage in _ASSETS if (record := made[stage]) is None or record.key != expected[stage].key]
+    return list(_ASSETS)[list(_ASSETS).index(late[0]) :] if late else []
+
+
+def _refuse_to_replace(lake: Lake, trial: str, expected: Record) -> None:
+    """A trial is a person's: another one of its name does not take its place unasked."""
+    made = lake.record(lake.checkpoint(trial))
+    if made is not None:
+        promoted = read_promoted(lake)
+        kept = " It is promoted, and would be kept under a number." if promoted and promoted.release == trial else ""
+        raise BooruError(
+            f"there is a trial {trial} already, and it was made in another way: {difference(made, expected)}.{kept} "
+            "Choose another name, or train it again with --replace."
+        )
+
+
+def run_trial(settings: Settings, plan: TrialPlan, say: Callable[[str], None]) -> None:
+    """Train and evaluate a trial, once its release is there; see `run_plan`.
+
+    Raises:
+        BooruError: A run failed, or another one makes the same trial; what comes before is done.
+    """
+    with open_instance(settings.lake) as instance:
+        refuse_second_run(instance, plan.trial)
+        instance.add_dynamic_partitions(str(TRIALS.name), [plan.trial])
+        job = build_defs(settings).resolve_job_def(TRIAL.name)
+        assets = {_ASSETS[stage] for stage in plan.due}
+        execute(job, instance, run_config(settings), say, assets=assets, release=plan.trial)
