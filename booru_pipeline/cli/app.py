@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -45,6 +46,14 @@ RelationsFolder = Annotated[
     typer.Option("--relations", help="Folder of tag_aliases.json and tag_implications.json. [BOORU_RELATIONS]"),
 ]
 Home = Annotated[Path | None, typer.Option("--home", help="Folder of artifacts. [BOORU_HOME, ./booru_home]")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="SECTION.NAME=VALUE",
+        help="Any option, for this once, such as checkpoint.learning_rate=0.005; may be repeated. Wins over all else.",
+    ),
+]
 Release = Annotated[str | None, typer.Option("--release", help="Of this release; the newest by default.")]
 
 
@@ -69,8 +78,8 @@ def main() -> None:
     os._exit(status)
 
 
-def read_settings(**flags: Any) -> "Settings":
-    """The settings; flags that are None count as not given. See `load_settings`."""
+def read_settings(overrides: Sequence[str] | None = None, **flags: Any) -> "Settings":
+    """The settings; flags that are None count as not given, and `--set`'s win over them. See `load_settings`."""
     from booru_pipeline.pipeline.settings import load_settings
 
-    return load_settings(**flags)
+    return load_settings(overrides or (), **flags)

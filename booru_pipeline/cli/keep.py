@@ -10,7 +10,7 @@ from rich import filesize
 from rich.markup import escape
 from rich.table import Table
 
-from booru_pipeline.cli.app import Home, Raw, RelationsFolder, app, out, read_settings, say, store_app
+from booru_pipeline.cli.app import Home, Overrides, Raw, RelationsFolder, app, out, read_settings, say, store_app
 from booru_pipeline.errors import BooruError
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def status(
         bool, typer.Option("--check", help="Exit with status 1 if something is stale, failed, missing or not whole.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    overrides: Overrides = None,
     raw: Raw = None,
     home: Home = None,
     relations: RelationsFolder = None,
@@ -72,7 +73,7 @@ def status(
 
     Examples: `booru status`, `booru status --check || booru run`
     """
-    settings = read_settings(raw=raw, home=home, relations=relations)
+    settings = read_settings(overrides, raw=raw, home=home, relations=relations)
     from booru_pipeline.defs.runs.instance import existing_instance  # imports Dagster
     from booru_pipeline.defs.status import pipeline_status, taken_away, what_is_next
     from booru_pipeline.pipeline.checkpoints import read_promoted

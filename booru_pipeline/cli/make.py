@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from booru_pipeline.cli.app import Home, Raw, RelationsFolder, Release, app, experiment_app, out, read_settings, say
+from booru_pipeline.cli.app import (
+    Home,
+    Overrides,
+    Raw,
+    RelationsFolder,
+    Release,
+    app,
+    experiment_app,
+    out,
+    read_settings,
+    say,
+)
 from booru_pipeline.errors import BooruError
 
 if TYPE_CHECKING:
@@ -55,19 +66,23 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be made and why, and make nothing.")
     ] = False,
+    overrides: Overrides = None,
     raw: Raw = None,
     home: Home = None,
     relations: RelationsFolder = None,
 ) -> None:
     """Make what is missing or out of date, release after release.
 
-    Examples: `booru run`, `booru run --release 2021a --to tag_table`, `booru run --preset t5-small`
+    Examples: `booru run`, `booru run --release 2021a --to tag_table`, `booru run --preset t5-small`,
+    `booru run --set checkpoint.learning_rate=0.005`
     """
     from booru_pipeline.pipeline.stages import Stage
 
     last = _stage(to) if to else list(Stage)[-1]
     training = {} if time_limit is None else {"time_limit_s": time_limit}
-    settings = read_settings(raw=raw, home=home, relations=relations, preset=preset, checkpoint=training or None)
+    settings = read_settings(
+        overrides, raw=raw, home=home, relations=relations, preset=preset, checkpoint=training or None
+    )
     from booru_pipeline.defs.shell import make_plan, run_plan  # imports Dagster
 
     plan = make_plan(settings, release or [], last)

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.store import open_store
+from booru_pipeline.pipeline.layers import merged, parse_overrides
 from booru_pipeline.pipeline.stages import CONSTANTS, Recipe, Sources
 from booru_pipeline.release.find import Release
 from booru_pipeline.release.fingerprint import release_fingerprint
@@ -198,8 +199,12 @@ def config_file() -> Path:
     return Path(os.environ.get(CONFIG_VARIABLE, CONFIG_FILE))
 
 
-def load_settings(**flags: Any) -> Settings:
-    """Read the settings; flags that are None count as not given.
+def load_settings(overrides: Sequence[str] = (), **flags: Any) -> Settings:
+    """Read the settings.
+
+    Args:
+        overrides: `section.name=value` each, as `--set` takes them: they win over everything, flags too.
+        **flags: By option; a section's as a mapping. Those that are None count as not given.
 
     Raises:
         BooruError: The config file is not there though it was named, or a setting is unknown or has a bad value.
@@ -207,7 +212,8 @@ def load_settings(**flags: Any) -> Settings:
     if CONFIG_VARIABLE in os.environ and not config_file().is_file():
         raise BooruError(f"{CONFIG_VARIABLE} names {config_file()}, which is not there. Make it or unset the variable.")
     try:
-        return Settings(**{name: value for name, value in flags.items() if value is not None})
+        given = {name: value for name, value in flags.items() if value is not None}
+        return Settings(**merged(given, parse_overrides(overrides)))
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])

@@ -170,12 +170,10 @@ def _metadata(
     folders: Folders, path: Path, findings: "Findings", decision: Settlement, parent: "EarlierCheckpoint | None"
 ) -> dict[str, Any]:
     from booru_pipeline.evaluation.report.summary import methods_table, to_markdown
-    from booru_pipeline.evaluation.results import MODEL, MRR, RECALL, T5_ALONE
+    from booru_pipeline.evaluation.results import MODEL, RECALL, T5_ALONE
 
     headline = findings.headline
     page = report_url(folders.reports_url, folders.lake, path / "report.html")
-    shown = (MODEL, *([T5_ALONE] if T5_ALONE in headline.methods else []), headline.best_baseline)
-    recall = {method: headline.figure(method, RECALL) for method in shown}
     best = {result.best_baseline for result in findings.results.values()}
     by_share = {
         method: [(100 * share, result.figure(method, RECALL)) for share, result in findings.results.items()]
@@ -195,11 +193,27 @@ def _metadata(
         **({"T5 alone beats every baseline": findings.t5_beats_baselines} if findings.t5_alone else {}),
         "promoted": f"{'yes' if decision.is_promoted else 'no'}: {decision.why}",
         "compared with": f"the checkpoint of {parent.release}" if parent else "none: this is the first release",
-        **{f"recall@10 {method}": round(value, 4) for method, value in recall.items()},
-        **{f"MRR {method}": round(headline.figure(method, MRR), 4) for method in shown},
-        # Whichever that is: its name changes from release to release, and the plot of the history goes by the name.
-        "recall@10 less the best baseline": round(recall[MODEL] - recall[headline.best_baseline], 4),
+        **_plotted(findings),
     }
+
+
+def _plotted(findings: "Findings") -> dict[str, float]:
+    """Figures by hidden share whose history the UI plots by name: each evaluation with these shares has the same names,
+    whichever baseline is the best and whether or not the answer is the T5's own.
+    """
+    from booru_pipeline.evaluation.results import MODEL, MRR, RECALL, T5_ALONE
+
+    plotted = {}
+    for share, answer in findings.results.items():
+        alone = findings.t5_alone.get(share)
+        for who, method, result in (("", MODEL, answer), ("T5 alone: ", T5_ALONE if alone else MODEL, alone or answer)):
+            recall, hidden = result.figure(method, RECALL), f"{100 * share:.3g} % hidden"
+            plotted[f"{who}{RECALL}, {hidden}"] = recall
+            plotted[f"{who}MRR, {hidden}"] = result.figure(method, MRR)
+            plotted[f"{who}{RECALL} less the best baseline, {hidden}"] = recall - result.figure(
+                result.best_baseline, RECALL
+            )
+    return {name: round(value, 4) for name, value in plotted.items()}
 
 
 def _metrics(context: dg.AssetCheckExecutionContext, folders: Folders) -> dict[str, Any]:
