@@ -1,4 +1,4 @@
-"""Commands about what was made: releases, status, promote, clean, store."""
+"""Commands about what was made: releases, status, clean, store."""
 
 import json
 from collections.abc import Sequence
@@ -34,31 +34,6 @@ def releases(raw: Raw = None, home: Home = None, relations: RelationsFolder = No
 
 
 @app.command()
-def promote(
-    release: Annotated[str | None, typer.Argument(help="The release whose checkpoint is to be asked.")] = None,
-    none: Annotated[bool, typer.Option("--none", help="Promote none: the newest is asked.")] = False,
-    home: Home = None,
-) -> None:
-    """Choose the checkpoint that `booru suggest` asks, against what the evaluation says if need be.
-
-    An evaluation promotes a checkpoint by itself if it loses neither to a baseline nor to its parent or the
-    promoted one. Examples: `booru promote 2021a`, `booru promote --none`
-    """
-    from booru_pipeline.pipeline.checkpoints import clear
-    from booru_pipeline.pipeline.checkpoints import promote as set_pointer
-
-    if (release is None) is not none:
-        raise BooruError("name a release, or give --none. `booru status` shows the releases.")
-    lake = read_settings(home=home).lake
-    if release is None:
-        clear(lake)
-        out.print("no checkpoint is promoted")
-        return
-    pointer = set_pointer(lake, release, "by hand")
-    say(f"promoted: {pointer.release}, {pointer.date} ({escape(pointer.reason)})")
-
-
-@app.command()
 def status(
     check: Annotated[
         bool, typer.Option("--check", help="Exit with status 1 if something is stale, failed, missing or not whole.")
@@ -76,7 +51,7 @@ def status(
     settings = read_settings(overrides, raw=raw, home=home, relations=relations)
     from booru_pipeline.defs.runs.instance import existing_instance  # imports Dagster
     from booru_pipeline.defs.status import pipeline_status, taken_away, what_is_next
-    from booru_pipeline.pipeline.checkpoints import read_promoted
+    from booru_pipeline.pipeline.promoted import read_promoted
     from booru_pipeline.release.find import find_releases
 
     with existing_instance(settings.lake) as instance:

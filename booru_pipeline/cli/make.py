@@ -21,6 +21,7 @@ from booru_pipeline.cli.app import (
 from booru_pipeline.errors import BooruError
 
 if TYPE_CHECKING:
+    from booru_pipeline.pipeline.settings import Settings
     from booru_pipeline.pipeline.stages import Stage
 
 
@@ -66,6 +67,16 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be made and why, and make nothing.")
     ] = False,
+    trial: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            metavar="NAME",
+            help="Train and evaluate under this name, with the options given here, beside what is there: a trial of "
+            "one release, the newest by default.",
+        ),
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Train a trial again that is there already.")] = False,
     overrides: Overrides = None,
     raw: Raw = None,
     home: Home = None,
@@ -74,7 +85,7 @@ def run(
     """Make what is missing or out of date, release after release.
 
     Examples: `booru run`, `booru run --release 2021a --to tag_table`, `booru run --preset t5-small`,
-    `booru run --set checkpoint.learning_rate=0.005`
+    `booru run --as lr5 --set checkpoint.learning_rate=0.005`
     """
     from booru_pipeline.pipeline.stages import Stage
 
@@ -83,6 +94,12 @@ def run(
     settings = read_settings(
         overrides, raw=raw, home=home, relations=relations, preset=preset, checkpoint=training or None
     )
+    if trial is not None:
+        base = read_settings(raw=raw, home=home, relations=relations)
+        _run_trial(settings, base, trial, release or [], last, replace=replace, dry_run=dry_run)
+        return
+    if replace:
+        raise BooruError("--replace is for trials: name one with --as.")
     from booru_pipeline.defs.shell import make_plan, run_plan  # imports Dagster
 
     plan = make_plan(settings, release or [], last)
@@ -97,6 +114,42 @@ def run(
     if made and not dry_run and last == list(Stage)[-1]:
         key = plan.releases[-1].release.key
         say(f"report of {key}: {settings.lake.evaluation_report(key) / 'report.html'}")
+
+
+def _run_trial(
+    settings: "Settings",
+    base: "Settings",
+    name: str,
+    releases: list[str],
+    last: "Stage",
+    *,
+    replace: bool,
+    dry_run: bool,
+) -> None:
+    from booru_pipeline.defs.shell import run_plan  # imports Dagster
+    from booru_pipeline.defs.trials import plan_trial, run_trial
+    from booru_pipeline.pipeline.stages import Stage
+
+    if len(releases) > 1:
+        raise BooruError("a trial is of one release: give --release once.")
+    if last != list(Stage)[-1]:
+        raise BooruError("a trial is trained and evaluated: leave out --to.")
+    plan = plan_trial(settings, base, name, next(iter(releases), None), replace=replace)
+    due = [(item.release.key, stage) for item in plan.before.releases for stage in item.due]
+    due += [(plan.trial, stage) for stage in plan.due]
+    if dry_run:
+        for key, stage in due:
+            out.print(f"{key}  {stage.value}: would be made")
+    if not due:
+        out.print(f"{plan.trial}  nothing to do: it was trained and evaluated with these options")
+    if dry_run or not due:
+        return
+    run_plan(base, plan.before, say)
+    if plan.due:
+        run_trial(settings, plan, say)
+    say(f"report of {plan.trial}: {settings.lake.evaluation_report(plan.trial) / 'report.html'}")
+    say(f"beside its release: booru compare {plan.trial} {plan.trial.partition('@')[0]}")
+    say(f"to have it asked from now on: booru promote {plan.trial}")
 
 
 @experiment_app.callback()

@@ -89,7 +89,7 @@ def suggest(
 
 
 def _checkpoint_in_use(lake: "Lake") -> str:
-    from booru_pipeline.pipeline.checkpoints import checkpoint_in_use
+    from booru_pipeline.pipeline.promoted import checkpoint_in_use
 
     release, note = checkpoint_in_use(lake)
     if note:

@@ -10,7 +10,7 @@ from rich.table import Table
 from booru_pipeline.cli.app import out, say
 from booru_pipeline.errors import BooruError, first_line
 from booru_pipeline.lake.lake import Lake
-from booru_pipeline.pipeline.checkpoints import read_promoted
+from booru_pipeline.pipeline.promoted import read_promoted
 
 
 def say_summary(lake: Lake, key: str, folder: Path) -> None:

@@ -3,7 +3,7 @@
 import logging
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 from rich.markup import escape
 
 from booru_pipeline.defs.assets.raw_release import RELEASES, arrival
+from booru_pipeline.defs.assets.trial import TRIAL_CHECKPOINT, TRIAL_REPORT
 from booru_pipeline.defs.automation.jobs import REFRESH_RELEASE, checks_of
 from booru_pipeline.defs.automation.schedule import check_cron
 from booru_pipeline.defs.build import LOCATION, build_defs
@@ -31,6 +32,8 @@ from booru_pipeline.vocabulary.base_model import resolve_base_model
 
 # From here on, stages read all earlier releases' shards too.
 _CUMULATIVE_FROM = Stage.VOCABULARY
+
+_MADE = [*Stage, TRIAL_CHECKPOINT, TRIAL_REPORT]
 
 # Dagster's own tag for runs of a code location's job: without it the UI's job pages do not list the shell's runs.
 _LOCATION_TAG = ".dagster/repository"
@@ -142,13 +145,13 @@ def run_plan(settings: Settings, plan: RunPlan, say: Callable[[str], None]) -> N
         definitions = build_defs(settings)
         with open_instance(settings.lake) as instance:
             for item in due:
-                _refuse_second_run(instance, item.release.key)
+                refuse_second_run(instance, item.release.key)
             for item in due:
-                _refuse_second_run(instance, item.release.key)  # asked for while those before were made
+                refuse_second_run(instance, item.release.key)  # asked for while those before were made
                 instance.add_dynamic_partitions(str(RELEASES.name), [item.release.key])
                 instance.report_runless_asset_event(arrival(settings, item.release))
                 job = _job(definitions, item.due)
-                _execute(job, instance, run_config(settings), say, release=item.release.key)
+                execute(job, instance, run_config(settings), say, release=item.release.key)
     if plan.problems:
         raise BooruError("\n".join(plan.problems))
 
@@ -161,13 +164,13 @@ def run_hydration(settings: Settings, config: Mapping[str, Any], say: Callable[[
     """
     job = build_defs(settings).resolve_job_def(hydration_experiment.name)
     with open_instance(settings.lake) as instance:
-        _refuse_second_run(instance, None)  # each would clear away what the other has made for its arms
-        result = _execute(job, instance, {"ops": {plan_arms.name: {"config": dict(config)}}}, say)
+        refuse_second_run(instance, None)  # each would clear away what the other has made for its arms
+        result = execute(job, instance, {"ops": {plan_arms.name: {"config": dict(config)}}}, say)
         return Path(result.output_for_node(CONCLUDE))
 
 
-def _refuse_second_run(instance: dg.DagsterInstance, release: str | None) -> None:
-    """Keep a release, or the experiment, to one run at a time, as the queue does for the runs that pass through it."""
+def refuse_second_run(instance: dg.DagsterInstance, release: str | None) -> None:
+    """Keep a release, a trial, or the experiment, to one run at a time, as the queue does for its own runs."""
     job, tags = (None, {PARTITION: release}) if release else (hydration_experiment.name, None)
     for run in instance.get_runs(dg.RunsFilter(job_name=job, tags=tags, statuses=NOT_FINISHED_STATUSES), limit=1):
         name = f"run {run.run_id[:8]} of {run.job_name}"
@@ -183,15 +186,16 @@ def _job(definitions: dg.Definitions, due: Sequence[Stage]) -> dg.JobDefinition:
     return job.get_subset(asset_selection=assets, asset_check_selection=set(checks_of(due)))
 
 
-def _execute(
+def execute(
     job: dg.JobDefinition,
     instance: dg.DagsterInstance,
     config: Mapping[str, Any],
     say: Callable[[str], None],
     *,
     release: str | None = None,
+    assets: Collection[str] = (),
 ) -> dg.ExecuteInProcessResult:
-    """Run a job in this process, of a release or of none, and say what happens.
+    """Run a job in this process, of a release or trial or of none, and say what happens; some of its assets, or all.
 
     Raises:
         BooruError: It failed; the message is that of the first failure.
@@ -202,6 +206,7 @@ def _execute(
         run_id=run_id,
         instance=instance,
         partition_key=release,
+        asset_selection=[dg.AssetKey(name) for name in assets] if assets else None,
         run_config={**config, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         tags={**process_tag(), _LOCATION_TAG: f"__repository__@{LOCATION}"},
         raise_on_error=False,
@@ -239,9 +244,9 @@ def _teller(say: Callable[[str], None], release: str | None) -> Callable[[EventL
             began[event.step_key] = time.monotonic()
             if release is None:
                 say(f"[dim]{escape(str(event.step_key))} …[/]")
-            elif event.step_key in list(Stage):
+            elif event.step_key in _MADE:
                 say(f"{head}{event.step_key} …")
-        elif event.event_type == DagsterEventType.ASSET_MATERIALIZATION and event.step_key in list(Stage):
+        elif event.event_type == DagsterEventType.ASSET_MATERIALIZATION and event.step_key in _MADE:
             seconds = time.monotonic() - began[event.step_key]
             say(f"{head}[green]{event.step_key}[/] in {seconds:.1f} s{_figures(event.materialization.metadata)}")
 

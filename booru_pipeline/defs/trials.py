@@ -14,8 +14,9 @@ from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.record import Record
 from booru_pipeline.lake.trial import check_name, trial_key
-from booru_pipeline.pipeline.checkpoints import read_promoted
-from booru_pipeline.pipeline.freshness import difference, expected_records
+from booru_pipeline.pipeline.freshness import _difference as difference
+from booru_pipeline.pipeline.freshness import expected_records
+from booru_pipeline.pipeline.promoted import read_promoted
 from booru_pipeline.pipeline.settings import Settings
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.release.find import Release, find_release, find_releases

@@ -17,9 +17,10 @@ class Lake:
     """The folder of artifacts (`BOORU_HOME`): one file or folder for each stage and release.
 
     A method that is given a release is as well given a trial's key (`lake/trial.py`): its artifacts lie beside the
-    release's. A path that a property or method returns need not exist yet. With a store, whatever is published here is published
-    there first, and the later one of two is the artifact: `record` says what it was made from, and `bring` gives its
-    path once it is here.
+    release's. A path that a property or method returns need not exist yet.
+
+    With a store, whatever is published here is published there first, and the later one of two is the artifact:
+    `record` says what it was made from, and `bring` gives its path once it is here.
 
     Attributes:
         home: The folder.

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.publish import discard, leftovers, staged, sweep
-from booru_pipeline.pipeline.checkpoints import checkpoint_in_use
+from booru_pipeline.pipeline.promoted import checkpoint_in_use
 from booru_pipeline.pipeline.settings import RetentionOptions
 from booru_pipeline.pipeline.stages import Stage
 

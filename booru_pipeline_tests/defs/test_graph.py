@@ -16,7 +16,7 @@ from booru_pipeline.defs.shell import make_plan, run_plan
 from booru_pipeline.evaluation.results import BASELINES
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.record import read_record
-from booru_pipeline.pipeline.checkpoints import read_promoted
+from booru_pipeline.pipeline.promoted import read_promoted
 from booru_pipeline.pipeline.settings import load_settings
 from booru_pipeline.pipeline.stages import Stage
 

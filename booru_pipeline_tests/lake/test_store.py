@@ -6,7 +6,7 @@ from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.publish import Staging, staged
 from booru_pipeline.lake.record import read_record
 from booru_pipeline.lake.store import Store, StoreError
-from booru_pipeline.pipeline.checkpoints import clear, promote, read_promoted
+from booru_pipeline.pipeline.promoted import clear, promote, read_promoted
 from booru_pipeline_tests.lake.stored import NAME, RECORD, read, write
 
 

@@ -12,7 +12,7 @@ import pytest
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.record import Record
-from booru_pipeline.pipeline.checkpoints import checkpoint_in_use, clear, promote, read_pointer, read_promoted, settle
+from booru_pipeline.pipeline.promoted import checkpoint_in_use, clear, promote, read_pointer, read_promoted, settle
 from booru_pipeline.pipeline.retention import kept_checkpoints, promoted_release
 
 
@@ -129,7 +129,7 @@ def test_killed_between_write_and_rename_the_former_pointer_stands(lake):
         import pathlib, sys, time
         from booru_pipeline.lake import publish
         from booru_pipeline.lake.lake import Lake
-        from booru_pipeline.pipeline.checkpoints import promote
+        from booru_pipeline.pipeline.promoted import promote
 
         def wait(draft, final, workspace):
             assert "2021b" in draft.read_text()

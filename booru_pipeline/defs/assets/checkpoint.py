@@ -17,7 +17,8 @@ from booru_pipeline.lake.publish import staged
 from booru_pipeline.lake.record import Record
 from booru_pipeline.lake.trial import is_trial, release_part
 from booru_pipeline.model.provenance import EarlierCheckpoint, code_revision, read_provenance, soundness_of
-from booru_pipeline.pipeline.checkpoints import find_parent, keep_promoted, source_of
+from booru_pipeline.pipeline.checkpoints import find_parent, source_of
+from booru_pipeline.pipeline.promoted import keep_promoted
 from booru_pipeline.pipeline.settings import Folders
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.training.job import TrainingJob

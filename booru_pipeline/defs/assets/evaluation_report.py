@@ -14,13 +14,8 @@ from booru_pipeline.defs.resources import FoldersParam
 from booru_pipeline.defs.retry import retry_io
 from booru_pipeline.evaluation.options import EvaluationOptions
 from booru_pipeline.lake.publish import staged
-from booru_pipeline.pipeline.checkpoints import (
-    Settlement,
-    find_predecessor,
-    find_promoted_before,
-    settle,
-    source_of,
-)
+from booru_pipeline.pipeline.checkpoints import find_predecessor, source_of
+from booru_pipeline.pipeline.promoted import Settlement, find_promoted_before, settle
 from booru_pipeline.pipeline.report_server import report_url
 from booru_pipeline.pipeline.retention import states_of_published
 from booru_pipeline.pipeline.settings import Folders

@@ -1,5 +1,7 @@
 """The assets of trials: a checkpoint with other options beside its release's own, and its report."""
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
 from booru_pipeline.dataset.options import DatasetOptions
@@ -12,24 +14,21 @@ from booru_pipeline.defs.resources import BaseModelChoice, FoldersParam
 from booru_pipeline.defs.retry import retry_io
 from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation.options import EvaluationOptions
-from booru_pipeline.evaluation.report.findings import Findings
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.publish import discard
 from booru_pipeline.lake.record import Record
 from booru_pipeline.lake.trial import is_kept, parse_trial, release_part
-from booru_pipeline.pipeline.checkpoints import (
-    Settlement,
-    find_predecessor,
-    find_promoted_before,
-    read_promoted,
-    source_of,
-)
+from booru_pipeline.pipeline.checkpoints import find_predecessor, source_of
+from booru_pipeline.pipeline.promoted import Settlement, find_promoted_before, read_promoted
 from booru_pipeline.pipeline.settings import Folders
 from booru_pipeline.pipeline.stages import Stage, stage_record, upstream_key
 from booru_pipeline.training.options import TrainingOptions
 from booru_pipeline.vocabulary.build import build_vocabulary
 from booru_pipeline.vocabulary.options import VocabularyOptions
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from booru_pipeline.evaluation.report.findings import Findings
 
 TRIALS = dg.DynamicPartitionsDefinition(name="trial")
 TRIAL_CHECKPOINT = "trial_checkpoint"
@@ -88,7 +87,7 @@ def trial_report(
     name, lake = trial_of(context), folders.lake
     parent, promoted = find_predecessor(lake, name), find_promoted_before(lake, name)
 
-    def decide(findings: Findings, key: str) -> Settlement:
+    def decide(findings: "Findings", key: str) -> Settlement:
         pointer = read_promoted(lake)
         if pointer is not None and (pointer.release, pointer.key) == (name, key):
             return Settlement(True, f"since {pointer.date}: {pointer.reason}")

@@ -65,7 +65,8 @@ class Comparison(Finding):
     labels_new: Count = Field(description="Labels that the parent lacks.")
     labels_gone: Count = Field(description="Labels of the parent that the model lacks.")
     new_labels: list[ShareComparison] = Field(
-        description="Asked only for labels that the parent lacks; the model beside the best baseline."
+        description="Asked only for labels that the parent lacks; the model beside the best baseline. Empty where no "
+        "baseline was asked."
     )
     changes: LabelChanges = Field(
         description="Of the labels that both have and that `change_support` posts hide at the headline's share: on how "
@@ -99,7 +100,7 @@ def compare(
     *,
     task: RecoveryTask,
     answers: Mapping[float, Asked],
-    best: Mapping[float, str],
+    best: Mapping[float, str] | None,
     splits: Sequence[Posts],
     labels: Sequence[str],
     options: EvaluationOptions,
@@ -111,7 +112,7 @@ def compare(
         promoted: The promoted one, if it is another and earlier than the model.
         task: The test posts.
         answers: By hidden share, what model and baselines said to the headline's question.
-        best: The best baseline by hidden share, for each of these.
+        best: The best baseline by hidden share, for each of these; None to have none beside.
         splits: All posts of the dataset.
         labels: The vocabulary's labels by row.
         options: Sizes, support, resamples and seed.
@@ -125,7 +126,10 @@ def compare(
     releases = task.posts.column("release")
     new_releases = sorted(set(releases) - parent.releases, key=release_order)
     of_new_release = np.isin(releases, new_releases)
-    both = {share: {MODEL: said.ranks, best[share]: said.by_method[best[share]]} for share, said in answers.items()}
+    both = {
+        share: {MODEL: said.ranks, **({best[share]: said.by_method[best[share]]} if best else {})}
+        for share, said in answers.items()
+    }
     all_three = {share: {**methods, PARENT: theirs[share]} for share, methods in both.items()}
     share = min(answers, key=lambda hidden: abs(hidden - options.headline_share))
     return Comparison(
@@ -134,7 +138,7 @@ def compare(
         labels_both=int(known.sum()),
         labels_new=int((~known).sum()),
         labels_gone=parent.labels - int(known.sum()),
-        new_labels=beside.measure(both, fair, ~known),
+        new_labels=beside.measure(both, fair, ~known) if best else [],
         changes=label_changes(
             share,
             _part(answers[share].ranks, fair),
@@ -166,7 +170,8 @@ class _Beside:
         fair = ~np.isin(self._groups, sorted(rival.seen or ()))
         if rival.is_slow:
             fair[self._options.test_posts_slow :] = False  # the task's posts are in hash order: any first ones will do
-        return {share: self._ranks(rival, answer.question, fair) for share, answer in self._answers.items()}, fair
+        size = self._options.batch_size
+        return {share: ranks_of(rival, said.question, size, fair) for share, said in self._answers.items()}, fair
 
     def standing(self, rival: Rival, name: str, theirs: Mapping[float, Ranks], fair: Bools) -> Standing:
         """The model beside it."""
@@ -191,18 +196,30 @@ class _Beside:
                 found.append(ShareComparison.of(part, self._groups, self._options, hidden_share=share))
         return found
 
-    def _ranks(self, rival: Rival, question: Question, fair: Bools) -> Ranks:
-        kept = np.flatnonzero(fair[question.posts]).tolist()
-        given, asked = ([rows[place] for place in kept] for rows in (question.given, question.asked))
-        ranks: list[NDArray[np.int64]] = []
-        for part, scores in scores_in_parts(rival.scorer, given, self._options.batch_size):
-            if np.isnan(scores).any():
-                raise BooruError(
-                    f"the checkpoint of {rival.release} gives scores that are not numbers, so nothing can be compared "
-                    f"with it. Train it again: `booru run --release {rival.release}`."
-                )
-            ranks += hidden_ranks(scores, asked[part])
-        return Ranks.of(question.posts[kept], asked, ranks)
+
+def ranks_of(rival: Rival, question: Question, batch_size: int, fair: Bools | None = None) -> Ranks:
+    """Ask a checkpoint.
+
+    Args:
+        rival: The checkpoint.
+        question: What is asked, in our labels' rows.
+        batch_size: Posts at a time.
+        fair: bool [posts of the task]: which to ask about; None for all.
+
+    Raises:
+        BooruError: Its scores are not numbers.
+    """
+    kept = np.flatnonzero(fair[question.posts]).tolist() if fair is not None else range(len(question))
+    given, asked = ([rows[place] for place in kept] for rows in (question.given, question.asked))
+    ranks: list[NDArray[np.int64]] = []
+    for part, scores in scores_in_parts(rival.scorer, given, batch_size):
+        if np.isnan(scores).any():
+            raise BooruError(
+                f"the checkpoint of {rival.release} gives scores that are not numbers, so nothing can be compared "
+                f"with it. Train it again: `booru run --release {rival.release}`."
+            )
+        ranks += hidden_ranks(scores, asked[part])
+    return Ranks.of(question.posts[list(kept)], asked, ranks)
 
 
 def _part(ranks: Ranks, posts: Bools, labels: Bools | None = None) -> Ranks:

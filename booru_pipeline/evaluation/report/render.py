@@ -9,6 +9,7 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from booru_pipeline.evaluation.comparison.two import TwoCompared
 from booru_pipeline.evaluation.figures.ranks import heading
 from booru_pipeline.evaluation.options import HEADLINE_K
 from booru_pipeline.evaluation.probes.characters import TOP
@@ -27,6 +28,31 @@ def render(findings: Findings) -> str:
 
     The page's own script, which sorts tables, is the only one that its content security policy lets run.
     """
+    return _render(
+        "page/report.html.j2",
+        findings=findings,
+        sizes=findings.sizes,
+        options=findings.options,
+        probes=findings.probes,
+        comparison=findings.comparison,
+        t5=T5_ALONE,
+        yes_rank=YES_RANK,
+        top=TOP,
+        in_full=_CHARACTERS_IN_FULL,
+        title=headline.title(findings),
+        tiles=headline.tiles(findings),
+        **_tables(findings),
+        **calibration.parts(findings),
+        **_plots(findings),
+    )
+
+
+def render_two(found: TwoCompared) -> str:
+    """Lay out two checkpoints beside each other: the part of a report that says what has changed, alone."""
+    return _render("page/two.html.j2", found=found, comparison=found.comparison)
+
+
+def _render(template: str, **parts: Any) -> str:
     environment = Environment(
         loader=PackageLoader(_PACKAGE, "."),
         autoescape=True,  # labels are other people's text: <3, >_<
@@ -37,27 +63,14 @@ def render(findings: Findings) -> str:
     for name in ("percent", "whole_percent", "number", "count", "points", "points_interval", "interval"):
         environment.filters[name] = getattr(words, name)
     script = _text("sort.js")
-    return environment.get_template("page/report.html.j2").render(
-        findings=findings,
-        sizes=findings.sizes,
-        options=findings.options,
-        probes=findings.probes,
-        comparison=findings.comparison,
+    return environment.get_template(template).render(
         model=MODEL,
-        t5=T5_ALONE,
         recall=RECALL,
         headline_k=HEADLINE_K,
-        yes_rank=YES_RANK,
-        top=TOP,
-        in_full=_CHARACTERS_IN_FULL,
-        title=headline.title(findings),
-        tiles=headline.tiles(findings),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         style=Markup(_text("style.css")),
-        **_tables(findings),
-        **calibration.parts(findings),
-        **_plots(findings),
+        **parts,
     )
 
 

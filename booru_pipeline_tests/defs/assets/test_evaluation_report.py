@@ -3,7 +3,7 @@
 import pytest
 
 from booru_pipeline.defs.assets.evaluation_report import _metadata
-from booru_pipeline.pipeline.checkpoints import Settlement
+from booru_pipeline.pipeline.promoted import Settlement
 from booru_pipeline.pipeline.settings import load_settings
 from booru_pipeline_tests.evaluation.made_findings import findings, result, t5_alone
 

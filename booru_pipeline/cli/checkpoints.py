@@ -1,0 +1,103 @@
+"""Commands that choose between checkpoints: compare, promote."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from booru_pipeline.cli.app import Home, RelationsFolder, app, out, read_settings, say
+from booru_pipeline.errors import BooruError
+
+if TYPE_CHECKING:
+    from booru_pipeline.evaluation.comparison.two import TwoCompared
+
+
+@app.command()
+def compare(
+    one: Annotated[str, typer.Argument(help="A release or a trial, such as lr5 or 2021d@lr5.")],
+    other: Annotated[str, typer.Argument(help="Another, such as 2021d, of the same release or not.")],
+    home: Home = None,
+    relations: RelationsFolder = None,
+) -> None:
+    """Set two checkpoints beside each other, on test posts of the first that the second was not trained on.
+
+    Prints where the first is ahead or behind, and writes what has changed from the second to the first as a page.
+
+    Examples: `booru compare lr5 2021d`, `booru compare 2021d 2021c`
+    """
+    settings = read_settings(home=home, relations=relations)
+    lake = settings.lake
+    from booru_pipeline.evaluation.comparison.two import compare_two  # imports transformers
+    from booru_pipeline.evaluation.report.render import render_two
+    from booru_pipeline.lake.publish import staged
+    from booru_pipeline.pipeline.checkpoints import find_checkpoint, find_earlier
+
+    names = [find_checkpoint(lake, name) for name in (one, other)]
+    if names[0] == names[1]:
+        raise BooruError(f"{names[0]} and {names[0]} are the same checkpoint. Name two: `booru status` shows them.")
+    model, beside = (find_earlier(lake, name) for name in names)
+    if model is None or beside is None:
+        without = names[0] if model is None else names[1]
+        raise BooruError(f"the checkpoint of {without} has no record of what it was made from. Make it again.")
+    found = compare_two(model, beside, settings.evaluation_report, settings.tag_relations)
+    folder = lake.experiment("compare", f"{names[0]}_beside_{names[1]}")
+    with staged(folder, lake.staging.here()) as draft:
+        draft.mkdir()
+        (draft / "report.html").write_text(render_two(found), encoding="utf-8")
+        (draft / "report.json").write_text(found.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    _show(found, folder / "report.html")
+
+
+def _show(found: "TwoCompared", page: Path) -> None:
+    from booru_pipeline.evaluation.comparison.compare import PARENT
+    from booru_pipeline.evaluation.figures.ranks import heading
+    from booru_pipeline.evaluation.report.page.words import signed_interval
+    from booru_pipeline.evaluation.results import HEADLINE, MODEL
+
+    standing = found.comparison.parent
+    table = Table("hidden", "", found.model, found.other, "difference, 95 % interval")
+    table.title = f"{found.model} beside {found.other} on {standing.posts:,} test posts"
+    for result in standing.shares:
+        for metric in HEADLINE:
+            figures = [f"{result.figure(name, metric):.3f}" for name in (MODEL, PARENT)]
+            less = signed_interval(result.differences[PARENT][metric])
+            table.add_row(f"{100 * result.hidden_share:.3g} %", heading(metric), *figures, less)
+    out.print(table)
+    if standing.left_out is None:
+        say(f"[yellow]Whether {found.other} was trained on these posts cannot be told: its dataset is gone.[/]")
+    say(escape(found.headline))
+    say(f"What has changed, label by label: {escape(str(page))}")
+
+
+@app.command()
+def promote(
+    name: Annotated[
+        str | None, typer.Argument(help="The release or trial whose checkpoint is to be asked, such as 2021a or lr5.")
+    ] = None,
+    back: Annotated[bool, typer.Option("--back", help="Go back to the one that was promoted before.")] = False,
+    none: Annotated[bool, typer.Option("--none", help="Promote none: the newest is asked.")] = False,
+    home: Home = None,
+) -> None:
+    """Choose the checkpoint that `booru suggest` asks, against what the evaluation says if need be.
+
+    An evaluation promotes a release's checkpoint by itself if it loses neither to a baseline nor to its parent or the
+    promoted one. What was promoted is never overwritten: a later training of the release lands beside it.
+
+    Examples: `booru promote lr5`, `booru promote --back`, `booru promote 2021a`, `booru promote --none`
+    """
+    from booru_pipeline.pipeline.promoted import clear, go_back
+    from booru_pipeline.pipeline.promoted import promote as set_pointer
+
+    if sum((name is not None, back, none)) != 1:
+        raise BooruError("name a release or trial, or give --back or --none. `booru status` shows which there are.")
+    lake = read_settings(home=home).lake
+    if none:
+        clear(lake)
+        out.print("no checkpoint is promoted: the newest is asked")
+        return
+    pointer = go_back(lake) if name is None else set_pointer(lake, name, "by hand")
+    say(f"promoted: {pointer.release}, {pointer.date} ({escape(pointer.reason)})")
+    if pointer.before and not back:
+        say(f"before it: {pointer.before[0].release}; `booru promote --back` goes back to it")

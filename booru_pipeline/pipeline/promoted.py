@@ -1,0 +1,261 @@
+"""The promoted checkpoint, which `booru suggest` asks: the pointer to it, going back, and that it is never overwritten."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel
+
+from booru_pipeline.errors import BooruError
+from booru_pipeline.lake.lake import Lake
+from booru_pipeline.lake.publish import discard, duplicate, snapshot, staged
+from booru_pipeline.lake.trial import is_kept, name_part, release_part, trial_key
+from booru_pipeline.model.provenance import EarlierCheckpoint
+from booru_pipeline.pipeline.checkpoints import find_checkpoint, find_earlier
+from booru_pipeline.pipeline.stages import Stage
+from booru_pipeline.release.key import release_order
+
+_FIGURES: Final = "figures in the report"
+_REMEMBERED: Final = 20  # promotions that can be gone back over
+
+
+class Promotion(BaseModel, frozen=True):
+    """A checkpoint that is promoted, or was.
+
+    Attributes:
+        release: The release whose checkpoint it is, or the trial's key.
+        key: Of its record, by which one that was rebuilt is told apart.
+        date: When, ISO 8601, UTC.
+        reason: Why.
+    """
+
+    release: str
+    key: str
+    date: str
+    reason: str
+
+
+class Promoted(Promotion, frozen=True):
+    """The pointer to the promoted checkpoint.
+
+    Attributes:
+        before: Those that were promoted before, the newest first.
+    """
+
+    before: tuple[Promotion, ...] = ()
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """The effect of an evaluation on the pointer.
+
+    Attributes:
+        is_promoted: Whether the checkpoint evaluated is the promoted one now.
+        why: In words.
+    """
+
+    is_promoted: bool
+    why: str
+
+
+def read_pointer(lake: Lake) -> Promoted | None:
+    """Read the pointer, whether its checkpoint is still there or not; None if there is none that can be read."""
+    try:
+        return Promoted.model_validate_json(lake.bring(lake.promoted).read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def read_promoted(lake: Lake) -> Promoted | None:
+    """The promoted checkpoint; None if none is promoted, or it is gone or was rebuilt since."""
+    pointer = read_pointer(lake)
+    return None if _problem(lake, pointer) else pointer
+
+
+def checkpoint_in_use(lake: Lake) -> tuple[str, str]:
+    """The promoted checkpoint, by release or trial, or else the newest of a release, and why it is not the promoted one
+    or "".
+
+    Raises:
+        BooruError: There is no checkpoint.
+    """
+    pointer = read_pointer(lake)
+    problem = _problem(lake, pointer)
+    if pointer is not None and not problem:
+        return pointer.release, ""
+    newest = lake.newest(lake.checkpoint)
+    return newest, f"{problem}: the newest is taken, {newest}"
+
+
+def promote(lake: Lake, name: str, reason: str) -> Promoted:
+    """Set the pointer, in one step. A checkpoint that is promoted already keeps its date and reason.
+
+    Args:
+        lake: Where the pointer is.
+        name: As `find_checkpoint` takes it.
+        reason: Why.
+
+    Raises:
+        BooruError: There is no such checkpoint, or it has no record.
+    """
+    release = find_checkpoint(lake, name)
+    record = lake.record(lake.checkpoint(release))
+    if record is None:
+        raise BooruError(
+            f"{lake.checkpoint(release)} has no record of what it was made from. "
+            f"Make it again with `booru run --release {release_part(release)}`."
+        )
+    return _set(lake, release, record.key, reason)
+
+
+def go_back(lake: Lake) -> Promoted:
+    """Promote again what was promoted before, passing over what is gone.
+
+    Raises:
+        BooruError: Nothing was, or nothing of it is left.
+    """
+    pointer = read_pointer(lake)
+    before = pointer.before if pointer else ()
+    for place, former in enumerate(before):
+        if not _problem(lake, former):
+            date = datetime.now(UTC).isoformat(timespec="seconds")
+            again = Promoted(**{**dict(former), "date": date}, before=before[place + 1 :])
+            _write(lake, again)
+            return again
+    gone = f" What was, is gone: {', '.join(former.release for former in before)}." if before else ""
+    raise BooruError(
+        f"no other checkpoint was promoted before, so there is none to go back to.{gone} `booru status` shows which "
+        "there are, `booru promote NAME` chooses one."
+    )
+
+
+def clear(lake: Lake) -> None:
+    """Promote none.
+
+    Raises:
+        BooruError: The pointer cannot be removed.
+    """
+    if lake.bring(lake.promoted).exists():
+        discard(lake.promoted, lake.staging)
+
+
+def settle(lake: Lake, release: str, key: str, judgement: str, *, loses: bool) -> Settlement:
+    """Promote the checkpoint of a release, of this record's key, unless its evaluation speaks against it.
+
+    What is said about it is one sentence for people; the figures are in the report. An earlier release does not take
+    over from a later one by being evaluated again, and a promoted checkpoint stays promoted if it now loses to its
+    parent: a person decides that, with `booru promote`.
+
+    Args:
+        lake: Where the pointer is.
+        release: Of the checkpoint.
+        key: Of its record.
+        judgement: How it stands, or what speaks against it, in one sentence.
+        loses: Whether something does.
+    """
+    current = read_promoted(lake)
+    if current is not None and (current.release, current.key) == (release, key):
+        but = f", though now {judgement}; {_FIGURES}" if loses else ""
+        return Settlement(True, f"since {current.date}: {current.reason}{but}")
+    if loses:
+        stays = f"; {current.release} stays promoted" if current else ""
+        return Settlement(False, f"{judgement}{stays}; {_FIGURES}")
+    if current is not None and release_order(release_part(current.release)) > release_order(release):
+        return Settlement(False, f"{current.release} is promoted, which is later")
+    _set(lake, release, key, judgement)
+    before = f"; {current.release} was promoted before" if current else ""
+    return Settlement(True, f"{judgement}{before}")
+
+
+def _set(lake: Lake, release: str, key: str, reason: str) -> Promoted:
+    current = read_pointer(lake)
+    if current is not None and (current.release, current.key) == (release, key):
+        return current
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    before = () if current is None else (Promotion(**current.model_dump(exclude={"before"})), *current.before)
+    pointer = Promoted(release=release, key=key, date=date, reason=reason, before=before[:_REMEMBERED])
+    _write(lake, pointer)
+    return pointer
+
+
+def _write(lake: Lake, pointer: Promoted) -> None:
+    with staged(lake.promoted, lake.staging) as draft:
+        draft.write_text(pointer.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def _problem(lake: Lake, pointer: Promotion | None) -> str:
+    """Why the pointer's checkpoint cannot be asked; empty if it can."""
+    if pointer is None:
+        return "no checkpoint is promoted"
+    record = lake.record(lake.checkpoint(pointer.release))
+    if record is None:
+        return f"the promoted checkpoint of {pointer.release} is gone"
+    if record.key != pointer.key:
+        return f"the promoted checkpoint of {pointer.release} was rebuilt since and has not been promoted again"
+    return ""
+
+
+def keep_promoted(lake: Lake, release: str) -> str | None:
+    """Before a release or trial gets another checkpoint: keep the one it has if it is promoted, or was.
+
+    It stays as a trial whose name is a number, `2021d@1`, with its report, and what pointed to it points there.
+
+    Args:
+        lake: Where it is.
+        release: The release's key, or the trial's.
+
+    Returns:
+        The key of the trial that it stays as; None if there is nothing to keep.
+    """
+    pointer, path = read_pointer(lake), lake.checkpoint(release)
+    record = lake.record(path)
+    if pointer is None or record is None:
+        return None
+    if all((one.release, one.key) != (release, record.key) for one in (pointer, *pointer.before)):
+        return None
+    of = release_part(release)
+    trials = [trial for trial in lake.trials_with(lake.checkpoint) if is_kept(trial) and release_part(trial) == of]
+    # A kill may have come between the copy and the pointer. One key can be made twice, at other times.
+    same = [trial for trial in trials if _made(lake, lake.checkpoint(trial)) == (record.key, record.made)]
+    kept = next(iter(same), None)
+    if kept is None:
+        taken = [int(name_part(trial)) for trial in trials]
+        kept = trial_key(of, str(max(taken, default=0) + 1))
+    report = lake.evaluation_report(release)
+    made = lake.record(report)
+    _copy(lake, path, lake.checkpoint(kept))
+    if made is not None and made.inputs.get(Stage.EVALUATION_REPORT.upstream) == record.key:
+        _copy(lake, report, lake.evaluation_report(kept))
+
+    def moved(one: Promotion) -> Promotion:
+        same = (one.release, one.key) == (release, record.key)
+        return one.model_copy(update={"release": kept}) if same else one
+
+    former = tuple(Promotion(**moved(one).model_dump()) for one in pointer.before)
+    now = moved(Promotion(**pointer.model_dump(exclude={"before"})))
+    _write(lake, Promoted(**now.model_dump(), before=former))
+    return kept
+
+
+def _copy(lake: Lake, path: Path, to: Path) -> None:
+    """Publish an artifact under another name as well, of hard links where the file system has them."""
+    if lake.record(to) is not None:
+        return
+    with snapshot(lake.bring(path), lake.staging) as copy, staged(to, lake.staging) as draft:
+        duplicate(copy, draft)
+
+
+def _made(lake: Lake, path: Path) -> tuple[str, str]:
+    """An artifact's key and when it was made; empty if there is none."""
+    record = lake.record(path)
+    return (record.key, record.made) if record else ("", "")
+
+
+def find_promoted_before(lake: Lake, name: str) -> EarlierCheckpoint | None:
+    """The promoted checkpoint, if it is another than that of a release or trial and not of a later release."""
+    pointer = read_promoted(lake)
+    if pointer is None or pointer.release == name:
+        return None
+    is_later = release_order(release_part(pointer.release)) > release_order(release_part(name))
+    return None if is_later else find_earlier(lake, pointer.release)
