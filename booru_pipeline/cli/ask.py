@@ -74,8 +74,10 @@ def report(
 
     With `--summary` it says how the answer and T5 alone stand, what T5 adds to counting, and which checkpoint is asked.
     """
+    from booru_pipeline.pipeline.checkpoints import find_named
+
     lake = read_settings(home=home).lake
-    key = lake.newest(lake.evaluation_report, release)
+    key = find_named(lake, lake.evaluation_report, release) if release else lake.newest(lake.evaluation_report)
     folder = lake.bring(lake.evaluation_report(key))
     if not summary:
         print(folder / "report.html")

@@ -32,9 +32,9 @@ def compare(
     from booru_pipeline.evaluation.comparison.two import compare_two  # imports transformers
     from booru_pipeline.evaluation.report.render import render_two
     from booru_pipeline.lake.publish import staged
-    from booru_pipeline.pipeline.checkpoints import find_checkpoint, find_earlier
+    from booru_pipeline.pipeline.checkpoints import find_earlier, find_named
 
-    names = [find_checkpoint(lake, name) for name in (one, other)]
+    names = [find_named(lake, lake.checkpoint, name) for name in (one, other)]
     if names[0] == names[1]:
         raise BooruError(f"{names[0]} and {names[0]} are the same checkpoint. Name two: `booru status` shows them.")
     model, beside = (find_earlier(lake, name) for name in names)

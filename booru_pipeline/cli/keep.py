@@ -14,7 +14,7 @@ from booru_pipeline.cli.app import Home, Overrides, Raw, RelationsFolder, app, o
 from booru_pipeline.errors import BooruError
 
 if TYPE_CHECKING:
-    from booru_pipeline.defs.status import ReleaseStatus
+    from booru_pipeline.defs.status import ReleaseStatus, TrialStatus
     from booru_pipeline.lake.lake import Lake
     from booru_pipeline.lake.store import Store
 
@@ -50,7 +50,7 @@ def status(
     """
     settings = read_settings(overrides, raw=raw, home=home, relations=relations)
     from booru_pipeline.defs.runs.instance import existing_instance  # imports Dagster
-    from booru_pipeline.defs.status import pipeline_status, taken_away, what_is_next
+    from booru_pipeline.defs.status import pipeline_status, taken_away, trial_status, what_is_next
     from booru_pipeline.pipeline.promoted import read_promoted
     from booru_pipeline.release.find import find_releases
 
@@ -58,14 +58,17 @@ def status(
         statuses = pipeline_status(settings, instance)
         gone = taken_away(find_releases(settings.raw_folder), instance)
         following = what_is_next(settings, instance)
+        trials = trial_status(settings, instance)
     promoted = read_promoted(settings.lake)
     if as_json:
-        pointer = vars(promoted) if promoted else None
+        pointer = promoted.model_dump(mode="json") if promoted else None
         releases = [item.as_dict() for item in statuses]
         content = {"releases": releases, "next": following, "taken_away": gone, "promoted": pointer}
+        content["trials"] = [item.as_dict() for item in trials]
         print(json.dumps({**content, "store": settings.store.url or None}, indent=2))
     else:
         _show_releases(statuses, with_runs=True)
+        _show_trials(trials)
         for key in gone:
             out.print(f"[dim]taken away[/]  {key}: its raw files are gone; what was made of it stays")
         for line in following:
@@ -187,3 +190,17 @@ def _show_releases(statuses: "Sequence[ReleaseStatus]", *, with_runs: bool) -> N
             if stage.why:
                 mark = f"[{colours.get(stage.state, 'dim')}]{stage.state}[/]"
                 say(f"{mark}  {item.release} {stage.stage.value}: {escape(stage.why)}")
+
+
+def _show_trials(trials: "Sequence[TrialStatus]") -> None:
+    """Print a table with a line a trial, if there are any."""
+    if not trials:
+        return
+    shares = next((list(item.recall) for item in trials if item.recall), [])
+    hidden = f"recall@10, {', '.join(f'{100 * share:.3g}' for share in shares)} % hidden" if shares else "recall@10"
+    table = Table("trial", "state", hidden, "options")
+    for item in trials:
+        state = f"{item.state}, promoted" if item.promoted else item.state
+        figures = "  ".join(f"{value:.3f}" for value in item.recall.values())
+        table.add_row(escape(item.trial), state, figures, escape(", ".join(item.options)))
+    out.print(table)

@@ -41,7 +41,8 @@ def suggest(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     release: Annotated[
-        str | None, typer.Option(help="Ask this release's checkpoint; the promoted one by default, or the newest.")
+        str | None,
+        typer.Option(help="Ask the checkpoint of this release or trial; the promoted one by default, or the newest."),
     ] = None,
     raw: Raw = None,
     home: Home = None,
@@ -63,7 +64,10 @@ def suggest(
     """
     settings = read_settings(raw=raw, home=home, relations=relations)
     lake = settings.lake
-    key = lake.newest(lake.checkpoint, release) if release is not None else _checkpoint_in_use(lake)
+    from booru_pipeline.lake.trial import release_part
+    from booru_pipeline.pipeline.checkpoints import find_named
+
+    key = find_named(lake, lake.checkpoint, release) if release is not None else _checkpoint_in_use(lake)
     known = settings.tag_relations
     from booru_pipeline.model.suggest import Filters, ask, typed_tags  # imports transformers
 
@@ -72,7 +76,8 @@ def suggest(
     for tag in typed_tags(tags):
         if known.canonical(tag) != tag:
             _warn(f"{tag} is an alias: asking for {known.canonical(tag)}")
-    shards = [other for other in lake.releases_with(lake.training_shards) if release_order(other) <= release_order(key)]
+    until = release_order(release_part(key))
+    shards = [other for other in lake.releases_with(lake.training_shards) if release_order(other) <= until]
     answer = ask(
         tags,
         checkpoint=lake.bring(lake.checkpoint(key)),

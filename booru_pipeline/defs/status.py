@@ -1,17 +1,24 @@
 """The state of each release, stage by stage, and why: for people and for scripts."""
 
+import json
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
 import dagster as dg
 
+from booru_pipeline.defs.assets.trial import TRIALS
 from booru_pipeline.defs.automation.decide import decide, goal_of
 from booru_pipeline.defs.runs.history import Outcome, PastRun, failure_of, runs_of
+from booru_pipeline.lake.lake import Lake
+from booru_pipeline.lake.record import Record
+from booru_pipeline.lake.trial import is_kept, parse_trial, release_part
 from booru_pipeline.pipeline.freshness import State, Status, release_status
+from booru_pipeline.pipeline.promoted import read_promoted
 from booru_pipeline.pipeline.settings import Settings
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.release.find import Found, find_releases
+from booru_pipeline.release.key import release_order
 
 
 @dataclass(frozen=True)
@@ -42,8 +49,7 @@ class ReleaseStatus:
             "fresh": self.is_fresh,
             "problem": self.problem,
             "stages": {item.stage.value: {"state": str(item.state), "why": item.why} for item in self.stages},
-            "last_run": self.last_run
-            and {name: getattr(self.last_run, name) for name in ("id", "job", "outcome", "asked_by", "ended")},
+            "last_run": self.last_run and self.last_run.as_dict(),
         }
 
 
@@ -66,6 +72,73 @@ def pipeline_status(settings: Settings, instance: dg.DagsterInstance | None) -> 
             stages = _with_runs(key, statuses, instance, runs)
         result.append(ReleaseStatus(key, stages, problems.get(key), runs[0] if runs else None))
     return result
+
+
+@dataclass(frozen=True)
+class TrialStatus:
+    """The state of one trial.
+
+    Attributes:
+        trial: Its key, such as `2021d@lr5`.
+        state: `evaluated`, `trained`, or, without a checkpoint, how its newest run ended; `kept` for a checkpoint that
+            was promoted and whose place another took.
+        promoted: Whether `booru suggest` asks it.
+        recall: By hidden share its answer's recall@10 of labels that are not derivable; empty without a report.
+        options: Those in which its checkpoint differs from what is set now, in words.
+        last_run: Its newest run, or None if there was none.
+    """
+
+    trial: str
+    state: str
+    promoted: bool
+    recall: dict[float, float]
+    options: list[str]
+    last_run: PastRun | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {**vars(self), "last_run": self.last_run and self.last_run.as_dict()}
+
+
+def trial_status(settings: Settings, instance: dg.DagsterInstance | None) -> list[TrialStatus]:
+    """The state of all trials, by release, then name; without an instance, nothing ever ran."""
+    lake, promoted = settings.lake, read_promoted(settings.lake)
+    known = instance.get_dynamic_partitions(str(TRIALS.name)) if instance is not None else []
+    trials = {*lake.trials_with(lake.checkpoint), *(key for key in known if parse_trial(key) == key)}
+    found = []
+    for trial in sorted(trials, key=lambda key: (release_order(release_part(key)), key)):
+        runs = runs_of(instance, trial) if instance is not None else []
+        record, recall = lake.record(lake.checkpoint(trial)), _recall(lake, trial)
+        if record is None:
+            state = runs[0].outcome.value if runs else "not made yet"
+        else:
+            state = "kept" if is_kept(trial) else "evaluated" if recall else "trained"
+        found.append(
+            TrialStatus(
+                trial=trial,
+                state=state,
+                promoted=promoted is not None and promoted.release == trial,
+                recall=recall,
+                options=_unlike(record, settings) if record is not None else [],
+                last_run=runs[0] if runs else None,
+            )
+        )
+    return found
+
+
+def _recall(lake: Lake, trial: str) -> dict[float, float]:
+    """The figures of a trial's report, as far as it has one that can be read."""
+    try:
+        metrics = json.loads(lake.read(lake.evaluation_report(trial), "metrics.json") or "{}")
+        shares = {share["hidden_share"]: share["not_derivable"] for share in metrics.get("shares", [])}
+        return {share: result["methods"]["model"]["recall@10"] for share, result in shares.items() if result}
+    except (ValueError, KeyError, TypeError):
+        return {}
+
+
+def _unlike(record: Record, settings: Settings) -> list[str]:
+    now = settings.options(Stage.CHECKPOINT)
+    return [f"{name} {value}" for name, value in record.options.items() if name in now and now[name] != value]
 
 
 def what_is_next(settings: Settings, instance: dg.DagsterInstance | None) -> list[str]:

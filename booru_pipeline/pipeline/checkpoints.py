@@ -1,6 +1,7 @@
 """Checkpoints of releases and trials: which one a name means, and which ones a training or an evaluation builds on."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from booru_pipeline.errors import BooruError
@@ -14,23 +15,31 @@ from booru_pipeline.release.key import parse_key
 from booru_pipeline.training.options import TrainingOptions
 
 
-def find_checkpoint(lake: Lake, name: str) -> str:
-    """The release or trial whose checkpoint somebody means by a release's key, a trial's, or a trial's name alone.
+def find_named(lake: Lake, artifact: Callable[[str], Path], name: str) -> str:
+    """The release or trial whose artifact somebody means by a release's key, a trial's, or a trial's name alone.
 
     Of trials of one name it is that of the newest release.
 
+    Args:
+        lake: Where artifacts are.
+        artifact: Which, such as `lake.checkpoint`.
+        name: As the person gave it.
+
     Raises:
-        BooruError: There is no such checkpoint.
+        BooruError: There is none.
     """
-    trials = lake.trials_with(lake.checkpoint)
+    trials = lake.trials_with(artifact)
     said = name.strip().lower()
     found = [trial for trial in trials if said in (trial, name_part(trial))]
-    if "@" not in said and ((key := parse_key(said)) in lake.releases_with(lake.checkpoint) or not found):
-        return lake.newest(lake.checkpoint, key or name)
+    key = None if is_trial(said) else parse_key(said)
+    if key in lake.releases_with(artifact) or not (found or is_trial(said) or trials):
+        return lake.newest(artifact, key or name)
     if not found:
+        what = artifact.__name__.replace("_", " ")
+        there = [*lake.releases_with(artifact), *trials]
         raise BooruError(
-            f"there is no checkpoint {said} in {lake.home} (trials: {', '.join(trials) or 'none'}). `booru status` "
-            "shows what is there; `booru run --as NAME` makes a trial."
+            f"there is no {what} of {said!r} in {lake.home} (there: {', '.join(there)}). Make a release's with "
+            f"`booru run --release 2021a`, a trial with `booru run --as {name_part(said) or 'lr5'}`."
         )
     return found[-1]
 

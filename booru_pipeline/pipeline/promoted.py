@@ -1,4 +1,4 @@
-"""The promoted checkpoint, which `booru suggest` asks: the pointer to it, going back, and that it is never overwritten."""
+"""The promoted checkpoint, which `booru suggest` asks: the pointer to it, going back, and keeping what was promoted."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.publish import discard, duplicate, snapshot, staged
 from booru_pipeline.lake.trial import is_kept, name_part, release_part, trial_key
 from booru_pipeline.model.provenance import EarlierCheckpoint
-from booru_pipeline.pipeline.checkpoints import find_checkpoint, find_earlier
+from booru_pipeline.pipeline.checkpoints import find_earlier, find_named
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.release.key import release_order
 
@@ -73,6 +73,12 @@ def read_promoted(lake: Lake) -> Promoted | None:
     return None if _problem(lake, pointer) else pointer
 
 
+def promoted_before(lake: Lake) -> str | None:
+    """The release or trial that `go_back` would promote; None if there is none."""
+    pointer = read_pointer(lake)
+    return next((former.release for former in pointer.before if not _problem(lake, former)), None) if pointer else None
+
+
 def checkpoint_in_use(lake: Lake) -> tuple[str, str]:
     """The promoted checkpoint, by release or trial, or else the newest of a release, and why it is not the promoted one
     or "".
@@ -93,13 +99,13 @@ def promote(lake: Lake, name: str, reason: str) -> Promoted:
 
     Args:
         lake: Where the pointer is.
-        name: As `find_checkpoint` takes it.
+        name: As `find_named` takes it.
         reason: Why.
 
     Raises:
         BooruError: There is no such checkpoint, or it has no record.
     """
-    release = find_checkpoint(lake, name)
+    release = find_named(lake, lake.checkpoint, name)
     record = lake.record(lake.checkpoint(release))
     if record is None:
         raise BooruError(

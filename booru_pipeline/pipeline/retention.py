@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.publish import discard, leftovers, staged, sweep
-from booru_pipeline.pipeline.promoted import checkpoint_in_use
+from booru_pipeline.pipeline.promoted import checkpoint_in_use, promoted_before
 from booru_pipeline.pipeline.settings import RetentionOptions
 from booru_pipeline.pipeline.stages import Stage
 
@@ -29,7 +29,7 @@ class Removable:
 
     Attributes:
         path: A file or a folder; of an upload, what it was to be in the home.
-        what: In a word: `checkpoint`, `report`, `training state`, `staging`, `upload`, `wandb`.
+        what: In a word: `checkpoint`, `report`, `trial`, `training state`, `staging`, `upload`, `wandb`.
         why: Which rule lets it go.
         bytes: What is gained, here and in the store.
         stage: Whose artifact it is, or None.
@@ -47,37 +47,59 @@ class Removable:
 def find_removable(lake: Lake, options: RetentionOptions, promoted: str | None) -> list[Removable]:
     """List what `booru clean` would remove; the checkpoint of the release `promoted` is in use, and kept."""
     kept = kept_checkpoints(lake, options.checkpoints, promoted)
+    trials = kept_trials(lake, options.trials, promoted)
     return [
         *_artifacts(
             lake, kept, Stage.CHECKPOINT, "checkpoint", options.checkpoints, ", not promoted and no parent of these"
         ),
         *_artifacts(lake, kept, Stage.EVALUATION_REPORT, "report", options.reports, ", and its checkpoint is not kept"),
+        *_trials(lake, trials, options),
         *_states(lake, options),
         *_leftovers(lake),
-        *_wandb(lake, kept, options),
+        *_wandb(lake, {*kept, *trials}, options),
     ]
 
 
 def promoted_release(lake: Lake) -> str | None:
-    """The release whose checkpoint is in use: the promoted one, or else the newest; None if there is none."""
-    return checkpoint_in_use(lake)[0] if lake.releases_with(lake.checkpoint) else None
+    """The release or trial whose checkpoint is in use: the promoted one, or else the newest; None if there is none."""
+    there = lake.releases_with(lake.checkpoint) or lake.trials_with(lake.checkpoint)
+    return checkpoint_in_use(lake)[0] if there else None
 
 
 def kept_checkpoints(lake: Lake, newest: int, promoted: str | None) -> dict[str, str]:
     """Releases whose checkpoints are kept, and why.
 
     Those that a kept one went on from are kept, since it could not be made again without; not theirs in turn, or a
-    chain would be kept whole.
+    chain would be kept whole. What was promoted before is kept, so that one can go back.
     """
     keys = lake.releases_with(lake.checkpoint)
     kept = dict.fromkeys(keys[-newest:], "one of the newest")
     if promoted in keys:
         kept.setdefault(str(promoted), "promoted")
+    if (former := promoted_before(lake)) in keys:
+        kept.setdefault(str(former), "promoted before")
     for key in list(kept):
         parent = (_provenance(lake, key).parent or {}).get("release")
         if parent in keys:
             kept.setdefault(str(parent), f"the parent of {key}")
     return kept
+
+
+def kept_trials(lake: Lake, newest: int, promoted: str | None) -> set[str]:
+    """Trials that are kept: those made last, the promoted one, and the one that was promoted before."""
+    made = {trial: _made(lake, trial) for trial in _all_trials(lake)}
+    order = sorted(made, key=lambda trial: made[trial])
+    return {*order[-newest:], *(trial for trial in order if trial in (promoted, promoted_before(lake)))}
+
+
+def _made(lake: Lake, trial: str) -> str:
+    """When a trial's checkpoint was made, ISO 8601; one that has none is under way, and new."""
+    record = lake.record(lake.checkpoint(trial))
+    return record.made if record else "9"
+
+
+def _all_trials(lake: Lake) -> list[str]:
+    return list(dict.fromkeys(trial for stage in Stage for trial in lake.trials_with(partial(stage.path, lake))))
 
 
 def remove(lake: Lake, items: Iterable[Removable]) -> int:
@@ -96,6 +118,8 @@ def remove(lake: Lake, items: Iterable[Removable]) -> int:
                 with staged(lake.retired(item.stage.value, item.release), lake.staging) as draft:
                     record.write_note(draft)
             discard(item.path, lake.staging)
+        elif item.what == "trial":
+            discard(item.path, lake.staging)
         elif item.what == "staging":
             sweep(lake.staging.folder)
         elif item.what == "upload" and lake.store is not None:
@@ -113,9 +137,25 @@ def _artifacts(
     for release in lake.releases_with(partial(stage.path, lake))[:-newest]:
         if release not in kept:
             path = stage.path(lake, release)
-            stored = lake.store.listing().get(lake.name_of(path)) if lake.store is not None else None
-            size = size_of(path) + (stored.bytes if stored else 0)
-            yield Removable(path, what, f"older than the newest {newest}{unless}", size, stage, release)
+            yield Removable(
+                path, what, f"older than the newest {newest}{unless}", _size_in_all(lake, path), stage, release
+            )
+
+
+def _trials(lake: Lake, kept: Collection[str], options: RetentionOptions) -> Iterator[Removable]:
+    """What there is of trials that are not kept: checkpoints, reports, and vocabularies and datasets of their own."""
+    why = f"older than the newest {options.trials}, and not promoted now or before"
+    for trial in _all_trials(lake):
+        for stage in Stage if trial not in kept else ():
+            path = stage.path(lake, trial)
+            if lake.record(path) is not None:
+                yield Removable(path, "trial", why, _size_in_all(lake, path))
+
+
+def _size_in_all(lake: Lake, path: Path) -> int:
+    """Bytes of an artifact, here and in the store."""
+    stored = lake.store.listing().get(lake.name_of(path)) if lake.store is not None else None
+    return size_of(path) + (stored.bytes if stored else 0)
 
 
 def states_of_published(lake: Lake, release: str) -> list[Path]:
@@ -132,7 +172,8 @@ def states_of_published(lake: Lake, release: str) -> list[Path]:
 def _states(lake: Lake, options: RetentionOptions) -> Iterator[Removable]:
     from booru_pipeline.training.states import is_training
 
-    for folder in map(lake.training_states, lake.releases_with(lake.training_states)):
+    keys = [*lake.releases_with(lake.training_states), *lake.trials_with(lake.training_states)]
+    for folder in map(lake.training_states, keys):
         published = states_of_published(lake, folder.name)
         for path in [] if is_training(folder) else _folders(folder):
             if path in published:
@@ -150,7 +191,7 @@ def _leftovers(lake: Lake) -> Iterator[Removable]:
             yield Removable(lake.home / item.path, "upload", why, item.bytes)
 
 
-def _wandb(lake: Lake, kept: dict[str, str], options: RetentionOptions) -> list[Removable]:
+def _wandb(lake: Lake, kept: Collection[str], options: RetentionOptions) -> list[Removable]:
     needed = {Path(_provenance(lake, key).wandb or "").name for key in kept}
     states = lake.training_states("any").parent.glob("*/*/step-*/progress.json")
     going_on = {_progress(path).wandb for path in states}

@@ -63,9 +63,13 @@ class PastRun:
     stages: frozenset[str]
     ended: float | None
 
+    def as_dict(self) -> dict[str, object]:
+        """What scripts are told of it, as JSON."""
+        return {name: getattr(self, name) for name in ("id", "job", "outcome", "asked_by", "ended")}
+
 
 def runs_of(instance: dg.DagsterInstance, release: str) -> list[PastRun]:
-    """The runs of a release, the newest first."""
+    """The runs of a release or trial, the newest first."""
     records = instance.get_run_records(dg.RunsFilter(tags={PARTITION: release}), limit=_KEPT_RUNS)
     return [_past(record) for record in records]
 
