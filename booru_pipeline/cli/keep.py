@@ -196,11 +196,11 @@ def _show_trials(trials: "Sequence[TrialStatus]") -> None:
     """Print a table with a line a trial, if there are any."""
     if not trials:
         return
-    shares = next((list(item.recall) for item in trials if item.recall), [])
-    hidden = f"recall@10, {', '.join(f'{100 * share:.3g}' for share in shares)} % hidden" if shares else "recall@10"
-    table = Table("trial", "state", hidden, "options")
+    shares = sorted({share for item in trials for share in item.recall})
+    table = Table("trial", "state", *(f"{100 * share:.3g} %" for share in shares), "options")
+    table.title = "Trials, with recall@10 by hidden share"
     for item in trials:
         state = f"{item.state}, promoted" if item.promoted else item.state
-        figures = "  ".join(f"{value:.3f}" for value in item.recall.values())
-        table.add_row(escape(item.trial), state, figures, escape(", ".join(item.options)))
+        figures = [f"{item.recall[share]:.3f}" if share in item.recall else "" for share in shares]
+        table.add_row(escape(item.trial), state, *figures, escape(", ".join(item.options)))
     out.print(table)
