@@ -110,7 +110,8 @@ def judge(
     beside = {PARENT: comparison.parent, PROMOTED: comparison.promoted} if comparison is not None else {}
     for name, standing in beside.items():
         if standing is not None:
-            rivals.append(f"the {name} checkpoint of {standing.release}")
+            said = "promoted checkpoint" if name == PROMOTED else "checkpoint"
+            rivals.append(f"the {said} of {standing.release}")
             for compared in standing.shares:
                 to_earlier += _losses(compared.hidden_share, rivals[-1], compared.differences[name])
     ahead = [share for share, result in shares.items() if result.beats_baselines]

@@ -107,13 +107,13 @@ PARENT_AHEAD = standing(PARENT, "2021a", at_10=(AHEAD, AHEAD), at_50=(AHEAD, LEV
             GOOD,
             comparison(PARENT_AHEAD),
             [],
-            "ahead of every baseline at every hidden share, behind none, nor behind the parent checkpoint of 2021a",
+            "ahead of every baseline at every hidden share, behind none, nor behind the checkpoint of 2021a",
         ),
         (
             GOOD,
             comparison(standing(PARENT, "2021a", at_10=(LEVEL, LEVEL), at_50=(LEVEL, BEHIND))),
-            ["MRR is behind the parent checkpoint of 2021a with 50 % hidden"],
-            "behind the parent checkpoint of 2021a in MRR with 50 % hidden",
+            ["MRR is behind the checkpoint of 2021a with 50 % hidden"],
+            "behind the checkpoint of 2021a in MRR with 50 % hidden",
         ),
         (
             GOOD,
