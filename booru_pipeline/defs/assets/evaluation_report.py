@@ -42,7 +42,8 @@ def evaluation_report(
     key, lake = context.partition_key, folders.lake
     for states in states_of_published(lake, key):
         shutil.rmtree(states, ignore_errors=True)
-    parent, promoted = find_predecessor(lake, key), find_promoted_before(lake, key)
+    promoted = find_promoted_before(lake, key)
+    parent = find_predecessor(lake, key) or promoted  # of a first release: what was promoted before it was made again
 
     def decide(findings: "Findings", checkpoint_key: str) -> Settlement:
         return settle(lake, key, checkpoint_key, findings.judgement_in_words, loses=bool(findings.losses))
