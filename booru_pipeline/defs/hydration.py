@@ -87,7 +87,7 @@ def train_arm(
 
 @dg.op(name=CONCLUDE)
 def compare_arms(context: dg.OpExecutionContext, orders: list[dict[str, Any]], folders: FoldersParam) -> str:
-    """Compares the pre-trained arm with the controls, applies the rule, and writes hydration.json and hydration.html."""
+    """Compares the pre-trained arm with the controls by the rule, and writes hydration.json and hydration.html."""
     experiment = _experiment(folders, orders[0])
     findings = experiment.conclude()
     context.log.info(findings.verdict.text)

@@ -43,8 +43,8 @@ REFRESH_RELEASE = _job(
 LOAD_ONLY = _job(
     "load_only",
     Stage.TRAINING_SHARDS.upto(),
-    "Loads one release, without training. Its tag table and shards take seconds, and are all that `booru sql` and later "
-    "releases need.",
+    "Loads one release, without training. Its tag table and shards take seconds, and are all that `booru sql` and "
+    "later releases need.",
 )
 RETRAIN = _job(
     "retrain",
