@@ -8,6 +8,7 @@ from urllib.request import urlopen
 
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
 
+from booru_pipeline.defs.assets.common import GRAPH
 from booru_pipeline_tests.server import Server, eventually
 
 DESK = {"width": 1440, "height": 900}
@@ -29,11 +30,13 @@ class Ui:
 
     Attributes:
         page: The page that is open.
+        address: The address of the UI.
         complaints: Errors on the consoles and in the scripts of this page and of all that it opened, with their page.
     """
 
     def __init__(self, browser: Browser, server: Server, screenshots: Path) -> None:
         self._server = server
+        self.address = server.ui
         self._screenshots = screenshots
         self.complaints: list[str] = []
         context = browser.new_context(viewport=DESK)
@@ -48,10 +51,9 @@ class Ui:
             self.complaints.append(f"{message.page and message.page.url}: {message.text} {message.location}")
 
     def open(self) -> None:
-        """Wait for the server, and decline the invitation that Dagster shows on each new home."""
+        """Wait for the server, and go to the graph as a first visitor sees it."""
         eventually(lambda: urlopen(f"{self._server.ui}/server_info", timeout=30).read(), self._server.log.read_text)
-        self.page.goto(self._server.ui)
-        self.page.get_by_role("button", name="Skip").click()
+        self.page.goto(f"{self._server.ui}{GRAPH}")
 
     def section(self, name: str) -> None:
         """Go to a section by the navigation at the left."""
@@ -111,16 +113,19 @@ class Ui:
 
         eventually(says)
 
-    def report_link(self, release: str) -> Locator:
-        """The link to a release's report, on the asset's page."""
-        return self.page.get_by_role("link", name=f"{self._server.reports}/reports/{release}/report.html")
-
-    def report(self, release: str) -> Page:
-        """Follow the link; gives the page that it opened."""
+    def reports(self) -> Page:
+        """Follow the link to the reports, on the asset's page; gives the page that it opened."""
         with self.page.expect_popup() as opened:
-            self.report_link(release).click()
+            self.page.get_by_role("link", name="All reports").click()
         opened.value.wait_for_load_state()
         return opened.value
+
+    def report(self, release: str) -> Page:
+        """Go to a release's report by way of the list of all."""
+        page = self.reports()
+        page.get_by_role("link", name=f"reports/{release}/report.html").click()
+        page.wait_for_load_state()
+        return page
 
     def screenshot(self, name: str, page: Page | None = None) -> None:
         """Keep a picture of what is in the window."""

@@ -38,9 +38,9 @@ class Server:
 
 
 @contextmanager
-def booru_dev(raw: Path, home: Path, config: Path, reports: int | None = None) -> Iterator[Server]:
+def booru_dev(raw: Path, home: Path, config: Path) -> Iterator[Server]:
     """The server, on ports that are free; it may not answer yet. At the end all its processes are gone."""
-    ui, reports = free_port(), reports or free_port()
+    ui, reports = free_port(), free_port()
     log = home / "dev.log"
     with log.open("w") as terminal:
         process = subprocess.Popen(

@@ -9,9 +9,10 @@ import pytest
 pytest.importorskip("playwright.sync_api", reason="needs the Python package playwright")
 from playwright.sync_api import expect
 
+from booru_pipeline.defs.assets.common import GRAPH
 from booru_pipeline.pipeline.stages import RAW_RELEASE, Stage
 from booru_pipeline.sample import generate
-from booru_pipeline_tests.browser import Ui
+from booru_pipeline_tests.browser import DESK, Ui
 from booru_pipeline_tests.server import QUICK, booru_dev
 
 RELEASE = "2021a"
@@ -61,9 +62,20 @@ def dropped(ui, raw_folder, tmp_path_factory):
     return RELEASE
 
 
+def test_a_first_visitor_sees_every_asset_and_no_invitation(browser, ui, screenshots):
+    context = browser.new_context(viewport=DESK)
+    page = context.new_page()
+    page.goto(f"{ui.address}{GRAPH}")
+    for asset in (RAW_RELEASE, *Stage):
+        expect(page.get_by_text(asset, exact=True).first).to_be_visible()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.screenshot(path=screenshots / "first-visit.png")
+    context.close()
+
+
 def shows_its_headline(report):
     expect(report).to_have_title(f"Evaluation of {RELEASE}")
-    expect(report.get_by_role("heading", level=1)).to_have_text(re.compile("every baseline"))
+    expect(report.get_by_role("heading", level=1)).to_have_text(re.compile("baseline"))
 
 
 def test_a_release_that_is_dropped_in_is_reported(ui, dropped):

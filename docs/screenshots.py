@@ -16,7 +16,7 @@ from playwright.sync_api import Page
 from booru_pipeline.errors import BooruError
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline_tests.browser import Ui, chromium
-from booru_pipeline_tests.server import BOORU, booru_dev, free_port
+from booru_pipeline_tests.server import BOORU, booru_dev
 
 IMAGES = Path(__file__).with_name("images")
 WORLD = Path(tempfile.gettempdir(), "booru")  # its name is in the pictures
@@ -34,10 +34,9 @@ def main() -> None:
     try:
         (config := WORLD / "booru.toml").touch()
         settings = {"BOORU_RAW": str(raw), "BOORU_HOME": str(home), "BOORU_CONFIG": str(config)}
-        settings["BOORU_REPORTS_URL"] = f"http://127.0.0.1:{(reports := free_port())}"  # the links are written down
         for command in ("sample", "run"):
             subprocess.run([BOORU, command], env={**os.environ, **settings}, check=True)
-        with booru_dev(raw, home, config, reports) as server, chromium(executable) as browser:
+        with booru_dev(raw, home, config) as server, chromium(executable) as browser:
             ui = Ui(browser, server, IMAGES)
             ui.open()
             take(ui)

@@ -1,6 +1,6 @@
 """Assembling the code location."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import dagster as dg
@@ -31,13 +31,32 @@ def build_defs(settings: Settings | None = None, *, resources: Mapping[str, Any]
         # Read again at each tick if nobody gave them, so that a changed setting is noticed.
         return settings if settings is not None else load_settings()
 
+    now = read_settings()
+    linked = _with_reports(now)
     return dg.Definitions(
-        assets=dg.load_assets_from_package_module(assets),
+        assets=[
+            item.map_asset_specs(linked) if isinstance(item, dg.AssetsDefinition) else item  # a source asset has none
+            for item in dg.load_assets_from_package_module(assets)
+        ],
         asset_checks=CHECKS,
         jobs=[*JOBS, hydration_experiment],
         sensors=[new_releases_sensor(read_settings), failed_runs_sensor(read_settings)],
         schedules=schedules(read_settings),
-        resources={**resources_from(read_settings()), **(resources or {})},
+        resources={**resources_from(now), **(resources or {})},
         # A release's stages run one after another anyway; in one process they share its imports.
         executor=dg.in_process_executor,
     )
+
+
+def _with_reports(settings: Settings) -> Callable[[dg.AssetSpec], dg.AssetSpec]:
+    """Adds the address of the reports to the description of each asset that is one.
+
+    The definitions are loaded with the settings that the reports are served by. A materialization would keep the
+    address of its day.
+    """
+    link = f"[All reports, in the browser](<{settings.reports_url.rstrip('/')}/>)"
+
+    def linked(spec: dg.AssetSpec) -> dg.AssetSpec:
+        return spec.replace_attributes(description=f"{spec.description}\n\n{link}") if "html" in spec.kinds else spec
+
+    return linked

@@ -15,7 +15,6 @@ from booru_pipeline.defs.assets.metadata import line_plot, open_with, table_of
 from booru_pipeline.defs.payload import TRAINING_POOL, refuse_failed_gate, run_payload
 from booru_pipeline.defs.resources import FoldersParam
 from booru_pipeline.hydration.options import HydrationOptions
-from booru_pipeline.pipeline.report_server import report_url
 from booru_pipeline.pipeline.settings import Folders
 
 if TYPE_CHECKING:
@@ -88,9 +87,7 @@ def train_arm(
 
 @dg.op(name=CONCLUDE)
 def compare_arms(context: dg.OpExecutionContext, orders: list[dict[str, Any]], folders: FoldersParam) -> str:
-    """Compares the pre-trained arm with the controls, applies the rule, and writes hydration.json and
-    hydration.html.
-    """
+    """Compares the pre-trained arm with the controls by the rule, and writes hydration.json and hydration.html."""
     experiment = _experiment(folders, orders[0])
     findings = experiment.conclude()
     context.log.info(findings.verdict.text)
@@ -98,7 +95,7 @@ def compare_arms(context: dg.OpExecutionContext, orders: list[dict[str, Any]], f
         dg.AssetMaterialization(
             asset_key=REPORT,
             description=findings.verdict.text,
-            metadata=_metadata(folders, experiment.report, findings),
+            metadata=_metadata(experiment.report, findings),
             tags={"booru/release": experiment.release},
         )
     )
@@ -107,9 +104,10 @@ def compare_arms(context: dg.OpExecutionContext, orders: list[dict[str, Any]], f
 
 @dg.job
 def hydration_experiment() -> None:
-    """Does what T5 learned from C4 help with tags? Trains the pre-trained T5 and three controls (random weights,
-    permuted embedding rows, opaque labels) alike on shares of a release's posts, and compares them by a rule that was
-    written down before. `booru experiment hydration` starts it from the shell. Finished arms are kept.
+    """An experiment: does the English that the model has read before help it with tags? Trains the pre-trained T5 and
+    three controls (random weights, permuted embedding rows, opaque labels) alike on shares of a release's posts, and
+    compares them by a rule that was written down before. `booru experiment hydration` starts it from the shell.
+    Finished arms are kept. Its page is among the reports that the asset evaluation_report links to.
     """
     compare_arms(plan_arms().map(train_arm).collect())
 
@@ -127,8 +125,7 @@ def _cell(order: dict[str, Any]) -> "Cell":
     return Cell(Arm(order["arm"]), order["share"], order["seed"])
 
 
-def _metadata(folders: Folders, report: Path, findings: "Findings") -> dict[str, Any]:
-    page = report_url(folders.reports_url, folders.lake, report)
+def _metadata(report: Path, findings: "Findings") -> dict[str, Any]:
     arms = sorted({row.arm for row in findings.rows})
 
     def curves(figure: str) -> dict[str, list[tuple[float, float]]]:
@@ -139,8 +136,7 @@ def _metadata(folders: Folders, report: Path, findings: "Findings") -> dict[str,
 
     return {
         "report": dg.MetadataValue.path(str(report)),
-        "report in the browser": dg.MetadataValue.url(page),
-        **open_with("python", "-m", "webbrowser", page),
+        **open_with("python", "-m", "webbrowser", report.as_uri()),
         "release": findings.release,
         "outcome": findings.verdict.outcome.value,
         "verdict": dg.MetadataValue.md(findings.verdict.text),

@@ -17,17 +17,14 @@ LISTENS_ON: Final = ("127.0.0.1", 3001)
 _INDEX: Final = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
 <title>Reports</title>
 <link rel="icon" href="data:,">
 <h1>Reports</h1>
 <ul>{items}</ul>
 </html>
 """
-
-
-def report_url(base: str, lake: Lake, page: Path) -> str:
-    """The address of a page of the reports or of the experiments; `base` is the setting `reports_url`."""
-    return f"{base.rstrip('/')}/{_path_of(lake, page)}"
 
 
 def local_address(url: str) -> tuple[str, int] | None:

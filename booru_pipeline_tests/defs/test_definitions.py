@@ -1,4 +1,5 @@
 import itertools
+import re
 import subprocess
 import sys
 import tomllib
@@ -9,6 +10,7 @@ import pytest
 import yaml
 from dagster._core.system_config.objects import ResolvedRunConfig
 
+from booru_pipeline.defs.assets.common import GRAPH, GROUPS
 from booru_pipeline.defs.build import LOCATION, build_defs
 from booru_pipeline.pipeline.settings import load_settings
 from booru_pipeline.pipeline.stages import Stage
@@ -39,6 +41,34 @@ def test_every_asset_says_what_it_is(graph, stage):
     assert node.code_version == stage.code_version
     assert isinstance(node.partitions_def, dg.DynamicPartitionsDefinition)
     assert node.partitions_def.name == "release"
+
+
+SHOP_TALK = re.compile(r"`|DuckDB|Parquet|shard|recall|T5|caption|label|derivable|baseline|checkpoint|split|tokeni")
+
+
+def test_everything_in_the_ui_says_what_it_is_in_a_first_plain_sentence(graph, tmp_path):
+    repository = build_defs(load_settings(home=tmp_path)).get_repository_def()
+    ticking = [*repository.sensor_defs, *repository.schedule_defs]
+    named = [job for job in repository.get_all_jobs() if not job.name.startswith("__")]
+    said = {f"{type(item).__name__} {item.name}": item.description for item in [*named, *ticking]}
+    said |= {key.to_user_string(): graph.get(key).description for key in graph.get_all_asset_keys()}
+    said |= {f"check {key.name}": graph.get(key).description for key in graph.asset_check_keys}
+    assert len(said) > 25
+    for name, description in said.items():
+        first, *_ = re.split(r"(?<=[.?])\s", " ".join(description.split()))
+        assert 25 < len(first) < 115, name
+        assert not SHOP_TALK.search(first), name
+
+
+def test_the_address_of_the_graph_unfolds_every_group(graph):
+    assert {graph.get(key).group_name for key in graph.get_all_asset_keys()} <= set(GROUPS)
+    assert all(f":{group}" in GRAPH for group in GROUPS)
+
+
+def test_the_link_to_the_reports_follows_the_settings(tmp_path):
+    for url in ("http://127.0.0.1:3005", "https://reports.example.org/booru/"):
+        nodes = build_defs(load_settings(home=tmp_path, reports_url=url)).resolve_asset_graph()
+        assert f"(<{url.rstrip('/')}/>)" in nodes.get(dg.AssetKey(Stage.EVALUATION_REPORT.value)).description
 
 
 def test_every_stage_has_a_check_and_every_setting_a_description(graph, tmp_path):

@@ -35,8 +35,9 @@ def checkpoint(
     training_options: dg.ResourceParam[TrainingOptions],
     pipes: dg.PipesSubprocessClient,
 ) -> dg.MaterializeResult:
-    """A T5 that was fine-tuned on the captions, in a process of its own: a plain transformers folder with provenance
-    and model card. `AutoModelForSeq2SeqLM.from_pretrained(path)` loads it, `booru suggest` asks it.
+    """The trained model: given some tags of a picture, it says which others belong to it. A T5 that was fine-tuned on
+    the captions, in a process of its own, in a plain transformers folder with provenance and model card.
+    `AutoModelForSeq2SeqLM.from_pretrained(path)` loads it, `booru suggest` asks it.
     """
     return train(context, folders, base_model, training_options, pipes, context.partition_key)
 
@@ -156,7 +157,7 @@ def _mean(points: list[tuple[float, float]]) -> int:
 
 @dg.asset_check(**check_settings(Stage.CHECKPOINT, blocking=True))
 def weights_are_sound(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
-    """Every weight is a finite number, and nothing in the folder would be unpickled."""
+    """The model's files can be used. Every weight is a finite number, and nothing in the folder would be unpickled."""
     found = soundness_of(at_hand(context, folders, Stage.CHECKPOINT))
     return dg.AssetCheckResult(
         passed=found.is_sound,
@@ -170,8 +171,8 @@ def weights_are_sound(context: dg.AssetCheckExecutionContext, folders: FoldersPa
 
 @dg.asset_check(**check_settings(Stage.CHECKPOINT, blocking=False))
 def has_left_the_unigram_plateau(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
-    """On the validation split the model finds more hidden labels than the most frequent ones would: it is off the
-    plateau on which T5 starts from random weights.
+    """The model has learned more than which tags are frequent. On the validation split it finds more hidden labels than
+    the most frequent ones would: it is off the plateau on which T5 starts from random weights.
     """
     found = soundness_of(at_hand(context, folders, Stage.CHECKPOINT))
     return dg.AssetCheckResult(

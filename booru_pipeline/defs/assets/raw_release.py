@@ -23,8 +23,9 @@ RELEASES = dg.DynamicPartitionsDefinition(name="release")
     partitions_def=RELEASES,
     group_name="data",
     description=(
-        "A booru-chars release as it was downloaded: `V2021A_files.tsv` has a row a picture, `V2021A_tags.tsv` a row a "
-        "tag of a picture, plain or gzip. Or a hand-tagged one: a file of SQL statements that insert such rows. Found "
+        "The files of a release as they were downloaded: its pictures, and the tags that people gave them. "
+        "In a booru-chars release `V2021A_files.tsv` has a row a picture, `V2021A_tags.tsv` a row a tag of a picture, "
+        "plain or gzip; a hand-tagged one is a file of SQL statements that insert such rows. Found "
         "in the raw folder, never written. Observing it reads the files' fingerprints again, so that the UI knows what "
         "is out of date."
     ),
@@ -43,8 +44,8 @@ def raw_release(context: dg.AssetExecutionContext, folders: FoldersParam) -> dg.
 
 @dg.asset_check(asset=RAW_RELEASE, partitions_def=RELEASES, blocking=True)
 def release_is_whole(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
-    """Both files of the release are there and their headers name every column that the tables need. A hand-tagged
-    release has no header: its script is checked where it is loaded.
+    """Both files of the release are there, with all columns that are needed. A hand-tagged release has no header: its
+    script is checked where it is loaded.
     """
     try:
         release = find_release(folders.raw_folder, release_of(context))
@@ -59,8 +60,9 @@ def release_is_whole(context: dg.AssetCheckExecutionContext, folders: FoldersPar
 
 @dg.asset_check(asset=RAW_RELEASE, name=BYTES_CHECK, partitions_def=RELEASES, blocking=False)
 def bytes_are_what_was_loaded(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
-    """Reads the files whole and compares them with what the tag table was made from, so that a disk that changes bytes
-    silently is noticed. Run by the weekly schedule; if it fails, the release is made again.
+    """The raw files still are what was loaded. Reads them whole and compares them with what the tag table was made
+    from, so that a disk that changes bytes silently is noticed. Run by the weekly schedule; if it fails, the release is
+    made again.
     """
     key = release_of(context)
     try:

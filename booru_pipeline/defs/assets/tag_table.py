@@ -31,9 +31,9 @@ _COLUMNS = dg.TableSchema(
 def tag_table(
     context: dg.AssetExecutionContext, folders: FoldersParam, tag_table_options: dg.ResourceParam[TagTableOptions]
 ) -> dg.MaterializeResult:
-    """One DuckDB file a release with the origin's tables `files` and `tags`, plus `rejects` (each unusable line with
-    its number, bytes and reason) and `accounting` (what became of every line). Open it with `booru sql` or
-    `duckdb -readonly`.
+    """The release's pictures and tags as tables that can be asked. One DuckDB file a release with the origin's tables
+    `files` and `tags`, plus `rejects` (each unusable line with its number, bytes and reason) and `accounting` (what
+    became of every line). Open it with `booru sql` or `duckdb -readonly`.
     """
     key = context.partition_key
     release = find_release(folders.raw_folder, key)
@@ -77,7 +77,9 @@ def every_line_is_accounted_for(context: dg.AssetCheckExecutionContext, folders:
 
 @dg.asset_check(**check_settings(Stage.TAG_TABLE, blocking=True))
 def keys_hold(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
-    """(booru, fid) is unique in files, (booru, fid, tag) in tags, and no tag stands without its file."""
+    """No picture is listed twice, nor a tag of it, and no tag is without its picture. (booru, fid) is unique in files,
+    (booru, fid, tag) in tags.
+    """
     violations = summarise(at_hand(context, folders, Stage.TAG_TABLE)).key_violations
     return dg.AssetCheckResult(passed=not any(violations.values()), metadata=dict(violations))
 

@@ -53,9 +53,10 @@ def tokenized_dataset(
     dataset_options: dg.ResourceParam[DatasetOptions],
     vocabulary_options: dg.ResourceParam[VocabularyOptions],
 ) -> dg.MaterializeResult:
-    """Posts of this and all earlier releases as sets of labels: a Hugging Face `DatasetDict` with train, validation and
-    test, checked against the tokenizer. `datasets.load_from_disk(path)` opens it,
-    `booru_pipeline.dataset.collator.CaptionCollator` makes batches of it, `booru inspect` shows a post's way.
+    """The pictures' tags as the model reads them, divided into those to learn from and those to test on. Posts of this
+    and all earlier releases as sets of labels: a Hugging Face `DatasetDict` with train, validation and test, checked
+    against the tokenizer. `datasets.load_from_disk(path)` opens it, `booru_pipeline.dataset.collator.CaptionCollator`
+    makes batches of it, `booru inspect` shows a post's way.
     """
     from booru_pipeline.dataset.build import build_dataset
     from booru_pipeline.dataset.inspection import Inspector
@@ -141,9 +142,9 @@ def _examples(inspector: "Inspector") -> dict[str, dg.MetadataValue[Any]]:
 
 @dg.asset_check(**check_settings(Stage.TOKENIZED_DATASET, blocking=True))
 def no_label_is_lost(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
-    """The gate: every label comes back from its pieces and from its own token, no text has an unknown piece, no two
-    labels share pieces, the pieces are SentencePiece's own, captions are no longer than the base model takes, and the
-    vocabulary covers what the posts say.
+    """The model can read and say every tag that it is to learn; else it is not trained. Every label comes back from its
+    pieces and from its own token, no text has an unknown piece, no two labels share pieces, the pieces are
+    SentencePiece's own, captions are no longer than the base model takes, and the vocabulary covers what the posts say.
     """
     report = GateReport.read(at_hand(context, folders, Stage.TOKENIZED_DATASET))
     return dg.AssetCheckResult(
@@ -172,8 +173,8 @@ def no_label_is_lost(context: dg.AssetCheckExecutionContext, folders: FoldersPar
 
 @dg.asset_check(**check_settings(Stage.TOKENIZED_DATASET, blocking=True))
 def split_does_not_leak(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
-    """Nothing leaks: no group of posts (one picture, or nearly the same) is on two sides of the split, and no post or
-    picture has changed its side since the last release's dataset.
+    """Nothing that the model is tested on was there to learn from. No group of posts (one picture, or nearly the same)
+    is on two sides of the split, and no post or picture has changed its side since the last release's dataset.
     """
     from booru_pipeline.dataset.sides import Sides, count_moved, count_near_duplicates_across, count_straddling
 

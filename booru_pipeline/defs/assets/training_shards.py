@@ -29,9 +29,10 @@ _COLUMNS = dg.TableSchema(
 def training_shards(
     context: dg.AssetExecutionContext, folders: FoldersParam, shard_options: dg.ResourceParam[ShardOptions]
 ) -> dg.MaterializeResult:
-    """One row a post with all its tags, aliases replaced by what they stand for, as zstd Parquet, already shuffled. A
-    post's side of the split is decided by a hash of its picture: reposts and later releases never move one from train
-    to test. Open it with any Parquet reader; `manifest.json` has counts and a content hash.
+    """Each picture with all its tags on one row, to train on. One row a post, aliases replaced by what they stand for,
+    as zstd Parquet, already shuffled. A post's side of the split is decided by a hash of its picture: reposts and later
+    releases never move one from train to test. Open it with any Parquet reader; `manifest.json` has counts and a
+    content hash.
     """
     key = context.partition_key
     path = folders.lake.training_shards(key)
@@ -68,8 +69,8 @@ def training_shards(
 
 @dg.asset_check(**check_settings(Stage.TRAINING_SHARDS, blocking=True))
 def nothing_is_lost(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
-    """The shards have as many posts and tags as the tag table, less the aliases that stood beside the tag they stand
-    for: nothing was lost on the way.
+    """No picture and no tag was lost on the way from the tag table. The shards have as many posts and tags as it, less
+    the aliases that stood beside the tag they stand for.
     """
     lost = count_lost(at_hand(context, folders, Stage.TRAINING_SHARDS), at_hand(context, folders, Stage.TAG_TABLE))
     return dg.AssetCheckResult(passed=not any(lost.values()), metadata={f"{name} lost": n for name, n in lost.items()})
@@ -77,8 +78,8 @@ def nothing_is_lost(context: dg.AssetCheckExecutionContext, folders: FoldersPara
 
 @dg.asset_check(**check_settings(Stage.TRAINING_SHARDS, blocking=True))
 def no_picture_on_two_sides(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
-    """No picture of this and the earlier releases is on two sides of the split. Releases are loaded in any order: it
-    looks at those that are there.
+    """No picture that is tested on is trained on too. None of this and the earlier releases is on two sides of the
+    split. Releases are loaded in any order: it looks at those that are there.
     """
     shards = shards_there(folders, release_of(context))
     pictures = count_straddling(*shards.values())

@@ -42,8 +42,9 @@ def vocabulary(
     base_model: BaseModelChoice,
     vocabulary_options: dg.ResourceParam[VocabularyOptions],
 ) -> dg.MaterializeResult:
-    """Tags that are frequent enough to learn, counted over this and all earlier releases, each with its text, its
-    pieces and a token of its own. `labels.parquet` is the table, `tokenizer/` a Hugging Face tokenizer.
+    """The tags that the model learns: those on enough pictures. They are counted over this and all earlier releases,
+    each with its text, its pieces and a token of its own. `labels.parquet` is the table, `tokenizer/` a Hugging Face
+    tokenizer.
     """
     key = context.partition_key
     path = folders.lake.vocabulary(key)
@@ -82,7 +83,7 @@ def vocabulary(
 
 @dg.asset_check(**check_settings(Stage.VOCABULARY, blocking=False))
 def labels_occur_in_train(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
-    """Every label occurs in the train split: one that does not can only be guessed."""
+    """Every tag to learn is on a picture that is trained on. A label that is not can only be guessed."""
     built = Vocabulary.load(at_hand(context, folders, Stage.VOCABULARY))
     unseen = [label for label, posts in zip(built.labels, built.train_posts.tolist(), strict=True) if not posts]
     return dg.AssetCheckResult(

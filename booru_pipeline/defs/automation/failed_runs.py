@@ -23,8 +23,8 @@ def failed_runs_sensor(read_settings: Callable[[], Settings]) -> dg.SensorDefini
         name="failed_runs",
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Says which release failed, at what, why and what to do: in this tick's log, and to the webhook of "
-        "the settings (`automation.webhook`) if there is one, as JSON.",
+        description="Tells of runs that failed. Says which release failed, at what, why and what to do: in this tick's "
+        "log, and to the webhook of the settings (`automation.webhook`) if there is one, as JSON.",
     )
     def failed_runs(context: dg.RunFailureSensorContext) -> None:
         # A killed run may have failed twice: Dagster marks it, and so does a scan that finds its process gone.

@@ -38,33 +38,35 @@ def _job(
 REFRESH_RELEASE = _job(
     "refresh_release",
     list(Stage),
-    "Everything of one release: load it, cut shards, count labels, tokenize, fine-tune, evaluate. Choose the release "
+    "Makes everything of one release, from its raw files to the trained model and its report. Choose the release "
     "as the partition; the options are those of the settings unless you change them here.",
 )
 LOAD_ONLY = _job(
     "load_only",
     Stage.TRAINING_SHARDS.upto(),
-    "Load one release and cut its shards: seconds, and all that `booru sql` and later releases need.",
+    "Loads one release, without training. Its tag table and shards take seconds, and are all that `booru sql` and "
+    "later releases need.",
 )
 RETRAIN = _job(
     "retrain",
     [Stage.CHECKPOINT, Stage.EVALUATION_REPORT],
-    "Train one release's model again, from the base model on this and all earlier releases, and evaluate it, whatever "
-    "`strategy` is set: now and then this makes up for what a chain of checkpoints forgets. Choose the newest release; "
-    "its dataset must be there.",
+    "Trains one release's model again, and evaluates it. From the base model, on this and all earlier releases, "
+    "whatever `strategy` is set: now and then this makes up for what a chain of checkpoints forgets. Choose the newest "
+    "release; its dataset must be there.",
     config={"resources": {Stage.CHECKPOINT.options_key: {"config": {"strategy": "retrain"}}}},
 )
 EVALUATE_ONLY = _job(
     "evaluate_only",
     [Stage.EVALUATION_REPORT],
-    "Evaluate one release's checkpoint again, with other options if you like: minutes, and nothing is trained.",
+    "Tests one release's model again and writes its report anew. It takes minutes, with other options if you like, and "
+    "nothing is trained.",
 )
 CATCH_UP = _job(
     "catch_up",
     list(Stage),
-    "What the weekly schedule asks for, release by release: read the raw files whole and compare them with what was "
-    "loaded, then make what is missing or stale, or evaluate the promoted checkpoint again. Started by hand it does "
-    "all of that to one release.",
+    "Verifies one release and makes what is missing or stale, as the weekly schedule asks for each. Reads the raw "
+    "files whole and compares them with what was loaded, then makes what is missing or stale, or evaluates the "
+    "promoted checkpoint again. Started by hand it does all of that to one release.",
     BYTES,
 )
 TRIAL = dg.define_asset_job(

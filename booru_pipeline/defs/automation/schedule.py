@@ -32,9 +32,9 @@ def schedules(read_settings: Callable[[], Settings]) -> list[dg.ScheduleDefiniti
         job=CATCH_UP,
         cron_schedule=cron,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Reads every raw file whole and compares it with what was loaded, asks once more for whatever is "
-        "missing, stale or failed, and evaluates the promoted checkpoint again. Releases whose chain must wait for an "
-        "earlier one are left to the sensor.",
+        description="Verifies everything and catches up, once a week by default. Reads every raw file whole and "
+        "compares it with what was loaded, asks once more for whatever is missing, stale or failed, and evaluates the "
+        "promoted checkpoint again. Releases whose chain must wait for an earlier one are left to the sensor.",
     )
     def weekly_catch_up(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
         settings = read_settings()

@@ -59,9 +59,9 @@ def new_releases_sensor(read_settings: Callable[[], Settings]) -> dg.SensorDefin
         jobs=[REFRESH_RELEASE, LOAD_ONLY],
         minimum_interval_seconds=read_settings().automation.look_interval_s,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Looks through the raw folder, adds releases as partitions once their files have come to rest, and "
-        "asks for a run of each that is not made from the present bytes, options, aliases and code. Says in each tick "
-        "what it is waiting for.",
+        description="Notices releases that are new or changed, and asks for the runs that make them. Looks through the "
+        "raw folder, adds releases as partitions once their files have come to rest, and asks for a run of each that "
+        "is not made from the present bytes, options, aliases and code. Says in each tick what it is waiting for.",
     )
     def new_releases(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         settings, now = read_settings(), time.time()

@@ -1,7 +1,6 @@
 """The project's Dagster instance: history under BOORU_HOME, shared by the shell and the UI."""
 
 import os
-import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import Final
 import dagster as dg
 import psutil
 
+from booru_pipeline.defs.runs.given_config import give_config
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.publish import sweep
@@ -26,16 +26,14 @@ _PROCESS_TAG: Final = ".dagster/booru_process"  # the prefix keeps it out of the
 
 
 def prepare_dagster_home(lake: Lake) -> Path:
-    """Make DAGSTER_HOME with our settings, if it has none yet, and put it into the environment.
+    """Make DAGSTER_HOME with our settings, if it has none of its own, and put it into the environment.
 
     Raises:
         BooruError: The home cannot be written.
     """
     try:
         lake.dagster_home.mkdir(parents=True, exist_ok=True)
-        config = lake.dagster_home / "dagster.yaml"
-        if not config.exists():
-            shutil.copyfile(_TEMPLATE, config)
+        give_config(_TEMPLATE, lake.dagster_home / "dagster.yaml")
         probe = lake.dagster_home / ".writable"
         probe.touch()
         probe.unlink()

@@ -42,16 +42,39 @@ def verdict(results: Results, alone: Results, leaks: Leaks, *, posts: int, pictu
 
 
 def _outcome(who: str, results: Results) -> str:
-    """At which shares all baselines are beaten."""
+    """What holds of it, and then what does not: at which shares all baselines are beaten, or how many always are."""
     beaten = [share for share, result in results.items() if result.beats_baselines]
     if len(beaten) == len(results):
         return f"{who} beats every baseline at every hidden share, in {RECALL} and MRR."
-    if not beaten:
-        return f"{who} beats every baseline in {RECALL} and MRR at no hidden share."
-    return (
-        f"{who} beats every baseline with {shares_in_words(beaten)} of the labels hidden, in {RECALL} and MRR; "
-        f"with {shares_in_words(results.keys() - beaten)} hidden it does not."
+    if beaten:
+        return (
+            f"{who} beats every baseline with {shares_in_words(beaten)} of the labels hidden, in {RECALL} and MRR; "
+            f"with {shares_in_words(results.keys() - beaten)} hidden it does not."
+        )
+    always, total, behind = standing(results)
+    found = [f"beats {len(always)} of {total} baselines at every hidden share, in {RECALL} and MRR"] if always else []
+    if not behind:
+        found.append("is behind none" if always else "is behind no baseline at any hidden share")
+    unclear = [name for name in next(iter(results.values())).baselines if name not in always]
+    why = (
+        f"is behind {listed([f'{name} with {shares_in_words(shares)} hidden' for name, shares in behind.items()])}"
+        if behind
+        else f"has no clear lead over {listed(unclear)}"
     )
+    holds = ", and ".join(found) or "beats no baseline at every hidden share"
+    return f"{who} {holds}; at no share does it beat all of them: it {why}."
+
+
+def standing(results: Results) -> tuple[list[str], int, dict[str, list[float]]]:
+    """How a method stands among the baselines.
+
+    Returns:
+        The baselines that it beats at every share, of how many, and at which shares it is behind each of the others.
+    """
+    names = list(next(iter(results.values())).baselines)
+    always = [name for name in names if all(is_ahead(result.baselines[name]) for result in results.values())]
+    behind = {name: [share for share, result in results.items() if is_behind(result.baselines[name])] for name in names}
+    return always, len(names), {name: shares for name, shares in behind.items() if shares}
 
 
 def _share_sentence(share: float, result: BaselineComparison, alone: BaselineComparison | None) -> str:

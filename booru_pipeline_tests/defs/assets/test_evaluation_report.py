@@ -22,6 +22,10 @@ def shown(tmp_path):
     return of
 
 
+def test_no_address_is_written_down_that_would_be_another_one_later(shown):
+    assert "http" not in repr(shown(findings(at_50=result())))
+
+
 def numbers(metadata):
     """What the UI plots by name."""
     return {

@@ -25,7 +25,9 @@ def test_the_title_claims_no_more_than_was_shown():
     assert headline.title(findings(at_10=lost, at_50=result())).replace("\N{NO-BREAK SPACE}", " ") == (
         "The model beats every baseline with 50 % of the labels hidden, and not otherwise"
     )
-    assert headline.title(findings(at_10=lost, at_50=lost)) == (
+    assert headline.title(findings(at_10=lost, at_50=lost)) == "The model beats 1 of 2 baselines at every hidden share"
+    both = result(ease=(BEHIND, AHEAD), popularity=(LEVEL, BEHIND))
+    assert headline.title(findings(at_10=both, at_50=lost)) == (
         "The model does not beat every baseline at any hidden share"
     )
 
@@ -55,6 +57,21 @@ def test_the_title_claims_no_more_than_was_shown():
             (LEVEL, LEVEL),
             "The answer is behind no baseline at any hidden share, nor is T5 alone",
         ),
+        (
+            (LEVEL, LEVEL),
+            (BEHIND, LEVEL),
+            "The answer is behind no baseline at any hidden share, T5 alone beats 1 of 2",
+        ),
+        (
+            (BEHIND, LEVEL),
+            (BEHIND, BEHIND),
+            "The answer beats 1 of 2 baselines at every hidden share, T5 alone beats 1 of 2",
+        ),
+        (
+            (BEHIND, LEVEL),
+            (LEVEL, LEVEL),
+            "The answer beats 1 of 2 baselines at every hidden share, T5 alone is behind none",
+        ),
     ],
 )
 def test_the_title_says_how_the_answer_and_how_t5_alone_stands(answer, alone, title):
@@ -63,7 +80,8 @@ def test_the_title_says_how_the_answer_and_how_t5_alone_stands(answer, alone, ti
     found = findings(t5=t5, **shares)
     assert headline.title(found).replace("\N{NO-BREAK SPACE}", " ") == title
     assert [tile.t5_outcome for tile in headline.tiles(found)] == [
-        "ahead of every baseline" if own is AHEAD else "no clear lead over EASE" for own in alone
+        {AHEAD: "ahead of every baseline", LEVEL: "no clear lead over EASE", BEHIND: "behind EASE"}[own]
+        for own in alone
     ]
 
 

@@ -30,9 +30,30 @@ def test_the_verdict_says_at_which_shares_by_how_much_and_against_what():
     mixed = findings(at_10=result(ease=(BEHIND, AHEAD)), at_30=result(), at_90=result()).verdict
     assert "with 30 and 90 % of the labels hidden, in recall@10 and MRR; with 10 % hidden it does not" in mixed
     assert "strongest baseline (-0.050, 95 % interval -0.070 to -0.030)" in mixed
-    lost = findings(at_10=result(popularity=(LEVEL, LEVEL))).verdict
-    assert "at no hidden share" in lost
-    assert "not clearly ahead of popularity." in lost
+    level = findings(at_10=result(popularity=(LEVEL, LEVEL))).verdict
+    assert level.startswith(
+        "The model beats 1 of 2 baselines at every hidden share, in recall@10 and MRR, and is behind none; at no share "
+        "does it beat all of them: it has no clear lead over popularity."
+    )
+    assert "not clearly ahead of popularity." in level
+
+
+def test_the_verdict_begins_with_what_holds_and_goes_on_with_what_does_not():
+    behind = result(ease=(BEHIND, AHEAD))
+    assert findings(at_10=behind, at_30=result(ease=(LEVEL, LEVEL)), at_50=behind).verdict.startswith(
+        "The model beats 1 of 2 baselines at every hidden share, in recall@10 and MRR; at no share does it beat all of "
+        "them: it is behind EASE with 10 and 50 % hidden."
+    )
+    level = result(ease=(LEVEL, LEVEL), popularity=(LEVEL, AHEAD))
+    assert findings(at_10=level).verdict.startswith(
+        "The model is behind no baseline at any hidden share; at no share does it beat all of them: it has no clear "
+        "lead over popularity and EASE."
+    )
+    lost = result(ease=(BEHIND, BEHIND), popularity=(BEHIND, AHEAD))
+    assert findings(at_10=lost).verdict.startswith(
+        "The model beats no baseline at every hidden share; at no share does it beat all of them: it is behind "
+        "popularity with 10 % hidden and EASE with 10 % hidden."
+    )
 
 
 def test_a_leak_comes_first():

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from booru_pipeline.evaluation.report.findings import Findings
 from booru_pipeline.evaluation.report.page.words import NARROW
-from booru_pipeline.evaluation.report.verdict import outcome_of
+from booru_pipeline.evaluation.report.verdict import outcome_of, standing
 from booru_pipeline.evaluation.results import BaselineComparison, is_ahead, is_behind, shares_in_words
 
 GOOD, MIXED, BAD = "good", "mixed", "bad"
@@ -38,27 +38,37 @@ def title(findings: Findings) -> str:
         return "Leak: do not trust these numbers"
     answer, t5 = _where(findings.results), _where(findings.t5_alone)
     several = len(findings.results) > 1
-    lost = " at any hidden share" if several else ""
-    if not findings.t5_alone:
-        if answer is None:
-            return f"The model does not beat every baseline{lost}"
-        return f"The model beats every baseline{answer}{', and not otherwise' if ' with ' in answer else ''}"
+    who = "The answer" if findings.t5_alone else "The model"
     if answer is None:
-        if not _is_behind_some(findings.results):
-            beside = "T5 alone is behind some" if _is_behind_some(findings.t5_alone) else "nor is T5 alone"
-            if t5 is not None:
-                beside = f"T5 alone beats every one{t5}"
-            return f"The answer is behind no baseline{lost}, {beside}"
-        found = f"T5 alone does{t5}" if t5 is not None else "nor does T5 alone"
-        return f"The answer does not beat every baseline{lost}, {found}"
+        return f"{who} {_short_of_all(findings.results)}{_beside(findings.results, findings.t5_alone)}"
+    if not findings.t5_alone:
+        return f"{who} beats every baseline{answer}{', and not otherwise' if ' with ' in answer else ''}"
     if t5 is None:
-        return f"The answer beats every baseline{answer}, T5 alone {'at none' if several else 'does not'}"
-    return f"The answer beats every baseline{answer}, {'and so does T5 alone' if t5 == answer else f'T5 alone{t5}'}"
+        return f"{who} beats every baseline{answer}, T5 alone {'at none' if several else 'does not'}"
+    return f"{who} beats every baseline{answer}, {'and so does T5 alone' if t5 == answer else f'T5 alone{t5}'}"
 
 
-def _is_behind_some(results: Mapping[float, BaselineComparison]) -> bool:
-    """Whether a baseline is ahead at some share, by a whole interval."""
-    return any(is_behind(lead) for result in results.values() for lead in result.baselines.values())
+def _short_of_all(results: Mapping[float, BaselineComparison]) -> str:
+    """What holds of a method that beats every baseline at no share."""
+    always, total, behind = standing(results)
+    several = len(results) > 1
+    if not behind:
+        return f"is behind no baseline{' at any hidden share' if several else ''}"
+    if not always:
+        return f"does not beat every baseline{' at any hidden share' if several else ''}"
+    return f"beats {len(always)} of {total} baselines{' at every hidden share' if several else ''}"
+
+
+def _beside(answer: Mapping[float, BaselineComparison], alone: Mapping[float, BaselineComparison]) -> str:
+    """How T5 alone stands beside such an answer."""
+    if not alone:
+        return ""
+    if (beaten := _where(alone)) is not None:
+        return f", T5 alone beats every one{beaten}"
+    always, total, behind = standing(alone)
+    if not behind:
+        return ", T5 alone is behind none" if standing(answer)[2] else ", nor is T5 alone"
+    return f", T5 alone beats {len(always)} of {total}" if always else ", T5 alone is behind some"
 
 
 def _where(results: Mapping[float, BaselineComparison]) -> str | None:
