@@ -22,7 +22,7 @@ import yaml
 from benchmarks.frame import ROOT
 from booru_pipeline.defs.runs.instance import prepare_dagster_home
 from booru_pipeline.lake.lake import Lake
-from booru_pipeline.pipeline.settings import Settings
+from booru_pipeline.pipeline.settings import Settings, load_settings
 
 PAYLOAD: Final = "booru_pipeline.training.payload"
 _RESTART_S: Final = 1.0
@@ -101,7 +101,7 @@ class Deployment:
     @property
     def settings(self) -> Settings:
         """As the services have them."""
-        return Settings()
+        return load_settings()
 
     def booru(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the command beside the services."""

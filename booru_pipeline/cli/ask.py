@@ -10,7 +10,19 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from booru_pipeline.cli.app import Home, Raw, RelationsFolder, Release, app, err, export_app, out, read_settings, say
+from booru_pipeline.cli.app import (
+    Home,
+    Overrides,
+    Raw,
+    RelationsFolder,
+    Release,
+    app,
+    err,
+    export_app,
+    out,
+    read_settings,
+    say,
+)
 from booru_pipeline.errors import BooruError
 
 if TYPE_CHECKING:
@@ -176,6 +188,7 @@ def settings_command(
         str | None, typer.Argument(help="Show this section's options in full, such as checkpoint; all in brief.")
     ] = None,
     preset: Annotated[str | None, typer.Option(help="Show what another base model would bring.")] = None,
+    overrides: Overrides = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Print all of them as docs/options.md has them.")
@@ -185,7 +198,8 @@ def settings_command(
 
     Examples: `booru settings`, `booru settings checkpoint`, `booru settings checkpoint --preset t5-small`
     """
-    from booru_pipeline.cli.options import MAIN, all_options, to_markdown, value_of, written
+    from booru_pipeline.cli.options import MAIN, all_options, to_markdown, value_of
+    from booru_pipeline.errors import written
 
     options = all_options()
     names = list(dict.fromkeys(option.section for option in options))
@@ -196,8 +210,8 @@ def settings_command(
             raise BooruError("--markdown prints all sections: give neither a section nor --json.")
         print(to_markdown(options), end="")
         return
-    settings = read_settings(preset=preset)
-    shown = [(item, *value_of(item, settings, preset=preset)) for item in options if section in (None, item.section)]
+    settings = read_settings(overrides, preset=preset)
+    shown = [(item, *value_of(item, settings)) for item in options if section in (None, item.section)]
     if as_json:
         found = [{**vars(item), "value": value, "source": source} for item, value, source in shown]
         print(json.dumps(found, indent=2, ensure_ascii=False))

@@ -84,7 +84,7 @@ def status(
 @app.command()
 def clean(
     yes: Annotated[bool, typer.Option("--yes", help="Remove it. Without this, only show it.")] = False,
-    keep: Annotated[int | None, typer.Option(min=1, help="Newest checkpoints that are kept. [3]")] = None,
+    keep: Annotated[str | None, typer.Option(metavar="NUMBER", help="Newest checkpoints that are kept. [3]")] = None,
     home: Home = None,
 ) -> None:
     """Show which old checkpoints, reports, states and leftovers can go, and remove them with `--yes`.

@@ -63,7 +63,9 @@ def run(
             help="Base model: tiny, t5-small, t5-v1_1-small, t5-v1_1-base, flan-t5-base, a local folder or a hub name."
         ),
     ] = None,
-    time_limit: Annotated[float | None, typer.Option(help="Seconds of training a release.")] = None,
+    time_limit: Annotated[
+        str | None, typer.Option(metavar="SECONDS", help="Of training a release at most; 0 = no limit.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be made and why, and make nothing.")
     ] = False,

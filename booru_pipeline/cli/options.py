@@ -1,14 +1,12 @@
 """Every option with its type, default and meaning, its value in force and where that is from: `booru settings`."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
-
+from booru_pipeline.errors import kind_in_words, written
 from booru_pipeline.hydration.options import HydrationOptions
-from booru_pipeline.pipeline.settings import Settings, config_file
+from booru_pipeline.pipeline.settings import Settings
 from booru_pipeline.training.options import PRETRAINED_PLAN, TINY_PLAN, resolve
 from booru_pipeline.vocabulary.base_model import TINY
 
@@ -64,37 +62,12 @@ def _options_of(section: str, properties: Mapping[str, Any], prefix: str) -> Ite
             other = "its own" if name == "width" else written(pretrained)
             default = f"{written(tiny)} (tiny), {other} (pre-trained)"
         variable = f"{prefix}{name.upper()}" if prefix else ""
-        yield Option(section, name, _kind(schema), default, schema.get("description", ""), variable)
+        yield Option(section, name, kind_in_words(schema), default, schema.get("description", ""), variable)
 
 
-def _kind(schema: Mapping[str, Any]) -> str:
-    """A JSON Schema's type and bounds in words, such as `whole number >= 1`."""
-    if "enum" in schema:
-        return " or ".join(schema["enum"])
-    if "anyOf" in schema:
-        return " or ".join(_kind(part) for part in schema["anyOf"] if part.get("type") != "null")
-    if schema.get("type") == "array":
-        return f"list of {_kind(schema['items'])}"
-    names = {"integer": "whole number", "boolean": "true or false", "string": "text", "object": "table"}
-    signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
-    bounds = " and ".join(f"{sign} {schema[bound]:g}" for bound, sign in signs.items() if bound in schema)
-    name = "path" if schema.get("format") == "path" else names.get(schema.get("type", ""), schema.get("type", "text"))
-    return f"{name} {bounds}".strip()
-
-
-def written(value: Any) -> str:
-    """A value as booru.toml has it; a dash for none."""
-    return "-" if value is None else json.dumps(value, default=str, ensure_ascii=False)
-
-
-def value_of(option: Option, settings: Settings, *, preset: str | None = None) -> tuple[Any, str]:
+def value_of(option: Option, settings: Settings) -> tuple[Any, str]:
     """The value in force of an option, as JSON has it, and what set it: a flag, an environment variable, the config
     file, the preset, or `default`.
-
-    Args:
-        option: Which.
-        settings: As they are read.
-        preset: Of the flag `--preset`, if it was given.
 
     Raises:
         BooruError: The options of the checkpoint contradict each other.
@@ -105,27 +78,14 @@ def value_of(option: Option, settings: Settings, *, preset: str | None = None) -
     path = [option.name] if option.section == MAIN else [option.section, option.name]
     model = settings if option.section == MAIN else getattr(settings, option.section)
     value = model.model_dump(mode="json")[option.name]
-    if preset is not None and path == ["preset"]:
-        return value, "--preset"
-    if _reach(EnvSettingsSource(Settings)(), path):
-        return value, option.variable
-    if _reach(TomlConfigSettingsSource(Settings, config_file())(), path):
-        return value, str(config_file())
+    if source := settings.source(*path):
+        return value, source
     if value is None and option.section == "checkpoint":
         plan = resolve(settings.checkpoint, pretrained=settings.preset != TINY)
         # A pre-trained base has a width of its own: the plan's 0.
         value = None if option.name == "width" and not plan.width else getattr(plan, option.name)
         return value, f"preset {settings.preset}"
     return value, "default"
-
-
-def _reach(content: Any, path: Sequence[str]) -> bool:
-    """Whether nested mappings have a value at a path."""
-    for name in path:
-        if not isinstance(content, Mapping) or name not in content:
-            return False
-        content = content[name]
-    return True
 
 
 def to_markdown(options: Sequence[Option]) -> str:

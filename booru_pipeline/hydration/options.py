@@ -5,7 +5,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
-from booru_pipeline.errors import BooruError
+from booru_pipeline.errors import BooruError, refusals
 from booru_pipeline.tag_table.queries import parse_variables
 
 PROBLEM_FILE: Final = "problem.txt"  # beside a training's job file: why it failed
@@ -83,9 +83,7 @@ def parse_settings(given: Mapping[str, Any], more: Sequence[str]) -> dict[str, A
     try:
         HydrationOptions(**{name: value for name, value in settings.items() if name != "release"})
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise BooruError(
-            f"option {name}: {first['msg']}. There are {', '.join(HydrationOptions.model_fields)}."
-        ) from error
+        known = ", ".join(HydrationOptions.model_fields)
+        found = [f"option {'.'.join(path)}{phrase}." for path, phrase in refusals(error, HydrationOptions).items()]
+        raise BooruError(f"{' '.join(found)} There are {known}.") from error
     return settings

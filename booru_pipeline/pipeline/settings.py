@@ -1,26 +1,22 @@
 """The one settings object: flags, then environment, then the config file, then defaults."""
 
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, ValidationError, field_validator
 
-from booru_pipeline.errors import BooruError
+from booru_pipeline.errors import BooruError, printable, refusals
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.store import open_store
-from booru_pipeline.pipeline.layers import merged, parse_overrides
+from booru_pipeline.pipeline.layers import Layer, Layers, Names, read_layers, suggestion
 from booru_pipeline.pipeline.stages import CONSTANTS, Recipe, Sources
 from booru_pipeline.release.find import Release
 from booru_pipeline.release.fingerprint import release_fingerprint
 from booru_pipeline.training_shards.relations import Relations, find_relations
 
-CONFIG_FILE: Final = "booru.toml"
-CONFIG_VARIABLE: Final = "BOORU_CONFIG"
 _SECRET: Final = re.compile(r"(^|_)(key|secret|token|pass|passwd|password|credentials?|sas)(_|$)", re.IGNORECASE)
 
 
@@ -170,36 +166,21 @@ class Folders(BaseModel):
         return Sources(self.fingerprint(release), *relations)
 
 
-class Settings(Folders, Recipe, BaseSettings):
+class Settings(Folders, Recipe, extra="forbid"):
     """All settings: folders, recipe, automation, retention.
 
     Each field can be set in the environment (`BOORU_RAW`, `BOORU_CHECKPOINT__TIME_LIMIT_S`) or in `booru.toml` of the
     working directory (`[checkpoint]`, `time_limit_s = 600`); `BOORU_CONFIG` names another file.
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix="BOORU_", env_nested_delimiter="__", extra="forbid", nested_model_default_partial_update=True
-    )
-
     automation: AutomationOptions = AutomationOptions()
     retention: RetentionOptions = RetentionOptions()
+    _layers: Layers = PrivateAttr(default_factory=Layers)
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags win over the environment, and that over the file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, config_file())
-
-
-def config_file() -> Path:
-    """The config file that is read, if it is there."""
-    return Path(os.environ.get(CONFIG_VARIABLE, CONFIG_FILE))
+    def source(self, *path: str) -> str | None:
+        """What set an option, such as `--set`, `--preset`, `BOORU_HOME` or `booru.toml`; None if nothing did."""
+        layer = self._layers.layer_of(path)
+        return layer.source(path) if layer else None
 
 
 def load_settings(overrides: Sequence[str] = (), **flags: Any) -> Settings:
@@ -210,20 +191,33 @@ def load_settings(overrides: Sequence[str] = (), **flags: Any) -> Settings:
         **flags: By option; a section's as a mapping. Those that are None count as not given.
 
     Raises:
-        BooruError: The config file is not there though it was named, or a setting is unknown or has a bad value.
+        BooruError: The config file is not there though it was named, or a setting is unknown or has a bad value: a line
+            for each, with the option, its value, where that is from, and what is allowed.
     """
-    if CONFIG_VARIABLE in os.environ and not config_file().is_file():
-        raise BooruError(f"{CONFIG_VARIABLE} names {config_file()}, which is not there. Make it or unset the variable.")
+    layers = read_layers(Settings, overrides, flags)
+    if problems := [_unknown(path, layer) for path, layer in layers.unknown(Settings)]:
+        raise BooruError("\n".join(problems))
     try:
-        given = {name: value for name, value in flags.items() if value is not None}
-        return Settings(**merged(given, parse_overrides(overrides)))
+        settings = Settings.model_validate(layers.values)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        if name in {f"{stage}.{option}" for stage, options in CONSTANTS.items() for option in options}:
-            raise BooruError(f"setting {name} is a constant now. Take it out of {config_file()}.") from error
-        raise BooruError(
-            f"setting {name}: {first['msg']}. Look at the flags, the BOORU_ variables and {config_file()}."
-        ) from error
-    except ValueError as error:  # TOML, JSON in a variable
-        raise BooruError(f"{config_file()} or a BOORU_ variable cannot be read: {error}. Correct it.") from error
+        found = refusals(error, Settings)
+        raise BooruError("\n".join(_refused(path, phrase, layers) for path, phrase in found.items())) from error
+    settings._layers = layers
+    return settings
+
+
+def _unknown(path: Names, layer: Layer) -> str:
+    where = printable(layer.place(path))
+    name = ".".join(path).replace("__", ".")
+    if name in {f"{stage}.{option}" for stage, options in CONSTANTS.items() for option in options}:
+        return f"{where}: setting {name} is a constant now. Take it out."
+    known = suggestion(path, layer, Settings)
+    after = f"Did you mean {known}?" if known else "`booru settings` lists all."
+    if where == layer.spelled(path):
+        return f"{where} is no setting. {after}"
+    return f"{where}: there is no setting {printable(name)}. {after}"
+
+
+def _refused(path: Names, phrase: str, layers: Layers) -> str:
+    layer = layers.layer_of(path)
+    return f"{f'{layer.place(path)}: ' if layer else ''}setting {'.'.join(path)}{phrase}."

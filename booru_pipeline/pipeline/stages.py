@@ -124,6 +124,7 @@ class Recipe(BaseModel):
 
     preset: str = Field(
         TINY,
+        min_length=1,
         description="Base model: tiny (random weights, no download), t5-small, t5-v1_1-small, t5-v1_1-base, "
         "flan-t5-base, a local model folder, or a hub name.",
     )

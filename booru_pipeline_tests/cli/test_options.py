@@ -51,7 +51,7 @@ def test_every_field_of_the_settings_is_an_option_with_a_description():
         ("checkpoint", "objective", "auto or present or set or sequence or span", '"auto"'),
         ("checkpoint", "optimizer", "adamw or adamw_rms or adafactor", '"adamw_rms" (tiny), "adamw" (pre-trained)'),
         ("hydration", "base_model", "text", 'the preset; in the launchpad "t5-small"'),
-        ("evaluation_report", "hidden_shares", "list of number > 0 and < 1", "[0.1, 0.3, 0.5, 0.9]"),
+        ("evaluation_report", "hidden_shares", "list of number > 0 and < 1, not empty", "[0.1, 0.3, 0.5, 0.9]"),
         (MAIN, "relations", "path", "-"),
         ("store", "options", "table", "{}"),
     ],
@@ -74,7 +74,8 @@ def test_a_value_says_where_it_is_from(tmp_path, monkeypatch):
     assert value_of(option("checkpoint", "width"), settings) == (None, "preset t5-small")  # the base's own
     assert value_of(option(MAIN, "home"), settings)[1] == "booru.toml"
     monkeypatch.setenv("BOORU_PRESET", "flan-t5-base")
-    assert value_of(option(MAIN, "preset"), settings, preset="t5-small") == ("t5-small", "--preset")
+    assert value_of(option(MAIN, "preset"), load_settings(preset="t5-small")) == ("t5-small", "--preset")
+    assert value_of(option(MAIN, "preset"), load_settings(["preset=tiny"], preset="t5-small")) == ("tiny", "--set")
     assert value_of(option(MAIN, "preset"), load_settings()) == ("flan-t5-base", "BOORU_PRESET")
     assert value_of(option("hydration", "base_model"), load_settings()) == ("flan-t5-base", "preset")
     monkeypatch.delenv("BOORU_PRESET")

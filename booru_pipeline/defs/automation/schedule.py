@@ -12,8 +12,9 @@ from booru_pipeline.defs.automation.jobs import BYTES, CATCH_UP
 from booru_pipeline.defs.automation.sensor import run_request
 from booru_pipeline.defs.runs.instance import bury_dead_runs
 from booru_pipeline.errors import BooruError
+from booru_pipeline.pipeline.layers import config_file
 from booru_pipeline.pipeline.retention import promoted_release
-from booru_pipeline.pipeline.settings import Settings, config_file
+from booru_pipeline.pipeline.settings import Settings
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.release.at_rest import at_rest, look_at
 from booru_pipeline.release.find import Found, find_releases
