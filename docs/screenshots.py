@@ -35,8 +35,8 @@ def main() -> None:
         (config := WORLD / "booru.toml").touch()
         settings = {"BOORU_RAW": str(raw), "BOORU_HOME": str(home), "BOORU_CONFIG": str(config)}
         settings["BOORU_REPORTS_URL"] = f"http://127.0.0.1:{(reports := free_port())}"  # the links are written down
-        for command in ("sample", "run"):
-            subprocess.run([BOORU, command], env={**os.environ, **settings}, check=True)
+        for command in (["sample", "--raw", raw], ["run"]):
+            subprocess.run([BOORU, *command], env={**os.environ, **settings}, check=True)
         with booru_dev(raw, home, config, reports) as server, chromium(executable) as browser:
             ui = Ui(browser, server, IMAGES)
             ui.open()

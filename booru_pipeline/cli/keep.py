@@ -24,11 +24,12 @@ def releases(raw: Raw = None, home: Home = None, relations: RelationsFolder = No
     """Show which releases are found, and what is made of each. `booru status` adds runs, failures and what is next."""
     settings = read_settings(raw=raw, home=home, relations=relations)
     from booru_pipeline.defs.status import pipeline_status  # imports Dagster
+    from booru_pipeline.sample.place import sample_remedy
 
     statuses = pipeline_status(settings, None)
     _show_releases(statuses, with_runs=False)
     if not statuses:
-        raise BooruError(f"there is no release in {settings.raw_folder}. Make a sample with `booru sample`.")
+        raise BooruError(f"there is no release in {settings.raw_folder}. {sample_remedy()}")
     if not any(item.stages for item in statuses):
         raise typer.Exit(1)  # why none is whole stands below the table
 
