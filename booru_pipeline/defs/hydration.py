@@ -17,6 +17,7 @@ from booru_pipeline.defs.resources import FoldersParam
 from booru_pipeline.hydration.options import HydrationOptions
 from booru_pipeline.pipeline.report_server import report_url
 from booru_pipeline.pipeline.settings import Folders
+from booru_pipeline.training_shards.relations import IMPLICATIONS_FILE
 
 if TYPE_CHECKING:
     from booru_pipeline.hydration.experiment import Experiment
@@ -91,6 +92,8 @@ def compare_arms(context: dg.OpExecutionContext, orders: list[dict[str, Any]], f
     """Compares the pre-trained arm with the controls, applies the rule, and writes hydration.json and
     hydration.html.
     """
+    if missing := folders.tag_relations.missing(IMPLICATIONS_FILE):
+        context.log.warning(missing)
     experiment = _experiment(folders, orders[0])
     findings = experiment.conclude()
     context.log.info(findings.verdict.text)

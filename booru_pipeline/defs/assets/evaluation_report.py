@@ -18,6 +18,7 @@ from booru_pipeline.pipeline.report_server import report_url
 from booru_pipeline.pipeline.retention import states_of_published
 from booru_pipeline.pipeline.settings import Folders
 from booru_pipeline.pipeline.stages import IMPLICATIONS, Stage
+from booru_pipeline.training_shards.relations import IMPLICATIONS_FILE
 
 if TYPE_CHECKING:
     from booru_pipeline.evaluation.report.findings import Findings
@@ -44,6 +45,8 @@ def evaluation_report(
     lake = folders.lake
     path = lake.evaluation_report(key)
     relations = folders.tag_relations
+    if missing := relations.missing(IMPLICATIONS_FILE):
+        context.log.warning(missing)
     for states in states_of_published(lake, key):
         shutil.rmtree(states, ignore_errors=True)
     parent = find_predecessor(lake, key)
@@ -78,7 +81,11 @@ def evaluation_report(
     record_methods(findings, lake.checkpoint(key), lake.wandb, context.log)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(record.key),
-        metadata={**location(folders, path), **_metadata(folders, path, findings, decision, parent)},
+        metadata={
+            **location(folders, path),
+            "implications from": missing or relations.source,
+            **_metadata(folders, path, findings, decision, parent),
+        },
     )
 
 
