@@ -1,11 +1,14 @@
 # Two commands set everything up: `make demo` and `make test`.
 
-PYTHON ?= python3.11
 VENV ?= .venv
 # Processes that share the tests.
 WORKERS ?= 2
-export BOORU_RAW ?= booru_raw
-export BOORU_HOME ?= booru_home
+# The demo's own places: whatever the environment and booru.toml say, it meets no real releases, artifacts or store.
+SAMPLE_RAW = $(CURDIR)/booru_sample/raw
+SAMPLE_HOME = $(CURDIR)/booru_sample/home
+SAMPLE = BOORU_RAW='$(SAMPLE_RAW)' BOORU_HOME='$(SAMPLE_HOME)' BOORU_RELATIONS='$(SAMPLE_RAW)' BOORU_STORE__URL=
+# `make dev` opens the demo's home, or yours if you name one.
+OPENED = $(if $(BOORU_RAW)$(BOORU_HOME),,$(SAMPLE))
 
 BENCHMARKS = ingest dataset training evaluation model overhead soak
 BOORU = $(VENV)/bin/booru
@@ -14,14 +17,15 @@ INSTALLED = $(VENV)/.installed
 .PHONY: demo dev test lint format bench screenshots clean
 
 demo: $(INSTALLED)  ## sample releases, the whole graph, and what usada_pekora implies
-	$(BOORU) sample
-	$(BOORU) run
-	$(BOORU) suggest usada_pekora
-	$(BOORU) report --summary
+	$(BOORU) sample --raw '$(SAMPLE_RAW)'
+	$(SAMPLE) $(BOORU) run
+	$(SAMPLE) $(BOORU) suggest usada_pekora
+	$(SAMPLE) $(BOORU) report --summary
 	@echo "The runs, with figures and plots, in the web UI: make dev"
+	@echo "$(BOORU) works on the sample after: export BOORU_RAW='$(SAMPLE_RAW)' BOORU_HOME='$(SAMPLE_HOME)'"
 
-dev: $(INSTALLED)  ## the Dagster web UI on the same home
-	$(BOORU) dev
+dev: $(INSTALLED)  ## the Dagster web UI on the demo's home, or on yours: BOORU_RAW and BOORU_HOME
+	$(OPENED) $(BOORU) dev
 
 test: lint  ## lint, types, layers, then every test
 	$(VENV)/bin/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
@@ -48,7 +52,7 @@ clean:  ## the virtual environment; samples and artifacts stay
 # The versions are pinned, so that a demo works next year as it does today. pip takes torch first: on a machine without a
 # GPU its own index may then offer the CPU build.
 $(INSTALLED): pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
+	sh make_venv.sh '$(VENV)' '$(PYTHON)'
 	$(VENV)/bin/pip install --quiet --upgrade pip
 	$(VENV)/bin/pip install --quiet --constraint constraints.txt torch
 	$(VENV)/bin/pip install --quiet --constraint constraints.txt --editable '.[dev]'

@@ -34,8 +34,8 @@ def main() -> None:
     try:
         (config := WORLD / "booru.toml").touch()
         settings = {"BOORU_RAW": str(raw), "BOORU_HOME": str(home), "BOORU_CONFIG": str(config)}
-        for command in ("sample", "run"):
-            subprocess.run([BOORU, command], env={**os.environ, **settings}, check=True)
+        for command in (["sample", "--raw", raw], ["run"]):
+            subprocess.run([BOORU, *command], env={**os.environ, **settings}, check=True)
         with booru_dev(raw, home, config) as server, chromium(executable) as browser:
             ui = Ui(browser, server, IMAGES)
             ui.open()

@@ -24,8 +24,8 @@ app = typer.Typer(
 
 Releases become a tag table, training shards, a checked dataset, a fine-tuned T5 and an evaluation report.
 
-**First time:** `booru sample`, then `booru run`, then `booru suggest usada_pekora`. The same runs, with their figures
-and plots, are in the web UI: `booru dev`.
+**First time:** `booru sample` and the line that it ends with, then `booru run`, then `booru suggest usada_pekora`. The
+same runs, with their figures and plots, are in the web UI: `booru dev`.
 
 **Settings** come from flags, then the environment (`BOORU_RAW`, `BOORU_HOME`, `BOORU_PRESET`,
 `BOORU_CHECKPOINT__TIME_LIMIT_S` …), then `booru.toml` in the working directory.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from booru_pipeline.defs.status import ReleaseStatus, TrialStatus
     from booru_pipeline.lake.lake import Lake
     from booru_pipeline.lake.store import Store
+    from booru_pipeline.pipeline.settings import Settings
 
 
 @app.command()
@@ -24,11 +25,13 @@ def releases(raw: Raw = None, home: Home = None, relations: RelationsFolder = No
     """Show which releases are found, and what is made of each. `booru status` adds runs, failures and what is next."""
     settings = read_settings(raw=raw, home=home, relations=relations)
     from booru_pipeline.defs.status import pipeline_status  # imports Dagster
+    from booru_pipeline.sample.place import sample_remedy
 
     statuses = pipeline_status(settings, None)
     _show_releases(statuses, with_runs=False)
+    _say_what_is_missing(settings)
     if not statuses:
-        raise BooruError(f"there is no release in {settings.raw_folder}. Make a sample with `booru sample`.")
+        raise BooruError(f"there is no release in {settings.raw_folder}. {sample_remedy()}")
     if not any(item.stages for item in statuses):
         raise typer.Exit(1)  # why none is whole stands below the table
 
@@ -65,6 +68,7 @@ def status(
         releases = [item.as_dict() for item in statuses]
         content = {"releases": releases, "next": following, "taken_away": gone, "promoted": pointer}
         content["trials"] = [item.as_dict() for item in trials]
+        content["relations_missing"] = settings.tag_relations.missing() or None
         print(json.dumps({**content, "store": settings.store.url or None}, indent=2))
     else:
         _show_releases(statuses, with_runs=True)
@@ -73,6 +77,7 @@ def status(
             out.print(f"[dim]taken away[/]  {key}: its raw files are gone; what was made of it stays")
         for line in following:
             say(f"[dim]next[/]  {escape(line)}")
+        _say_what_is_missing(settings)
         said = f"{promoted.release}, since {promoted.date}: {promoted.reason}" if promoted else "none"
         say(f"promoted  {escape(said)}")
         if settings.store.url:
@@ -166,6 +171,11 @@ def _store(lake: "Lake") -> "Store":
     if lake.store is None:
         raise BooruError("no store is configured. Set url under [store] in booru.toml, or BOORU_STORE__URL.")
     return lake.store
+
+
+def _say_what_is_missing(settings: "Settings") -> None:
+    if missing := settings.tag_relations.missing():
+        say(f"[yellow]relations[/]  {escape(missing)}")
 
 
 def _show_releases(statuses: "Sequence[ReleaseStatus]", *, with_runs: bool) -> None:

@@ -1,6 +1,7 @@
 """Commands that make something: sample, run, experiment."""
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,24 +28,33 @@ if TYPE_CHECKING:
 
 @app.command()
 def sample(
-    raw: Raw = None,
+    raw: Annotated[Path | None, typer.Option("--raw", help="Folder to write to. [./booru_sample/raw]")] = None,
     release: Annotated[
         list[str] | None, typer.Option(help="Release to make; may be repeated. [2021a and 2021b]")
     ] = None,
     posts: Annotated[int, typer.Option(help="Posts a release.")] = 1500,
     seed: Annotated[int, typer.Option(help="Another seed, another world.")] = 0,
     gzip: Annotated[bool, typer.Option("--gzip", help="Write .tsv.gz.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace a larger sample, too.")] = False,
 ) -> None:
-    """Write small releases in the exact raw format, so that everything can be tried offline.
+    """Write small releases in the exact raw format, with their own aliases and implications, to try everything offline.
+
+    They go into a folder of their own, whatever BOORU_RAW says; the last line makes the other commands use it. No file
+    is replaced that a sample did not write, nor one that you have edited since.
 
     Example: `booru sample --posts 300 --release 2021a`
     """
     from booru_pipeline.sample import generate
+    from booru_pipeline.sample.place import SAMPLE_RAW, home_of, use_line
 
-    folder = read_settings(raw=raw).raw_folder
-    for truth in generate(folder, releases=release or ["2021a", "2021b"], posts=posts, seed=seed, compress=gzip):
+    folder = (raw or SAMPLE_RAW).expanduser().resolve()
+    made = generate(
+        folder, releases=release or ["2021a", "2021b"], posts=posts, seed=seed, compress=gzip, replace=replace
+    )
+    for truth in made:
         out.print(f"{truth.release}: {truth.files_good:,} posts, {truth.tags_good:,} tag rows")
-    say(f"in {folder}")
+    say(f"in {escape(str(folder))}; the other commands use it after")
+    say(escape(use_line(folder, home_of(folder))))
 
 
 @app.command()

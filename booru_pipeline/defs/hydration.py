@@ -16,6 +16,7 @@ from booru_pipeline.defs.payload import TRAINING_POOL, refuse_failed_gate, run_p
 from booru_pipeline.defs.resources import FoldersParam
 from booru_pipeline.hydration.options import HydrationOptions
 from booru_pipeline.pipeline.settings import Folders
+from booru_pipeline.training_shards.relations import IMPLICATIONS_FILE
 
 if TYPE_CHECKING:
     from booru_pipeline.hydration.experiment import Experiment
@@ -88,6 +89,8 @@ def train_arm(
 @dg.op(name=CONCLUDE)
 def compare_arms(context: dg.OpExecutionContext, orders: list[dict[str, Any]], folders: FoldersParam) -> str:
     """Compares the pre-trained arm with the controls by the rule, and writes hydration.json and hydration.html."""
+    if missing := folders.tag_relations.missing(IMPLICATIONS_FILE):
+        context.log.warning(missing)
     experiment = _experiment(folders, orders[0])
     findings = experiment.conclude()
     context.log.info(findings.verdict.text)

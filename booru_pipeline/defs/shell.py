@@ -28,6 +28,7 @@ from booru_pipeline.pipeline.settings import Settings
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.release.find import Found, Release, find_releases
 from booru_pipeline.release.key import check_key, is_hand_tagged, release_order
+from booru_pipeline.sample.place import sample_remedy
 from booru_pipeline.vocabulary.base_model import resolve_base_model
 
 # From here on, stages read all earlier releases' shards too.
@@ -115,7 +116,7 @@ def _wanted(settings: Settings, found: Found, keys: Sequence[str]) -> list[str]:
     if not wanted and not found.keys and not found.incomplete:
         raise BooruError(
             f"there is no release in {settings.raw_folder}: a release is a folder such as `Safebooru 2021a` with "
-            "V2021A_files.tsv and V2021A_tags.tsv. Make a sample with `booru sample`."
+            f"V2021A_files.tsv and V2021A_tags.tsv. {sample_remedy()}"
         )
     return wanted or found.keys
 

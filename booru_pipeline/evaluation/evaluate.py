@@ -78,6 +78,7 @@ def evaluate(
     headline = options.hidden_shares.index(options.headline_share)
     findings = Findings(
         release=release,
+        relations_missing=relations.missing(),
         leaks=find_leaks(dataset),
         headline_share=options.headline_share,
         options=options,

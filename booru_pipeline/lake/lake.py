@@ -10,6 +10,7 @@ from booru_pipeline.lake.record import Record, read_record
 from booru_pipeline.lake.store import Store, Stored
 from booru_pipeline.lake.trial import parse_trial, release_part
 from booru_pipeline.release.key import check_key, parse_key, release_order
+from booru_pipeline.sample.place import sample_home_remedy
 
 
 @dataclass(frozen=True)
@@ -198,5 +199,6 @@ class Lake:
                 f"Make it with `booru run --release {release}`."
             )
         if not keys:
-            raise BooruError(f"there is no {what} in {self.home} yet. Make one with `booru run`.")
+            other = sample_home_remedy(self.home, artifact("any").parent)
+            raise BooruError(f"there is no {what} in {self.home} yet. Make one with `booru run`.{other}")
         return check_key(release) if release else keys[-1]

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,7 @@ from typing import Final
 from filelock import FileLock
 
 from booru_pipeline.errors import DISK_ERRORS, BooruError
+from booru_pipeline.lake.locks import cannot_write, check_locks, lock_on
 
 _LOCK: Final = "lock"
 
@@ -50,17 +51,13 @@ def staged(final: Path, staging: Staging) -> Iterator[Path]:
         A path with the same file name as `final` that does not exist yet. Write a file or make a folder there.
 
     Raises:
-        BooruError: The folder cannot be written, or the disk is full.
+        BooruError: The folder cannot be written, its disk has no locks, or it is full.
     """
-    with ExitStack() as stack:
-        try:
-            final.parent.mkdir(parents=True, exist_ok=True)
-            workspace = stack.enter_context(_workspace(final, staging.folder))
-        except OSError as error:
-            raise BooruError(
-                f"cannot write to {error.filename or staging.folder}: {error.strerror}. "
-                "Make it writable, or choose another home with --home or BOORU_HOME."
-            ) from error
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(final.parent, error) from error
+    with _workspace(final, staging.folder) as workspace:
         draft = workspace / final.name
         try:
             yield draft
@@ -99,7 +96,11 @@ def discard(final: Path, staging: Staging) -> None:
 
 @contextmanager
 def snapshot(final: Path, staging: Staging) -> Iterator[Path]:
-    """Give a copy of an artifact, made of hard links, that stays as it is while others replace the artifact."""
+    """Give a copy of an artifact, made of hard links, that stays as it is while others replace the artifact.
+
+    Raises:
+        BooruError: The folder cannot be written.
+    """
     with _workspace(final, staging.folder) as workspace:
         copy = workspace / final.name
         with _gate(staging.folder):
@@ -141,13 +142,20 @@ def _workspace(final: Path, staging: Path) -> Iterator[Path]:
     """Give a folder to write in, which is removed at the end.
 
     Its lock is held meanwhile. The kernel drops it with the process, so one that nobody holds is a dead writer's.
+
+    Raises:
+        BooruError: Nothing can be written or locked there.
     """
-    staging.mkdir(parents=True, exist_ok=True)
-    with _gate(staging):
-        _sweep(staging)
-        workspace = Path(tempfile.mkdtemp(prefix=f"{final.parent.name}-{final.stem}-", dir=staging))
-        lock = FileLock(workspace / _LOCK)
-        lock.acquire()
+    try:
+        staging.mkdir(parents=True, exist_ok=True)
+        check_locks(staging)
+        with _gate(staging):
+            _sweep(staging)
+            workspace = Path(tempfile.mkdtemp(prefix=f"{final.parent.name}-{final.stem}-", dir=staging))
+            lock = lock_on(workspace / _LOCK)
+            lock.acquire()
+    except OSError as error:
+        raise cannot_write(staging, error) from error
     try:
         yield workspace
     finally:
@@ -172,7 +180,7 @@ def _folders(staging: Path) -> list[Path]:
 def _is_left(workspace: Path) -> bool:
     """Whether nobody holds a workspace's lock."""
     try:
-        with FileLock(workspace / _LOCK, blocking=False):
+        with lock_on(workspace / _LOCK, blocking=False):
             return True
     except OSError:  # Timeout is one: it is held. Or it cannot be locked: it is going away, or the disk is read-only
         return False
@@ -190,12 +198,14 @@ def _rename(draft: Path, final: Path, workspace: Path) -> None:
 
 def _gate(staging: Path) -> FileLock:
     """The lock that all writers of a home share, and hold for moments only."""
-    return FileLock(staging / "gate")
+    return lock_on(staging / "gate")
 
 
 def flush(path: Path) -> None:
     """Have a file, or the names in a folder, on the disk before going on."""
-    descriptor = os.open(path, os.O_RDONLY)
+    if os.name == "nt" and path.is_dir():
+        return  # Windows opens no folder, and keeps names by itself
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.record import Record, read_note
 from booru_pipeline.pipeline.stages import ALIASES, IMPLICATIONS, RAW_RELEASE, Recipe, Sources, Stage, stage_record
+from booru_pipeline.training_shards.relations import had_the_samples
 
 
 class State(StrEnum):
@@ -116,6 +117,8 @@ def _difference(record: Record, expected: Record) -> str:
     words = {RAW_RELEASE: "the raw files", ALIASES: "the aliases", IMPLICATIONS: "the implications"}
     changed = [name for name, key in expected.inputs.items() if record.inputs.get(name, key) != key]
     if changed:
+        if all(had_the_samples(record.inputs[name], expected.inputs[name]) for name in changed):
+            return f"{words[changed[0]]} were the sample's, which other releases no longer get"
         return f"{' and '.join(words.get(name, name) for name in changed)} changed"
     # An option that only one of the two has came or went with the code.
     options = [

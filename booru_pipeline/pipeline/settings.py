@@ -121,7 +121,7 @@ class Folders(BaseModel):
     relations: Path | None = Field(
         None,
         description="A folder with Danbooru's tag_aliases.json, tag_implications.json or both. By default those of the "
-        "raw folder, if it has any, or else the sample world's own.",
+        "raw folder, if it has any, or else none.",
     )
     skip_ambiguous_aliases: bool = Field(
         False, description="Leave out aliases that stand for two tags or go in a circle, instead of refusing the file."

@@ -10,6 +10,7 @@ from typing import Final
 
 from booru_pipeline.errors import BooruError
 from booru_pipeline.release.key import check_key, is_hand_tagged, parse_dated_key, parse_key, release_order
+from booru_pipeline.sample.place import sample_remedy
 
 _FILE: Final = re.compile(r"V(?P<key>\w+?)_(?P<table>files|tags)\.tsv(?P<gzip>\.gz)?", re.IGNORECASE)
 _FOLDER: Final = re.compile(r"Safebooru (?P<key>.+)", re.IGNORECASE)
@@ -81,8 +82,8 @@ def find_releases(raw: Path) -> Found:
     """
     if not raw.is_dir():
         raise BooruError(
-            f"there is no folder of releases at {raw}. Make a sample with `booru sample`, "
-            "or point --raw or BOORU_RAW at the folder that holds `Safebooru 2021a`."
+            f"there is no folder of releases at {raw}. Point --raw or BOORU_RAW at the folder that holds "
+            f"`Safebooru 2021a`. {sample_remedy()}"
         )
     seen = _Seen()
     for folder, _, names in os.walk(raw, onerror=_refuse):

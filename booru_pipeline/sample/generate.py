@@ -3,15 +3,15 @@
 import gzip
 import io
 import json
-import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 from booru_pipeline.errors import BooruError
 from booru_pipeline.sample.listing import ReleasePosts, draw_release, draw_unlisted
+from booru_pipeline.sample.own_files import write_own
 from booru_pipeline.sample.raw_format import FILES_COLUMNS, TAGS_COLUMNS, ReleaseTruth, render, unlisted_needed
 from booru_pipeline.sample.world import World, load_world
 
@@ -29,6 +29,7 @@ def generate(
     seed: int = 0,
     compress: bool = False,
     defects: bool = False,
+    replace: bool = False,
 ) -> list[ReleaseTruth]:
     """Write sample releases, the alias and implication lists, and `sample_truth.json` to a folder.
 
@@ -36,41 +37,43 @@ def generate(
     and the keys before it, so asking for one more leaves the former ones as they are.
 
     Args:
-        folder: Where to write; made if it is not there. Samples written there before are replaced.
+        folder: Where to write; made if it is not there. A sample that was written there before is replaced by it, as
+            far as its files are as they were written.
         releases: The keys of the releases, oldest first. From the second on, some posts are listed again.
         posts: Posts of each release.
         seed: Another seed gives other posts of the same world.
         compress: Write `.tsv.gz` instead of `.tsv`.
         defects: Put a few unusable lines of each kind between the good ones, which do not change.
+        replace: Replace a sample that has more releases or posts, too.
 
     Returns:
         What was written into each release, in the order of `releases`.
 
     Raises:
-        BooruError: A key or a number is not possible, the folder cannot be written, or it holds releases that are not
-            samples.
+        BooruError: A key or a number is not possible; the folder cannot be written, holds something else than a sample
+            in its place, or a larger one. Nothing is written then.
     """
     _check(releases, posts)
+    if not replace:
+        _check_size(folder, releases, posts)
     world = load_world()
     truths: list[ReleaseTruth] = []
-    contents: dict[Path, bytes] = {}
+    contents: dict[str, bytes] = {}
     earlier: list[ReleasePosts] = []
     for release in releases:
         drawn = draw_release(world, earlier, posts, seed, release)
         unlisted = draw_unlisted(world, len(earlier), posts, unlisted_needed(posts), seed, release) if defects else ()
         files, tags, truth = render(world, drawn, release, seed, unlisted)
-        files_path, tags_path = _paths(folder, release, compress=compress)
-        contents[files_path] = _content(FILES_COLUMNS, files, compress=compress)
-        contents[tags_path] = _content(TAGS_COLUMNS, tags, compress=compress)
+        contents[_name(release, "files", compress=compress)] = _content(FILES_COLUMNS, files, compress=compress)
+        contents[_name(release, "tags", compress=compress)] = _content(TAGS_COLUMNS, tags, compress=compress)
         truths.append(truth)
         earlier.append(drawn)
-    contents[folder / "tag_aliases.json"] = _relations(sorted(world.aliases.items()))
-    contents[folder / "tag_implications.json"] = _relations(
+    contents["tag_aliases.json"] = _relations(sorted(world.aliases.items()))
+    contents["tag_implications.json"] = _relations(
         sorted((tag, implied) for tag, consequents in world.implications.items() for implied in consequents)
     )
-    # The truth goes first: its presence is what marks the folder as one that a later call may write to again.
-    contents = {folder / TRUTH_NAME: _truth_json(world, truths, posts=posts, seed=seed)} | contents
-    _write(folder, releases, contents, compress=compress)
+    contents[TRUTH_NAME] = _truth_json(world, truths, posts=posts, seed=seed)
+    write_own(folder, contents)
     return truths
 
 
@@ -89,11 +92,27 @@ def _check(releases: Sequence[str], posts: int) -> None:
         raise BooruError(f"cannot generate {posts} posts a release: give a number from 1 to {_MOST_POSTS}.")
 
 
-def _paths(folder: Path, release: str, *, compress: bool) -> tuple[Path, Path]:
-    """The release's files file and tags file."""
-    stem = folder / f"Safebooru {release}" / f"V{release.upper()}"
-    ending = ".tsv.gz" if compress else ".tsv"
-    return Path(f"{stem}_files{ending}"), Path(f"{stem}_tags{ending}")
+def _check_size(folder: Path, releases: Sequence[str], posts: int) -> None:
+    """Refuse to make less of the sample that is in the folder, if there is one."""
+    try:
+        former = json.loads((folder / TRUTH_NAME).read_text(encoding="utf-8"))
+        keys, former_posts = [str(item["release"]) for item in former["releases"]], int(former["posts"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return
+    if missing := [key for key in keys if key not in releases]:
+        less = f"{' and '.join(missing)} would go"
+    elif posts < former_posts:
+        less = f"{former_posts:,} posts a release would become {posts:,}"
+    else:
+        return
+    raise BooruError(
+        f"{folder} has a larger sample: {less}, so nothing was written. Choose another folder with --raw, or add "
+        "--replace."
+    )
+
+
+def _name(release: str, table: str, *, compress: bool) -> str:
+    return f"Safebooru {release}/V{release.upper()}_{table}.tsv{'.gz' if compress else ''}"
 
 
 def _content(columns: Sequence[str], lines: Iterable[bytes], *, compress: bool) -> bytes:
@@ -123,29 +142,3 @@ def _truth_json(world: World, truths: Sequence[ReleaseTruth], *, posts: int, see
         for character in world.characters
     }
     return json.dumps(truth, indent=1).encode() + b"\n"
-
-
-def _write(folder: Path, releases: Sequence[str], contents: Mapping[Path, bytes], *, compress: bool) -> None:
-    # The other form of a release written before would be a second copy of it.
-    former = [path for release in releases for path in _paths(folder, release, compress=not compress)]
-    if not (folder / TRUTH_NAME).exists():
-        strangers = [path for path in (*contents, *former) if path.exists()]
-        if strangers:
-            raise BooruError(
-                f"{strangers[0]} is there already and not a sample ({TRUTH_NAME} is missing): choose another folder."
-            )
-    try:
-        for path, content in contents.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_name(f"{path.name}.part")
-            try:
-                draft.write_bytes(content)
-                os.replace(draft, path)
-            finally:
-                draft.unlink(missing_ok=True)
-        for path in former:
-            path.unlink(missing_ok=True)
-    except OSError as error:
-        raise BooruError(
-            f"cannot write {error.filename}: {error.strerror}. Choose a folder that can be written."
-        ) from error

@@ -17,6 +17,15 @@ from booru_pipeline.tags import closure
 ALIASES_FILE: Final = "tag_aliases.json"
 IMPLICATIONS_FILE: Final = "tag_implications.json"
 
+# Of each file: what is in it, and what it means to have none.
+_MEANING: Final = {
+    ALIASES_FILE: ("aliases", "a tag and its other names count as different tags"),
+    IMPLICATIONS_FILE: ("implications", "labels that Danbooru adds by itself count as learned"),
+}
+# Danbooru's BigqueryExportService writes them daily: its tables as newline-delimited JSON.
+_PUBLISHED: Final = "danbooru1.danbooru_public"
+_BUCKET: Final = "gs://danbooru_public/data"
+
 _NAME: Final = re.compile(r"[^\s\ud800-\udfff]+")  # half a surrogate pair can be written in JSON and is no character
 
 
@@ -27,14 +36,16 @@ class Relations:
     Attributes:
         aliases: Canonical tag by alias. No canonical tag is an alias itself.
         implications: What a tag implies directly. Both are canonical, and nothing implies itself, however indirectly.
-        source: Where they are from, for messages.
+        source: The folder that they are from, or would be from.
         left_out: Aliases that were set aside because the file contradicts itself about them.
+        absent: Names of the files that the folder has not; there are no such relations then.
     """
 
     aliases: Mapping[str, str]
     implications: Mapping[str, frozenset[str]]
     source: str
     left_out: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
 
     def canonical(self, tag: str) -> str:
         """The tag that a name stands for: itself, unless it is an alias."""
@@ -43,6 +54,29 @@ class Relations:
     def closure(self, tags: Iterable[str]) -> set[str]:
         """Canonical tags and everything they imply, however indirectly."""
         return closure(tags, self.implications)
+
+    def missing(self, *files: str) -> str:
+        """One sentence or two for people about which of these files are absent, what that means, and where to get them.
+
+        Args:
+            files: `ALIASES_FILE`, `IMPLICATIONS_FILE`; both by default.
+
+        Returns:
+            The empty string if none of them is absent.
+        """
+        absent = [name for name in _MEANING if name in self.absent and name in (files or _MEANING)]
+        if not absent:
+            return ""
+        them = "it" if len(absent) == 1 else "them"
+        tables = " and ".join(f"{_PUBLISHED}.{name.removesuffix('.json')}" for name in absent)
+        copies = " and ".join(f"{_BUCKET}/{name}" for name in absent)
+        return (
+            f"no tag {' and no '.join(_MEANING[name][0] for name in absent)}: {' and '.join(absent)} "
+            f"{'is' if len(absent) == 1 else 'are'} not in {self.source}, so "
+            f"{' and '.join(_MEANING[name][1] for name in absent)}. Danbooru publishes {them} daily, one JSON object a "
+            f"line, as {tables} in BigQuery and as {copies}: put {them} there, or name another folder with --relations "
+            "or BOORU_RELATIONS."
+        )
 
     @cached_property
     def aliases_fingerprint(self) -> str:
@@ -61,27 +95,35 @@ class Relations:
 
 
 def find_relations(configured: Path | None, raw: Path, *, skip_ambiguous: bool = False) -> Relations:
-    """The relations of a configured folder; else of the raw folder, if it has any; else the sample world's.
+    """The relations of a configured folder; else of the raw folder, which may have none.
 
     `skip_ambiguous` is that of `load_relations`.
 
     Raises:
         BooruError: The configured folder has neither file, or a file is broken.
     """
-    if configured is not None:
-        return load_relations(configured, skip_ambiguous=skip_ambiguous)
-    if any((raw / name).is_file() for name in (ALIASES_FILE, IMPLICATIONS_FILE)):
-        return load_relations(raw, skip_ambiguous=skip_ambiguous)
-    from booru_pipeline.sample.world import load_world
-
-    world = load_world()
-    implications = {tag: frozenset(implied) for tag, implied in world.implications.items()}
-    return Relations(world.aliases, implications, "the sample world")
+    if configured is not None or relations_files(None, raw):
+        return load_relations(configured or raw, skip_ambiguous=skip_ambiguous)
+    return Relations({}, {}, str(raw), absent=tuple(_MEANING))
 
 
 def relations_files(configured: Path | None, raw: Path) -> list[Path]:
-    """The files that `find_relations` reads; none if it takes the sample world's."""
-    return [path for name in (ALIASES_FILE, IMPLICATIONS_FILE) if (path := (configured or raw) / name).is_file()]
+    """The files that `find_relations` reads."""
+    return [path for name in _MEANING if (path := (configured or raw) / name).is_file()]
+
+
+def had_the_samples(was: str, now: str) -> bool:
+    """Whether a fingerprint was of the sample world's aliases or implications, and now is that of none.
+
+    Real releases without files of their own were once given the sample's.
+    """
+    from booru_pipeline.sample.world import load_world
+
+    if now not in Relations({}, {}, "").fingerprints:
+        return False
+    world = load_world()
+    implications = {tag: frozenset(implied) for tag, implied in world.implications.items()}
+    return was in Relations(world.aliases, implications, "").fingerprints
 
 
 def load_relations(folder: Path, *, skip_ambiguous: bool = False) -> Relations:
@@ -106,7 +148,8 @@ def load_relations(folder: Path, *, skip_ambiguous: bool = False) -> Relations:
         )
     aliases, left_out = _aliases(alias_lines or {}, folder / ALIASES_FILE, skip_ambiguous)
     implications = _implications(implication_lines or {}, folder / IMPLICATIONS_FILE, aliases)
-    return Relations(aliases, implications, str(folder), left_out)
+    absent = [name for name, lines in zip(_MEANING, (alias_lines, implication_lines), strict=True) if lines is None]
+    return Relations(aliases, implications, str(folder), left_out, tuple(absent))
 
 
 def _read(path: Path) -> dict[tuple[str, str], int] | None:

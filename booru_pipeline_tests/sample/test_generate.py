@@ -98,17 +98,6 @@ def test_no_release_and_one_release_twice_are_refused(tmp_path: Path) -> None:
         generate(tmp_path, releases=["2021a", "2021b", "2021a"])
 
 
-@pytest.mark.parametrize("ending", [".tsv", ".tsv.gz"])
-def test_releases_that_are_not_samples_are_never_overwritten(tmp_path: Path, ending: str) -> None:
-    real = tmp_path / "Safebooru 2021a" / f"V2021A_tags{ending}"
-    real.parent.mkdir()
-    real.write_text("somebody's download")
-    with pytest.raises(BooruError, match=r"not a sample.*another folder"):
-        generate(tmp_path, posts=10)
-    assert real.read_text() == "somebody's download"
-    assert list(digests(tmp_path)) == [str(real.relative_to(tmp_path))]
-
-
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(BooruError, match=r"taken.*Choose a folder"):

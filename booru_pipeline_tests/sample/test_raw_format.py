@@ -19,6 +19,7 @@ def test_the_folder_holds_what_it_should_and_no_drafts(sample: Sample) -> None:
         "Safebooru 2021b/V2021B_tags.tsv",
         "tag_aliases.json",
         "tag_implications.json",
+        "sample_files.json",
         "sample_truth.json",
     }
 

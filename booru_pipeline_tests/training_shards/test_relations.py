@@ -146,18 +146,36 @@ def test_a_circle_that_only_aliases_close_is_found(tmp_path):
         load_relations(tmp_path)
 
 
-def test_the_configured_folder_then_the_raw_folder_then_the_sample_world(tmp_path, raw):
+def test_the_configured_folder_then_the_raw_folder_then_none(tmp_path, raw):
     world = load_world()
-    for folder in (raw, tmp_path):  # the sample writes its own files, which say the same
-        found = find_relations(None, folder)
-        assert found.aliases == world.aliases
-        assert found.implications == {tag: frozenset(implied) for tag, implied in world.implications.items()}
-        assert found.canonical("bunny_ears") == "rabbit_ears"
-        tags = ["rabbit_ears", "usada_pekora", "smile"]
-        assert found.closure(tags) == world.closure(tags) > set(tags)
-    assert find_relations(None, tmp_path).source != find_relations(None, raw).source == str(raw)
+    found = find_relations(None, raw)  # the sample writes its own files
+    assert found.aliases == world.aliases
+    assert found.implications == {tag: frozenset(implied) for tag, implied in world.implications.items()}
+    assert found.canonical("bunny_ears") == "rabbit_ears"
+    tags = ["rabbit_ears", "usada_pekora", "smile"]
+    assert found.closure(tags) == world.closure(tags) > set(tags)
+    assert found.source == str(raw)
+    none = find_relations(None, tmp_path)
+    assert not none.aliases
+    assert not none.implications
     assert find_relations(write(tmp_path, aliases=[("a", "b")]), raw).aliases == {"a": "b"}
     assert find_relations(None, tmp_path).aliases == {"a": "b"}
+
+
+def test_what_is_missing_is_said_with_where_to_get_it(tmp_path, raw):
+    assert find_relations(None, raw).missing() == ""
+    both = find_relations(None, tmp_path)
+    assert both.missing().startswith("no tag aliases and no implications: tag_aliases.json and tag_implications.json")
+    for text in (f"not in {tmp_path}", "danbooru1.danbooru_public.tag_aliases", "--relations", "BOORU_RELATIONS"):
+        assert text in both.missing()
+    assert both.missing(ALIASES_FILE).startswith("no tag aliases: tag_aliases.json is not in")
+    assert "implications" not in both.missing(ALIASES_FILE)
+    (write(tmp_path, aliases=[("a", "b")]) / IMPLICATIONS_FILE).unlink()
+    half = find_relations(tmp_path, raw)
+    assert half.missing() == half.missing(IMPLICATIONS_FILE) != ""
+    assert half.missing(ALIASES_FILE) == ""
+    write(tmp_path)  # files that say that there are none
+    assert find_relations(None, tmp_path).missing() == ""
 
 
 def test_the_folder_is_a_setting(tmp_path, raw, monkeypatch):

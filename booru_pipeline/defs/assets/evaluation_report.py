@@ -19,6 +19,7 @@ from booru_pipeline.pipeline.promoted import Settlement, find_promoted_before, s
 from booru_pipeline.pipeline.retention import states_of_published
 from booru_pipeline.pipeline.settings import Folders
 from booru_pipeline.pipeline.stages import IMPLICATIONS, Stage
+from booru_pipeline.training_shards.relations import IMPLICATIONS_FILE
 
 if TYPE_CHECKING:
     from booru_pipeline.evaluation.report.findings import Findings
@@ -76,6 +77,8 @@ def report_on(
 
     lake, relations = folders.lake, folders.tag_relations
     path = lake.evaluation_report(name)
+    if missing := relations.missing(IMPLICATIONS_FILE):
+        context.log.warning(missing)
     record = record_for(
         Stage.EVALUATION_REPORT,
         folders,
@@ -103,7 +106,11 @@ def report_on(
     record_methods(findings, lake.checkpoint(name), lake.wandb, context.log)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(record.key),
-        metadata={**location(folders, path), **_metadata(folders, path, findings, decision, parent)},
+        metadata={
+            **location(folders, path),
+            "implications from": missing or relations.source,
+            **_metadata(folders, path, findings, decision, parent),
+        },
     )
 
 

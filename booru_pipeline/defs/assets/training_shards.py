@@ -9,6 +9,7 @@ from booru_pipeline.defs.resources import FoldersParam
 from booru_pipeline.defs.retry import retry_io
 from booru_pipeline.pipeline.stages import ALIASES, Stage
 from booru_pipeline.training_shards.options import ShardOptions
+from booru_pipeline.training_shards.relations import ALIASES_FILE
 from booru_pipeline.training_shards.shards import build_shards, count_lost, count_straddling
 
 _COLUMNS = dg.TableSchema(
@@ -40,6 +41,8 @@ def training_shards(
     record = record_for(
         Stage.TRAINING_SHARDS, folders, key, shard_options, relations={ALIASES: relations.aliases_fingerprint}
     )
+    if missing := relations.missing(ALIASES_FILE):
+        context.log.warning(missing)
     manifest = build_shards(
         folders.lake.tag_table(key), path, folders.lake.staging, shard_options, record, relations.aliases
     )
@@ -57,7 +60,7 @@ def training_shards(
                 ["split", "posts", "pictures", "tags"],
                 [(name, split["posts"], split["pictures"], split["tags"]) for name, split in manifest.splits.items()],
             ),
-            "aliases from": relations.source,
+            "aliases from": missing or relations.source,
             "aliases left out": ", ".join(relations.left_out) or "none",
             "most frequent aliases": table_of(
                 ["alias", "tag", "rows"], [tuple(row.values()) for row in manifest.frequent_aliases]

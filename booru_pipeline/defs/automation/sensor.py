@@ -169,7 +169,7 @@ def _relations(settings: Settings, before: Cursor) -> tuple[tuple[bool, dict[str
     seen = (settings.skip_ambiguous_aliases, {str(path): marks_of(path) for path in files})
     if files and before.relations is not None and before.relations[0] == seen:
         return before.relations
-    return seen, settings.tag_relations.fingerprints  # the sample world changes with the code, and is quickly read
+    return seen, settings.tag_relations.fingerprints  # without files there is nothing to read
 
 
 def _log(

@@ -12,8 +12,9 @@ import dagster as dg
 import psutil
 
 from booru_pipeline.defs.runs.given_config import give_config
-from booru_pipeline.errors import BooruError
+from booru_pipeline.defs.runs.read_only import copied_instance, is_read_only
 from booru_pipeline.lake.lake import Lake
+from booru_pipeline.lake.locks import cannot_write, check_locks
 from booru_pipeline.lake.publish import sweep
 from booru_pipeline.pipeline.stages import Stage
 
@@ -29,19 +30,14 @@ def prepare_dagster_home(lake: Lake) -> Path:
     """Make DAGSTER_HOME with our settings, if it has none of its own, and put it into the environment.
 
     Raises:
-        BooruError: The home cannot be written.
+        BooruError: The home cannot be written, or its disk has no locks.
     """
     try:
         lake.dagster_home.mkdir(parents=True, exist_ok=True)
         give_config(_TEMPLATE, lake.dagster_home / "dagster.yaml")
-        probe = lake.dagster_home / ".writable"
-        probe.touch()
-        probe.unlink()
     except OSError as error:
-        raise BooruError(
-            f"cannot write to {lake.home}: {error.strerror}. "
-            "Make it writable, or choose another home with --home or BOORU_HOME."
-        ) from error
+        raise cannot_write(lake.home, error) from error
+    check_locks(lake.dagster_home)
     os.environ["DAGSTER_HOME"] = str(lake.dagster_home)
     return lake.dagster_home
 
@@ -57,11 +53,13 @@ def open_instance(lake: Lake) -> Iterator[dg.DagsterInstance]:
 
 @contextmanager
 def existing_instance(lake: Lake) -> Iterator[dg.DagsterInstance | None]:
-    """The instance for who only reads, or None if nothing ever ran."""
-    if not (lake.dagster_home / "dagster.yaml").is_file():
+    """The instance for who only reads, or None if nothing ever ran. The home may be read-only."""
+    home = lake.dagster_home
+    if not (home / "dagster.yaml").is_file():
         yield None
         return
-    with dg.DagsterInstance.from_config(str(lake.dagster_home)) as instance:
+    opened = copied_instance(home) if is_read_only(home) else dg.DagsterInstance.from_config(str(home))
+    with opened as instance:
         yield instance
 
 

@@ -80,6 +80,10 @@ class Findings(Finding):
 
     format_version: Literal[3] = Field(FORMAT_VERSION, description="Raised when a key changes its meaning or goes.")
     release: str = Field(description="The release's key.")
+    relations_missing: str = Field(
+        "",
+        description="Aliases or implications that there were none of, and what that means; empty if both were there.",
+    )
     leaks: Leaks = Field(description="What lies on two sides of the split; above 0 no figure is to be trusted.")
     headline_share: Share = Field(description="The hidden share that examples are from.")
     options: EvaluationOptions = Field(description="What was asked for.")

@@ -175,7 +175,6 @@ def test_the_page_and_the_markdown_tell_it(report, lake):
 
 def test_suggest_follows_the_pointer_and_says_so_where_there_is_none(lake, tmp_path):
     def ask(*arguments):
-        # tmp_path is a raw folder without relations: the sample world's own are taken
         result = CliRunner().invoke(app, [*arguments, "--home", str(lake.home)], catch_exceptions=False)
         assert result.exit_code == 0, result.output
         return result

@@ -122,10 +122,10 @@ def test_a_label_on_no_test_post_has_no_share():
     assert answer.train_share == pytest.approx(7 / 9)
 
 
-def test_the_readme_is_asked_in_its_own_words(tmp_path):
+def test_the_readme_is_asked_in_its_own_words(raw):
     own = [claim for claim in CLAIMS if claim.readme]
     assert [(claim.given, claim.implied) for claim in own] == [
         ("usada_pekora", ("bunny_ears",)),
         ("usada_pekora", ("carrot",)),
     ]
-    assert find_relations(None, tmp_path).canonical("bunny_ears") == "rabbit_ears"
+    assert find_relations(None, raw).canonical("bunny_ears") == "rabbit_ears"

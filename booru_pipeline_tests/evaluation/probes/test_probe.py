@@ -13,13 +13,13 @@ from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
 
 @pytest.fixture(scope="module")
-def found(world, tmp_path_factory):
+def found(world, raw):
     known = Vocabulary.load(world.vocabulary)
     train, test = (load_posts(world.dataset, split) for split in ("train", "test"))
     model = Predictor.load(world.checkpoint)
     train, test = (Split(incidence(posts.labels, len(known))) for posts in (train, test))
     methods = {"model": model, "popularity": Popularity(train.posts)}
-    relations = find_relations(None, tmp_path_factory.mktemp("raw"))
+    relations = find_relations(None, raw)
     return probe(Exam(methods, model, known, train, test, relations, ProbeOptions(bootstrap_samples=50)))
 
 
