@@ -36,8 +36,8 @@ store_app = typer.Typer(no_args_is_help=True, help="The store: artifacts beyond 
 app.add_typer(store_app, name="store")
 experiment_app = typer.Typer(no_args_is_help=True, help="Experiments: trainings that answer a question.")
 app.add_typer(experiment_app, name="experiment")
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, emoji=False)  # `:x:` is part of a tag
+err = Console(stderr=True, highlight=False, emoji=False)
 
 Raw = Annotated[Path | None, typer.Option("--raw", help="Folder of releases. [BOORU_RAW, ./booru_raw]")]
 RelationsFolder = Annotated[
