@@ -26,10 +26,16 @@ def first_line(error: object) -> str:
 
 
 def printable(text: str) -> str:
-    """The text with what a terminal would obey, or could not show, written as an escape such as `\\x1b`."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
-    )
+    """The text with what a terminal would obey, or could not show, written as an escape such as `\\x1b`.
+
+    Bytes that are no text in the locale, which Python keeps as half a surrogate pair, are written as bytes.
+    """
+    return "".join(letter if letter.isprintable() else _escape(letter) for letter in text)
+
+
+def _escape(letter: str) -> str:
+    code = ord(letter)
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else letter.encode("unicode_escape").decode("ascii")
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -1,23 +1,27 @@
 """The command `booru`: its application, common flags and consoles. Heavy imports wait until a command needs them."""
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from booru_pipeline.errors import BooruError
+from booru_pipeline.errors import DISK_ERRORS, BooruError
 
 if TYPE_CHECKING:
     from booru_pipeline.pipeline.settings import Settings
 
+_HELP: Final = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
     name="booru",
     no_args_is_help=True,
+    context_settings=_HELP,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     help="""Learn what one booru tag implies about the others.
@@ -37,8 +41,11 @@ store_app = typer.Typer(no_args_is_help=True, help="The store: artifacts beyond 
 app.add_typer(store_app, name="store")
 experiment_app = typer.Typer(no_args_is_help=True, help="Experiments: trainings that answer a question.")
 app.add_typer(experiment_app, name="experiment")
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+# Another program gets lines whole, however long; who sets COLUMNS wants them so wide. `:x:` is part of a tag.
+_ENDLESS: Final = 10_000
+_PIPED: Final = sys.stdout is not None and not sys.stdout.isatty() and "COLUMNS" not in os.environ
+out = Console(highlight=False, emoji=False, width=_ENDLESS if _PIPED else None)
+err = Console(stderr=True, highlight=False, emoji=False)
 
 Raw = Annotated[Path | None, typer.Option("--raw", help="Folder of releases. [BOORU_RAW, ./booru_raw]")]
 RelationsFolder = Annotated[
@@ -62,6 +69,21 @@ def say(line: str) -> None:
     out.print(line, soft_wrap=True)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"booru {version('booru-pipeline')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Take what stands before a command."""
+
+
 def main() -> None:
     """Run the command; a `BooruError` becomes a message and exit status 1."""
     try:
@@ -69,13 +91,35 @@ def main() -> None:
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
     except BooruError as error:
-        err.print(f"[bold red]booru:[/] {escape(str(error))}", soft_wrap=True)
+        _complain(str(error))
         status = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        _complain(f"{error.filename or 'the output'} cannot be written: {error.strerror}. Make room and run it again.")
+        status = 1
     # Not sys.exit: where other libraries keep DuckDB 2.0's module alive, its binding prints pages about leaked types
     # when the interpreter shuts down. Everything of ours is closed by now.
-    os._exit(status)
+    os._exit(_flush() or status)
+
+
+def _complain(line: str) -> None:
+    with contextlib.suppress(OSError, SystemExit):  # nobody reads it
+        err.print(f"[bold red]booru:[/] {escape(line)}", soft_wrap=True)
+
+
+def _flush() -> int:
+    """Write what is still to be written; the exit status, which is 0 too if who read it has gone, as `head` does."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        pass
+    except OSError as error:
+        _complain(f"the output cannot be written: {error.strerror}. Make room and run it again.")
+        return 1
+    with contextlib.suppress(OSError):
+        sys.stderr.flush()
+    return 0
 
 
 def read_settings(overrides: Sequence[str] | None = None, **flags: Any) -> "Settings":

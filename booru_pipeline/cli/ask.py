@@ -1,8 +1,6 @@
-"""Commands that answer from artifacts: inspect, report, sql, export."""
+"""Commands that answer from artifacts: inspect, report, export, settings."""
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +15,6 @@ from booru_pipeline.cli.app import (
     RelationsFolder,
     Release,
     app,
-    err,
     export_app,
     out,
     read_settings,
@@ -26,7 +23,7 @@ from booru_pipeline.cli.app import (
 from booru_pipeline.errors import BooruError
 
 if TYPE_CHECKING:
-    import duckdb
+    pass
 
 
 @app.command()
@@ -99,68 +96,6 @@ def report(
     say_summary(lake, key, folder)
 
 
-@app.command("sql")
-def sql_command(
-    query: Annotated[
-        str | None, typer.Argument(help="A DuckDB query; read from the terminal if none is given.")
-    ] = None,
-    file: Annotated[
-        str | None, typer.Option(help="Run the query in this file, or the one of this name in the library.")
-    ] = None,
-    variables: Annotated[
-        list[str] | None, typer.Option("--set", help="A variable of the query as name=value; may be repeated.")
-    ] = None,
-    show_library: Annotated[bool, typer.Option("--list", help="Show the library of queries.")] = False,
-    raw: Raw = None,
-    home: Home = None,
-) -> None:
-    """Query the tag tables of all releases, attached read-only.
-
-    `files` and `tags` have a row a listing and say in `release` which release it is of; `files_latest` and
-    `tags_latest` have each post as it was listed last. `rejects` and `accounting` are there too, and each release by
-    itself, as `"2021a".files`. Examples:
-
-    `booru sql "select tag, count(*) from tags_latest group by tag order by 2 desc limit 10"`
-
-    `booru sql --file general_labels --set min_posts=100`
-    """
-    import duckdb as engine
-
-    from booru_pipeline.tag_table.attach import attach_all
-    from booru_pipeline.tag_table.queries import (
-        Query,
-        check_variables,
-        find_query,
-        library,
-        parse_variables,
-        set_variables,
-    )
-
-    if show_library:
-        table = Table("query", "what it shows", "variables")
-        for item in library():
-            table.add_row(item.name, escape(item.summary), ", ".join(item.variables))
-        out.print(table)
-        return
-    if query is not None and file is not None:
-        raise BooruError("there is a query and a --file. Give one of the two.")
-    values = parse_variables(variables or [])
-    asked = find_query(file) if file is not None else None
-    if asked is None and (query is not None or not sys.stdin.isatty()):
-        asked = Query("the query", query if query is not None else sys.stdin.read())
-    if asked is not None:
-        check_variables(asked, values)
-    lake = read_settings(raw=raw, home=home).lake
-    with engine.connect() as connection:
-        keys = attach_all(connection, lake)
-        set_variables(connection, values)
-        if asked is not None:
-            _execute(connection, asked.text)
-            return
-        out.print(f"files and tags of {', '.join(keys)}. End a query with ; and leave with Ctrl-D.")
-        _prompt(lambda text: _execute(connection, text))
-
-
 @export_app.command("sqlite")
 def export_sqlite_command(
     path: Annotated[Path, typer.Argument(help="The file to write, such as booru-chars.db.")],
@@ -228,33 +163,3 @@ def settings_command(
             say(f"    {escape(item.description)}")
             about = f"{item.kind}; default {item.default}" + (f"; {item.variable}" if item.variable else "")
             say(f"    [dim]{escape(about)}[/]")
-
-
-def _execute(connection: "duckdb.DuckDBPyConnection", query: str) -> None:
-    import duckdb
-
-    try:
-        relation = connection.sql(query)
-        if relation is not None:
-            relation.show(max_rows=200, max_width=max(out.width, 80))
-    except duckdb.Error as error:
-        first, *more = [line for line in str(error).splitlines() if line.strip()]
-        where = next((line for line in more if line.startswith("LINE ")), *more[:1] or [""])
-        raise BooruError(f"the query failed: {first}\n{where}".rstrip()) from error
-
-
-def _prompt(execute: Callable[[str], None]) -> None:
-    import readline  # noqa: F401  (line editing and history for input)
-
-    while True:
-        try:
-            text = input("booru> ")
-            while ";" not in text:
-                text += "\n" + input("  ...> ")
-        except (EOFError, KeyboardInterrupt):
-            print()
-            return
-        try:
-            execute(text)
-        except BooruError as error:
-            err.print(escape(str(error)), soft_wrap=True)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from dataclasses import asdict
 from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,17 +12,24 @@ from rich.markup import escape
 from rich.table import Table
 
 from booru_pipeline.cli.app import Home, Raw, RelationsFolder, app, err, out, read_settings
+from booru_pipeline.cli.dashes import TagCommand
 from booru_pipeline.errors import printable
 from booru_pipeline.release.key import release_order
 
 if TYPE_CHECKING:
     from booru_pipeline.lake.lake import Lake
     from booru_pipeline.model.suggest import Answer
+    from booru_pipeline.pipeline.settings import Settings
+    from booru_pipeline.training_shards.relations import Relations
+    from booru_pipeline.vocabulary.options import VocabularyOptions
 
 
-@app.command()
+@app.command(cls=TagCommand)
 def suggest(
-    tags: Annotated[list[str], typer.Argument(help="Tags that a picture has; aliases are understood.")],
+    tags: Annotated[
+        list[str] | None,
+        typer.Argument(help="Tags that a picture has, or a prompt; from standard input if none is given, or -."),
+    ] = None,
     top: Annotated[int, typer.Option(help="How many suggestions.")] = 10,
     category: Annotated[
         list[str] | None,
@@ -50,6 +58,9 @@ def suggest(
 ) -> None:
     """Say what these tags imply, with probability and how often they stand together.
 
+    Tags are understood as prompts have them: between commas with spaces, with weights and brackets, or word by word. An
+    alias stands for its tag. What is no label is named and left out.
+
     "observed" counts the posts that have all the given tags, or, where none has, the largest part of them that was ever
     seen together, which is then named.
 
@@ -59,7 +70,7 @@ def suggest(
     `without` and `probability_without`, null without `--explain`. What is to be said of the given tags goes to standard
     error.
 
-    Examples: `booru suggest usada_pekora`, `booru suggest hatsune_miku outdoors --explain`,
+    Examples: `booru suggest usada_pekora`, `booru suggest "1girl, (rabbit ears:1.2)" --explain`,
     `booru suggest 1girl hat --category character --exclude '*_(fate)' --min-support 5 --json`
     """
     settings = read_settings(raw=raw, home=home, relations=relations)
@@ -67,30 +78,61 @@ def suggest(
     from booru_pipeline.lake.trial import release_part
     from booru_pipeline.pipeline.checkpoints import find_named
 
+    typed = _typed(tags or [])
     key = find_named(lake, lake.checkpoint, release) if release is not None else _checkpoint_in_use(lake)
-    known = settings.tag_relations
-    from booru_pipeline.model.suggest import Filters, ask, typed_tags  # imports transformers
+    from booru_pipeline.model.suggest import Filters, ask  # imports transformers
 
     names = [name for listed in category or [] for name in listed.split(",")]
-    filters = Filters(tuple(names), tuple(exclude or []), hide_implied, min_support)
-    for tag in typed_tags(tags):
-        if known.canonical(tag) != tag:
-            _warn(f"{tag} is an alias: asking for {known.canonical(tag)}")
     until = release_order(release_part(key))
     shards = [other for other in lake.releases_with(lake.training_shards) if release_order(other) <= until]
     answer = ask(
-        tags,
+        typed,
         checkpoint=lake.bring(lake.checkpoint(key)),
         shards=[lake.bring(lake.training_shards(other)) for other in shards],
-        relations=known,
+        relations=settings.tag_relations,
         top=top,
-        filters=filters,
+        filters=Filters(tuple(names), tuple(exclude or []), hide_implied, min_support),
         explained=explain,
+        thresholds=_thresholds(settings, key),
     )
+    _about_the_question(answer, typed, settings.tag_relations)
     if as_json:
         _print_json(answer)
     else:
-        _show(answer, f"{printable(' '.join(tags))} ({key})")
+        _show(answer, f"{printable(', '.join(answer.given))} ({key})")
+
+
+def _typed(tags: list[str]) -> list[str]:
+    """The arguments, with standard input in the place of a dash, or alone if there is none."""
+    if sys.stdin is None or (not tags and sys.stdin.isatty()):
+        return tags
+    return [_read_input() if tag == "-" else tag for tag in tags or ["-"]]
+
+
+def _read_input() -> str:
+    return sys.stdin.buffer.read().decode("utf-8-sig", "surrogateescape")  # as Python reads arguments
+
+
+def _thresholds(settings: "Settings", release: str) -> "VocabularyOptions":
+    """Those that the vocabulary of a release or trial was made with, or else those in force."""
+    from booru_pipeline.pipeline.checkpoints import source_of
+    from booru_pipeline.pipeline.stages import Stage
+
+    record = settings.lake.record(source_of(settings.lake, Stage.VOCABULARY, release))
+    made_with = {} if record is None else record.options
+    return type(settings.vocabulary)(
+        **{name: made_with.get(name, value) for name, value in dict(settings.vocabulary).items()}
+    )
+
+
+def _about_the_question(answer: "Answer", typed: list[str], relations: "Relations") -> None:
+    from booru_pipeline.model.suggest.wording import about_the_question
+
+    for line in about_the_question(answer, typed):
+        _warn(line)
+    for tag in answer.asked:
+        if relations.canonical(tag) != tag:
+            _warn(f"{tag} is an alias: asking for {relations.canonical(tag)}")
 
 
 def _checkpoint_in_use(lake: "Lake") -> str:

@@ -1,7 +1,7 @@
 """Ask a checkpoint what labels imply, and count in the shards how often that is so."""
 
-from booru_pipeline.model.suggest.answer import Answer, Explanation, Observed, Pair, Suggestion
-from booru_pipeline.model.suggest.asking import ask, suggest, typed_tags
+from booru_pipeline.model.suggest.answer import Answer, Explanation, LeftOut, Observed, Pair, Suggestion
+from booru_pipeline.model.suggest.asking import ask, suggest
 from booru_pipeline.model.suggest.filters import Filters
 
-__all__ = ["Answer", "Explanation", "Filters", "Observed", "Pair", "Suggestion", "ask", "suggest", "typed_tags"]
+__all__ = ["Answer", "Explanation", "Filters", "LeftOut", "Observed", "Pair", "Suggestion", "ask", "suggest"]

@@ -92,6 +92,19 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """A name that was typed and is not asked about.
+
+    Attributes:
+        tag: The name.
+        why: Why not, and what may have been meant, in a sentence or two.
+    """
+
+    tag: str
+    why: str
+
+
+@dataclass(frozen=True)
 class Answer:
     """What a checkpoint and the shards say of some tags.
 
@@ -105,6 +118,9 @@ class Answer:
         exclusive: Pairs of the first suggestions that hardly stand together, the most probable first.
         mixes: Whether counting takes part in the probabilities; else they are the T5's alone.
         categories: Names of the categories whose labels the checkpoint knows.
+        asked: The given tags as they were typed, before aliases were replaced; more than one may be the same tag.
+        left_out: What was typed besides, and is not asked about.
+        idle: Patterns of tags to leave out that no label has.
     """
 
     given: tuple[str, ...]
@@ -115,3 +131,6 @@ class Answer:
     exclusive: list[Pair]
     mixes: bool
     categories: tuple[str, ...]
+    asked: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    idle: tuple[str, ...] = ()

@@ -1,7 +1,6 @@
 """Asking: from what a person typed to an answer."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -10,15 +9,17 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from booru_pipeline.errors import BooruError, printable
+from booru_pipeline.errors import BooruError
 from booru_pipeline.model.predictor import Predictor
 from booru_pipeline.model.suggest.answer import Answer, Observed, Suggestion
 from booru_pipeline.model.suggest.counting import PostCounter, pairs_apart
 from booru_pipeline.model.suggest.explaining import answer_to, closure_of, explain
 from booru_pipeline.model.suggest.filters import Filters
+from booru_pipeline.model.suggest.understanding import Question, understand
 from booru_pipeline.tags import Category
 from booru_pipeline.training_shards.relations import Relations
 from booru_pipeline.training_shards.shards import shard_files
+from booru_pipeline.vocabulary.options import VocabularyOptions
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
 _COMPARED: Final = 30  # of the suggestions, the first: which of them exclude each other
@@ -40,7 +41,8 @@ def suggest(
     """The labels that the given ones imply, most probable first: the suggestions of `ask`, without what is beside them.
 
     Args:
-        tags: What a person typed: labels or aliases, in any case, with spaces or underscores.
+        tags: What a person typed: labels or aliases, in any case, with spaces or underscores, one by one or as a
+            prompt; see `prompt.read_prompt`. What is no label is left out.
         checkpoint: The model's folder.
         shards: Folders of training shards to count in; of a post in several releases the latest listing counts.
         relations: Aliases and implications.
@@ -52,7 +54,7 @@ def suggest(
         explained: Say of each where it comes from.
 
     Raises:
-        BooruError: No tag is given, a tag or category is unknown, a number is too low, or there are no shards or no
+        BooruError: No label is given, a category is unknown, a number is too low, or there are no shards or no
             checkpoint.
     """
     filters = Filters(tuple(categories), tuple(exclude), hide_implied, min_support)
@@ -77,42 +79,40 @@ def ask(
     top: int = 10,
     filters: Filters | None = None,
     explained: bool = False,
+    thresholds: VocabularyOptions | None = None,
 ) -> Answer:
     """The labels that the given ones imply, and what the shards say of the given ones.
 
     The checkpoint is asked about the given tags and what they imply. What they imply is certain: it has probability 1.
 
     Args:
-        tags: What a person typed: labels or aliases, in any case, with spaces or underscores.
+        tags: What a person typed: labels or aliases, in any case, with spaces or underscores, one by one or as a
+            prompt; see `prompt.read_prompt`. What is no label is left out.
         checkpoint: The model's folder.
         shards: Folders of training shards to count in; of a post in several releases the latest listing counts.
         relations: Aliases and implications.
         top: Suggestions at most.
         filters: Which suggestions are wanted; all if None.
         explained: Say of each where it comes from.
+        thresholds: Which tags became labels of the checkpoint, so that it can be said of others why they are none.
 
     Raises:
         BooruError: As `suggest`.
     """
     if top < 1:
         raise BooruError(f"cannot give {top} suggestions: --top must be at least 1.")
-    given = tuple(dict.fromkeys(relations.canonical(tag) for tag in typed_tags(tags)))
-    if not given:
-        raise BooruError("no tag is given. Name at least one, such as usada_pekora.")
     files = shard_files(*shards)
     predictor = Predictor.load(checkpoint)
     with duckdb.connect() as connection:
         counter = PostCounter(connection, files)
-        for tag in given:
-            if tag not in predictor.vocabulary.index:
-                raise _unknown(tag, predictor.vocabulary, counter)
+        question = understand(tags, predictor.vocabulary, relations, counter, thresholds)
         return _answer(
-            given, top, filters or Filters(), explained, predictor=predictor, relations=relations, counter=counter
+            question, top, filters or Filters(), explained, predictor=predictor, relations=relations, counter=counter
         )
 
 
 def _answer(
-    given: tuple[str, ...],
+    question: Question,
     top: int,
     filters: Filters,
     explained: bool,
@@ -122,6 +122,7 @@ def _answer(
     counter: PostCounter,
 ) -> Answer:
     """The answer to a question of known labels; see `ask`."""
+    given = question.given
     context = closure_of(given, relations)
     [probability] = answer_to([context], predictor)
     if not np.isfinite(probability).all():
@@ -145,6 +146,9 @@ def _answer(
         exclusive=sorted(exclusive, key=lambda pair: (compared.index(pair.second), compared.index(pair.first))),
         mixes=predictor.mixes,
         categories=tuple(Category.name_of(int(number)) for number in np.unique(predictor.vocabulary.categories)),
+        asked=question.asked,
+        left_out=question.left_out,
+        idle=filters.idle(predictor.vocabulary.labels),
     )
 
 
@@ -186,22 +190,3 @@ def _suggestions(
             implied=bool(implied[row]),
             observed=observed,
         )
-
-
-def typed_tags(tags: Sequence[str]) -> list[str]:
-    """Bring what a person typed into the form of tags: underscores for spaces, lower case, each once, order kept."""
-    typed = ("_".join(tag.lower().split()) for tag in tags)
-    return list(dict.fromkeys(tag for tag in typed if tag))
-
-
-def _unknown(tag: str, vocabulary: Vocabulary, counter: PostCounter) -> BooruError:
-    # What is not valid Unicode (an argument in another encoding) is on no post, and DuckDB refuses to look for it.
-    posts = counter.posts(tag) if tag.isprintable() else 0
-    close = get_close_matches(tag, vocabulary.labels, n=3)
-    hint = f"Did you mean {printable(' or '.join(close))}?" if close else "Look for its spelling with `booru sql`."
-    if posts:
-        return BooruError(
-            f"{tag} is on {posts:,} post{'' if posts == 1 else 's'} of the releases, too rare for this vocabulary, "
-            f"or of a category left out of it. {hint}"
-        )
-    return BooruError(f"no label is called {printable(tag)}. {hint}")

@@ -1,6 +1,6 @@
 """Counting in the shards: posts of tags, of pairs of tags, and of the largest part of some tags."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
@@ -91,10 +91,10 @@ class PostCounter:
         """How many of the posts that have all tags of the base have each tag; tags that none has are left out."""
         return dict(sql.run(self._connection, _FOLDER, "count_tags", base=list(base)).fetchall())
 
-    def posts(self, tag: str) -> int:
-        """Posts that have the tag in any of their listings."""
-        [(posts,)] = sql.run(self._connection, _FOLDER, "count_posts", tag=tag).fetchall()
-        return int(posts)
+    def look_up(self, names: Iterable[str]) -> dict[str, tuple[int, int]]:
+        """Posts and category of those of the names that are tags of a post."""
+        found = sql.run(self._connection, _FOLDER, "look_up", names=list(names)).fetchall()
+        return {tag: (posts, category) for tag, posts, category in found}
 
 
 def pairs_apart(parts: Parts, base: Sequence[str] = ()) -> list[Pair]:

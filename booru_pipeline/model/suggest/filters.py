@@ -1,5 +1,6 @@
 """Which suggestions are wanted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Final
@@ -57,3 +58,7 @@ class Filters:
             and suggestion.observed.together >= self.min_support
             and not any(fnmatchcase(suggestion.tag, pattern) for pattern in self._patterns)
         )
+
+    def idle(self, labels: Sequence[str]) -> tuple[str, ...]:
+        """The patterns of `exclude` that none of the labels has."""
+        return tuple(pattern for pattern in self._patterns if not any(fnmatchcase(label, pattern) for label in labels))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from booru_pipeline.model.suggest.answer import Answer, Observed, Pair, Suggestion
+from booru_pipeline.model.suggest.understanding import is_as_typed
 
 _ENOUGH: Final = 5  # posts; a share of fewer is not worth a percentage
 _SHOWN: Final = 5  # pairs of a kind; the rest are counted
@@ -33,6 +34,22 @@ def observed(seen: Observed) -> str:
         return "never seen"
     counts = f"{seen.together:,} of {seen.posts:,}"
     return counts if seen.posts < _ENOUGH else f"{percent(seen.share)} ({counts})"
+
+
+def about_the_question(answer: Answer, tags: Sequence[str]) -> list[str]:
+    """How a question was understood, where that is not what was typed.
+
+    Args:
+        answer: To it.
+        tags: What was typed, in one piece or several.
+    """
+    lines = [f"left out: {item.why}" for item in answer.left_out]
+    if not is_as_typed(answer.asked, tags):
+        lines.append(f"understood: {', '.join(answer.asked)}")
+    for pattern in answer.idle:
+        about_sets = "; [ begins a set, such as [abc]" if "[" in pattern else ""
+        lines.append(f"no label matches --exclude '{pattern}': it leaves nothing out{about_sets}")
+    return lines
 
 
 def about_the_given(answer: Answer) -> list[str]:

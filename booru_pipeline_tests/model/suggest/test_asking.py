@@ -1,13 +1,15 @@
 import shutil
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from booru_pipeline.errors import BooruError
 from booru_pipeline.model.predictor import Predictor
-from booru_pipeline.model.suggest import Filters, ask, suggest, typed_tags
+from booru_pipeline.model.suggest import Filters, ask, suggest
 from booru_pipeline.training_shards.relations import Relations
+from booru_pipeline.vocabulary.options import VocabularyOptions
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 from booru_pipeline_tests.evaluation.evaluated import RARE, make_posts, write_shards
 
@@ -172,7 +174,6 @@ def test_a_checkpoint_that_answers_with_no_number_is_refused(world, tmp_path):
 
 
 def test_aliases_case_and_spaces_are_understood(world):
-    assert typed_tags(["Bunny Ears", " rabbit_ears ", "HAT", "", "hat"]) == ["bunny_ears", "rabbit_ears", "hat"]
     assert suggested(world, "Pekora", "BUNNY ears") == suggested(world, "usada_pekora", "rabbit_ears")
     assert suggested(world, "bunny_ears", "rabbit_ears") == suggested(world, "rabbit_ears")
 
@@ -183,17 +184,78 @@ def test_what_the_given_tags_imply_is_marked_however_indirectly(world):
     assert {one.tag for one in suggested(world, "smile", top=1000) if one.implied} == set()
 
 
-def test_an_unknown_tag_comes_with_close_ones(world):
-    with pytest.raises(BooruError, match=r"no label is called usada_pekor\..*usada_pekora"):
+def test_what_is_no_label_is_left_out_and_the_rest_asked(world):
+    answer = answered(world, "smile, usada_pekor, qqqqqqq, <lora:x:1>, -hat", "Pekora")
+    assert (answer.asked, answer.given) == (("smile", "pekora"), ("smile", "usada_pekora"))
+    assert {item.tag: item.why for item in answer.left_out} == {
+        "usada_pekor": "no label is called usada_pekor. Did you mean usada_pekora?",
+        "qqqqqqq": "no label is called qqqqqqq.",
+        "<lora:x:1>": "<lora:x:1> loads a network, and names no tag.",
+        "-hat": "-hat asks for posts without it: `--exclude hat` leaves it out of the answer.",
+    }
+    assert answer.suggestions == answered(world, "smile", "usada_pekora").suggestions
+    assert answered(world, "smile").left_out == ()
+
+
+def test_with_no_label_left_it_is_refused_with_what_may_have_been_meant(world):
+    with pytest.raises(BooruError, match=r"^no label is called usada_pekor\. Did you mean usada_pekora\?$"):
         suggested(world, "usada_pekor")
-    with pytest.raises(BooruError, match="no label is called qqqqqqq"):
-        suggested(world, "smile", "qqqqqqq")
+    with pytest.raises(BooruError, match=r"no label is left to ask about: .*qqqqqqq.*zzzzzzz.*booru sql"):
+        suggested(world, "qqqqqqq", "zzzzzzz")
 
 
-def test_a_tag_too_rare_for_the_vocabulary_says_how_rare(world):
+@pytest.mark.parametrize(
+    ("typed", "near"),
+    [
+        ("ears", "rabbit_ears"),
+        ("usada", "usada_pekora"),
+        ("pekor", "usada_pekora"),
+        ("hair", "(aqua_hair or long_hair|long_hair or aqua_hair)"),
+        ("rabbit_eers", "rabbit_ears"),
+        ("bunny", "rabbit_ears"),  # a word of its alias
+        ("smlie", "smile"),
+    ],
+)
+def test_names_with_the_word_come_before_those_of_a_like_spelling(world, typed, near):
+    with pytest.raises(BooruError, match=rf"no label is called {typed}\. Did you mean {near}\?"):
+        suggested(world, typed)
+
+
+def test_the_most_frequent_names_come_first_and_more_are_hinted_at(world, tmp_path):
+    table = Vocabulary.load(world.checkpoint).table
+    names = ["tears", "cat_ears", "animal_ears", "horse_ears", "ears_down", "(ears)"]
+    table = table.set_column(0, "label", [[*names, *table["label"].to_pylist()[len(names) :]]])
+    checkpoint = tmp_path / "checkpoint"
+    shutil.copytree(world.checkpoint, checkpoint)
+    pq.write_table(table, checkpoint / "labels.parquet")
+    with pytest.raises(BooruError, match="Did you mean cat_ears, animal_ears, horse_ears …"):
+        suggest(["ears"], **{**places(world), "checkpoint": checkpoint})
+
+
+def test_a_tag_that_is_no_label_says_why(world, tmp_path):
     posts = sum(RARE in tags for tags in latest_posts().values())
-    with pytest.raises(BooruError, match=f"{RARE} is on {posts} posts .*too rare"):
+    with pytest.raises(BooruError, match=f"{RARE} is on {posts} posts, .*too rare"):
         suggested(world, RARE)
+    rows = [{**row, "tags": ["ai_art", "highres", "much"], "categories": [1, 5, 0]} for row in make_posts(posts=20)]
+    options = {**places(world), "shards": [write_shards(tmp_path / "2021a", rows)]}
+    for thresholds, tag, why in (
+        (VocabularyOptions(), "highres", "highres is a meta tag: these are not learned"),
+        (VocabularyOptions(), "ai art", "ai_art is an artist tag: these are not learned"),
+        (
+            VocabularyOptions(min_general_posts=1000),
+            "much",
+            r"much is on 38 posts, too rare for a label, which needs 1,000",
+        ),
+        (VocabularyOptions(), "much", "much is on 38 posts, and no label of this checkpoint.*booru run"),
+    ):
+        with pytest.raises(BooruError, match=why):
+            ask([tag], **options, thresholds=thresholds)
+    answer = ask(["smile highres much"], **options, thresholds=VocabularyOptions())
+    assert [item.tag for item in answer.left_out] == ["highres", "much"]
+
+
+def test_a_pattern_that_no_label_has_is_said(world):
+    assert answered(world, "smile", filters=Filters(exclude=("*_hair", "[", "*_eyez"))).idle == ("[", "*_eyez")
 
 
 def test_bad_questions_are_refused(world, tmp_path):
@@ -214,4 +276,4 @@ def test_bad_questions_are_refused(world, tmp_path):
 def test_an_error_obeys_no_control_bytes(world):
     with pytest.raises(BooruError) as refused:
         suggested(world, "smi\x1b[31mle\udcff")
-    assert str(refused.value).startswith("no label is called smi\\x1b[31mle\\udcff.")
+    assert str(refused.value).startswith("no label is called smi\\x1b[31mle\\xff.")

@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
 from booru_pipeline.errors import printable
-from booru_pipeline.model.suggest import Answer, Explanation, Observed, Pair, Suggestion, wording
+from booru_pipeline.model.suggest import Answer, Explanation, LeftOut, Observed, Pair, Suggestion, wording
 
 
 def suggestion(tag="hat", probability=0.5, *, implied=False, observed=None, explanation=None):
@@ -41,6 +43,19 @@ def test_only_what_is_implied_is_certain():
 )
 def test_a_share_stands_with_its_support_and_of_few_posts_not_at_all(posts, together, shown):
     assert wording.observed(Observed(("a",), posts, together)) == shown
+
+
+def test_how_a_question_was_understood_is_said_only_where_it_differs():
+    asked = replace(answer(), asked=("1girl", "rabbit_ears"))
+    assert wording.about_the_question(asked, ["1girl", "Rabbit Ears"]) == []
+    assert wording.about_the_question(asked, ["1girl, rabbit ears"]) == ["understood: 1girl, rabbit_ears"]
+    more = replace(asked, left_out=(LeftOut("x", "no label is called x."),), idle=("[", "a*"))
+    assert wording.about_the_question(more, ["1girl", "rabbit_ears", "x"]) == [
+        "left out: no label is called x.",
+        "understood: 1girl, rabbit_ears",
+        "no label matches --exclude '[': it leaves nothing out; [ begins a set, such as [abc]",
+        "no label matches --exclude 'a*': it leaves nothing out",
+    ]
 
 
 def test_the_part_that_was_observed_is_named():
@@ -87,4 +102,4 @@ def test_it_is_said_where_counting_has_no_part():
 
 
 def test_control_bytes_are_written_out():
-    assert printable("a\x1b[31m\x07\x9b\u202e\udcffé 初音") == "a\\x1b[31m\\x07\\x9b\\u202e\\udcffé 初音"
+    assert printable("a\x1b[31m\x07\x9b\u202e\udcffé 初音") == "a\\x1b[31m\\x07\\x9b\\u202e\\xffé 初音"

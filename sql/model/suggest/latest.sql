@@ -1,4 +1,4 @@
--- The view `latest`: the tags of each post, as its latest listing has them.
+-- The view `latest`: the tags of each post and their categories, as its latest listing has them.
 -- Reads: variable shards (list of Parquet files).
 
 -- Which listing counts of a post that is listed in several releases. Few are, so the tags of the others need no grouping.
@@ -14,7 +14,7 @@ GROUP BY booru, fid
 HAVING count(*) > 1;
 
 CREATE OR REPLACE TEMP VIEW latest AS
-SELECT listings.tags
+SELECT listings.tags, listings.categories
 FROM read_parquet(getvariable('shards')) AS listings
 LEFT JOIN relisted USING (booru, fid)
 WHERE relisted.release IS NULL OR relisted.release = listings.release;

@@ -1,0 +1,159 @@
+"""Which labels a question is about, and of every other name that was typed why not and what may have been meant."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import islice
+from typing import Final
+
+from booru_pipeline.errors import BooruError, printable
+from booru_pipeline.model.suggest.answer import LeftOut
+from booru_pipeline.model.suggest.counting import PostCounter
+from booru_pipeline.model.suggest.prompt import Piece, read_prompt, spelled
+from booru_pipeline.tags import Category
+from booru_pipeline.training_shards.relations import Relations
+from booru_pipeline.vocabulary.options import VocabularyOptions
+from booru_pipeline.vocabulary.vocabulary import Vocabulary
+
+_SHOWN: Final = 3  # names that may have been meant
+_LIKE: Final = 0.75  # of difflib's ratio: rabbit_eers is not like rabbit_girl
+_BETWEEN_WORDS: Final = re.compile(r"[\W_]+")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What was typed, understood.
+
+    Attributes:
+        asked: The names of labels that were typed, each once, in their order; some are aliases.
+        given: The labels.
+        left_out: The other names.
+    """
+
+    asked: tuple[str, ...]
+    given: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def understand(
+    tags: Sequence[str],
+    vocabulary: Vocabulary,
+    relations: Relations,
+    counter: PostCounter,
+    thresholds: VocabularyOptions | None,
+) -> Question:
+    """Read what was typed, see `prompt.read_prompt`, and find the labels.
+
+    Args:
+        tags: What was typed, in one piece or several.
+        vocabulary: The checkpoint's.
+        relations: Its aliases and implications.
+        counter: Of the shards: what is no label may be a tag all the same.
+        thresholds: Which tags became labels, if it is known.
+
+    Raises:
+        BooruError: Nothing was typed, or nothing of it is a label.
+    """
+    tried: set[str] = set()
+
+    def known(name: str) -> bool:
+        tried.add(name)
+        return name in vocabulary.index or name in relations.aliases
+
+    pieces = read_prompt(tags, known)
+    if not pieces:
+        raise BooruError("no tag is given. Name at least one: booru suggest usada_pekora")
+    found: dict[str, tuple[int, int]] = {}
+    if any(relations.canonical(piece.tag) not in vocabulary.index for piece in pieces):
+        # A surrogate (an argument in another encoding) is on no post, and DuckDB refuses to look for it.
+        tags_tried = {relations.canonical(name) for name in tried if name.isprintable()}
+        found = counter.look_up(tags_tried.difference(vocabulary.index))
+        pieces = read_prompt(tags, lambda name: known(name) or name in found)
+    asked = [piece.tag for piece in pieces if relations.canonical(piece.tag) in vocabulary.index]
+    others = [piece for piece in pieces if piece.tag not in asked]
+    left_out: tuple[LeftOut, ...] = ()
+    if others:
+        near = _Names(vocabulary, relations)
+        whys = [_why(piece, relations.canonical(piece.tag), found, thresholds, near) for piece in others]
+        left_out = tuple(LeftOut(piece.tag, why) for piece, why in zip(others, whys, strict=True))
+    if not asked:
+        said = " ".join(item.why for item in left_out)
+        hint = "" if "?" in said else " Look for labels with `booru sql --file general_labels`."
+        raise BooruError(("" if len(left_out) == 1 else "no label is left to ask about: ") + said + hint)
+    return Question(tuple(asked), tuple(dict.fromkeys(map(relations.canonical, asked))), left_out)
+
+
+def is_as_typed(asked: Sequence[str], tags: Sequence[str]) -> bool:
+    """Whether these are the arguments one by one, but for spaces and capitals."""
+    return list(asked) == list(dict.fromkeys(filter(None, map(spelled, tags))))
+
+
+class _Names:
+    """All names of labels, to find those near to one that is none."""
+
+    def __init__(self, vocabulary: Vocabulary, relations: Relations) -> None:
+        self._label_of = {label: label for label in vocabulary.labels}  # the most frequent first
+        for alias, tag in relations.aliases.items():
+            if tag in vocabulary.index:
+                self._label_of.setdefault(alias, tag)
+        self._words = {name: _words(name) for name in self._label_of}
+
+    def near(self, typed: str) -> tuple[list[str], bool]:
+        """Labels that may have been meant, some at most, and whether there are more.
+
+        Those with the typed words among theirs come first, then those with words that begin so, the most frequent
+        first; only where there is none, those of a like spelling.
+        """
+        words = _words(typed)
+        found: Iterable[str] = ()
+        if words.strip("_"):
+            whole = (name for name, others in self._words.items() if words in others)
+            begun = (name for name, others in self._words.items() if words[:-1] in others)
+            found = [*whole, *begun] if len(words) > 3 else [*whole]
+        names = list(found) or get_close_matches(typed, self._label_of, n=_SHOWN, cutoff=_LIKE)
+        labels = dict.fromkeys(self._label_of[name] for name in names)
+        return list(islice(labels, _SHOWN)), len(labels) > _SHOWN
+
+
+def _words(name: str) -> str:
+    """A name's words between underscores, such as `_saber_fate_`."""
+    return f"_{_BETWEEN_WORDS.sub('_', name).strip('_')}_"
+
+
+def _why(
+    piece: Piece,
+    tag: str,
+    found: Mapping[str, tuple[int, int]],
+    thresholds: VocabularyOptions | None,
+    names: _Names,
+) -> str:
+    """Why a name is not asked about, in a sentence or two."""
+    shown = printable(tag)
+    if piece.is_network:
+        return f"{shown} loads a network, and names no tag."
+    if tag not in found:
+        if tag[0] == "-" and tag[1:] in names._label_of:
+            return f"{shown} asks for posts without it: `--exclude {shown[1:]}` leaves it out of the answer."
+        return f"no label is called {shown}.{_hint(tag, names)}"
+    posts, number = found[tag]
+    category = Category.name_of(number)
+    if thresholds is not None and number not in thresholds.categories:
+        article = "an" if category[0] in "aeiou" else "a"
+        return f"{shown} is {article} {category} tag: these are not learned."
+    on = f"{shown} is on {posts:,} post{'' if posts == 1 else 's'}"
+    if thresholds is None:
+        return f"{on}, too rare for this vocabulary, or of a category left out of it.{_hint(tag, names)}"
+    needed = thresholds.min_general_posts if number == Category.GENERAL else thresholds.min_name_posts
+    if posts < needed:
+        return f"{on}, too rare for a label, which needs {needed:,}.{_hint(tag, names)}"
+    return f"{on}, and no label of this checkpoint, which was made before. Make it again with `booru run`."
+
+
+def _hint(tag: str, names: _Names) -> str:
+    near, more = names.near(tag)
+    if not near:
+        return ""
+    *most, last = near
+    listed = f"{', '.join(near)} …" if more else f"{', '.join(most)} or {last}" if most else last
+    return f" Did you mean {printable(listed)}?"
