@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from booru_pipeline.cli.app import Home, Raw, RelationsFolder, Release, app, experiment_app, out, read_settings, say
+from booru_pipeline.cli.app import (
+    Home,
+    Raw,
+    RelationsFolder,
+    Release,
+    app,
+    experiment_app,
+    kept_terminal,
+    out,
+    read_settings,
+    say,
+)
 from booru_pipeline.errors import BooruError
 
 if TYPE_CHECKING:
@@ -77,7 +88,8 @@ def run(
         for status in item.statuses if dry_run else ():
             if status.stage in item.due:
                 say(f"{item.release.key}  {status.stage.value}: {status.state} {escape(status.why)}")
-    run_plan(settings, plan if not dry_run else type(plan)([], plan.problems), say)
+    with kept_terminal():
+        run_plan(settings, plan if not dry_run else type(plan)([], plan.problems), say)
     made = [item for item in plan.releases if item.due]
     if made and not dry_run and last == list(Stage)[-1]:
         key = plan.releases[-1].release.key
@@ -135,7 +147,8 @@ def experiment_hydration(
     config = parse_settings({name: value for name, value in given.items() if value is not None}, setting or [])
     from booru_pipeline.defs.shell import run_hydration  # imports Dagster
 
-    report = run_hydration(settings, config, say)
+    with kept_terminal():
+        report = run_hydration(settings, config, say)
     found = json.loads(report.with_suffix(".json").read_text(encoding="utf-8"))
     say(f"[bold]{found['verdict']['outcome']}[/]: {escape(found['verdict']['text'])}")
     say(f"report: {report}")
