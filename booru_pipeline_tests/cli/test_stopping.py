@@ -110,12 +110,3 @@ def test_the_second_signal_ends_it_at_once(copy):
     assert (said, code) == ([], 130)
     wait_until(lambda: not payload.is_running() or payload.status() == psutil.STATUS_ZOMBIE)
     assert outcomes(copy) == [dg.DagsterRunStatus.CANCELED]
-
-
-def test_a_signal_before_anything_runs_is_no_traceback(copy):
-    process = start(copy)
-    time.sleep(0.7)  # imports
-    os.killpg(process.pid, signal.SIGINT)
-    said, code = ended(process)
-    assert code == 130, said
-    assert outcomes(copy) == []
