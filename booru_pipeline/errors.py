@@ -20,6 +20,18 @@ class BooruError(Exception):
     """
 
 
+class Stopped(BooruError):
+    """A person or a supervisor ended what was under way, by a signal.
+
+    Attributes:
+        status: The exit status of the process.
+    """
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 def first_line(error: object) -> str:
     """The first line of an error's text, without its full stop; the error's type if it has no text."""
     return (str(error).splitlines() or [type(error).__name__])[0].rstrip(". ")

@@ -3,7 +3,8 @@
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -12,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from booru_pipeline.errors import DISK_ERRORS, BooruError
+from booru_pipeline.errors import DISK_ERRORS, BooruError, Stopped
 
 if TYPE_CHECKING:
     from booru_pipeline.pipeline.settings import Settings
@@ -84,12 +85,26 @@ def options(
     """Take what stands before a command."""
 
 
+@contextmanager
+def kept_terminal() -> Iterator[None]:
+    """Keep what `say` says on the terminal within the block, while Dagster sends what steps print to a run's log."""
+    with os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding=sys.stdout.encoding, errors="replace") as terminal:
+        out.file = terminal
+        try:
+            yield
+        finally:
+            out.file = sys.stdout
+
+
 def main() -> None:
     """Run the command; a `BooruError` becomes a message and exit status 1."""
     try:
         app()
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except Stopped as stop:
+        err.print(str(stop), markup=False, soft_wrap=True)
+        status = stop.status
     except BooruError as error:
         _complain(str(error))
         status = 1

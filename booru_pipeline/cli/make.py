@@ -15,6 +15,7 @@ from booru_pipeline.cli.app import (
     Release,
     app,
     experiment_app,
+    kept_terminal,
     out,
     read_settings,
     say,
@@ -121,7 +122,8 @@ def run(
         for status in item.statuses if dry_run else ():
             if status.stage in item.due:
                 say(f"{item.release.key}  {status.stage.value}: {status.state} {escape(status.why)}")
-    run_plan(settings, plan if not dry_run else type(plan)([], plan.problems), say)
+    with kept_terminal():
+        run_plan(settings, plan if not dry_run else type(plan)([], plan.problems), say)
     made = [item for item in plan.releases if item.due]
     if made and not dry_run and last == list(Stage)[-1]:
         key = plan.releases[-1].release.key
@@ -156,9 +158,10 @@ def _run_trial(
         out.print(f"{plan.trial}  nothing to do: it was trained and evaluated with these options")
     if dry_run or not due:
         return
-    run_plan(base, plan.before, say)
-    if plan.due:
-        run_trial(settings, plan, say)
+    with kept_terminal():
+        run_plan(base, plan.before, say)
+        if plan.due:
+            run_trial(settings, plan, say)
     say(f"report of {plan.trial}: {settings.lake.evaluation_report(plan.trial) / 'report.html'}")
     say(f"beside its release: booru compare {plan.trial} {plan.trial.partition('@')[0]}")
     say(f"to have it asked from now on: booru promote {plan.trial}")
@@ -215,7 +218,8 @@ def experiment_hydration(
     config = parse_settings({name: value for name, value in given.items() if value is not None}, setting or [])
     from booru_pipeline.defs.shell import run_hydration  # imports Dagster
 
-    report = run_hydration(settings, config, say)
+    with kept_terminal():
+        report = run_hydration(settings, config, say)
     found = json.loads(report.with_suffix(".json").read_text(encoding="utf-8"))
     say(f"[bold]{found['verdict']['outcome']}[/]: {escape(found['verdict']['text'])}")
     say(f"report: {report}")

@@ -2,15 +2,17 @@
 
 import contextlib
 import os
-import subprocess
-import sys
-from pathlib import Path
-from typing import Annotated
+import threading
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
-from booru_pipeline.cli.app import Home, Raw, RelationsFolder, app, read_settings
-from booru_pipeline.orphan import PARENT_VARIABLE, end_with_parent
+from booru_pipeline.cli.app import Home, Raw, RelationsFolder, app, err, read_settings, say
+from booru_pipeline.errors import BooruError
+
+if TYPE_CHECKING:
+    from booru_pipeline.pipeline.settings import Settings
 
 
 @app.command()
@@ -18,20 +20,36 @@ def dev(
     raw: Raw = None,
     home: Home = None,
     relations: RelationsFolder = None,
-    port: Annotated[int, typer.Option(help="Port of the web UI.")] = 3000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the web UI.")] = 3000,
     host: Annotated[str, typer.Option(help="Address that the web UI listens on.")] = "127.0.0.1",
 ) -> None:
     """Open the Dagster web UI on the project's history; the sensor looks for new releases meanwhile.
 
-    The reports are served too, where `reports_url` says, if that is on this machine.
+    The reports are served too, where `reports_url` says, if that is on this machine. A home has one such server.
     """
     from booru_pipeline.defs.automation.schedule import check_cron
     from booru_pipeline.defs.runs.instance import prepare_dagster_home
-    from booru_pipeline.pipeline.report_server import local_address
+    from booru_pipeline.pipeline.dev_server import address_of, log_file, only_one, supervise
 
     settings = read_settings(raw=raw, home=home, relations=relations)
     check_cron(settings)
     prepare_dagster_home(settings.lake)
+
+    def ready(problem: str | None) -> None:
+        if problem:
+            say(f"[yellow]the graph could not be loaded:[/] {escape(problem)}")
+        say(f"the UI: {address_of(host, port)}  (Ctrl-C ends it)")
+
+    with only_one(settings.lake, host, port) as note:
+        _pass_on(settings)
+        say(f"[dim]starting; what Dagster says meanwhile is in {escape(str(log_file(settings.lake)))}[/]")
+        _serve_reports_beside(settings)
+        supervise(settings.lake, note, ["-m", "booru_pipeline.definitions", "-h", host, "-p", str(port)], ready)
+    say("ended; what was under way goes on with the next `booru dev` or `booru run`")
+
+
+def _pass_on(settings: "Settings") -> None:
+    """Put what flags have set into the environment, for Dagster's processes."""
     if settings.relations_folder is not None:
         os.environ["BOORU_RELATIONS"] = str(settings.relations_folder)
     os.environ["BOORU_RAW"] = str(settings.raw_folder)
@@ -39,15 +57,19 @@ def dev(
     # The first look at new releases reads their files whole, on a slow disk for minutes.
     os.environ.setdefault("DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS", "600")
     os.environ.setdefault("DAGSTER_SCHEDULE_GRPC_TIMEOUT_SECONDS", "600")
-    dagster = Path(sys.executable).with_name("dagster")
-    arguments = ["dev", "-m", "booru_pipeline.definitions", "-h", host, "-p", str(port)]
-    if local_address(settings.reports_url):
-        subprocess.Popen(
-            [Path(sys.executable).with_name("booru"), "serve-reports"],
-            env={**os.environ, PARENT_VARIABLE: str(os.getpid())},
-            stdin=subprocess.DEVNULL,
-        )
-    os.execv(dagster, [str(dagster), *arguments])  # the process stays, so that who is its child now stays that
+
+
+def _serve_reports_beside(settings: "Settings") -> None:
+    """Serve the reports from a thread, so that they end with this process; without them the UI is of use still."""
+    from booru_pipeline.pipeline.report_server import listen, local_address, serve_reports
+
+    if address := local_address(settings.reports_url):
+        try:
+            listening = listen(*address)
+        except BooruError as error:
+            err.print(f"[yellow]{escape(str(error))}[/]", soft_wrap=True)
+            return
+        threading.Thread(target=serve_reports, args=(settings.lake, listening), name="reports", daemon=True).start()
 
 
 @app.command("serve-reports")
@@ -57,11 +79,9 @@ def serve_reports_command(
     port: Annotated[int | None, typer.Option(help="Port to listen on. [3001, or as in reports_url]")] = None,
 ) -> None:
     """Serve the reports of evaluations and experiments over http, read-only. `booru dev` does it by itself."""
-    from booru_pipeline.pipeline.report_server import LISTENS_ON, local_address, serve_reports
+    from booru_pipeline.pipeline.report_server import LISTENS_ON, listen, local_address, serve_reports
 
     settings = read_settings(home=home)
-    if PARENT_VARIABLE in os.environ:
-        end_with_parent()
     own_host, own_port = local_address(settings.reports_url) or LISTENS_ON
     with contextlib.suppress(KeyboardInterrupt):
-        serve_reports(settings.lake, host or own_host, own_port if port is None else port)
+        serve_reports(settings.lake, listen(host or own_host, own_port if port is None else port))

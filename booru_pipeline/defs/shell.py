@@ -1,28 +1,26 @@
 """Running jobs from the shell, on the instance that the UI shows: of releases, and the hydration experiment."""
 
-import logging
-import time
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster import DagsterEventType, EventLogEntry
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
-from rich.markup import escape
 
 from booru_pipeline.defs.assets.raw_release import RELEASES, arrival
-from booru_pipeline.defs.assets.trial import TRIAL_CHECKPOINT, TRIAL_REPORT
 from booru_pipeline.defs.automation.jobs import REFRESH_RELEASE, checks_of
 from booru_pipeline.defs.automation.schedule import check_cron
 from booru_pipeline.defs.build import LOCATION, build_defs
+from booru_pipeline.defs.console import Teller, failure_in_words, steps_unseen
 from booru_pipeline.defs.hydration import CONCLUDE, hydration_experiment, plan_arms
 from booru_pipeline.defs.resources import run_config
-from booru_pipeline.defs.runs.history import PARTITION, Failure, first_failure
+from booru_pipeline.defs.runs.history import PARTITION, first_failure
 from booru_pipeline.defs.runs.instance import open_instance, process_tag
-from booru_pipeline.errors import BooruError
+from booru_pipeline.defs.runs.stopping import Stop
+from booru_pipeline.errors import BooruError, Stopped
 from booru_pipeline.pipeline.freshness import Status, due_stages, release_status
 from booru_pipeline.pipeline.settings import Settings
 from booru_pipeline.pipeline.stages import Stage
@@ -33,8 +31,6 @@ from booru_pipeline.vocabulary.base_model import resolve_base_model
 
 # From here on, stages read all earlier releases' shards too.
 _CUMULATIVE_FROM = Stage.VOCABULARY
-
-_MADE = [*Stage, TRIAL_CHECKPOINT, TRIAL_REPORT]
 
 # Dagster's own tag for runs of a code location's job: without it the UI's job pages do not list the shell's runs.
 _LOCATION_TAG = ".dagster/repository"
@@ -140,11 +136,12 @@ def run_plan(settings: Settings, plan: RunPlan, say: Callable[[str], None]) -> N
     Raises:
         BooruError: A run failed, another run makes the same release, or the plan has problems; what comes before is
             done.
+        Stopped: A signal ended it; what comes before is done.
     """
     due = [item for item in plan.releases if item.due]
     if due:
         definitions = build_defs(settings)
-        with open_instance(settings.lake) as instance:
+        with stoppable(say) as stop, open_instance(settings.lake) as instance:
             for item in due:
                 refuse_second_run(instance, item.release.key)
             for item in due:
@@ -152,9 +149,23 @@ def run_plan(settings: Settings, plan: RunPlan, say: Callable[[str], None]) -> N
                 instance.add_dynamic_partitions(str(RELEASES.name), [item.release.key])
                 instance.report_runless_asset_event(arrival(settings, item.release))
                 job = _job(definitions, item.due)
-                execute(job, instance, run_config(settings), say, release=item.release.key)
+                execute(job, instance, run_config(settings), say, stop, release=item.release.key)
     if plan.problems:
         raise BooruError("\n".join(plan.problems))
+
+
+@contextmanager
+def stoppable(say: Callable[[str], None]) -> Iterator[Stop]:
+    """Look for signals within the block; the first one ends what is under way in order.
+
+    Raises:
+        Stopped: One came between two runs.
+    """
+    with Stop(lambda: say("[dim]stopping; once more ends it at once[/]")).watched() as stop:
+        try:
+            yield stop
+        except KeyboardInterrupt:
+            raise Stopped("stopped; nothing is half-written; `booru run` goes on", stop.status) from None
 
 
 def run_hydration(settings: Settings, config: Mapping[str, Any], say: Callable[[str], None]) -> Path:
@@ -162,11 +173,12 @@ def run_hydration(settings: Settings, config: Mapping[str, Any], say: Callable[[
 
     Raises:
         BooruError: It failed, and finished arms are kept; or another one is under way.
+        Stopped: A signal ended it.
     """
     job = build_defs(settings).resolve_job_def(hydration_experiment.name)
-    with open_instance(settings.lake) as instance:
+    with stoppable(say) as stop, open_instance(settings.lake) as instance:
         refuse_second_run(instance, None)  # each would clear away what the other has made for its arms
-        result = execute(job, instance, {"ops": {plan_arms.name: {"config": dict(config)}}}, say)
+        result = execute(job, instance, {"ops": {plan_arms.name: {"config": dict(config)}}}, say, stop)
         return Path(result.output_for_node(CONCLUDE))
 
 
@@ -192,6 +204,7 @@ def execute(
     instance: dg.DagsterInstance,
     config: Mapping[str, Any],
     say: Callable[[str], None],
+    stop: Stop,
     *,
     release: str | None = None,
     assets: Collection[str] = (),
@@ -200,61 +213,28 @@ def execute(
 
     Raises:
         BooruError: It failed; the message is that of the first failure.
+        Stopped: A signal ended it.
     """
     run_id = str(uuid.uuid4())
-    instance.add_event_listener(run_id, _teller(say, release))
-    result = job.execute_in_process(
-        run_id=run_id,
-        instance=instance,
-        partition_key=release,
-        asset_selection=[dg.AssetKey(name) for name in assets] if assets else None,
-        run_config={**config, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        tags={**process_tag(), _LOCATION_TAG: f"__repository__@{LOCATION}"},
-        raise_on_error=False,
-    )
+    teller = Teller(say, release, stop)
+    instance.add_event_listener(run_id, teller.listen)
+    try:
+        with steps_unseen(), stop.cancels(instance, run_id):
+            result = job.execute_in_process(
+                run_id=run_id,
+                instance=instance,
+                partition_key=release,
+                asset_selection=[dg.AssetKey(name) for name in assets] if assets else None,
+                run_config={**config, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                tags={**process_tag(), _LOCATION_TAG: f"__repository__@{LOCATION}"},
+                raise_on_error=False,
+            )
+    except KeyboardInterrupt:  # before or after what Dagster keeps them from
+        raise Stopped(teller.where_it_stopped, stop.status) from None
+    if stop.signal is not None:
+        raise Stopped(teller.where_it_stopped, stop.status)
     if not result.success:
         failure = first_failure(result.all_events)
         unknown = f"run {run_id} of {f'release {release}' if release else job.name} failed; see it with `booru dev`."
-        raise BooruError(_message(failure, release) if failure else unknown)
+        raise BooruError(failure_in_words(failure, release) if failure else unknown)
     return result
-
-
-def _message(failure: Failure, release: str | None) -> str:
-    if failure.mendable:
-        return failure.text if release is None or release in failure.text else f"release {release}: {failure.text}"
-    where = f"{failure.step} of release {release}" if release else failure.step
-    return f"{where} failed: {failure.text}\nThe whole log is in the UI: `booru dev`."
-
-
-def _teller(say: Callable[[str], None], release: str | None) -> Callable[[EventLogEntry], None]:
-    """A listener to the events of a run, of a release or of none, that says the lines for the console."""
-    head, indent = (f"{release}  ", "  ") if release else ("", "")
-    began: dict[str | None, float] = {}
-
-    def tell(entry: EventLogEntry) -> None:
-        event, level = entry.dagster_event, int(entry.level)
-        if event is None:
-            if level >= logging.INFO:
-                colour = "red" if level >= logging.ERROR else "yellow" if level >= logging.WARNING else "dim"
-                say(f"{head}[{colour}]{indent}{escape(entry.user_message)}[/]")
-        elif event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
-            check = event.asset_check_evaluation_data
-            if not check.passed:
-                say(f"{head}[red]  check failed: {check.asset_key.to_user_string()}: {check.check_name}[/]")
-        elif event.event_type == DagsterEventType.STEP_START:
-            began[event.step_key] = time.monotonic()
-            if release is None:
-                say(f"[dim]{escape(str(event.step_key))} …[/]")
-            elif event.step_key in _MADE:
-                say(f"{head}{event.step_key} …")
-        elif event.event_type == DagsterEventType.ASSET_MATERIALIZATION and event.step_key in _MADE:
-            seconds = time.monotonic() - began[event.step_key]
-            say(f"{head}[green]{event.step_key}[/] in {seconds:.1f} s{_figures(event.materialization.metadata)}")
-
-    return tell
-
-
-def _figures(metadata: Mapping[str, dg.MetadataValue[Any]]) -> str:
-    numbers = {name: item.value for name, item in metadata.items() if isinstance(item.value, int | float)}
-    parts = [f"{name.removeprefix('dagster/').replace('_', ' ')} {value:,.6g}" for name, value in numbers.items()]
-    return f"  ({', '.join(parts[:4])})" if parts else ""

@@ -9,7 +9,7 @@ from booru_pipeline.defs.automation.jobs import TRIAL
 from booru_pipeline.defs.build import build_defs
 from booru_pipeline.defs.resources import run_config
 from booru_pipeline.defs.runs.instance import open_instance
-from booru_pipeline.defs.shell import RunPlan, execute, make_plan, refuse_second_run
+from booru_pipeline.defs.shell import RunPlan, execute, make_plan, refuse_second_run, stoppable
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.record import Record
@@ -109,9 +109,9 @@ def run_trial(settings: Settings, plan: TrialPlan, say: Callable[[str], None]) -
     Raises:
         BooruError: A run failed, or another one makes the same trial; what comes before is done.
     """
-    with open_instance(settings.lake) as instance:
+    with stoppable(say) as stop, open_instance(settings.lake) as instance:
         refuse_second_run(instance, plan.trial)
         instance.add_dynamic_partitions(str(TRIALS.name), [plan.trial])
         job = build_defs(settings).resolve_job_def(TRIAL.name)
         assets = {_ASSETS[stage] for stage in plan.due}
-        execute(job, instance, run_config(settings), say, assets=assets, release=plan.trial)
+        execute(job, instance, run_config(settings), say, stop, assets=assets, release=plan.trial)

@@ -2,6 +2,7 @@
 
 import html
 import ipaddress
+import os
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -38,24 +39,36 @@ def local_address(url: str) -> tuple[str, int] | None:
     return (host, parts.port or 80) if is_loopback and parts.scheme == "http" and parts.path in ("", "/") else None
 
 
-def serve_reports(lake: Lake, host: str, port: int) -> None:
-    """Serve until the process is told to end.
+def listen(host: str, port: int, what: str = "reports", remedy: str = "") -> socket.socket:
+    """A socket that listens there.
+
+    Args:
+        host: A name or an address.
+        port: 1 to 65535.
+        what: Is not served if that cannot be.
+        remedy: What to do; by default about the reports' address.
 
     Raises:
         BooruError: The address cannot be listened on.
     """
-    import uvicorn
-
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listening = socket.create_server((host, port), family=family)
+        return socket.create_server((host, port), family=family)
     except OverflowError as error:
-        raise BooruError(f"no reports on {host}:{port}: a port is a number up to 65535. Choose another one.") from error
+        raise BooruError(f"no {what} on {host}:{port}: a port is a number up to 65535. Choose another one.") from error
     except OSError as error:
-        raise BooruError(
-            f"no reports on {host}:{port}: {error.strerror or error}. End what listens there, or "
-            f"choose another port, as in BOORU_REPORTS_URL=http://127.0.0.1:{port + 1}: the UI's links follow it."
-        ) from error
+        why = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        by_default = (
+            f"End what listens there, or choose another port, as in BOORU_REPORTS_URL=http://127.0.0.1:{port + 1}: "
+            "the UI's links follow it."
+        )
+        raise BooruError(f"no {what} on {host}:{port}: {why}. {remedy or by_default}") from error
+
+
+def serve_reports(lake: Lake, listening: socket.socket) -> None:
+    """Serve until the process is told to end; in another thread than the main one, until the process ends."""
+    import uvicorn
+
     with listening:
         config = uvicorn.Config(report_app(lake), log_level="warning", access_log=False, lifespan="off")
         uvicorn.Server(config).run(sockets=[listening])

@@ -1,5 +1,6 @@
 """One training job: everything that the payload needs, as a JSON file, so that it can run anywhere."""
 
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +11,17 @@ from booru_pipeline.training.options import TrainingOptions
 
 INTERRUPTED_PROBLEM: Final = "interrupted"  # what the problem of a job begins with that somebody ended
 LOCKED_PROBLEM: Final = "another process is training this release now"  # or if somebody else is at it
+
+_RESUMES: Final = re.compile(rf"{INTERRUPTED_PROBLEM}(?: after step (\d+))?; .* goes on from (?:there|step (\d+))\.")
+
+
+def resumes_at(problem: str) -> int | None:
+    """The step that the next attempt goes on from, by what an interrupted training left as its problem; None if none.
+
+    Of several processes and of the launchers between, others may have said more after it.
+    """
+    found = _RESUMES.search(problem)
+    return int(found[2] or found[1]) if found else None
 
 
 class TrainingJob(BaseModel, frozen=True):

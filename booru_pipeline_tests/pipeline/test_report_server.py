@@ -5,13 +5,10 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 
-import psutil
 import pytest
 
 from booru_pipeline.lake.lake import Lake
-from booru_pipeline.orphan import PARENT_VARIABLE
 from booru_pipeline.pipeline.report_server import local_address
 from booru_pipeline_tests.server import BOORU, booru_dev, eventually, free_port
 
@@ -111,17 +108,6 @@ def test_a_home_without_reports_has_none_yet(tmp_path):
     finally:
         server.terminate()
         server.wait(30)
-
-
-def test_it_ends_with_the_process_that_started_it(lake):
-    parent = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    port = free_port()
-    server = start(lake, port, **{PARENT_VARIABLE: str(parent.pid)})
-    eventually(lambda: fetch(port, "/"))
-    parent.kill()
-    parent.wait()
-    assert server.wait(60) == 1
-    assert not psutil.pid_exists(server.pid)
 
 
 def test_booru_dev_serves_the_reports_and_they_end_with_it(raw, tmp_path):
