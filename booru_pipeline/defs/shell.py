@@ -9,18 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster import DagsterEventType, EventLogEntry
+from dagster import DagsterEventType, EventLogEntry, JobExecutionResult
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 from rich.markup import escape
 
 from booru_pipeline.defs.assets.raw_release import RELEASES, arrival
 from booru_pipeline.defs.automation.jobs import REFRESH_RELEASE, checks_of
 from booru_pipeline.defs.automation.schedule import check_cron
-from booru_pipeline.defs.build import LOCATION, build_defs
+from booru_pipeline.defs.build import build_defs
 from booru_pipeline.defs.hydration import CONCLUDE, hydration_experiment, plan_arms
 from booru_pipeline.defs.resources import run_config
+from booru_pipeline.defs.runs.execute import execute
 from booru_pipeline.defs.runs.history import PARTITION, Failure, first_failure
-from booru_pipeline.defs.runs.instance import open_instance, process_tag
+from booru_pipeline.defs.runs.instance import open_instance
 from booru_pipeline.errors import BooruError
 from booru_pipeline.pipeline.freshness import Status, due_stages, release_status
 from booru_pipeline.pipeline.settings import Settings
@@ -31,9 +32,6 @@ from booru_pipeline.vocabulary.base_model import resolve_base_model
 
 # From here on, stages read all earlier releases' shards too.
 _CUMULATIVE_FROM = Stage.VOCABULARY
-
-# Dagster's own tag for runs of a code location's job: without it the UI's job pages do not list the shell's runs.
-_LOCATION_TAG = ".dagster/repository"
 
 
 @dataclass(frozen=True)
@@ -139,7 +137,7 @@ def run_plan(settings: Settings, plan: RunPlan, say: Callable[[str], None]) -> N
     """
     due = [item for item in plan.releases if item.due]
     if due:
-        definitions = build_defs(settings)
+        job = build_defs(settings).resolve_job_def(REFRESH_RELEASE.name)
         with open_instance(settings.lake) as instance:
             for item in due:
                 _refuse_second_run(instance, item.release.key)
@@ -147,8 +145,7 @@ def run_plan(settings: Settings, plan: RunPlan, say: Callable[[str], None]) -> N
                 _refuse_second_run(instance, item.release.key)  # asked for while those before were made
                 instance.add_dynamic_partitions(str(RELEASES.name), [item.release.key])
                 instance.report_runless_asset_event(arrival(settings, item.release))
-                job = _job(definitions, item.due)
-                _execute(job, instance, run_config(settings), say, release=item.release.key)
+                _execute(job, instance, run_config(settings), say, release=item.release.key, stages=item.due)
     if plan.problems:
         raise BooruError("\n".join(plan.problems))
 
@@ -176,13 +173,6 @@ def _refuse_second_run(instance: dg.DagsterInstance, release: str | None) -> Non
         raise BooruError(f"{what}. Wait for it, or end it in the UI (`booru dev`), and run this again{kept}.")
 
 
-def _job(definitions: dg.Definitions, due: Sequence[Stage]) -> dg.JobDefinition:
-    """The refresh job cut down to some stages, each with its checks; loading brings the check of the raw files."""
-    assets = {dg.AssetKey(stage.value) for stage in due}
-    job = definitions.resolve_job_def(REFRESH_RELEASE.name)
-    return job.get_subset(asset_selection=assets, asset_check_selection=set(checks_of(due)))
-
-
 def _execute(
     job: dg.JobDefinition,
     instance: dg.DagsterInstance,
@@ -190,21 +180,23 @@ def _execute(
     say: Callable[[str], None],
     *,
     release: str | None = None,
-) -> dg.ExecuteInProcessResult:
-    """Run a job in this process, of a release or of none, and say what happens.
+    stages: Sequence[Stage] = (),
+) -> JobExecutionResult:
+    """Run a job in this process, some stages of a release or a job of none, and say what happens.
 
     Raises:
         BooruError: It failed; the message is that of the first failure.
     """
     run_id = str(uuid.uuid4())
     instance.add_event_listener(run_id, _teller(say, release))
-    result = job.execute_in_process(
+    result = execute(
+        job,
+        instance,
         run_id=run_id,
-        instance=instance,
-        partition_key=release,
-        run_config={**config, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        tags={**process_tag(), _LOCATION_TAG: f"__repository__@{LOCATION}"},
-        raise_on_error=False,
+        config={**config, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        tags={PARTITION: release} if release else {},
+        assets={dg.AssetKey(stage.value) for stage in stages} or None,
+        checks=set(checks_of(stages)) or None,  # loading brings the check of the raw files
     )
     if not result.success:
         failure = first_failure(result.all_events)
