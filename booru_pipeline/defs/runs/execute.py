@@ -5,13 +5,15 @@ from typing import Any, Final
 
 import dagster as dg
 from dagster._core.definitions.job_base import InMemoryJob
-from dagster._core.execution.api import JobExecutionResult, create_execution_plan, execute_run
+from dagster._core.execution.api import create_execution_plan, execute_run
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 from dagster._core.snap import snapshot_from_execution_plan
 
-from booru_pipeline.defs.build import LOCATION
 from booru_pipeline.defs.runs.instance import process_tag
 
+# The code location's name, as `dagster dev -m booru_pipeline.definitions` gives it: history, cursors and schedules
+# go by it.
+LOCATION: Final = "booru_pipeline.definitions"
 _REPOSITORY: Final = "__repository__"  # Dagster's name for the one of a `Definitions`
 
 
@@ -24,7 +26,7 @@ def execute(
     tags: Mapping[str, str],
     assets: Set[dg.AssetKey] | None = None,
     checks: Set[dg.AssetCheckKey] | None = None,
-) -> JobExecutionResult:
+) -> dg.JobExecutionResult:
     """Execute a job, or some of its assets and checks, to the end, whether it fails or not.
 
     Unlike `JobDefinition.execute_in_process` the run says where its job is and what of it was selected. Without that

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
@@ -69,14 +68,6 @@ def runs_of(instance: dg.DagsterInstance, release: str) -> list[PastRun]:
     """The runs of a release, the newest first."""
     records = instance.get_run_records(dg.RunsFilter(tags={PARTITION: release}), limit=_KEPT_RUNS)
     return [_past(record) for record in records]
-
-
-def interrupted_since(instance: dg.DagsterInstance, moment: float) -> dict[str, str]:
-    """The runs of releases that were killed after a moment, in seconds since 1970: by id, of which release."""
-    after = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=datetime.fromtimestamp(moment, UTC))
-    killed = [record for record in instance.get_run_records(after) if _outcome(record) is Outcome.INTERRUPTED]
-    runs = [record.dagster_run for record in killed]
-    return {run.run_id: run.tags[PARTITION] for run in runs if PARTITION in run.tags}
 
 
 def run_of(instance: dg.DagsterInstance, run_id: str) -> PastRun | None:

@@ -14,8 +14,6 @@ import psutil
 
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.lake import Lake
-from booru_pipeline.lake.publish import sweep
-from booru_pipeline.pipeline.stages import Stage
 
 _PACKAGE: Final = Path(__file__).parents[2]
 _INSTALLED: Final = _PACKAGE / "_dagster.yaml"  # where the wheel puts it; a checkout has it beside the package
@@ -73,7 +71,8 @@ def process_tag(run_id: str = "") -> dict[str, str]:
     """A run tag that says which process executes the run."""
     process = psutil.Process()
     # The start time tells a process from a later one with the same number.
-    return {_PROCESS_TAG: f"{socket.gethostname()}:{process.pid}:{process.create_time():.0f}:{run_id}"}
+    name = f"{socket.gethostname()}:{process.pid}:{process.create_time():.0f}"
+    return {_PROCESS_TAG: f"{name}:{run_id}" if run_id else name}
 
 
 def own_tag(run: dg.DagsterRun, name: str) -> str:
@@ -125,38 +124,3 @@ def process_of(run: dg.DagsterRun) -> psutil.Process | None:
         return process if abs(process.create_time() - float(began)) < _CLOCK_S else None
     except (psutil.Error, ValueError):
         return None
-
-
-_VERSION = "dagster/data_version"
-
-
-def make_up_for(instance: dg.DagsterInstance, lake: Lake, release: str) -> list[Stage]:
-    """Tell Dagster of artifacts that a killed run published and did not come to record, and sweep up its drafts.
-
-    Returns:
-        The stages whose artifacts Dagster did not know of.
-    """
-    sweep(lake.staging.folder)
-    told = []
-    for stage in Stage:
-        path = stage.path(lake, release)
-        record = lake.record(path)
-        if record is not None and record.key != _known_version(instance, stage, release):
-            event = dg.AssetMaterialization(
-                asset_key=stage.value,
-                partition=release,
-                description="Published by a run that was killed before it could record it.",
-                metadata={"path": dg.MetadataValue.path(str(path))},
-                tags={_VERSION: record.key},
-            )
-            instance.report_runless_asset_event(event)
-            told.append(stage)
-    return told
-
-
-def _known_version(instance: dg.DagsterInstance, stage: Stage, release: str) -> str | None:
-    which = dg.AssetRecordsFilter(asset_key=dg.AssetKey(stage.value), asset_partitions=[release])
-    for record in instance.fetch_materializations(which, limit=1).records:
-        if record.asset_materialization is not None:
-            return (record.asset_materialization.tags or {}).get(_VERSION)
-    return None
