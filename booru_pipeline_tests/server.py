@@ -1,16 +1,18 @@
 """`booru dev` as a user starts it, for tests that ask it or look at it."""
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 QUICK = """
 [checkpoint]
@@ -35,6 +37,18 @@ class Server:
     ui: str
     reports: str
     log: Path
+
+    def graphql(self, text: str, **variables: Any) -> Any:
+        """The answer to a query or mutation, as the UI sends them."""
+        request = urllib.request.Request(
+            f"{self.ui}/graphql",
+            json.dumps({"query": text, "variables": variables}).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as response:
+            content = json.load(response)
+        assert "errors" not in content, content
+        return content["data"]
 
 
 @contextmanager

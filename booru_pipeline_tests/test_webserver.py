@@ -1,9 +1,7 @@
 """`booru dev` as a user starts it, asked over GraphQL what the UI would ask."""
 
-import json
 import os
 import subprocess
-import urllib.request
 
 import pytest
 
@@ -42,20 +40,9 @@ def ask(raw, tmp_path_factory):
         settings = load_settings(raw=raw, home=home)
     run_plan(settings, make_plan(settings, [], Stage.EVALUATION_REPORT), print)
 
-    def query(text):
-        request = urllib.request.Request(
-            f"{server.ui}/graphql",
-            json.dumps({"query": text}).encode(),
-            {"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=30) as response:
-            content = json.load(response)
-        assert "errors" not in content, content
-        return content["data"]
-
     with booru_dev(raw, home, config) as server:
-        eventually(lambda: query("{ version }"), server.log.read_text)
-        yield query
+        eventually(lambda: server.graphql("{ version }"), server.log.read_text)
+        yield server.graphql
 
 
 def test_the_ui_has_the_graph_with_its_partitions_and_checks(ask):

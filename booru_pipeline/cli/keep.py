@@ -52,14 +52,15 @@ def status(
     Examples: `booru status`, `booru status --check || booru run`
     """
     settings = read_settings(overrides, raw=raw, home=home, relations=relations)
-    from booru_pipeline.defs.runs.instance import existing_instance  # imports Dagster
-    from booru_pipeline.defs.status import pipeline_status, taken_away, trial_status, what_is_next
+    from booru_pipeline.defs.automation.agree import taken_away  # imports Dagster
+    from booru_pipeline.defs.runs.instance import existing_instance
+    from booru_pipeline.defs.status import pipeline_status, trial_status, what_is_next
     from booru_pipeline.pipeline.promoted import read_promoted
     from booru_pipeline.release.find import find_releases
 
     with existing_instance(settings.lake) as instance:
         statuses = pipeline_status(settings, instance)
-        gone = taken_away(find_releases(settings.raw_folder), instance)
+        gone = taken_away(settings.lake, instance, find_releases(settings.raw_folder))
         following = what_is_next(settings, instance)
         trials = trial_status(settings, instance)
     promoted = read_promoted(settings.lake)

@@ -12,11 +12,8 @@ from booru_pipeline.defs.automation.schedule import schedules
 from booru_pipeline.defs.automation.sensor import new_releases_sensor
 from booru_pipeline.defs.hydration import hydration_experiment
 from booru_pipeline.defs.resources import resources_from
+from booru_pipeline.defs.runs.execute import LOCATION as LOCATION
 from booru_pipeline.pipeline.settings import Settings, load_settings
-
-# The code location's name, as `dagster dev -m booru_pipeline.definitions` gives it: history, cursors and schedules
-# go by it.
-LOCATION = "booru_pipeline.definitions"
 
 
 def build_defs(settings: Settings | None = None, *, resources: Mapping[str, Any] | None = None) -> dg.Definitions:

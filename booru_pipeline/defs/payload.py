@@ -97,7 +97,7 @@ def run_payload(
             problem = TrainingJob.read(job).problem
             known = problem.read_text(encoding="utf-8") if problem and problem.is_file() else None
             if known is None or known.startswith((INTERRUPTED_PROBLEM, LOCKED_PROBLEM)):
-                context.instance.add_run_tags(context.run.run_id, {INTERRUPTED: "the training"})
+                context.instance.add_run_tags(context.run.run_id, {INTERRUPTED: f"the training, {context.run.run_id}"})
             raise BooruError(
                 known
                 or f"the training of {what} ended without a word ({str(error).rstrip('.')}): it was killed, perhaps "

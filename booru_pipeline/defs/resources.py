@@ -35,7 +35,7 @@ class FoldersResource(dg.ConfigurableResource[Folders]):
     def create_resource(self, context: dg.InitResourceContext) -> Folders:
         """Give the folders, and note which process executes the run: when it is gone, somebody must say so."""
         if context.run is not None and context.instance is not None:
-            context.instance.add_run_tags(context.run.run_id, process_tag())
+            context.instance.add_run_tags(context.run.run_id, process_tag(context.run.run_id))
         return Folders(
             raw=Path(self.raw),
             home=Path(self.home),

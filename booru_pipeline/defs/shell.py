@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster import JobExecutionResult
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
 from booru_pipeline.defs.assets.raw_release import RELEASES, arrival
 from booru_pipeline.defs.automation.jobs import REFRESH_RELEASE, checks_of
 from booru_pipeline.defs.automation.schedule import check_cron
-from booru_pipeline.defs.build import LOCATION, build_defs
+from booru_pipeline.defs.build import build_defs
 from booru_pipeline.defs.console import Teller, failure_in_words, steps_unseen
 from booru_pipeline.defs.hydration import CONCLUDE, hydration_experiment, plan_arms
 from booru_pipeline.defs.resources import run_config
+from booru_pipeline.defs.runs.execute import execute
 from booru_pipeline.defs.runs.history import PARTITION, first_failure
-from booru_pipeline.defs.runs.instance import open_instance, process_tag
+from booru_pipeline.defs.runs.instance import open_instance
 from booru_pipeline.defs.runs.stopping import Stop
 from booru_pipeline.errors import BooruError, Stopped
 from booru_pipeline.pipeline.freshness import Status, due_stages, release_status
@@ -31,9 +33,6 @@ from booru_pipeline.vocabulary.base_model import resolve_base_model
 
 # From here on, stages read all earlier releases' shards too.
 _CUMULATIVE_FROM = Stage.VOCABULARY
-
-# Dagster's own tag for runs of a code location's job: without it the UI's job pages do not list the shell's runs.
-_LOCATION_TAG = ".dagster/repository"
 
 
 @dataclass(frozen=True)
@@ -140,7 +139,7 @@ def run_plan(settings: Settings, plan: RunPlan, say: Callable[[str], None]) -> N
     """
     due = [item for item in plan.releases if item.due]
     if due:
-        definitions = build_defs(settings)
+        job = build_defs(settings).resolve_job_def(REFRESH_RELEASE.name)
         with stoppable(say) as stop, open_instance(settings.lake) as instance:
             for item in due:
                 refuse_second_run(instance, item.release.key)
@@ -148,8 +147,11 @@ def run_plan(settings: Settings, plan: RunPlan, say: Callable[[str], None]) -> N
                 refuse_second_run(instance, item.release.key)  # asked for while those before were made
                 instance.add_dynamic_partitions(str(RELEASES.name), [item.release.key])
                 instance.report_runless_asset_event(arrival(settings, item.release))
-                job = _job(definitions, item.due)
-                execute(job, instance, run_config(settings), say, stop, release=item.release.key)
+                # Loading brings the check of the raw files.
+                made, checks = [stage.value for stage in item.due], checks_of(item.due)
+                run_job(
+                    job, instance, run_config(settings), say, stop, key=item.release.key, assets=made, checks=checks
+                )
     if plan.problems:
         raise BooruError("\n".join(plan.problems))
 
@@ -178,7 +180,7 @@ def run_hydration(settings: Settings, config: Mapping[str, Any], say: Callable[[
     job = build_defs(settings).resolve_job_def(hydration_experiment.name)
     with stoppable(say) as stop, open_instance(settings.lake) as instance:
         refuse_second_run(instance, None)  # each would clear away what the other has made for its arms
-        result = execute(job, instance, {"ops": {plan_arms.name: {"config": dict(config)}}}, say, stop)
+        result = run_job(job, instance, {"ops": {plan_arms.name: {"config": dict(config)}}}, say, stop)
         return Path(result.output_for_node(CONCLUDE))
 
 
@@ -192,42 +194,36 @@ def refuse_second_run(instance: dg.DagsterInstance, release: str | None) -> None
         raise BooruError(f"{what}. Wait for it, or end it in the UI (`booru dev`), and run this again{kept}.")
 
 
-def _job(definitions: dg.Definitions, due: Sequence[Stage]) -> dg.JobDefinition:
-    """The refresh job cut down to some stages, each with its checks; loading brings the check of the raw files."""
-    assets = {dg.AssetKey(stage.value) for stage in due}
-    job = definitions.resolve_job_def(REFRESH_RELEASE.name)
-    return job.get_subset(asset_selection=assets, asset_check_selection=set(checks_of(due)))
-
-
-def execute(
+def run_job(
     job: dg.JobDefinition,
     instance: dg.DagsterInstance,
     config: Mapping[str, Any],
     say: Callable[[str], None],
     stop: Stop,
     *,
-    release: str | None = None,
+    key: str | None = None,
     assets: Collection[str] = (),
-) -> dg.ExecuteInProcessResult:
-    """Run a job in this process, of a release or trial or of none, and say what happens; some of its assets, or all.
+    checks: Collection[dg.AssetCheckKey] = (),
+) -> JobExecutionResult:
+    """Run a job in this process, some assets and checks of a release or trial or a job of none, and say what happens.
 
     Raises:
         BooruError: It failed; the message is that of the first failure.
         Stopped: A signal ended it.
     """
     run_id = str(uuid.uuid4())
-    teller = Teller(say, release, stop)
+    teller = Teller(say, key, stop)
     instance.add_event_listener(run_id, teller.listen)
     try:
         with steps_unseen(), stop.cancels(instance, run_id):
-            result = job.execute_in_process(
+            result = execute(
+                job,
+                instance,
                 run_id=run_id,
-                instance=instance,
-                partition_key=release,
-                asset_selection=[dg.AssetKey(name) for name in assets] if assets else None,
-                run_config={**config, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-                tags={**process_tag(), _LOCATION_TAG: f"__repository__@{LOCATION}"},
-                raise_on_error=False,
+                config={**config, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                tags={PARTITION: key} if key else {},
+                assets={dg.AssetKey(name) for name in assets} or None,
+                checks=set(checks) or None,
             )
     except KeyboardInterrupt:  # before or after what Dagster keeps them from
         raise Stopped(teller.where_it_stopped, stop.status) from None
@@ -235,6 +231,6 @@ def execute(
         raise Stopped(teller.where_it_stopped, stop.status)
     if not result.success:
         failure = first_failure(result.all_events)
-        unknown = f"run {run_id} of {f'release {release}' if release else job.name} failed; see it with `booru dev`."
-        raise BooruError(failure_in_words(failure, release) if failure else unknown)
+        unknown = f"run {run_id} of {key or job.name} failed; see it with `booru dev`."
+        raise BooruError(failure_in_words(failure, key) if failure else unknown)
     return result

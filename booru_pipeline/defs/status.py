@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from booru_pipeline.defs.assets.trial import TRIALS
+from booru_pipeline.defs.automation.agree import differences
 from booru_pipeline.defs.automation.decide import decide, goal_of
 from booru_pipeline.defs.runs.history import Outcome, PastRun, failure_of, runs_of
 from booru_pipeline.lake.lake import Lake
@@ -17,7 +18,7 @@ from booru_pipeline.pipeline.freshness import State, Status, release_status
 from booru_pipeline.pipeline.promoted import read_promoted
 from booru_pipeline.pipeline.settings import Settings
 from booru_pipeline.pipeline.stages import Stage
-from booru_pipeline.release.find import Found, find_releases
+from booru_pipeline.release.find import find_releases
 from booru_pipeline.release.key import release_order
 
 
@@ -150,18 +151,14 @@ def what_is_next(settings: Settings, instance: dg.DagsterInstance | None) -> lis
     found, relations = find_releases(settings.raw_folder), settings.tag_relations.fingerprints
     with nullcontext(instance) if instance is not None else dg.DagsterInstance.ephemeral() as history:
         decision = decide(settings, history, found, {}, relations)
+    differ = differences(instance, settings.lake, found, decision.statuses).in_words if instance is not None else []
     due = [
         f"{request.release.key} is due: `booru dev` or `booru run` makes {', '.join(request.stages)}"
         for request in decision.requests
     ]
     problems = {item.problem for item in found.incomplete}  # which are said already
-    return [*due, *(line for line in decision.waiting if line not in problems)]
-
-
-def taken_away(found: Found, instance: dg.DagsterInstance | None) -> list[str]:
-    """Releases that Dagster knows and the raw folder no longer has."""
-    known = instance.get_dynamic_partitions("release") if instance is not None else []
-    return sorted(set(known) - set(found.keys))
+    unlike = [f"{line}, at the next scan of `booru dev`" for line in differ]
+    return [*due, *(line for line in decision.waiting if line not in problems), *unlike]
 
 
 def _with_runs(

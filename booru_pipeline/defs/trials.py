@@ -9,7 +9,7 @@ from booru_pipeline.defs.automation.jobs import TRIAL
 from booru_pipeline.defs.build import build_defs
 from booru_pipeline.defs.resources import run_config
 from booru_pipeline.defs.runs.instance import open_instance
-from booru_pipeline.defs.shell import RunPlan, execute, make_plan, refuse_second_run, stoppable
+from booru_pipeline.defs.shell import RunPlan, make_plan, refuse_second_run, run_job, stoppable
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.record import Record
@@ -114,4 +114,4 @@ def run_trial(settings: Settings, plan: TrialPlan, say: Callable[[str], None]) -
         instance.add_dynamic_partitions(str(TRIALS.name), [plan.trial])
         job = build_defs(settings).resolve_job_def(TRIAL.name)
         assets = {_ASSETS[stage] for stage in plan.due}
-        execute(job, instance, run_config(settings), say, stop, assets=assets, release=plan.trial)
+        run_job(job, instance, run_config(settings), say, stop, key=plan.trial, assets=assets)

@@ -144,13 +144,16 @@ def test_a_partition_that_names_no_trial_fails_with_a_sentence(base):
     from booru_pipeline.defs.automation.jobs import TRIAL
     from booru_pipeline.defs.build import build_defs
     from booru_pipeline.defs.resources import run_config
-    from booru_pipeline.defs.shell import execute
+    from booru_pipeline.defs.shell import run_job, stoppable
 
-    with open_instance(base.lake) as instance:
+    def say(line):
+        return None
+
+    with stoppable(say) as stop, open_instance(base.lake) as instance:
         instance.add_dynamic_partitions(TRIALS.name, ["lr5"])
         job = build_defs(base).resolve_job_def(TRIAL.name)
         with pytest.raises(BooruError, match=r"'lr5' names no trial. Add a partition such as 2021d@lr5"):
-            execute(job, instance, run_config(base), lambda line: None, release="lr5")
+            run_job(job, instance, run_config(base), say, stop, key="lr5")
         instance.delete_dynamic_partition(TRIALS.name, "lr5")
 
 

@@ -78,7 +78,7 @@ def shards_so_far(
         earlier = earlier_releases(release, known, lake.releases_with(lake.training_shards))
     except BooruError:
         if TARGET in context.run.tags:
-            context.instance.add_run_tags(context.run.run_id, {OVERTAKEN: "an earlier release"})
+            context.instance.add_run_tags(context.run.run_id, {OVERTAKEN: f"an earlier release, {context.run.run_id}"})
         raise
     return {key: lake.bring(lake.training_shards(key)) for key in [*earlier, release]}
 

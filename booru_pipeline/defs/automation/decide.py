@@ -62,12 +62,14 @@ class Decision:
         waiting: What is not asked for and why, a sentence a release.
         fresh: Releases of which everything is there, in release order.
         left: Releases that are left as a person made them, in release order.
+        statuses: Stage by stage, of the releases that may be read.
     """
 
     requests: list[Request] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
     fresh: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    statuses: dict[str, list[Status]] = field(default_factory=dict)
 
 
 def goal_of(release: str) -> Stage:
@@ -136,6 +138,7 @@ class _Scan:
         key = release.key
         sources = self._settings.sources(release, self._relations)
         statuses = release_status(self._settings.lake, key, sources, self._settings)[: goal_of(key).order + 1]
+        self.decision.statuses[key] = statuses
         due = due_stages(statuses)
         left = bool(due) and self._decide(release, sources, statuses, due)
         if left or not due:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import dagster as dg
 
 from booru_pipeline.defs.runs.history import PARTITION, Outcome, failure_of, run_of
+from booru_pipeline.defs.runs.instance import own_tag
 from booru_pipeline.errors import BooruError
 from booru_pipeline.pipeline.settings import Settings
 
@@ -29,7 +30,7 @@ def failed_runs_sensor(read_settings: Callable[[], Settings]) -> dg.SensorDefini
     def failed_runs(context: dg.RunFailureSensorContext) -> None:
         # A killed run may have failed twice: Dagster marks it, and so does a scan that finds its process gone.
         run = context.instance.get_run_by_id(context.dagster_run.run_id)
-        if run is None or _TOLD in run.tags:
+        if run is None or own_tag(run, _TOLD):
             return
         message = describe_failure(context.instance, run)
         context.log.error(message["text"])
@@ -40,7 +41,7 @@ def failed_runs_sensor(read_settings: Callable[[], Settings]) -> dg.SensorDefini
             webhook = former_webhook
         if webhook:
             post(webhook, message)
-        context.instance.add_run_tags(run.run_id, {_TOLD: "yes"})
+        context.instance.add_run_tags(run.run_id, {_TOLD: run.run_id})
 
     return failed_runs
 

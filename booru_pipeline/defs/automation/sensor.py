@@ -7,13 +7,14 @@ from typing import Final
 import dagster as dg
 from pydantic import BaseModel, ValidationError
 
-from booru_pipeline.defs.assets.raw_release import RELEASES, arrival
+from booru_pipeline.defs.assets.raw_release import arrival
+from booru_pipeline.defs.automation.agree import differences, set_right, signature, taken_away
 from booru_pipeline.defs.automation.decide import Decision, Request, decide
 from booru_pipeline.defs.automation.jobs import LOAD_ONLY, REFRESH_RELEASE, checks_of
 from booru_pipeline.defs.payload import TRAINING_POOL
 from booru_pipeline.defs.resources import run_config
-from booru_pipeline.defs.runs.history import ASKED_BY, MAX_RUNTIME, PRIORITY, TARGET, interrupted_since
-from booru_pipeline.defs.runs.instance import bury_dead_runs, make_up_for
+from booru_pipeline.defs.runs.history import ASKED_BY, MAX_RUNTIME, PRIORITY, TARGET
+from booru_pipeline.defs.runs.instance import bury_dead_runs
 from booru_pipeline.pipeline.settings import Settings
 from booru_pipeline.release.at_rest import Rest, look_at, unsteady
 from booru_pipeline.release.find import Found, find_releases
@@ -21,34 +22,31 @@ from booru_pipeline.release.fingerprint import marks_of
 from booru_pipeline.training_shards.relations import relations_files
 
 SENSOR: Final = "new_releases"
-_OVERLAP_S: Final = 60  # machines' clocks differ, and a scan that was killed is not made up for
 
 
 class Cursor(BaseModel):
     """The sensor's memory from one scan to the next, as JSON in Dagster's cursor.
 
     Attributes:
-        moment: When the scan was, in seconds since 1970.
-        killed: Ids of the runs that were found killed.
+        agreed: `agree.signature` once the UI showed what there is.
         rests: Since when each release's files have been the same.
         relations: Whether ambiguous aliases are skipped and what is seen of the relations' files, with the fingerprints
             of aliases and implications that these gave.
         gone: Releases that were taken away.
     """
 
-    moment: float
-    killed: list[str] = []
+    agreed: str = ""
     rests: dict[str, Rest] = {}
     relations: tuple[tuple[bool, dict[str, list[int]]], tuple[str, str]] | None = None
     gone: list[str] = []
 
     @classmethod
-    def parse(cls, text: str | None, now: float) -> "Cursor":
-        """The cursor of the scan before; an empty one of this moment if there is none that can be read."""
+    def parse(cls, text: str | None) -> "Cursor":
+        """The cursor of the scan before; an empty one if there is none that can be read."""
         try:
             return cls.model_validate_json(text or "")
         except ValidationError:
-            return cls(moment=now)
+            return cls()
 
 
 def new_releases_sensor(read_settings: Callable[[], Settings]) -> dg.SensorDefinition:
@@ -61,33 +59,33 @@ def new_releases_sensor(read_settings: Callable[[], Settings]) -> dg.SensorDefin
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Notices releases that are new or changed, and asks for the runs that make them. Looks through the "
         "raw folder, adds releases as partitions once their files have come to rest, and asks for a run of each that "
-        "is not made from the present bytes, options, aliases and code. Says in each tick what it is waiting for.",
+        "is not made from the present bytes, options, aliases and code. Says in each tick what it is waiting for. What "
+        "was wiped, added or deleted here and is otherwise on the disk, it sets right.",
     )
     def new_releases(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         settings, now = read_settings(), time.time()
         if not settings.raw_folder.is_dir():
             return dg.SkipReason(f"there is no folder {settings.raw_folder}")
-        before = Cursor.parse(context.cursor, now)
+        before = Cursor.parse(context.cursor)
         _make_pool(context.instance)
-        killed = _see_to_dead_runs(context, settings, before)
+        for run_id in bury_dead_runs(context.instance):
+            context.log.warning(f"run {run_id[:8]} is marked as failed: its process is gone")
         found = find_releases(settings.raw_folder)
         rests, unstable = _scan(found, before.rests, now, settings.automation.rest_s)
         relations = _relations(settings, before)
         decision = decide(settings, context.instance, found, unstable, relations[1])
-        known = set(context.instance.get_dynamic_partitions(str(RELEASES.name)))
-        gone = sorted(known - set(found.keys))
+        agreed = _agree(context, settings, found, decision, before.agreed)
+        gone = taken_away(settings.lake, context.instance, found)
         waiting = [*decision.waiting, *(f"{key} was taken away; what was made of it stays" for key in gone)]
         _log(context, settings, decision, waiting, [key for key in gone if key not in before.gone])
-        new = [item.key for item in found.releases if item.key not in known and item.key not in unstable]
         fresh = f"{len(decision.fresh)} of {len(found.keys)} releases are made and fresh"
-        cursor = Cursor(moment=now, killed=killed, rests=rests, relations=relations, gone=gone)
+        cursor = Cursor(agreed=agreed, rests=rests, relations=relations, gone=gone)
         return dg.SensorResult(
             run_requests=[
                 run_request(request, settings, found, SENSOR, (REFRESH_RELEASE if request.whole else LOAD_ONLY).name)
                 for request in decision.requests
             ],
             skip_reason=None if decision.requests else ". ".join([fresh, *waiting]),
-            dynamic_partitions_requests=[RELEASES.build_add_request(new)] if new else [],
             asset_events=[arrival(settings, request.release) for request in decision.requests],
             cursor=cursor.model_dump_json(),
         )
@@ -134,16 +132,18 @@ def _make_pool(instance: dg.DagsterInstance) -> None:
         storage.initialize_concurrency_limit_to_default(TRAINING_POOL)
 
 
-def _see_to_dead_runs(context: dg.SensorEvaluationContext, settings: Settings, before: Cursor) -> list[str]:
-    """Mark dead runs as failed, record what newly killed ones had published, and give the ids of all killed ones."""
-    for run_id in bury_dead_runs(context.instance):
-        context.log.warning(f"run {run_id[:8]} is marked as failed: its process is gone")
-    killed = interrupted_since(context.instance, before.moment - _OVERLAP_S)
-    # A later scan must not record it again: the next run may be publishing the same by then.
-    for key in sorted({key for run_id, key in killed.items() if run_id not in before.killed}):
-        for stage in make_up_for(context.instance, settings.lake, key):
-            context.log.info(f"{stage.value} of {key} is there, and its run was killed before it could say so")
-    return list(killed)
+def _agree(
+    context: dg.SensorEvaluationContext, settings: Settings, found: Found, decision: Decision, agreed: str
+) -> str:
+    """Have the UI show what there is; gives the signature that it had at the last scan if nothing changed since."""
+    place = (context.instance, settings.lake, found, decision.statuses)
+    if (now := signature(*place)) == agreed:
+        return agreed
+    due = differences(*place)
+    for line in due.in_words:
+        context.log.info(line)
+    set_right(context.instance, settings, found, due)
+    return signature(*place) if due.in_words else now
 
 
 def _scan(found: Found, known: Mapping[str, Rest], now: float, rest_s: float) -> tuple[dict[str, Rest], dict[str, str]]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
@@ -10,6 +9,7 @@ import dagster as dg
 from dagster import DagsterEventType
 from dagster_shared.error import SerializableErrorInfo
 
+from booru_pipeline.defs.runs.instance import is_dead, own_tag
 from booru_pipeline.errors import BooruError, first_line
 
 # Tags of the runs that are started unattended.
@@ -49,7 +49,7 @@ class PastRun:
         job: The job's name.
         outcome: How it ended. `interrupted` is the fate of one that was killed, `overtaken` of one that met an earlier
             release which came after it was asked for: they say nothing about the work.
-        asked_by: The sensor or schedule that asked for it, or None: a person did.
+        asked_by: The sensor or schedule that asked for it, or None: a person did, or re-executed it.
         target: The key of what it was to make last, if it was asked for by the sensor or the schedule.
         stages: Which assets it was to make; empty if it was not told.
         ended: When it ended, in seconds since 1970, or None.
@@ -74,14 +74,6 @@ def runs_of(instance: dg.DagsterInstance, release: str) -> list[PastRun]:
     return [_past(record) for record in records]
 
 
-def interrupted_since(instance: dg.DagsterInstance, moment: float) -> dict[str, str]:
-    """The runs of releases that were killed after a moment, in seconds since 1970: by id, of which release."""
-    after = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=datetime.fromtimestamp(moment, UTC))
-    killed = [record for record in instance.get_run_records(after) if _outcome(record) is Outcome.INTERRUPTED]
-    runs = [record.dagster_run for record in killed]
-    return {run.run_id: run.tags[PARTITION] for run in runs if PARTITION in run.tags}
-
-
 def run_of(instance: dg.DagsterInstance, run_id: str) -> PastRun | None:
     """One run, or None if there is none of that id."""
     record = instance.get_run_record_by_id(run_id)
@@ -94,7 +86,7 @@ def _past(record: dg.RunRecord) -> PastRun:
         id=run.run_id,
         job=run.job_name,
         outcome=_outcome(record),
-        asked_by=run.tags.get(ASKED_BY),
+        asked_by=run.tags.get(ASKED_BY) if run.parent_run_id is None else None,
         target=run.tags.get(TARGET),
         stages=frozenset(key.to_user_string() for key in run.asset_selection or ()),
         ended=record.end_time,
@@ -104,14 +96,14 @@ def _past(record: dg.RunRecord) -> PastRun:
 def _outcome(record: dg.RunRecord) -> Outcome:
     run = record.dagster_run
     if not run.is_finished:
-        return Outcome.UNDER_WAY
+        return Outcome.INTERRUPTED if is_dead(record) else Outcome.UNDER_WAY
     if run.status == dg.DagsterRunStatus.SUCCESS:
         return Outcome.SUCCEEDED
     if run.status == dg.DagsterRunStatus.CANCELED:
         return Outcome.CANCELED
-    if OVERTAKEN in run.tags:
+    if own_tag(run, OVERTAKEN):
         return Outcome.OVERTAKEN
-    killed = INTERRUPTED in run.tags or run.tags.get(_REASON, "") in _NOT_ITS_OWN
+    killed = own_tag(run, INTERRUPTED) or run.tags.get(_REASON, "") in _NOT_ITS_OWN
     return Outcome.INTERRUPTED if killed and not _timed_out(record) else Outcome.FAILED
 
 

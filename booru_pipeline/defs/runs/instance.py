@@ -15,13 +15,13 @@ from booru_pipeline.defs.runs.given_config import give_config
 from booru_pipeline.defs.runs.read_only import copied_instance, is_read_only
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.locks import cannot_write, check_locks
-from booru_pipeline.lake.publish import sweep
-from booru_pipeline.pipeline.stages import Stage
 
 _PACKAGE: Final = Path(__file__).parents[2]
 _INSTALLED: Final = _PACKAGE / "_dagster.yaml"  # where the wheel puts it; a checkout has it beside the package
 _TEMPLATE: Final = _INSTALLED if _INSTALLED.is_file() else _PACKAGE.parent / "dagster.yaml"
+_UNFINISHED: Final = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
 _SILENT_S: Final = 60  # a run says where it is within a second of its start
+_START_S: Final = 240  # Dagster's daemon, if there is one, gives up a run that does not start after 180 s
 _CLOCK_S: Final = 3
 _PROCESS_TAG: Final = ".dagster/booru_process"  # the prefix keeps it out of the UI's list of runs
 
@@ -63,73 +63,60 @@ def existing_instance(lake: Lake) -> Iterator[dg.DagsterInstance | None]:
         yield instance
 
 
-def process_tag() -> dict[str, str]:
+def process_tag(run_id: str = "") -> dict[str, str]:
     """A run tag that says which process executes the run."""
     process = psutil.Process()
     # The start time tells a process from a later one with the same number.
-    return {_PROCESS_TAG: f"{socket.gethostname()}:{process.pid}:{process.create_time():.0f}"}
+    name = f"{socket.gethostname()}:{process.pid}:{process.create_time():.0f}"
+    return {_PROCESS_TAG: f"{name}:{run_id}" if run_id else name}
+
+
+def own_tag(run: dg.DagsterRun, name: str) -> str:
+    """What a tag says of this run; empty if it says nothing.
+
+    Who re-executes a run in the UI gives the new one all the tags of the old: what is true of one run only has the
+    run's id in it.
+    """
+    value = run.tags.get(name, "")
+    return value if run.parent_run_id is None or run.run_id in value else ""
 
 
 def bury_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     """Mark runs as failed that a process of this machine executed which is gone, and give their ids.
 
-    Dagster finds out by itself only as long as the code server that started the process lives. A run that began long
-    ago and has not said which process executes it died before it could.
+    Dagster finds out by itself only as long as the code server that started the process lives.
     """
-    unfinished = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
     buried = []
-    for record in instance.get_run_records(dg.RunsFilter(statuses=unfinished)):
-        run = record.dagster_run
-        host, _, _ = run.tags.get(_PROCESS_TAG, "").partition(":")
-        silent = not host and record.start_time is not None and time.time() - record.start_time > _SILENT_S
-        if silent or (host == socket.gethostname() and process_of(run) is None):
-            instance.report_run_failed(run, "the process that executed this run is gone")
-            buried.append(run.run_id)
+    for record in instance.get_run_records(dg.RunsFilter(statuses=_UNFINISHED)):
+        if is_dead(record):
+            instance.report_run_failed(record.dagster_run, "the process that executed this run is gone")
+            buried.append(record.dagster_run.run_id)
     return buried
+
+
+def is_dead(record: dg.RunRecord) -> bool:
+    """Whether Dagster takes a run for unfinished, and the process of this machine that executed it is gone.
+
+    A run that began long ago and has not said which process executes it died before it could.
+    """
+    run = record.dagster_run
+    if run.status not in _UNFINISHED:
+        return False
+    host, _, _ = own_tag(run, _PROCESS_TAG).partition(":")
+    if host:
+        return host == socket.gethostname() and process_of(run) is None
+    starting = run.status == dg.DagsterRunStatus.STARTING
+    began, patience = (record.update_timestamp.timestamp(), _START_S) if starting else (record.start_time, _SILENT_S)
+    return began is not None and time.time() - began > patience
 
 
 def process_of(run: dg.DagsterRun) -> psutil.Process | None:
     """The process of this machine that executes a run; None if it is gone, not known, or another machine's."""
-    name = run.tags.get(_PROCESS_TAG, "")
+    name = own_tag(run, _PROCESS_TAG)
     try:
-        _, number, began = name.split(":")
+        _, number, began, *_ = name.split(":")
         process = psutil.Process(int(number))
         # Linux reckons it from the time of the boot, which moves when the clock is set.
         return process if abs(process.create_time() - float(began)) < _CLOCK_S else None
     except (psutil.Error, ValueError):
         return None
-
-
-_VERSION = "dagster/data_version"
-
-
-def make_up_for(instance: dg.DagsterInstance, lake: Lake, release: str) -> list[Stage]:
-    """Tell Dagster of artifacts that a killed run published and did not come to record, and sweep up its drafts.
-
-    Returns:
-        The stages whose artifacts Dagster did not know of.
-    """
-    sweep(lake.staging.folder)
-    told = []
-    for stage in Stage:
-        path = stage.path(lake, release)
-        record = lake.record(path)
-        if record is not None and record.key != _known_version(instance, stage, release):
-            event = dg.AssetMaterialization(
-                asset_key=stage.value,
-                partition=release,
-                description="Published by a run that was killed before it could record it.",
-                metadata={"path": dg.MetadataValue.path(str(path))},
-                tags={_VERSION: record.key},
-            )
-            instance.report_runless_asset_event(event)
-            told.append(stage)
-    return told
-
-
-def _known_version(instance: dg.DagsterInstance, stage: Stage, release: str) -> str | None:
-    which = dg.AssetRecordsFilter(asset_key=dg.AssetKey(stage.value), asset_partitions=[release])
-    for record in instance.fetch_materializations(which, limit=1).records:
-        if record.asset_materialization is not None:
-            return (record.asset_materialization.tags or {}).get(_VERSION)
-    return None

@@ -1,10 +1,13 @@
 """Runs that were killed: what becomes of them, and how often they are asked for again."""
 
 import time
+import uuid
 
 import dagster as dg
 import duckdb
+from dagster._core.events import JobFailureData, RunFailureReason
 
+from booru_pipeline.defs.runs.history import Outcome, runs_of
 from booru_pipeline.defs.runs.instance import bury_dead_runs, process_tag
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline_tests.defs.automation.automated_home import CHAIN, stages
@@ -48,7 +51,8 @@ def test_what_a_killed_run_published_is_recorded_and_checked_before_anything_bui
     assert [item.check_name for item in result.get_asset_check_evaluations() if not item.passed] == ["nothing_is_lost"]
     assert result.get_asset_materialization_events() == []
     assert len(automated.instance.fetch_materializations(shards, limit=9).records) == 1
-    automated.instance.wipe_assets([shards])  # as if the next run had published it, and were about to say so
+    automated.past(again, dg.DagsterRunStatus.STARTED, **process_tag())
+    automated.instance.wipe_assets([shards])  # as if this run had published it, and were about to say so
     automated.tick()
     assert not automated.instance.fetch_materializations(shards, limit=9).records
 
@@ -102,6 +106,38 @@ def test_living_runs_are_not_buried(automated):
         _began(automated, run, 1000)
     _began(automated, automated.past(request, dg.DagsterRunStatus.STARTED), 10)  # it has not come to say where
     assert bury_dead_runs(automated.instance) == []
+
+
+def test_a_dead_run_is_told_from_one_under_way_before_anybody_buries_it(automated):
+    automated.put()
+    (request,) = automated.settled_tick().run_requests
+    dead = automated.past(request, dg.DagsterRunStatus.STARTED, **{".dagster/booru_process": _gone()})
+    assert [run.outcome for run in runs_of(automated.instance, "2021a")] == [Outcome.INTERRUPTED]
+    assert automated.instance.get_run_by_id(dead.run_id).status == dg.DagsterRunStatus.STARTED
+    automated.past(request, dg.DagsterRunStatus.STARTED, **process_tag())
+    assert runs_of(automated.instance, "2021a")[0].outcome is Outcome.UNDER_WAY
+
+
+def test_a_run_that_is_executed_again_inherits_neither_the_process_nor_the_fate_of_the_first(automated):
+    automated.put()
+    (request,) = automated.settled_tick().run_requests
+    fate = {"booru/interrupted": "the training", ".dagster/booru_process": _gone()}
+    first = automated.past(request, dg.DagsterRunStatus.FAILURE, **fate)
+    again = automated.instance.add_run(  # as the UI does it: with all tags of the first
+        first.with_status(dg.DagsterRunStatus.STARTED)._replace(
+            run_id=str(uuid.uuid4()), parent_run_id=first.run_id, root_run_id=first.run_id
+        )
+    )
+    assert bury_dead_runs(automated.instance) == []
+    newest = runs_of(automated.instance, "2021a")[0]
+    assert (newest.id, newest.outcome, newest.asked_by) == (again.run_id, Outcome.UNDER_WAY, None)
+    failed = dg.DagsterEvent(
+        "PIPELINE_FAILURE",
+        again.job_name,
+        event_specific_data=JobFailureData(error=None, failure_reason=RunFailureReason.STEP_FAILURE),
+    )
+    automated.instance.report_dagster_event(failed, again.run_id)
+    assert runs_of(automated.instance, "2021a")[0].outcome is Outcome.FAILED
 
 
 def test_a_run_that_died_before_it_said_where_it_is_does_not_block_its_release(automated):

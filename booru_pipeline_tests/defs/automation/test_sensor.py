@@ -104,13 +104,14 @@ def test_a_scan_of_what_did_not_change_reads_neither_releases_nor_relations(auto
 def test_a_cursor_of_before_is_understood_and_one_that_is_none_starts_anew():
     text = json.dumps(
         {
-            "moment": 1795734579.96165,
-            "killed": ["3406b24f"],
+            "agreed": "83a3b1fcfe1b3c47",
             "rests": {"2021a": {"look": {"/raw/V2021A_tags.tsv": [2063401, 1, 2, 5554184]}, "since": 1795734530.5}},
             "relations": [[False, {"/raw/tag_aliases.json": [8026, 1, 2, 5554188]}], ["6648a224", "e8f8f7a4"]],
             "gone": ["2020a"],
         }
     )
-    assert json.loads(Cursor.parse(text, now=1.0).model_dump_json()) == json.loads(text)
-    for broken in (None, "", "[]", '{"moment": "noon"}'):
-        assert Cursor.parse(broken, now=1.0) == Cursor(moment=1.0)
+    assert json.loads(Cursor.parse(text).model_dump_json()) == json.loads(text)
+    earlier = json.dumps({"moment": 1795734579.96165, "killed": ["3406b24f"], "gone": ["2020a"]})
+    assert Cursor.parse(earlier) == Cursor(gone=["2020a"])
+    for broken in (None, "", "[]", '{"agreed": []}'):
+        assert Cursor.parse(broken) == Cursor()
