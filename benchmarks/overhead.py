@@ -33,7 +33,7 @@ from dagster import DagsterEventType
 from benchmarks.deployment import QUICK, Deployment, wait_for
 from benchmarks.frame import ROOT, machine, show
 from booru_pipeline.defs.runs.history import PARTITION
-from booru_pipeline.defs.runs.instance import process_of
+from booru_pipeline.defs.runs.process import process_of
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.sample import generate
 

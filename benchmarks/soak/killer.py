@@ -13,7 +13,7 @@ import psutil
 from benchmarks.deployment import Deployment
 from benchmarks.soak.story import Kill, Story, at_work, newest_state, step_of, unfinished
 from booru_pipeline.defs.runs.history import PARTITION
-from booru_pipeline.defs.runs.instance import process_of
+from booru_pipeline.defs.runs.process import process_of
 from booru_pipeline.pipeline.stages import Stage
 
 KINDS: Final = (

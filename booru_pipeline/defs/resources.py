@@ -9,7 +9,7 @@ import dagster as dg
 import pydantic
 from pydantic import Field
 
-from booru_pipeline.defs.runs.instance import process_tag
+from booru_pipeline.defs.runs.process import process_tag
 from booru_pipeline.pipeline.settings import Folders, Settings, StoreOptions
 from booru_pipeline.pipeline.stages import Recipe, Stage
 from booru_pipeline.vocabulary.base_model import BaseModel, resolve_base_model

@@ -12,7 +12,8 @@ import duckdb
 import pytest
 
 from booru_pipeline.defs.build import build_defs
-from booru_pipeline.defs.runs.instance import open_instance, process_tag
+from booru_pipeline.defs.runs.instance import open_instance
+from booru_pipeline.defs.runs.process import process_tag
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.record import read_record
 from booru_pipeline.pipeline.stages import Stage

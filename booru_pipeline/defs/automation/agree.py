@@ -17,7 +17,7 @@ from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 from booru_pipeline.defs.assets.metadata import location
 from booru_pipeline.defs.assets.raw_release import RELEASES, arrival
 from booru_pipeline.defs.runs.history import PARTITION
-from booru_pipeline.defs.runs.instance import is_dead
+from booru_pipeline.defs.runs.process import is_dead
 from booru_pipeline.hashing import fingerprint
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.publish import leftovers, sweep

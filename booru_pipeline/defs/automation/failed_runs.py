@@ -8,7 +8,7 @@ from typing import Any, Final
 import dagster as dg
 
 from booru_pipeline.defs.runs.history import PARTITION, Outcome, failure_of, run_of
-from booru_pipeline.defs.runs.instance import own_tag
+from booru_pipeline.defs.runs.process import own_tag
 from booru_pipeline.errors import BooruError
 from booru_pipeline.pipeline.settings import Settings
 

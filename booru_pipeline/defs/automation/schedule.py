@@ -10,7 +10,7 @@ from booru_pipeline.defs.assets.raw_release import RELEASES, arrival
 from booru_pipeline.defs.automation.decide import Request, decide
 from booru_pipeline.defs.automation.jobs import BYTES, CATCH_UP
 from booru_pipeline.defs.automation.sensor import run_request
-from booru_pipeline.defs.runs.instance import bury_dead_runs
+from booru_pipeline.defs.runs.process import bury_dead_runs
 from booru_pipeline.errors import BooruError
 from booru_pipeline.pipeline.layers import config_file
 from booru_pipeline.pipeline.retention import promoted_release

@@ -14,7 +14,7 @@ from booru_pipeline.defs.automation.jobs import LOAD_ONLY, REFRESH_RELEASE, chec
 from booru_pipeline.defs.payload import TRAINING_POOL
 from booru_pipeline.defs.resources import run_config
 from booru_pipeline.defs.runs.history import ASKED_BY, MAX_RUNTIME, PRIORITY, TARGET
-from booru_pipeline.defs.runs.instance import bury_dead_runs
+from booru_pipeline.defs.runs.process import bury_dead_runs
 from booru_pipeline.pipeline.settings import Settings
 from booru_pipeline.release.at_rest import Rest, look_at, unsteady
 from booru_pipeline.release.find import Found, find_releases

@@ -9,7 +9,7 @@ from dagster._core.execution.api import create_execution_plan, execute_run
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 from dagster._core.snap import snapshot_from_execution_plan
 
-from booru_pipeline.defs.runs.instance import process_tag
+from booru_pipeline.defs.runs.process import process_tag
 
 # The code location's name, as `dagster dev -m booru_pipeline.definitions` gives it: history, cursors and schedules
 # go by it.

@@ -9,7 +9,7 @@ import dagster as dg
 from dagster import DagsterEventType
 from dagster_shared.error import SerializableErrorInfo
 
-from booru_pipeline.defs.runs.instance import is_dead, own_tag
+from booru_pipeline.defs.runs.process import is_dead, own_tag
 from booru_pipeline.errors import BooruError, first_line
 
 # Tags of the runs that are started unattended.

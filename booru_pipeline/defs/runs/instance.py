@@ -1,17 +1,15 @@
 """The project's Dagster instance: history under BOORU_HOME, shared by the shell and the UI."""
 
 import os
-import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import dagster as dg
-import psutil
 
 from booru_pipeline.defs.runs.given_config import give_config
+from booru_pipeline.defs.runs.process import bury_dead_runs
 from booru_pipeline.defs.runs.read_only import copied_instance, is_read_only
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.locks import cannot_write, check_locks
@@ -19,11 +17,6 @@ from booru_pipeline.lake.locks import cannot_write, check_locks
 _PACKAGE: Final = Path(__file__).parents[2]
 _INSTALLED: Final = _PACKAGE / "_dagster.yaml"  # where the wheel puts it; a checkout has it beside the package
 _TEMPLATE: Final = _INSTALLED if _INSTALLED.is_file() else _PACKAGE.parent / "dagster.yaml"
-_UNFINISHED: Final = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
-_SILENT_S: Final = 60  # a run says where it is within a second of its start
-_START_S: Final = 240  # Dagster's daemon, if there is one, gives up a run that does not start after 180 s
-_CLOCK_S: Final = 3
-_PROCESS_TAG: Final = ".dagster/booru_process"  # the prefix keeps it out of the UI's list of runs
 
 
 def prepare_dagster_home(lake: Lake) -> Path:
@@ -61,62 +54,3 @@ def existing_instance(lake: Lake) -> Iterator[dg.DagsterInstance | None]:
     opened = copied_instance(home) if is_read_only(home) else dg.DagsterInstance.from_config(str(home))
     with opened as instance:
         yield instance
-
-
-def process_tag(run_id: str = "") -> dict[str, str]:
-    """A run tag that says which process executes the run."""
-    process = psutil.Process()
-    # The start time tells a process from a later one with the same number.
-    name = f"{socket.gethostname()}:{process.pid}:{process.create_time():.0f}"
-    return {_PROCESS_TAG: f"{name}:{run_id}" if run_id else name}
-
-
-def own_tag(run: dg.DagsterRun, name: str) -> str:
-    """What a tag says of this run; empty if it says nothing.
-
-    Who re-executes a run in the UI gives the new one all the tags of the old: what is true of one run only has the
-    run's id in it.
-    """
-    value = run.tags.get(name, "")
-    return value if run.parent_run_id is None or run.run_id in value else ""
-
-
-def bury_dead_runs(instance: dg.DagsterInstance) -> list[str]:
-    """Mark runs as failed that a process of this machine executed which is gone, and give their ids.
-
-    Dagster finds out by itself only as long as the code server that started the process lives.
-    """
-    buried = []
-    for record in instance.get_run_records(dg.RunsFilter(statuses=_UNFINISHED)):
-        if is_dead(record):
-            instance.report_run_failed(record.dagster_run, "the process that executed this run is gone")
-            buried.append(record.dagster_run.run_id)
-    return buried
-
-
-def is_dead(record: dg.RunRecord) -> bool:
-    """Whether Dagster takes a run for unfinished, and the process of this machine that executed it is gone.
-
-    A run that began long ago and has not said which process executes it died before it could.
-    """
-    run = record.dagster_run
-    if run.status not in _UNFINISHED:
-        return False
-    host, _, _ = own_tag(run, _PROCESS_TAG).partition(":")
-    if host:
-        return host == socket.gethostname() and process_of(run) is None
-    starting = run.status == dg.DagsterRunStatus.STARTING
-    began, patience = (record.update_timestamp.timestamp(), _START_S) if starting else (record.start_time, _SILENT_S)
-    return began is not None and time.time() - began > patience
-
-
-def process_of(run: dg.DagsterRun) -> psutil.Process | None:
-    """The process of this machine that executes a run; None if it is gone, not known, or another machine's."""
-    name = own_tag(run, _PROCESS_TAG)
-    try:
-        _, number, began, *_ = name.split(":")
-        process = psutil.Process(int(number))
-        # Linux reckons it from the time of the boot, which moves when the clock is set.
-        return process if abs(process.create_time() - float(began)) < _CLOCK_S else None
-    except (psutil.Error, ValueError):
-        return None

@@ -7,7 +7,7 @@ import pytest
 
 from booru_pipeline.defs.assets.raw_release import RELEASES
 from booru_pipeline.defs.automation.agree import taken_away
-from booru_pipeline.defs.runs.instance import process_tag
+from booru_pipeline.defs.runs.process import process_tag
 from booru_pipeline.defs.status import what_is_next
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.release.find import find_releases

@@ -8,7 +8,7 @@ import duckdb
 from dagster._core.events import JobFailureData, RunFailureReason
 
 from booru_pipeline.defs.runs.history import Outcome, runs_of
-from booru_pipeline.defs.runs.instance import bury_dead_runs, process_tag
+from booru_pipeline.defs.runs.process import bury_dead_runs, process_tag
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline_tests.defs.automation.automated_home import CHAIN, stages
 
