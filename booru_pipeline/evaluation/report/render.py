@@ -54,7 +54,7 @@ def render(findings: Findings) -> str:
         tiles=headline.tiles(findings),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        style=Markup(_text("style.css")),
+        style=Markup(_text("style.css") + "\n" + _text("scroll.css")),
         **_tables(findings),
         **calibration.parts(findings),
         **_plots(findings),
