@@ -114,9 +114,9 @@ class Ui:
         eventually(says)
 
     def reports(self) -> Page:
-        """Follow the link to the reports, on the asset's page; gives the page that it opened."""
-        with self.page.expect_popup() as opened:
-            self.page.get_by_role("link", name="All reports").click()
+        """Follow the link to the reports, on the asset's page, in a tab of its own."""
+        with self.page.context.expect_page() as opened:
+            self.page.get_by_role("link", name="All reports").click(modifiers=["Control"])
         opened.value.wait_for_load_state()
         return opened.value
 

@@ -1,6 +1,7 @@
 """The experiment's page: one HTML file that needs nothing but a browser."""
 
 from collections.abc import Sequence
+from importlib import resources
 from typing import Final
 
 import numpy as np
@@ -30,6 +31,9 @@ def render(findings: Findings) -> str:
     )
     labels = sorted(findings.held_out_labels.items(), key=lambda item: -item[1][Arm.PRETRAINED])
     return environment.get_template("report.html.j2").render(
+        scroll=Markup(
+            resources.files("booru_pipeline.evaluation.report.page").joinpath("scroll.css").read_text("utf-8")
+        ),
         findings=findings,
         sizes=findings.sizes,
         options=findings.options,

@@ -19,11 +19,13 @@ from booru_pipeline.hydration.arms import Arm
 from booru_pipeline.hydration.experiment import Experiment
 from booru_pipeline.hydration.findings import Cell
 from booru_pipeline.hydration.options import HydrationOptions
+from booru_pipeline.hydration.report import render
 from booru_pipeline.hydration.rule import Outcome
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.publish import Staging
 from booru_pipeline.orphan import PARENT_VARIABLE
 from booru_pipeline.pipeline.settings import load_settings
+from booru_pipeline_tests.evaluation.layout import assert_fits
 from booru_pipeline_tests.hydration.themed_bases import train_here
 
 QUICK = {
@@ -85,6 +87,16 @@ def knowing(world, tmp_path_factory):
     for cell in again.prepare():
         again.run(cell, second)
     return again, again.conclude(), first, second
+
+
+def test_its_page_fits_on_a_desk_and_a_telephone(browser, knowing, tmp_path):
+    findings = knowing[1]
+    several = findings.options.model_copy(update={"seeds": 3})  # a column more
+    scores = next(iter(findings.held_out_labels.values()))
+    changed = {"options": several, "held_out_labels": {"a_tag_" + "without_end" * 8: scores, "M" * 70: scores}}
+    page = tmp_path / "hydration.html"
+    page.write_text(render(findings.model_copy(update=changed)))
+    assert_fits(browser, page)
 
 
 def test_planted_knowledge_is_found(knowing):

@@ -69,7 +69,7 @@ def _render(template: str, **parts: Any) -> str:
         headline_k=HEADLINE_K,
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        style=Markup(_text("style.css")),
+        style=Markup(_text("style.css") + "\n" + _text("scroll.css")),
         **parts,
     )
 

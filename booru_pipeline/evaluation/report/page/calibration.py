@@ -73,7 +73,8 @@ def _errors(by_share: list[_Asked], by_visible: list[_Asked]) -> Table:
 
 
 def _one_tag(found: OneTagFindings) -> Table:
-    noise = Row("true shares, by chance", [Cell(_points(found.noise), found.noise), *[Cell(words.NOTHING)] * 3])
+    nothing = Cell(words.NOTHING)
+    noise = Row("true shares, by chance", [nothing, Cell(_points(found.noise), found.noise), nothing, nothing])
     rows = []
     for name, figures in found.methods.items():
         more = lead(figures.more_than_counts, words.points_interval, less_is_better=True)
@@ -82,10 +83,10 @@ def _one_tag(found: OneTagFindings) -> Table:
             for number, of in ((figures.shown, found.certain), (figures.derivable_shown, found.derivable))
         ]
         style = {MODEL: "model", COUNTS: "best"}.get(name, "")
-        rows.append(Row(name, [Cell(_points(figures.error), figures.error), more, *shown], style))
+        rows.append(Row(name, [more, Cell(_points(figures.error), figures.error), *shown], style))
     columns = [
-        "off by, points",
         "less counts, points",
+        "off by, points",
         "certain pairs shown",
         "implied pairs shown",
     ]

@@ -79,19 +79,23 @@ Parts = Callable[[QuestionResult], Mapping[str, BaselineComparison]]
 
 
 def figures(shares: Iterable[ShareResult], question: Question, caption: str) -> Table:
-    """All figures of all methods to one question, by hidden share."""
+    """All figures of all methods to one question, by hidden share; first how far the model is ahead of each."""
     asked = [(share, result) for share in shares if (result := question(share))]
     keys = list(asked[0][1].methods[MODEL]) if asked else []
     groups = []
     for share, result in asked:
         best = {key: _highest(values[key] for values in result.methods.values()) for key in keys}
         rows = [
-            Row(name, [_figure(values[key], best[key]) for key in keys], _style(name, result))
+            Row(
+                name,
+                [_ahead_of(name, result), *(_figure(values[key], best[key]) for key in keys)],
+                _style(name, result),
+            )
             for name, values in result.methods.items()
         ]
         detail = f"{result.posts:,} posts, {result.labels:,} hidden labels; {result.labels_counted:,} labels behind AP"
         groups.append(Group(rows, _hidden(share.hidden_share), detail))
-    return Table(caption, "method", [heading(key) for key in keys], groups)
+    return Table(caption, "method", [f"model less this, {RECALL} points", *map(heading, keys)], groups)
 
 
 def questions(shares: Iterable[ShareResult]) -> Table:
@@ -124,7 +128,7 @@ def questions(shares: Iterable[ShareResult]) -> Table:
 
 
 def parts(shares: Iterable[ShareResult], part: Parts, first: str, caption: str, methods: Sequence[str]) -> Table:
-    """Recall@10 of every method on the parts of the headline's question, and the lead over the best baseline."""
+    """The lead over the best baseline on the parts of the headline's question, and recall@10 of every method."""
     groups = []
     for share in shares:
         if share.not_derivable is None:
@@ -132,17 +136,17 @@ def parts(shares: Iterable[ShareResult], part: Parts, first: str, caption: str, 
         rows = []
         for name, result in part(share.not_derivable).items():
             best = result.best_baseline
-            lead = result.differences[best][RECALL]
             values = {method: result.methods[method][RECALL] for method in methods}
             highest = _highest(values.values())
             cells = [
+                lead(result.differences[best][RECALL], words.points_interval),
+                Cell(best),
                 Cell(words.count(result.labels), result.labels),
                 *(_figure(values[method], highest) for method in methods),
-                Cell(f"{words.points_interval(lead)} · {best}", lead.mean, _verdict(lead)),
             ]
             rows.append(Row(name, cells))
         groups.append(Group(rows, _hidden(share.hidden_share)))
-    return Table(caption, first, ["labels", *methods, "model less best baseline, points"], groups)
+    return Table(caption, first, ["model less best baseline, points", "best baseline", "labels", *methods], groups)
 
 
 def differences(results: Mapping[float, BaselineComparison], who: str = MODEL) -> Table:
@@ -170,20 +174,20 @@ def differences(results: Mapping[float, BaselineComparison], who: str = MODEL) -
 def characters(found: CharacterFindings) -> Table:
     """Every method on characters given alone."""
     rows = [
-        _probed(name, _mean(figures.ndcg), figures.ndcg_behind, _mean(figures.spearman), figures.spearman_behind)
+        _probed(name, figures.ndcg_behind, _mean(figures.ndcg), figures.spearman_behind, _mean(figures.spearman))
         for name, figures in found.methods.items()
     ]
-    columns = ["NDCG@20", "model less this", "Spearman", "model less this"]
+    columns = ["model less this", "NDCG@20", "model less this", "Spearman"]
     return Table("Characters alone: mean over characters, with 95 % intervals", "method", columns, [Group(rows)])
 
 
 def pairs(found: PairFindings) -> Table:
     """Every method on a character with another label."""
     rows = [
-        _probed(name, _mean(one.ndcg), _mean(one.gain), one.gain_behind, _mean(one.shift), one.shift_behind)
+        _probed(name, one.gain_behind, _mean(one.gain), one.shift_behind, _mean(one.shift), _mean(one.ndcg))
         for name, one in found.methods.items()
     ]
-    columns = ["NDCG@20", "gain", "model less this", "shift", "model less this"]
+    columns = ["model less this", "gain", "model less this", "shift", "NDCG@20"]
     return Table("Pairs: mean over pairs, with 95 % intervals", "method", columns, [Group(rows)])
 
 
@@ -195,10 +199,10 @@ def implications(found: ImplicationFindings) -> Table:
         rows = []
         for name, figures in contrast.methods.items():
             text = words.interval(figures.interval) if figures.interval else words.number(figures.auc)
-            rows.append(_probed(name, Cell(text, figures.auc, "top" if figures.auc == highest else ""), figures.behind))
+            rows.append(_probed(name, figures.behind, Cell(text, figures.auc, "top" if figures.auc == highest else "")))
         groups.append(Group(rows, f"against {kind} edges", f"{contrast.edges:,} edges of {contrast.children:,} labels"))
     caption = "Area under the ROC curve of implications against false edges, with 95 % intervals"
-    return Table(caption, "method", ["AUC", "model less this"], groups)
+    return Table(caption, "method", ["model less this", "AUC"], groups)
 
 
 def _probed(method: str, *cells: Cell | Interval | None) -> Row:
@@ -234,6 +238,11 @@ def _state(difference: Difference) -> Cell:
     if is_ahead(difference):
         return Cell(AHEAD, 1, AHEAD)
     return Cell(BEHIND, -1, BEHIND) if is_behind(difference) else Cell(UNCLEAR, 0, UNCLEAR)
+
+
+def _ahead_of(method: str, result: BaselineComparison) -> Cell:
+    """How far the model is ahead of another method in recall@10."""
+    return lead(result.differences[method][RECALL] if method != MODEL else None, words.points_interval)
 
 
 def _mean(interval: Interval | None) -> Cell:
