@@ -102,13 +102,14 @@ def _complain(line: str) -> None:
 def _flush() -> int:
     """Write what is still to be written; the exit status, which is 0 too if who read it has gone, as `head` does."""
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as it is where the shell closed it
+            sys.stdout.flush()
     except BrokenPipeError:
         pass
     except OSError as error:
         _complain(f"the output cannot be written: {error.strerror}. Make room and run it again.")
         return 1
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, AttributeError):
         sys.stderr.flush()
     return 0
 
