@@ -87,7 +87,9 @@ def main() -> None:
     except OSError as error:
         if error.errno not in DISK_ERRORS:
             raise
-        _complain(f"{error.filename or 'the output'} cannot be written: {error.strerror}. Make room and run it again.")
+        _complain(
+            f"{error.filename or 'the output'} cannot be written: {error.strerror}. Free some space or choose another place."
+        )
         status = 1
     # Not sys.exit: where other libraries keep DuckDB 2.0's module alive, its binding prints pages about leaked types
     # when the interpreter shuts down. Everything of ours is closed by now.
@@ -107,7 +109,7 @@ def _flush() -> int:
     except BrokenPipeError:
         pass
     except OSError as error:
-        _complain(f"the output cannot be written: {error.strerror}. Make room and run it again.")
+        _complain(f"the output cannot be written: {error.strerror}. Free some space or choose another place.")
         return 1
     with contextlib.suppress(OSError, AttributeError):
         sys.stderr.flush()
