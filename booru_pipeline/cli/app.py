@@ -111,7 +111,10 @@ def main() -> None:
     except OSError as error:
         if error.errno not in DISK_ERRORS:
             raise
-        _complain(f"{error.filename or 'the output'} cannot be written: {error.strerror}. Make room and run it again.")
+        _complain(
+            f"{error.filename or 'the output'} cannot be written: {error.strerror}. Free some space or choose another "
+            "place."
+        )
         status = 1
     # Not sys.exit: where other libraries keep DuckDB 2.0's module alive, its binding prints pages about leaked types
     # when the interpreter shuts down. Everything of ours is closed by now.
@@ -126,13 +129,14 @@ def _complain(line: str) -> None:
 def _flush() -> int:
     """Write what is still to be written; the exit status, which is 0 too if who read it has gone, as `head` does."""
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as it is where the shell closed it
+            sys.stdout.flush()
     except BrokenPipeError:
         pass
     except OSError as error:
-        _complain(f"the output cannot be written: {error.strerror}. Make room and run it again.")
+        _complain(f"the output cannot be written: {error.strerror}. Free some space or choose another place.")
         return 1
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, AttributeError):
         sys.stderr.flush()
     return 0
 

@@ -1,29 +1,21 @@
 """Commands that answer from artifacts: inspect, report, export, settings."""
 
 import json
+import webbrowser
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from booru_pipeline.cli.app import (
-    Home,
-    Overrides,
-    Raw,
-    RelationsFolder,
-    Release,
-    app,
-    export_app,
-    out,
-    read_settings,
-    say,
-)
-from booru_pipeline.errors import BooruError
+from booru_pipeline.cli.app import Home, Overrides, Raw, RelationsFolder, Release, app, export_app, read_settings, say
+from booru_pipeline.cli.tables import show
+from booru_pipeline.errors import BooruError, printable
 
 if TYPE_CHECKING:
-    pass
+    from booru_pipeline.cli.options import Option
 
 
 @app.command()
@@ -63,23 +55,29 @@ def inspect(
     )
     found = inspector.inspect(*(inspector.find(post) if post else inspector.sample(1, seed)[0]), seed)
     side = f"left out: {found.left_out}" if found.left_out else f"in the {found.split} split"
-    table = Table("tag", "category", "", title=f"{escape(found.booru)} {found.fid} ({found.release}), {escape(side)}")
+    title = escape(printable(f"{found.booru} {found.fid} ({found.release}), {side}"))
+    table = Table("tag", "category", "", title=title)
     for item in found.tags:
-        table.add_row(escape(item.tag), item.category, "" if item.fate == KEPT else f"[dim]{escape(item.fate)}[/]")
-    out.print(table)
+        fate = "" if item.fate == KEPT else f"[dim]{escape(item.fate)}[/]"
+        table.add_row(escape(printable(item.tag)), item.category, fate)
+    for column in table.columns[:2]:
+        column.overflow = "fold"
+    show(table)
     if found.implied:
-        say(f"Implied by its tags, and missing: {escape(', '.join(found.implied))}")
+        say(f"Implied by its tags, and missing: {escape(printable(', '.join(found.implied)))}")
     for example in found.examples:
-        say(f"[bold]{example.kind}[/]\n  input   {escape(example.source)}\n  target  {escape(example.target)}")
+        source, target = (escape(printable(text)) for text in (example.source, example.target))
+        say(f"[bold]{example.kind}[/]\n  input   {source}\n  target  {target}")
 
 
 @app.command()
 def report(
     release: Release = None,
     summary: Annotated[bool, typer.Option("--summary", help="Say what it found, before where it is.")] = False,
+    opened: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
     home: Home = None,
 ) -> None:
-    """Print where the evaluation report is, for a browser to open: `open $(booru report)`.
+    """Print where the evaluation report is, or open it in a browser with `--open`.
 
     With `--summary` it says how the answer and T5 alone stand, what T5 adds to counting, and which checkpoint is asked.
     """
@@ -88,12 +86,23 @@ def report(
     lake = read_settings(home=home).lake
     key = find_named(lake, lake.evaluation_report, release) if release else lake.newest(lake.evaluation_report)
     folder = lake.bring(lake.evaluation_report(key))
-    if not summary:
+    if opened:
+        _open(folder / "report.html")
+    elif not summary:
         print(folder / "report.html")
+    if not summary:
         return
     from booru_pipeline.cli.summary import say_summary
 
     say_summary(lake, key, folder)
+
+
+def _open(page: Path) -> None:
+    if not page.is_file():
+        raise BooruError(f"{page} is not there. Make it again with `booru run`.")
+    if not webbrowser.open(page.absolute().as_uri()):
+        raise BooruError(f"no browser is found here. Open the report in one yourself: {page.absolute()}")
+    say(f"opened {escape(str(page))}")
 
 
 @export_app.command("sqlite")
@@ -133,7 +142,7 @@ def settings_command(
 
     Examples: `booru settings`, `booru settings checkpoint`, `booru settings checkpoint --preset t5-small`
     """
-    from booru_pipeline.cli.options import MAIN, all_options, to_markdown, value_of
+    from booru_pipeline.cli.options import all_options, to_markdown, value_of
     from booru_pipeline.errors import written
 
     options = all_options()
@@ -151,11 +160,7 @@ def settings_command(
         found = [{**vars(item), "value": value, "source": source} for item, value, source in shown]
         print(json.dumps(found, indent=2, ensure_ascii=False))
     elif section is None:
-        table = Table("option", "value", "from", box=None, header_style="bold", pad_edge=False)
-        for item, value, source in shown:
-            name = item.name if item.section == MAIN else f"{item.section}.{item.name}"
-            table.add_row(name, escape(written(value)), f"[dim]{escape(source)}[/]")
-        out.print(table)
+        show(_settings_table(shown, sources=True), _settings_table(shown, sources=False))
         say("In full, with types and meanings: booru settings SECTION")
     else:
         for item, value, source in shown:
@@ -163,3 +168,18 @@ def settings_command(
             say(f"    {escape(item.description)}")
             about = f"{item.kind}; default {item.default}" + (f"; {item.variable}" if item.variable else "")
             say(f"    [dim]{escape(about)}[/]")
+
+
+def _settings_table(shown: "Sequence[tuple[Option, Any, str]]", *, sources: bool) -> Table:
+    """A line an option, with what set it where there is room."""
+    from booru_pipeline.cli.options import MAIN
+    from booru_pipeline.errors import written
+
+    table = Table("option", "value", *(["from"] if sources else []), box=None, header_style="bold", pad_edge=False)
+    table.columns[0].no_wrap = True
+    table.columns[1].overflow = "fold"
+    for item, value, source in shown:
+        name = item.name if item.section == MAIN else f"{item.section}.{item.name}"
+        cell = escape(written(value))
+        table.add_row(name, *([cell, f"[dim]{escape(source)}[/]"] if sources else [cell]))
+    return table

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich import filesize
@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from booru_pipeline.cli.app import Home, Overrides, Raw, RelationsFolder, app, out, read_settings, say, store_app
+from booru_pipeline.cli.tables import show
 from booru_pipeline.errors import BooruError
 
 if TYPE_CHECKING:
@@ -106,11 +107,18 @@ def clean(
     if not items:
         say(f"nothing to remove in {lake.home}")
         return
-    table = Table("what", "where", "why", "size")
-    table.columns[3].justify = "right"
-    for item in items:
-        table.add_row(item.what, escape(str(item.path.relative_to(lake.home))), item.why, filesize.decimal(item.bytes))
-    out.print(table)
+    rows = [
+        (item.what, escape(str(item.path.relative_to(lake.home))), item.why, filesize.decimal(item.bytes))
+        for item in items
+    ]
+    full, narrow = Table("what", "where", "why", "size"), Table("where", "size")
+    for what, where, why, size in rows:
+        full.add_row(what, where, why, size)
+        narrow.add_row(f"{where}\n[dim]{what}: {why}[/]", size)
+    for table in (full, narrow):
+        table.columns[-1].justify = "right"
+        table.columns[-1].no_wrap = True
+    show(full, narrow)
     if yes:
         out.print(f"removed; {filesize.decimal(remove(lake, items))} gained")
     else:
@@ -174,6 +182,9 @@ def _store(lake: "Lake") -> "Store":
     return lake.store
 
 
+_COLOURS: Final = {"fresh": "green", "stale": "yellow", "failed": "red"}
+
+
 def _say_what_is_missing(settings: "Settings") -> None:
     if missing := settings.tag_relations.missing():
         say(f"[yellow]relations[/]  {escape(missing)}")
@@ -181,37 +192,71 @@ def _say_what_is_missing(settings: "Settings") -> None:
 
 def _show_releases(statuses: "Sequence[ReleaseStatus]", *, with_runs: bool) -> None:
     """Print a table with a line a release, and below it what is to be said of each."""
-    from booru_pipeline.pipeline.stages import Stage
-
-    colours = {"fresh": "green", "stale": "yellow", "failed": "red"}
-    table = Table("release", *[stage.value.replace("_", "\n") for stage in Stage])
-    if with_runs:
-        table.add_column("newest run")
-    for column in table.columns:
-        column.overflow = "fold"  # a terminal is narrow, and a run's id of no use without its end
-    for item in statuses:
-        run = f"{item.last_run.outcome}\n{item.last_run.job}\n{item.last_run.id[:8]}" if item.last_run else "none"
-        cells = [f"[{colours.get(stage.state, 'dim')}]{stage.state}[/]" for stage in item.stages]
-        table.add_row(item.release, *(cells or [""] * len(Stage)), *([run] if with_runs else []))
-    out.print(table)
+    show(
+        _stage_by_stage(statuses, with_runs=with_runs, spread=True),
+        _stage_by_stage(statuses, with_runs=with_runs, spread=False),
+        _state_by_state(statuses, with_runs=with_runs),
+    )
     for item in statuses:
         if item.problem:
             say(f"[yellow]not whole[/]  {escape(item.problem)}")
         for stage in item.stages:
             if stage.why:
-                mark = f"[{colours.get(stage.state, 'dim')}]{stage.state}[/]"
-                say(f"{mark}  {item.release} {stage.stage.value}: {escape(stage.why)}")
+                say(f"{_coloured(stage.state)}  {item.release} {stage.stage.value}: {escape(stage.why)}")
 
 
 def _show_trials(trials: "Sequence[TrialStatus]") -> None:
-    """Print a table with a line a trial, if there are any."""
-    if not trials:
-        return
+    """Print a table with a line a trial, if there are any; without their options where these do not fit."""
+    if trials:
+        say("trials, with recall@10 by hidden share")
+        show(_trials(trials, with_options=True), _trials(trials, with_options=False))
+
+
+def _trials(trials: "Sequence[TrialStatus]", *, with_options: bool) -> Table:
     shares = sorted({share for item in trials for share in item.recall})
-    table = Table("trial", "state", *(f"{100 * share:.3g} %" for share in shares), "options")
-    table.title = "Trials, with recall@10 by hidden share"
+    headings = [f"{100 * share:.3g} %" for share in shares]
+    table = Table("trial", "state", *headings, *(["options"] if with_options else []))
     for item in trials:
         state = f"{item.state}, promoted" if item.promoted else item.state
         figures = [f"{item.recall[share]:.3f}" if share in item.recall else "" for share in shares]
-        table.add_row(escape(item.trial), state, *figures, escape(", ".join(item.options)))
-    out.print(table)
+        options = [escape(", ".join(item.options))] if with_options else []
+        table.add_row(escape(item.trial), state, *figures, *options)
+    return table
+
+
+def _stage_by_stage(statuses: "Sequence[ReleaseStatus]", *, with_runs: bool, spread: bool) -> Table:
+    """A column a stage; with names and runs on lines of their own words unless they are to be spread out."""
+    from booru_pipeline.pipeline.stages import Stage
+
+    names = [stage.value if spread else stage.value.replace("_", "\n") for stage in Stage]
+    table = Table("release", *names, *(["newest run"] if with_runs else []))
+    for item in statuses:
+        states = [_coloured(stage.state) for stage in item.stages] or [""] * len(Stage)
+        table.add_row(item.release, *states, *([_run(item, " " if spread else "\n")] if with_runs else []))
+    return table
+
+
+def _state_by_state(statuses: "Sequence[ReleaseStatus]", *, with_runs: bool) -> Table:
+    """One column for all stages, by what state they are in: for a narrow terminal."""
+    table = Table("release", "stages", *(["newest run"] if with_runs else []))
+    for item in statuses:
+        by_state: dict[str, list[str]] = {}
+        for stage in item.stages:
+            by_state.setdefault(stage.state, []).append(stage.stage.value)
+        lines = [
+            f"{_coloured(state)}: {'all' if len(names) == len(item.stages) else ', '.join(names)}"
+            for state, names in by_state.items()
+        ]
+        table.add_row(item.release, "\n".join(lines), *([_run(item, "\n")] if with_runs else []))
+    for column in table.columns:
+        column.no_wrap = column.header != "stages"
+    return table
+
+
+def _coloured(state: str) -> str:
+    return f"[{_COLOURS.get(state, 'dim')}]{state}[/]"
+
+
+def _run(item: "ReleaseStatus", between: str) -> str:
+    run = item.last_run
+    return between.join((str(run.outcome), run.job, run.id[:8])) if run else "none"

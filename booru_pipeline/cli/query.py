@@ -138,7 +138,8 @@ def _execute(connection: "duckdb.DuckDBPyConnection", query: str, form: Form | N
     except duckdb.Error as error:
         first, *more = [line for line in str(error).splitlines() if line.strip()]
         where = next((line for line in more if line.startswith("LINE ")), *more[:1] or [""])
-        raise BooruError(printable_lines(f"the query failed: {first}\n{where}".rstrip())) from error
+        remedy = '. Correct it; `booru sql "show tables"` names what there is to query.'
+        raise BooruError(printable_lines(f"the query failed: {first.rstrip('.')}{remedy}\n{where}".rstrip())) from error
 
 
 def printable_lines(text: str) -> str:

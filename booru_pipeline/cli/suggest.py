@@ -3,9 +3,10 @@
 import json
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from textwrap import wrap
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.markup import escape
@@ -13,6 +14,7 @@ from rich.table import Table
 
 from booru_pipeline.cli.app import Home, Raw, RelationsFolder, app, err, out, read_settings
 from booru_pipeline.cli.dashes import TagCommand
+from booru_pipeline.cli.tables import width_of
 from booru_pipeline.errors import printable
 from booru_pipeline.release.key import release_order
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from booru_pipeline.pipeline.settings import Settings
     from booru_pipeline.training_shards.relations import Relations
     from booru_pipeline.vocabulary.options import VocabularyOptions
+
+
+_FOLDED: Final = 20  # letters of a tag on a line, at least, where it has to be folded
 
 
 @app.command(cls=TagCommand)
@@ -190,30 +195,44 @@ def _show(answer: "Answer", title: str) -> None:
     if not answer.suggestions:
         _warn(wording.nothing_left(answer))
         return
-    table = Table(title=escape(title))
-    table.add_column("tag", overflow="fold")
-    table.add_column("probability", justify="right", no_wrap=True)
-    table.add_column("category", no_wrap=True)
-    table.add_column("observed", justify="right", no_wrap=True)
-    show_implied = any(item.implied for item in answer.suggestions)
-    if show_implied:
-        table.add_column("implied", no_wrap=True)
-        table.caption = "implied: Danbooru adds these by itself"
-    for item in answer.suggestions:
-        cells = [
-            escape(printable(item.tag)),
-            wording.probability(item),
-            item.category,
-            wording.observed(item.observed),
-            *(["yes" if item.implied else ""] if show_implied else []),
-        ]
-        table.add_row(*cells)
-    out.print(table)
+    columns = ["probability", "category", "observed", *(["implied"] if any(_implied(answer)) else [])]
+    forms = [_table(answer, title, columns)]
+    for dropped in ("implied", "category", "observed"):  # where there is no room for all of them beside the tag
+        columns = [column for column in columns if column != dropped]
+        forms.append(_table(answer, title, columns))
+    longest = max(len(item.tag) for item in answer.suggestions)
+    room = max(longest - _FOLDED, 0)  # that a tag gives up by being folded
+    out.print(next((form for form in forms if width_of(form) - room <= out.width), forms[-1]))
     for item in answer.suggestions:
         for number, line in enumerate(wording.explanation(item)):
             _note(line, indent=4 if number else 0)
     for line in wording.about_the_suggestions(answer):
         _note(line)
+
+
+def _implied(answer: "Answer") -> list[bool]:
+    return [item.implied for item in answer.suggestions]
+
+
+def _table(answer: "Answer", title: str, columns: Sequence[str]) -> Table:
+    """The suggestions with some of what there is to be said of each."""
+    from booru_pipeline.model.suggest import wording
+
+    table = Table(title=escape(title))
+    table.add_column("tag", overflow="fold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in ("probability", "observed") else "left", no_wrap=True)
+    if "implied" in columns:
+        table.caption = "implied: Danbooru adds these by itself"
+    for item in answer.suggestions:
+        cells = {
+            "probability": wording.probability(item),
+            "category": item.category,
+            "observed": wording.observed(item.observed),
+            "implied": "yes" if item.implied else "",
+        }
+        table.add_row(escape(printable(item.tag)), *(cells[column] for column in columns))
+    return table
 
 
 def _note(line: str, indent: int = 0) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from booru_pipeline.cli.app import out, say
+from booru_pipeline.cli.app import say
+from booru_pipeline.cli.tables import show
 from booru_pipeline.errors import BooruError, first_line
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.pipeline.promoted import read_promoted
@@ -40,7 +41,7 @@ def say_summary(lake: Lake, key: str, folder: Path) -> None:
         best = result["best_baseline"]
         cells = [_figures(result["methods"][name], RECALL, MRR) for name in (*shown, best)]
         table.add_row(f"{100 * share:.3g} %", *cells[:-1], f"{cells[-1]} {best}")
-    out.print(table)
+    show(table)
     if found["added"]:
         say(escape(Added.model_validate(found["added"]).sentence))
     promoted = read_promoted(lake)

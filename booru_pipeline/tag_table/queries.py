@@ -59,7 +59,7 @@ def find_query(name: str) -> Query:
         return Query(name, Path(name).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise BooruError(
-            f"there is no file {name}, and no such query in the library (there: {', '.join(queries)})."
+            f"there is no file {name}, and no such query in the library. Name a file, or one of {', '.join(queries)}."
         ) from None
     except (OSError, ValueError) as error:
         what = "is not UTF-8 text" if isinstance(error, UnicodeError) else getattr(error, "strerror", None) or error
@@ -92,8 +92,11 @@ def check_variables(query: Query, variables: Mapping[str, Any]) -> None:
     """
     for name in variables:
         if name.lower() not in {known.lower() for known in query.variables}:
-            known = ", ".join(query.variables) or "none"
-            raise BooruError(f"--set {name}: {query.name} does not read a variable of that name (it reads: {known}).")
+            known, remedy = ", ".join(query.variables), "Name one of these" if query.variables else "Leave it out"
+            raise BooruError(
+                f"--set {name}: {query.name} does not read a variable of that name (it reads: {known or 'none'}). "
+                f"{remedy}."
+            )
 
 
 def set_variables(connection: duckdb.DuckDBPyConnection, variables: Mapping[str, Any]) -> None:

@@ -209,7 +209,10 @@ def _tell(job: TrainingJob | None, problem: str) -> None:
 def _read(job: TrainingJob, log: logging.Logger) -> Data:
     posts, held_out = load_posts(job.dataset, "train"), load_posts(job.dataset, "validation")
     if not len(posts):
-        raise BooruError(f"no post in the train split of {job.dataset} has two labels, so there is nothing to learn.")
+        raise BooruError(
+            f"no post in the train split of {job.dataset} has two labels, so there is nothing to learn. Add a larger "
+            "release, or lower the vocabulary's thresholds, and run again."
+        )
     if not len(held_out):
         log.warning("the validation split is empty: figures and calibration come from the train split")
     return Data(

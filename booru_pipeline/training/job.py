@@ -64,7 +64,9 @@ class TrainingJob(BaseModel, frozen=True):
         try:
             return cls.model_validate_json(path.read_text(encoding="utf-8"))
         except OSError as error:
-            raise BooruError(f"cannot read the training job {path}: {error.strerror}.") from error
+            raise BooruError(
+                f"cannot read the training job {path}: {error.strerror}. `booru run` writes it."
+            ) from error
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])

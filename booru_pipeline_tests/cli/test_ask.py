@@ -1,4 +1,4 @@
-"""Commands that answer from artifacts: help, releases, inspect, sql, export, report."""
+"""Commands that answer from artifacts: help, releases, inspect, export, report."""
 
 import contextlib
 import sqlite3
@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from booru_pipeline.lake.lake import Lake
-from booru_pipeline_tests.cli.command import BOORU, assert_refused, booru, environment
+from booru_pipeline_tests.cli.command import BOORU, assert_refused, booru, piped
 
 
 def test_help_teaches():
@@ -39,63 +39,6 @@ def test_inspect_shows_what_became_of_a_post(workplace):
     assert_refused(booru(workplace, "inspect", "pekora"), "is not a post")
 
 
-def test_sql_agrees_with_the_accounting(workplace):
-    count = booru(workplace, "sql", "select count(*) as n from tags")
-    kept = booru(workplace, "sql", "select kept as n from \"2021a\".accounting where source = 'tags'")
-    assert count.returncode == kept.returncode == 0
-    assert count.stdout == kept.stdout
-
-
-def test_sql_reads_a_query_from_a_pipe_and_refuses_to_write(workplace):
-    piped = subprocess.run(
-        [BOORU, "sql"], cwd=workplace, env=environment(), input="select 6 * 7 as n", capture_output=True, text=True
-    )
-    assert "42" in piped.stdout
-    assert_refused(booru(workplace, "sql", 'delete from "2021a".tags'), "read-only")
-    assert_refused(booru(workplace, "sql", "select nothing"), "the query failed")
-
-
-def test_sql_lists_its_library_and_runs_a_query_of_it_with_variables(workplace):
-    listed = booru(workplace, "sql", "--list")
-    assert listed.returncode == 0
-    assert "general_labels" in listed.stdout
-    assert "min_posts" in listed.stdout
-    frequent = booru(workplace, "sql", "--file", "general_labels", "--set", "min_posts=200")
-    assert frequent.returncode == 0, frequent.stderr
-    assert "1girl" in frequent.stdout
-    assert len(frequent.stdout.splitlines()) < len(
-        booru(workplace, "sql", "--file", "general_labels", "--set", "min_posts=50").stdout.splitlines()
-    )
-
-
-def test_sql_runs_a_query_in_a_file(workplace, tmp_path):
-    path = tmp_path / "mine.sql"
-    path.write_text(
-        "-- mine\nselect getvariable('tag') as asked, count(*) as n from tags where tag = getvariable('tag')"
-    )
-    result = booru(workplace, "sql", "--file", str(path), "--set", "tag=no_such_tag")
-    assert "no_such_tag" in result.stdout
-    assert "0" in result.stdout
-    path.write_text("select\n\n  (1, from tags")
-    assert_refused(booru(workplace, "sql", "--file", str(path)), "the query failed", "LINE 3")
-    path.write_text("select\n\n  nothing from tags")
-    assert_refused(booru(workplace, "sql", "--file", str(path)), 'column "nothing" not found')
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (["--file", "nowhere.sql"], ["there is no file nowhere.sql", "general_labels"]),
-        (["--file", "general_labels", "--set", "min_posts"], ["write name=value"]),
-        (["--file", "general_labels", "--set", "min_post=3"], ["min_post", "it reads: min_posts"]),
-        (["--file", "general_labels", "--set", "min_posts=many"], ["the query failed", "many"]),
-        (["--file", "general_labels", "select 1"], ["Give one of the two"]),
-    ],
-)
-def test_sql_names_what_it_cannot_run(workplace, arguments, says):
-    assert_refused(booru(workplace, "sql", *arguments), *says)
-
-
 def test_export_writes_the_origins_database_and_refuses_to_overwrite_it(workplace, tmp_path):
     path = tmp_path / "booru-chars.db"
     result = booru(workplace, "export", "sqlite", str(path), "--release", "2021a")
@@ -111,6 +54,19 @@ def test_export_writes_the_origins_database_and_refuses_to_overwrite_it(workplac
 def test_report_prints_a_path_that_is_there(workplace):
     result = booru(workplace, "report")
     assert Path(result.stdout.strip()).is_file()
+
+
+def test_report_opens_in_a_browser_or_says_what_to_open(workplace, tmp_path):
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {tmp_path}/seen\n')
+    browser.chmod(0o755)
+    result = piped(workplace, "report", "--open", BROWSER=f"{browser} %s")
+    assert result.returncode == 0, result.stderr
+    opened = Path(result.stdout.removeprefix("opened ").strip())
+    assert opened.is_file()
+    assert (tmp_path / "seen").read_text() == opened.as_uri()
+    nowhere = piped(workplace, "report", "--open", PATH=str(tmp_path), DISPLAY="", WAYLAND_DISPLAY="", BROWSER="")
+    assert_refused(nowhere, "no browser is found", str(opened))
 
 
 def test_its_summary_says_how_answer_and_t5_stand_and_what_is_asked(workplace):

@@ -2,10 +2,11 @@
 
 import json
 import re
+import subprocess
 
 import pytest
 
-from booru_pipeline_tests.cli.command import assert_refused, booru
+from booru_pipeline_tests.cli.command import BOORU, assert_refused, booru, environment, on_terminal, piped
 
 NEVER_TOGETHER = ("usada_pekora", "hatsune_miku", "kirisame_marisa", "smile")
 
@@ -143,8 +144,98 @@ def test_where_nothing_is_left_it_is_said(workplace):
         (["smile", "--min-support", "-1"], ["--min-support is -1"]),
         (["smile", "--top", "0"], ["--top must be at least 1"]),
         (["\x1b[31msmile"], ["no label is called \\x1b[31msmile"]),
-        ([b"smile\xff"], ["no label is called smile\\udcff"]),
+        ([b"smile\xff"], ["no label is called smile\\xff"]),
     ],
 )
 def test_a_bad_question_is_refused_in_a_sentence(workplace, arguments, says):
     assert_refused(booru(workplace, "suggest", *arguments), *says)
+
+
+def asked(result):
+    assert result.returncode == 0, result.stderr
+    return {tag for item in json.loads(result.stdout) for tag in item["observed"]["tags"]}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["1girl, rabbit ears"],
+        ["1girl", "rabbit", "ears"],
+        ["1girl,", "(rabbit", "ears:1.2)"],
+        ["((rabbit ears)), [1girl] <lora:x:0.8>"],
+        ["1girl rabbit ears, masterpiece", "highres"],
+        ["-"],
+        [],
+    ],
+)
+def test_a_prompt_is_asked_about_as_its_tags_are(workplace, arguments):
+    command = [BOORU, "suggest", *arguments, "--json"]
+    result = subprocess.run(
+        command, cwd=workplace, env=environment(), input="1girl\nrabbit ears\n", capture_output=True, text=True
+    )
+    assert asked(result) == {"1girl", "rabbit_ears"}
+    assert "understood: 1girl, rabbit_ears" in result.stderr or arguments[0][:2] == "(("
+    for word in ("masterpiece", "highres"):
+        assert any(line.startswith("left out: ") and word in line for line in result.stderr.splitlines()) == any(
+            word in argument for argument in arguments
+        )
+
+
+@pytest.mark.parametrize("face", ["^_^", ">_<", ":d", ":3", "\\m/", "=_=", ";d", "+_+"])
+def test_a_tag_that_looks_like_syntax_is_a_tag(workplace, face):
+    known = booru(workplace, "suggest", face, "--json", "--top", "3")
+    if known.returncode:
+        assert f"{face} is on " in known.stderr or f"no label is called {face}" in known.stderr
+    else:
+        assert len(json.loads(known.stdout)) == 3
+
+
+@pytest.mark.parametrize("face", ["-_-", "-o-", "->", "-3-", "---", "-_-;", "-.-"])
+def test_a_tag_may_begin_with_a_dash_wherever_the_options_stand(workplace, face):
+    for arguments in (["smile", face, "--top", "3", "--json"], ["--json", "--top=3", face, "smile"]):
+        result = booru(workplace, "suggest", *arguments)
+        assert asked(result) == {"smile"}
+        assert len(json.loads(result.stdout)) == 3
+        assert f"left out: no label is called {face}" in result.stderr
+    assert_refused(booru(workplace, "suggest", "--", face), f"no label is called {face}")
+
+
+def test_an_option_that_is_none_is_refused(workplace):
+    assert_refused(booru(workplace, "suggest", "smile", "-top", "3"), "there is no option -top. Write --top")
+    unknown = booru(workplace, "suggest", "smile", "--tpo", "3")
+    assert unknown.returncode == 2
+    assert "--top" in unknown.stderr
+    assert "Usage" in booru(workplace, "suggest", "-h").stdout
+
+
+def test_names_that_were_meant_are_said(workplace):
+    assert_refused(booru(workplace, "suggest", "ears"), "Did you mean animal_ears, ")
+    assert_refused(booru(workplace, "suggest", "usada"), "Did you mean usada_pekora")
+    assert_refused(booru(workplace, "suggest", "highres"), "highres is a meta tag: these are not learned")
+    rare = piped(workplace, "sql", "select tag from tags where tag_cat = 0 group by tag having count(*) = 3 limit 1")
+    tag = rare.stdout.splitlines()[1]
+    assert_refused(booru(workplace, "suggest", tag), f"{tag} is on ", "too rare for a label, which needs 10")
+    assert_refused(
+        subprocess.run([BOORU, "suggest"], cwd=workplace, stdin=subprocess.DEVNULL, capture_output=True, text=True),
+        "no tag is given. Name at least one: booru suggest usada_pekora",
+    )
+
+
+def test_forty_columns_hold_the_tag(workplace):
+    shown, status = on_terminal(workplace, "suggest", "rabbit_ears", columns=40)
+    assert status == 0
+    plain = re.sub(r"\x1b\[[\d;]*m", "", shown)
+    assert max(map(len, plain.splitlines())) <= 40
+    assert "│ animal_ears " in plain
+    assert "100 %" in plain
+    assert "…" not in plain
+
+
+def test_a_pattern_that_no_label_has_is_said(workplace):
+    result = booru(workplace, "suggest", "smile", "--exclude", "[", "--json")
+    assert result.returncode == 0
+    assert "no label matches --exclude '['" in result.stderr
+
+
+def test_colons_are_no_pictures(workplace):
+    assert "<lora:x:1>" in booru(workplace, "suggest", "smile <lora:x:1>").stderr
