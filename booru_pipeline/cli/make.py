@@ -48,7 +48,12 @@ def sample(
     from booru_pipeline.sample import generate
     from booru_pipeline.sample.place import SAMPLE_RAW, home_of, use_line
 
-    folder = (raw or SAMPLE_RAW).expanduser().resolve()
+    folder, real = (raw or SAMPLE_RAW).expanduser().resolve(), read_settings().raw_folder
+    if real in folder.parents:
+        raise BooruError(
+            f"{folder} lies in your folder of releases, {real}, so the sample would be one of them: nothing was "
+            "written. Choose a folder outside with --raw."
+        )
     made = generate(
         folder, releases=release or ["2021a", "2021b"], posts=posts, seed=seed, compress=gzip, replace=replace
     )

@@ -72,6 +72,7 @@ def generate(
     contents["tag_implications.json"] = _relations(
         sorted((tag, implied) for tag, consequents in world.implications.items() for implied in consequents)
     )
+    # Last: where it is, the sample is whole.
     contents[TRUTH_NAME] = _truth_json(world, truths, posts=posts, seed=seed)
     write_own(folder, contents)
     return truths

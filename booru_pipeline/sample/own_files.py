@@ -33,6 +33,7 @@ def write_own(folder: Path, contents: Mapping[str, bytes]) -> None:
         BooruError: The folder has something else in the way, or it cannot be written.
     """
     wanted = {name: sha256(content).hexdigest() for name, content in contents.items()}
+    final = {name: [content_hash] for name, content_hash in wanted.items()}
     try:
         known = _read_manifest(folder)
         there = {name: _hash_of(folder / name) for name in {*wanted, *known} if os.path.lexists(folder / name)}
@@ -44,7 +45,7 @@ def write_own(folder: Path, contents: Mapping[str, bytes]) -> None:
         new = [name for name, content_hash in wanted.items() if there.get(name) != content_hash]
         old = [name for name in there if name not in wanted]
         if new or old:  # first that both the former and the new bytes are a sample's
-            both = {name: sorted({*known.get(name, ()), *_one(wanted, name)}) for name in {*wanted, *known}}
+            both = {name: sorted({*known.get(name, ()), *final.get(name, ())}) for name in {*wanted, *known}}
             _replace(folder / MANIFEST_NAME, _manifest(both))
         for name in new:
             _replace(folder / name, contents[name])
@@ -52,16 +53,12 @@ def write_own(folder: Path, contents: Mapping[str, bytes]) -> None:
             (folder / name).unlink()
             with suppress(OSError):  # it has other files
                 (folder / name).parent.rmdir()
-        if new or old or set(known) != set(wanted):
-            _replace(folder / MANIFEST_NAME, _manifest({name: [content_hash] for name, content_hash in wanted.items()}))
+        if new or old or known != final:
+            _replace(folder / MANIFEST_NAME, _manifest(final))
     except OSError as error:
         raise BooruError(
             f"cannot write {error.filename or folder}: {error.strerror}. Choose a folder that can be written."
         ) from error
-
-
-def _one(wanted: Mapping[str, str], name: str) -> list[str]:
-    return [wanted[name]] if name in wanted else []
 
 
 def _in_the_way(folder: Path, own: set[str], *, everything: bool) -> Iterator[str]:
@@ -71,11 +68,12 @@ def _in_the_way(folder: Path, own: set[str], *, everything: bool) -> Iterator[st
     release of the sample would be taken together with.
     """
     releases = {name.rpartition("/")[2].partition("_")[0].lower() for name in own if "/" in name}  # v2021a
-    for path, _, names in os.walk(folder):
-        for name in names:
-            relative = (Path(path) / name).relative_to(folder).as_posix()
+    for path, folders, names in os.walk(folder):
+        for name in names + [name for name in folders if os.path.islink(Path(path, name))]:
+            relative = Path(path, name).relative_to(folder).as_posix()
             beside = everything or name.lower().startswith(tuple(f"{release}_" for release in releases))
-            if beside and not name.startswith(".") and relative not in {*own, MANIFEST_NAME}:
+            above = any(mine.startswith(f"{relative}/") for mine in own)  # a link to a folder elsewhere
+            if (beside or above) and not name.startswith(".") and relative not in {*own, MANIFEST_NAME}:
                 yield relative
 
 

@@ -38,6 +38,12 @@ def test_where_real_files_lie_it_is_refused_and_nothing_is_touched(tmp_path):
     assert not (tmp_path / "booru_sample").exists()
 
 
+def test_it_does_not_go_into_a_folder_of_releases(tmp_path):
+    result = booru(tmp_path, "sample", BOORU_RAW=str(tmp_path))
+    assert_refused(result, "lies in your folder of releases", "Choose a folder outside with --raw")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_who_has_no_releases_is_told_of_the_sample_that_is_there(tmp_path):
     assert_refused(booru(tmp_path, "run"), "Make a sample with `booru sample`")
     assert booru(tmp_path, "sample", "--posts", "20").returncode == 0

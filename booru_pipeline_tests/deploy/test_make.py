@@ -95,12 +95,11 @@ def test_the_demo_has_its_own_places_and_dev_opens_them_unless_others_are_named(
         )
         return [line for line in done.stdout.splitlines() if "/bin/booru" in line]
 
-    places = f"BOORU_RAW='{ROOT}/booru_sample/raw' BOORU_HOME='{ROOT}/booru_sample/home'"
+    places = "BOORU_RAW=booru_sample/raw BOORU_HOME=booru_sample/home BOORU_RELATIONS=booru_sample/raw"
     theirs = {"BOORU_RAW": "/real", "BOORU_HOME": "/real/home", "BOORU_STORE__URL": "s3://real"}
-    sample, *commands, line = lines("demo", **theirs)
-    assert f"sample --raw '{ROOT}/booru_sample/raw'" in sample
-    assert [command.split()[-1] for command in commands] == ["run", "usada_pekora", "--summary"]
-    assert all(command.startswith(places) and "BOORU_STORE__URL= " in command for command in commands)
-    assert f"export {places}" in line
+    *commands, line = lines("demo", **theirs)
+    assert [command.split()[-1] for command in commands] == ["sample", "run", "usada_pekora", "--summary"]
+    assert all(f"{places} BOORU_STORE__URL= " in command for command in commands)
+    assert f"export BOORU_RAW='{ROOT}/booru_sample/raw' BOORU_HOME='{ROOT}/booru_sample/home'" in line
     assert lines("dev")[-1].startswith(places)
     assert "booru_sample" not in lines("dev", BOORU_HOME="/real/home")[-1]

@@ -55,7 +55,8 @@ def test_a_key_that_is_none_is_named(tmp_path, folder, names):
     assert found.incomplete
 
 
-def test_no_folder_and_an_absent_release_say_what_to_do(tmp_path):
+def test_no_folder_and_an_absent_release_say_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where there is no sample
     with pytest.raises(BooruError, match="booru sample"):
         find_releases(tmp_path / "nowhere")
     with pytest.raises(BooruError, match=r"found: none"):

@@ -76,6 +76,19 @@ def test_a_real_release_put_beside_the_sample_is_not_mixed_with_one_of_its_key(t
     assert not (tmp_path / "Safebooru 2022a" / "V2022A_files.tsv").exists()
 
 
+@pytest.mark.parametrize("name", ["Safebooru 2021a", "more"])
+def test_a_link_to_a_folder_elsewhere_is_not_written_through(tmp_path: Path, name: str) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "notes.txt").write_text("mine")
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / name).symlink_to(elsewhere)
+    with pytest.raises(BooruError, match=f"{name} .*{REFUSED}"):
+        generate(tmp_path / "raw", posts=10)
+    assert list(digests(elsewhere)) == ["notes.txt"]
+    assert [path.name for path in (tmp_path / "raw").iterdir()] == [name]
+
+
 def test_a_larger_sample_is_made_smaller_only_if_that_is_asked_for(tmp_path: Path) -> None:
     generate(tmp_path, posts=30)
     before = digests(tmp_path)
