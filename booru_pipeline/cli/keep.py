@@ -94,37 +94,49 @@ def clean(
     keep: Annotated[str | None, typer.Option(metavar="NUMBER", help="Newest checkpoints that are kept. [3]")] = None,
     home: Home = None,
 ) -> None:
-    """Show which old checkpoints, reports, states and leftovers can go, and remove them with `--yes`.
+    """Show which old checkpoints, reports, states, leftovers and runs can go, and remove them with `--yes`.
 
     Kept are the newest checkpoints, the one in use, and those that these went on from. What is removed is not made
-    again unless you name its release: `booru run --release 2021a`.
+    again unless you name its release: `booru run --release 2021a`. Of Dagster's history the runs of the last
+    `history_days` are kept, and those that made what is there.
     """
+    from booru_pipeline.defs.runs.instance import existing_instance  # imports Dagster
+    from booru_pipeline.defs.runs.old_runs import find_old_runs, remove_runs
     from booru_pipeline.pipeline.retention import find_removable, promoted_release, remove
 
     settings = read_settings(home=home, retention=None if keep is None else {"checkpoints": keep})
     lake = settings.lake
     items = find_removable(lake, settings.retention, promoted_release(lake))
-    if not items:
-        say(f"nothing to remove in {lake.home}")
-        return
-    rows = [
-        (item.what, escape(str(item.path.relative_to(lake.home))), item.why, filesize.decimal(item.bytes))
-        for item in items
-    ]
+    with existing_instance(lake) as instance:
+        runs = find_old_runs(instance, lake, settings.retention.history_days) if instance is not None else None
+        rows = [(item.what, escape(str(item.path.relative_to(lake.home))), item.why, item.bytes) for item in items]
+        if runs and runs.ids:
+            why = f"ended more than {settings.retention.history_days:g} days ago"
+            rows.append((f"{len(runs.ids):,} runs", "dagster", why, runs.bytes))
+        if not rows:
+            say(f"nothing to remove in {lake.home}")
+            return
+        _show_removable(rows)
+        if not yes:
+            total = filesize.decimal(sum(size for *_, size in rows))
+            out.print(f"{total} would be gained: `booru clean --yes` removes it")
+            return
+        gained = remove(lake, items)
+        if instance is not None and runs and runs.ids:
+            gained += remove_runs(instance, lake, runs)
+        out.print(f"removed; {filesize.decimal(gained)} gained")
+
+
+def _show_removable(rows: "Sequence[tuple[str, str, str, int]]") -> None:
+    """Print what can go, where, why, and its bytes."""
     full, narrow = Table("what", "where", "why", "size"), Table("where", "size")
     for what, where, why, size in rows:
-        full.add_row(what, where, why, size)
-        narrow.add_row(f"{where}\n[dim]{what}: {why}[/]", size)
+        full.add_row(what, where, why, filesize.decimal(size))
+        narrow.add_row(f"{where}\n[dim]{what}: {why}[/]", filesize.decimal(size))
     for table in (full, narrow):
         table.columns[-1].justify = "right"
         table.columns[-1].no_wrap = True
     show(full, narrow)
-    if yes:
-        out.print(f"removed; {filesize.decimal(remove(lake, items))} gained")
-    else:
-        out.print(
-            f"{filesize.decimal(sum(item.bytes for item in items))} would be gained: `booru clean --yes` removes it"
-        )
 
 
 @store_app.command("list")

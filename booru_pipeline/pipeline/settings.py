@@ -71,6 +71,12 @@ class RetentionOptions(BaseModel, extra="forbid"):
     days: float = Field(
         14, ge=0, description="Days for which training states and wandb folders are kept that no kept checkpoint needs."
     )
+    history_days: float = Field(
+        180,
+        ge=0,
+        description="Days for which Dagster's runs are kept with their logs; those that made what is there, and the "
+        "newest of each release, are kept for longer.",
+    )
 
 
 class StoreOptions(BaseModel, extra="forbid"):

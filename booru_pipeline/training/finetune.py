@@ -160,7 +160,6 @@ def run(job: TrainingJob, log: logging.Logger, processes: Processes, interruptio
                     part.write(job.output)
             _write_papers(job, data.vocabulary, trained, provenance)
         wandb.finish(asdict(metrics), job.output if options.wandb_artifact else None)
-    log.info(f"checkpoint written after {time.monotonic() - begun:.0f} s in all")
 
 
 def _count(
@@ -291,10 +290,11 @@ def _batches(name: ObjectiveName, options: TrainingOptions, data: Data, posts: P
 
 def _summary(job: TrainingJob, name: ObjectiveName, model: Any, data: Data, processes: Processes) -> str:
     shared_by = f"{processes.count} processes of " if processes.count > 1 else ""
+    threads = torch.get_num_threads()
     return (
         f"{job.base_name}: {model.num_parameters():,} weights, {len(data.vocabulary):,} labels, "
         f"{len(data.posts):,} posts to learn from ({name.value}, {data.captions.encoding}), "
-        f"{shared_by}{torch.get_num_threads()} threads"
+        f"{shared_by}{threads} thread{'s' if threads > 1 else ''}"
     )
 
 

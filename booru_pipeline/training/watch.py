@@ -118,9 +118,7 @@ class Watch(TrainerCallback):
         seconds = self.seconds
         to_say = (self._options.log_interval_steps, self._options.log_interval_s)
         to_save = (self._options.state_interval_steps, self._options.state_interval_s)
-        by_time = seconds / self._plan.time_limit_s if self._plan.time_limit_s else 0.0
-        by_steps = step / self._steps if self._steps else 0.0
-        done = min(1.0, max(by_time, by_steps))
+        done = min(1.0, max(self._fractions(step, seconds)))
         ended = done >= 1.0
         stop = self._around.interruption.requested
         due = int(done * self._options.evaluations)
@@ -158,18 +156,26 @@ class Watch(TrainerCallback):
         self._around.log.info(self._line(entry))
 
     def _line(self, entry: LogEntry) -> str:
-        limit = f" of {self._plan.time_limit_s:.0f} s" if self._plan.time_limit_s else " s"
-        steps_limit = f" of {self._steps}" if self._steps else ""
+        """How it goes, in words: steps or seconds have a limit beside them, whichever ends the training."""
+        step, seconds = int(entry["step"]), float(entry["seconds"])
+        by_steps, by_time = self._fractions(step, seconds)
+        at = f"step {step} of {self._steps}" if by_steps > by_time else f"step {step}"
+        clock = f"{seconds:.0f} s" if by_steps > by_time else f"{seconds:.0f} of {self._plan.time_limit_s:.0f} s"
         line = (
-            f"step {entry['step']}{steps_limit}, {entry['seconds']:.0f}{limit}, epoch {entry['epoch']:.1f}, "
-            f"loss {entry['loss']:.3f}, learning rate {entry['learning_rate']:.1e}, "
-            f"{entry['posts_per_s']:.0f} posts/s, {entry['tokens_per_s']:.0f} tokens/s"
+            f"{at}, {clock}, epoch {entry['epoch']:.1f}, loss {entry['loss']:.3f}, "
+            f"learning rate {entry['learning_rate']:.1e}, "
+            f"{entry['posts_per_s']:,.0f} posts/s, {entry['tokens_per_s']:,.0f} tokens/s"
         )
         if "eval_loss" in entry:
             line += f", validation loss {entry['eval_loss']:.3f}"
         done = self._progress.fraction
         left = self.seconds * (1 - done) / done if done else math.inf  # at the pace so far
-        return line if self.ended else f"{line}, {_duration(left)} left"
+        return line if self.ended or by_time >= by_steps else f"{line}, {_duration(left)} left"
+
+    def _fractions(self, step: int, seconds: float) -> tuple[float, float]:
+        """The shares done by steps and by time, each 0 without such a limit."""
+        by_steps = step / self._steps if self._steps else 0.0
+        return by_steps, seconds / self._plan.time_limit_s if self._plan.time_limit_s else 0.0
 
 
 def _passed(last: tuple[int, float], step: int, seconds: float, apart: tuple[int, float]) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 
 import pytest
@@ -24,6 +25,16 @@ def test_each_line_has_what_one_wants_to_know(made, forks, tmp_path):
     (line,) = [line for line in done.said.splitlines() if "step 5 of 20" in line]
     for word in ("epoch 0.5", "loss ", "learning rate ", "posts/s", "tokens/s", " s left"):
         assert word in line
+
+
+def test_a_line_names_the_limit_that_ends_the_training(made, forks, tmp_path):
+    options = {"max_steps": 1_000_000, "epochs": 0, "time_limit_s": 3, "log_interval_s": 0.5, "batch_size": 60}
+    done = forks.run(job_in(tmp_path, made, options).write(tmp_path / "job.json"))
+    assert done.status == 0, done.said
+    lines = [line for line in done.said.splitlines() if "loss " in line]
+    assert lines
+    assert all(re.search(r"step \d+, \d of 3 s, epoch", line) for line in lines), lines
+    assert " left" not in done.said
 
 
 def test_wandb_continues_the_run_it_had(made, forks, tmp_path):
