@@ -75,7 +75,7 @@ def status(
     """
     settings = read_settings(overrides, raw=raw, home=home, relations=relations)
     from booru_pipeline.defs.runs.instance import existing_instance  # imports Dagster
-    from booru_pipeline.defs.status import pipeline_status, taken_away, what_is_next
+    from booru_pipeline.defs.status import pipeline_status, taken_away, what_is_next, why_none_is_promoted
     from booru_pipeline.pipeline.checkpoints import read_promoted
     from booru_pipeline.release.find import find_releases
 
@@ -95,7 +95,8 @@ def status(
             out.print(f"[dim]taken away[/]  {key}: its raw files are gone; what was made of it stays")
         for line in following:
             say(f"[dim]next[/]  {escape(line)}")
-        said = f"{promoted.release}, since {promoted.date}: {promoted.reason}" if promoted else "none"
+        none = "" if promoted else f"none: {why_none_is_promoted(settings.lake)}"
+        said = f"{promoted.release}, since {promoted.date}: {promoted.reason}" if promoted else none
         say(f"promoted  {escape(said)}")
         if settings.store.url:
             say(f"store  {escape(settings.store.url)}")
@@ -210,5 +211,6 @@ def _show_releases(statuses: "Sequence[ReleaseStatus]", *, with_runs: bool) -> N
             say(f"[yellow]not whole[/]  {escape(item.problem)}")
         for stage in item.stages:
             if stage.why:
-                mark = f"[{colours.get(stage.state, 'dim')}]{stage.state}[/]"
-                say(f"{mark}  {item.release} {stage.stage.value}: {escape(stage.why)}")
+                say(f"[{colours.get(stage.state, 'dim')}]{item.release}[/]  {escape(str(stage))}")
+            if stage.note:
+                say(f"[dim]{item.release}  {stage.stage.value}: {escape(stage.note)}[/]")
