@@ -165,7 +165,7 @@ def settings_command(
     else:
         for item, value, source in shown:
             say(f"[bold]{item.name}[/] = {escape(written(value))}  [dim]({escape(source)})[/]")
-            say(f"    {escape(item.description)}")
+            say(f"    {escape(item.in_full)}")
             about = f"{item.kind}; default {item.default}" + (f"; {item.variable}" if item.variable else "")
             say(f"    [dim]{escape(about)}[/]")
 

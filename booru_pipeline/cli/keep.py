@@ -55,7 +55,7 @@ def status(
     settings = read_settings(overrides, raw=raw, home=home, relations=relations)
     from booru_pipeline.defs.automation.agree import taken_away  # imports Dagster
     from booru_pipeline.defs.runs.instance import existing_instance
-    from booru_pipeline.defs.status import pipeline_status, trial_status, what_is_next
+    from booru_pipeline.defs.status import pipeline_status, trial_status, what_is_next, why_none_is_promoted
     from booru_pipeline.pipeline.promoted import read_promoted
     from booru_pipeline.release.find import find_releases
 
@@ -80,7 +80,8 @@ def status(
         for line in following:
             say(f"[dim]next[/]  {escape(line)}")
         _say_what_is_missing(settings)
-        said = f"{promoted.release}, since {promoted.date}: {promoted.reason}" if promoted else "none"
+        none = "" if promoted else f"none: {why_none_is_promoted(settings.lake)}"
+        said = f"{promoted.release}, since {promoted.date}: {promoted.reason}" if promoted else none
         say(f"promoted  {escape(said)}")
         if settings.store.url:
             say(f"store  {escape(settings.store.url)}")
@@ -214,7 +215,9 @@ def _show_releases(statuses: "Sequence[ReleaseStatus]", *, with_runs: bool) -> N
             say(f"[yellow]not whole[/]  {escape(item.problem)}")
         for stage in item.stages:
             if stage.why:
-                say(f"{_coloured(stage.state)}  {item.release} {stage.stage.value}: {escape(stage.why)}")
+                say(f"[{_COLOURS.get(stage.state, 'dim')}]{item.release}[/]  {escape(str(stage))}")
+            if stage.note:
+                say(f"[dim]{item.release}  {stage.stage.value}: {escape(stage.note)}[/]")
 
 
 def _show_trials(trials: "Sequence[TrialStatus]") -> None:

@@ -82,6 +82,12 @@ def run(
     time_limit: Annotated[
         str | None, typer.Option(metavar="SECONDS", help="Of training a release at most; 0 = no limit.")
     ] = None,
+    retrain: Annotated[
+        bool,
+        typer.Option(
+            "--retrain", help="Train again what is fresh too, from the base model: with another time limit, say."
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be made and why, and make nothing.")
     ] = False,
@@ -109,6 +115,8 @@ def run(
 
     last = _stage(to) if to else list(Stage)[-1]
     training = {} if time_limit is None else {"time_limit_s": time_limit}
+    if retrain:
+        training["strategy"] = "retrain"
     settings = read_settings(
         overrides, raw=raw, home=home, relations=relations, preset=preset, checkpoint=training or None
     )
@@ -120,13 +128,15 @@ def run(
         raise BooruError("--replace is for trials: name one with --as.")
     from booru_pipeline.defs.shell import make_plan, run_plan  # imports Dagster
 
-    plan = make_plan(settings, release or [], last)
+    plan = make_plan(settings, release or [], last, retrain=retrain)
     for item in plan.releases:
         if not item.due:
             out.print(f"{item.release.key}  nothing to do: {item.statuses[-1].stage.value} and all before it are fresh")
-        for status in item.statuses if dry_run else ():
-            if status.stage in item.due:
-                say(f"{item.release.key}  {status.stage.value}: {status.state} {escape(status.why)}")
+        for status in item.statuses:
+            if status.stage in item.due and dry_run:
+                say(f"{item.release.key}  {escape(str(status))}")
+            if status.note and status.stage not in item.due:
+                say(f"{item.release.key}  [dim]{status.stage.value}: {escape(status.note)}[/]")
     with kept_terminal():
         run_plan(settings, plan if not dry_run else type(plan)([], plan.problems), say)
     made = [item for item in plan.releases if item.due]

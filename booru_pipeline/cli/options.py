@@ -30,6 +30,7 @@ class Option:
         default: As in booru.toml, or by preset where presets differ.
         description: What it does.
         variable: The environment variable that sets it; empty if none does.
+        makes_nothing_stale: Why another value makes nothing stale; empty if it does.
     """
 
     section: str
@@ -38,6 +39,13 @@ class Option:
     default: str
     description: str
     variable: str
+    makes_nothing_stale: str = ""
+
+    @property
+    def in_full(self) -> str:
+        """What it does, and that it makes nothing stale if so."""
+        kept = self.makes_nothing_stale
+        return f"{self.description} Makes nothing stale: {kept[0].lower()}{kept[1:]}" if kept else self.description
 
 
 def all_options() -> list[Option]:
@@ -62,7 +70,8 @@ def _options_of(section: str, properties: Mapping[str, Any], prefix: str) -> Ite
             other = "its own" if name == "width" else written(pretrained)
             default = f"{written(tiny)} (tiny), {other} (pre-trained)"
         variable = f"{prefix}{name.upper()}" if prefix else ""
-        yield Option(section, name, kind_in_words(schema), default, schema.get("description", ""), variable)
+        description, kept = schema.get("description", ""), schema.get("makes_nothing_stale", "")
+        yield Option(section, name, kind_in_words(schema), default, description, variable, kept)
 
 
 def value_of(option: Option, settings: Settings) -> tuple[Any, str]:
@@ -93,9 +102,13 @@ def to_markdown(options: Sequence[Option]) -> str:
     lines = [
         "# Options",
         "",
-        "Written by `booru settings --markdown`. `booru settings [SECTION]` shows the values in force and where each",
-        "is from. A flag wins over the environment, that over `booru.toml`, that over the default. A dash is no value:",
-        "the description says what happens then. In the environment, lists and tables are JSON.",
+        "Written by `booru settings --markdown`. `booru settings [SECTION]` shows the values in force and where each is",
+        "from. `--set section.name=value` wins over other flags, those over the environment, that over `booru.toml`,",
+        "that over the default. A dash is no value: the description says what happens then. In the environment, lists",
+        "and tables are JSON; an empty variable is the empty text for an option that is text, and not set for others.",
+        "",
+        "Another value makes stale what was made with the former one, and what was made of that, unless the option",
+        "says that it makes nothing stale.",
     ]
     for section in dict.fromkeys(option.section for option in options):
         heading = section if section in _INTRODUCTIONS else f"[{section}]"
@@ -108,7 +121,7 @@ def to_markdown(options: Sequence[Option]) -> str:
                 f"`{item.name}`",
                 item.kind,
                 item.default,
-                item.description,
+                item.in_full,
                 f"`{item.variable}`" if item.variable else "",
             ]
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")

@@ -70,6 +70,9 @@ class DatasetOptions(CaptionOptions, SplitOptions, frozen=True, extra="forbid"):
         le=1,
         description="The gate fails if the vocabulary covers a smaller share of the occurrences of general tags: too "
         "much of what the posts say would be lost.",
+        json_schema_extra={
+            "makes_nothing_stale": "It decides what the gate lets pass: only what it judges otherwise now is stale."
+        },
     )
 
 

@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import dagster as dg
 import pydantic
 from pydantic import Field
 
 from booru_pipeline.defs.runs.process import process_tag
+from booru_pipeline.errors import BooruError, refusals
+from booru_pipeline.pipeline.contradictions import check_recipe
 from booru_pipeline.pipeline.settings import Folders, Settings, StoreOptions
 from booru_pipeline.pipeline.stages import Recipe, Stage
 from booru_pipeline.vocabulary.base_model import BaseModel, resolve_base_model
@@ -32,8 +34,17 @@ class FoldersResource(dg.ConfigurableResource[Folders]):
     store_url: str = _like(StoreOptions, "url")
     store_options: dict[str, Any] = _like(StoreOptions, "options")
 
+    _settings: ClassVar[Recipe] = Recipe()  # what the run's config does not name is as here
+
     def create_resource(self, context: dg.InitResourceContext) -> Folders:
-        """Give the folders, and note which process executes the run: when it is gone, somebody must say so."""
+        """Give the folders, which the first step of every run takes, and note which process executes the run: when it
+        is gone, somebody must say so.
+
+        Raises:
+            BooruError: One of the run's options has a bad value, or some contradict each other.
+        """
+        if context.run is not None:
+            check_recipe(_recipe_of(context.run.run_config, self._settings))
         if context.run is not None and context.instance is not None:
             context.instance.add_run_tags(context.run.run_id, process_tag(context.run.run_id))
         return Folders(
@@ -44,6 +55,22 @@ class FoldersResource(dg.ConfigurableResource[Folders]):
             skip_ambiguous_aliases=self.skip_ambiguous_aliases,
             store=StoreOptions(url=self.store_url, options=self.store_options),
         )
+
+
+def _recipe_of(config: Mapping[str, Any], settings: Recipe) -> Recipe:
+    """The recipe of a run: that of its config, and of the settings where that names nothing."""
+    given = {key: item.get("config", {}) for key, item in config.get("resources", {}).items()}
+    options = {
+        stage.value: {**settings.options_model(stage).model_dump(), **given.get(stage.options_key, {})}
+        for stage in Stage
+    }
+    try:
+        return Recipe(preset=given.get("base_model", {}).get("preset", settings.preset), **options)
+    except pydantic.ValidationError as error:
+        keys = {stage.value: stage.options_key for stage in Stage}
+        found = refusals(error, Recipe).items()
+        problems = [f"{'.'.join([keys.get(path[0], path[0]), *path[1:]])}{phrase}" for path, phrase in found]
+        raise BooruError(f"the run's config: {'; '.join(problems)}. Correct it in the launchpad.") from None
 
 
 class BaseModelChoice(dg.ConfigurableResource):
@@ -77,8 +104,10 @@ def resources_from(settings: Settings) -> dict[str, object]:
         "store_options": settings.store.storage_options,
     }
     options = {stage: settings.options_model(stage) for stage in Stage}
+    folders_resource = _with_defaults(FoldersResource, folders)
+    folders_resource._settings = settings
     return {
-        "folders": _with_defaults(FoldersResource, folders)(),
+        "folders": folders_resource(),
         "base_model": _with_defaults(BaseModelChoice, {"preset": settings.preset})(),
         # Time for a training that is cancelled to write its state; dagster.yaml gives the run 120 s.
         "pipes": dg.PipesSubprocessClient(termination_timeout_seconds=100),

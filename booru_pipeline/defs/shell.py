@@ -23,13 +23,13 @@ from booru_pipeline.defs.runs.history import PARTITION, first_failure
 from booru_pipeline.defs.runs.instance import open_instance
 from booru_pipeline.defs.runs.stopping import Stop
 from booru_pipeline.errors import BooruError, Stopped
-from booru_pipeline.pipeline.freshness import Status, due_stages, release_status
+from booru_pipeline.pipeline.contradictions import check_recipe
+from booru_pipeline.pipeline.freshness import State, Status, due_stages, release_status
 from booru_pipeline.pipeline.settings import Settings
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.release.find import Found, Release, find_releases
 from booru_pipeline.release.key import check_key, is_hand_tagged, release_order
 from booru_pipeline.sample.place import sample_remedy
-from booru_pipeline.vocabulary.base_model import resolve_base_model
 
 # From here on, stages read all earlier releases' shards too.
 _CUMULATIVE_FROM = Stage.VOCABULARY
@@ -63,18 +63,18 @@ class RunPlan:
     problems: list[str]
 
 
-def make_plan(settings: Settings, keys: Sequence[str], last: Stage) -> RunPlan:
+def make_plan(settings: Settings, keys: Sequence[str], last: Stage, *, retrain: bool = False) -> RunPlan:
     """Decide what has to be made of some releases, or of all if `keys` is empty, up to the stage `last`.
 
     A stage is made if it, or one before it, is missing or stale. Earlier releases are brought as far as their training
-    shards where a later one reads them.
+    shards where a later one reads them. With `retrain`, checkpoints that are fresh are made too, and their reports.
 
     Raises:
-        BooruError: A release that was asked for is not there, there is none at all, the preset or cron is unknown, or
-            the tag aliases or implications are broken.
+        BooruError: A release that was asked for is not there, there is none at all, the preset or cron is unknown,
+            options contradict each other, or the tag aliases or implications are broken.
     """
     check_cron(settings)
-    resolve_base_model(settings.preset)
+    check_recipe(settings)
     found = find_releases(settings.raw_folder)
     wanted = _wanted(settings, found, keys)
     goals = _goals(found, wanted, last, named=bool(keys))
@@ -87,6 +87,7 @@ def make_plan(settings: Settings, keys: Sequence[str], last: Stage) -> RunPlan:
         if key in releases:
             sources = settings.sources(releases[key], relations)
             statuses = release_status(settings.lake, key, sources, settings)[: goal.order + 1]
+            statuses = [_to_retrain(status) for status in statuses] if retrain else statuses
             # What retention removed is made again only for somebody who names the release.
             due = due_stages(statuses, retired_too=bool(keys) and key in wanted)
             plan.releases.append(ReleasePlan(releases[key], due, statuses))
@@ -96,6 +97,13 @@ def make_plan(settings: Settings, keys: Sequence[str], last: Stage) -> RunPlan:
         else:
             plan.problems.append(broken[key])
     return plan
+
+
+def _to_retrain(status: Status) -> Status:
+    if not status.is_fresh or status.stage.order < Stage.CHECKPOINT.order:
+        return status
+    why = "it is to be trained again" if status.stage is Stage.CHECKPOINT else "checkpoint changed"
+    return Status(status.stage, State.STALE, why)
 
 
 def _wanted(settings: Settings, found: Found, keys: Sequence[str]) -> list[str]:

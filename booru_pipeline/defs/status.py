@@ -15,7 +15,7 @@ from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.record import Record
 from booru_pipeline.lake.trial import is_kept, parse_trial, release_part
 from booru_pipeline.pipeline.freshness import State, Status, release_status
-from booru_pipeline.pipeline.promoted import read_promoted
+from booru_pipeline.pipeline.promoted import checkpoint_in_use, read_promoted
 from booru_pipeline.pipeline.settings import Settings
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.release.find import find_releases
@@ -49,7 +49,9 @@ class ReleaseStatus:
             "release": self.release,
             "fresh": self.is_fresh,
             "problem": self.problem,
-            "stages": {item.stage.value: {"state": str(item.state), "why": item.why} for item in self.stages},
+            "stages": {
+                item.stage.value: {"state": str(item.state), "why": item.why, "note": item.note} for item in self.stages
+            },
             "last_run": self.last_run and self.last_run.as_dict(),
         }
 
@@ -161,28 +163,47 @@ def what_is_next(settings: Settings, instance: dg.DagsterInstance | None) -> lis
     return [*due, *(line for line in decision.waiting if line not in problems), *unlike]
 
 
+def why_none_is_promoted(lake: Lake) -> str:
+    """Why no checkpoint is promoted: there is none, the promoted one is gone, or what the newest one's report says."""
+    if not lake.releases_with(lake.checkpoint):
+        return "there is no checkpoint yet"
+    newest, why = checkpoint_in_use(lake)
+    why = why.removeprefix("no checkpoint is promoted: ")
+    try:
+        found = json.loads(lake.read(lake.evaluation_report(newest), "metrics.json") or "{}")
+    except ValueError:
+        found = {}
+    if not found:
+        return f"{why}, which is not evaluated yet"
+    judgement = found.get("judgement_in_words") or "; ".join(found.get("losses", []))
+    return f"{why}, which was found {judgement}" if found.get("losses") else why
+
+
 def _with_runs(
     key: str, statuses: list[Status], instance: dg.DagsterInstance | None, runs: list[PastRun]
 ) -> list[Status]:
     """The statuses, with what failed in the newest run, and without what nobody needs."""
     needed = goal_of(key).upto()
-    failed = _failed_stage(instance, runs)
+    failed = _failed_stage(instance, runs, statuses)
     stages = []
     for status in statuses:
         if status.stage not in needed and status.state is State.MISSING:
             stages.append(Status(status.stage, State.NOT_NEEDED))
         elif status.stage in failed and not status.is_fresh:
-            stages.append(replace(status, state=State.FAILED, why=failed[status.stage]))
+            why = "; ".join(filter(None, [failed[status.stage], status.why]))
+            stages.append(replace(status, state=State.FAILED, why=why))
         else:
             stages.append(status)
     return stages
 
 
-def _failed_stage(instance: dg.DagsterInstance | None, runs: list[PastRun]) -> dict[Stage, str]:
+def _failed_stage(instance: dg.DagsterInstance | None, runs: list[PastRun], statuses: list[Status]) -> dict[Stage, str]:
     """The stage at which the newest run failed and why, if it did."""
     if instance is None or not runs or runs[0].outcome not in (Outcome.FAILED, Outcome.INTERRUPTED):
         return {}
     failure = failure_of(instance, runs[0].id)
-    # A check of the raw files stands before the first stage, and a run may die before any.
-    at = next((stage for stage in Stage if (failure.step or "").startswith(stage.value)), Stage.TAG_TABLE)
+    # A check of the raw files stands before the first stage, and a run may die, or be refused, before any.
+    due = next((status.stage for status in statuses if not status.is_fresh), Stage.TAG_TABLE)
+    first = Stage.TAG_TABLE if failure.step else due
+    at = next((stage for stage in Stage if (failure.step or "").startswith(stage.value)), first)
     return {at: f"run {runs[0].id[:8]} {runs[0].outcome.value}: {failure.first_line}"}

@@ -11,11 +11,9 @@ from booru_pipeline.defs.resources import run_config
 from booru_pipeline.defs.runs.instance import open_instance
 from booru_pipeline.defs.shell import RunPlan, make_plan, refuse_second_run, run_job, stoppable
 from booru_pipeline.errors import BooruError
-from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.record import Record
 from booru_pipeline.lake.trial import check_name, trial_key
-from booru_pipeline.pipeline.freshness import _difference as difference
-from booru_pipeline.pipeline.freshness import expected_records
+from booru_pipeline.pipeline.freshness import compare, expected_record
 from booru_pipeline.pipeline.promoted import read_promoted
 from booru_pipeline.pipeline.settings import Settings
 from booru_pipeline.pipeline.stages import Stage
@@ -60,15 +58,15 @@ def plan_trial(settings: Settings, base: Settings, name: str, release: str | Non
                 f"Set them in booru.toml, or run without --as."
             )
     found = _release(settings, release)
-    trial, lake = trial_key(found.key, check_name(name)), settings.lake
+    trial = trial_key(found.key, check_name(name))
     shared = all(
         settings.options(stage) == base.options(stage) for stage in (Stage.VOCABULARY, Stage.TOKENIZED_DATASET)
     )
     last = Stage.TOKENIZED_DATASET if shared else Stage.TRAINING_SHARDS
-    expected = expected_records(found.key, settings.sources(found, settings.tag_relations.fingerprints), settings)
-    due = _due(lake, trial, expected)
+    expected = _expected(settings, trial, found)
+    due = list(_ASSETS) if replace else _due(settings, trial, expected)
     if Stage.CHECKPOINT in due and not replace:
-        _refuse_to_replace(lake, trial, expected[Stage.CHECKPOINT])
+        _refuse_to_replace(settings, trial, expected[Stage.CHECKPOINT])
     return TrialPlan(trial, make_plan(base, [found.key], last), due)
 
 
@@ -85,21 +83,44 @@ def _release(settings: Settings, key: str | None) -> Release:
     return dated[-1]
 
 
-def _due(lake: Lake, trial: str, expected: dict[Stage, Record]) -> list[Stage]:
-    made = {stage: lake.record(stage.path(lake, trial)) for stage in _ASSETS}
-    late = [stage for stage in _ASSETS if (record := made[stage]) is None or record.key != expected[stage].key]
+def _expected(settings: Settings, trial: str, release: Release) -> dict[Stage, Record]:
+    """The records that a trial's artifacts would have now, and those of its release that it is made from."""
+    lake, sources = settings.lake, settings.sources(release, settings.tag_relations.fingerprints)
+    upstream, records = sources.raw, {}
+    for stage in Stage:
+        records[stage] = expected_record(stage, release.key, upstream, sources, settings)
+        own = [trial] if stage not in Stage.TRAINING_SHARDS.upto() else []
+        paths = [stage.path(lake, key) for key in (own if stage in _ASSETS else [release.key, *own])]
+        made = ((lake.record(path), path) for path in paths)
+        fresh = (one.key for one, path in made if one and compare(one, records[stage], settings, lake, path).is_fresh)
+        upstream = next(fresh, records[stage].key)
+    return records
+
+
+def _due(settings: Settings, trial: str, expected: dict[Stage, Record]) -> list[Stage]:
+    """The first stage that is not there as it would be made now, and what comes after it."""
+    late = [stage for stage in _ASSETS if _unlike(settings, trial, expected[stage]) is not None]
     return list(_ASSETS)[list(_ASSETS).index(late[0]) :] if late else []
 
 
-def _refuse_to_replace(lake: Lake, trial: str, expected: Record) -> None:
+def _unlike(settings: Settings, trial: str, expected: Record) -> str | None:
+    """What of a trial's artifact would be otherwise now, in words, empty if it is not there; None if nothing would."""
+    stage, lake = Stage(expected.stage), settings.lake
+    made = lake.record(stage.path(lake, trial))
+    if made is None:
+        return ""
+    status = compare(made, expected, settings, lake, stage.path(lake, trial))
+    return status.note.partition(";")[0] or None if status.is_fresh else status.why
+
+
+def _refuse_to_replace(settings: Settings, trial: str, expected: Record) -> None:
     """A trial is a person's: another one of its name does not take its place unasked."""
-    made = lake.record(lake.checkpoint(trial))
-    if made is not None:
-        promoted = read_promoted(lake)
+    if unlike := _unlike(settings, trial, expected):
+        promoted = read_promoted(settings.lake)
         kept = " It is promoted, and would be kept under a number." if promoted and promoted.release == trial else ""
         raise BooruError(
-            f"there is a trial {trial} already, and it was made in another way: {difference(made, expected)}.{kept} "
-            "Choose another name, or train it again with --replace."
+            f"there is a trial {trial} already, and it was made in another way: {unlike}.{kept} Choose another name, "
+            "or train it again with --replace."
         )
 
 

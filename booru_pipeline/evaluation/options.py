@@ -104,7 +104,12 @@ class EvaluationOptions(ProbeOptions, frozen=True, extra="forbid"):
         ge=0,
         description="Labels shown of those that got better, got worse, became more frequent and rarer.",
     )
-    batch_size: int = Field(default=256, gt=0, description="Posts that the model scores at once.")
+    batch_size: int = Field(
+        default=256,
+        gt=0,
+        description="Posts that the model scores at once.",
+        json_schema_extra={"makes_nothing_stale": "It costs time or memory; the result is the same."},
+    )
 
     @field_validator("hidden_shares", "ks")
     @classmethod

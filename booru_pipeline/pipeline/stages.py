@@ -98,20 +98,6 @@ class Sources:
         return {IMPLICATIONS: self.implications} if stage is Stage.EVALUATION_REPORT else {}
 
 
-# Options that decide how a stage is watched, and not what it gives: another choice makes nothing stale.
-_WATCHING: Final = {
-    "threads",
-    "evaluations",
-    "log_interval_s",
-    "log_interval_steps",
-    "state_interval_s",
-    "state_interval_steps",
-    "states_kept",
-    "wandb_project",
-    "wandb_artifact",
-}
-
-
 # Options that are constants now. Keys are made with them as before, or what was made with them would be stale; whoever
 # changes such a constant raises the stage's code version.
 CONSTANTS: Final[Mapping[Stage, Mapping[str, Any]]] = {
@@ -120,7 +106,11 @@ CONSTANTS: Final[Mapping[Stage, Mapping[str, Any]]] = {
 
 
 class Recipe(BaseModel):
-    """Everything that decides what is made of a release, apart from its bytes."""
+    """Everything that decides what is made of a release, apart from its bytes.
+
+    An option whose other values make nothing stale says so, and why, as `makes_nothing_stale` of its JSON Schema: what
+    only decides when to stop, what is accepted, how fast it goes, or what is said and kept on the way.
+    """
 
     preset: str = Field(
         TINY,
@@ -147,6 +137,29 @@ class Recipe(BaseModel):
         return {"preset": self.preset, **options} if stage is Stage.VOCABULARY else options
 
 
+def makes_nothing_stale(stage: Stage) -> frozenset[str]:
+    """Options of a stage whose other values make nothing stale; see `Recipe`."""
+    fields = type(Recipe().options_model(stage)).model_fields
+    return frozenset(
+        name
+        for name, field in fields.items()
+        if isinstance(field.json_schema_extra, dict) and "makes_nothing_stale" in field.json_schema_extra
+    )
+
+
+# Of those, the ones that enter keys all the same: they may decide whether a stage succeeds, so what failed is tried
+# again with another value. All others enter none.
+_TRIED_AGAIN: Final = {
+    "max_reject_share",
+    "min_coverage",
+    "time_limit_s",
+    "gradient_checkpointing",
+    "compile",
+    "batch_size",
+}
+NOT_IN_KEYS: Final[dict[Stage, frozenset[str]]] = {stage: makes_nothing_stale(stage) - _TRIED_AGAIN for stage in Stage}
+
+
 def stage_record(
     stage: Stage,
     release: str,
@@ -167,7 +180,7 @@ def stage_record(
     """
     inputs = {stage.upstream: upstream, **(relations or {})}
     options = {**CONSTANTS.get(stage, {}), **options}
-    options = {name: value for name, value in options.items() if name not in _WATCHING}
+    options = {name: value for name, value in options.items() if name not in NOT_IN_KEYS[stage]}
     return Record(
         stage=stage.value,
         release=release,

@@ -49,6 +49,11 @@ class Accounting:
     blank: int
 
     @property
+    def reject_share(self) -> float:
+        """The share of its rows that could not be used."""
+        return self.rejected / max(self.kept + self.rejected, 1)
+
+    @property
     def holds(self) -> bool:
         """Whether every line read is accounted for."""
         return self.lines_read == self.header + self.kept + self.duplicates + self.rejected + self.blank
@@ -166,7 +171,7 @@ def _check(
         if release.hand_tagged:
             raise BooruError(f"{path} puts no row into {source}. A hand-tagged release needs rows of both tables.")
         raise BooruError(f"{path} has a header and no rows. Download it again.")
-    share = accounting.rejected / (accounting.kept + accounting.rejected)
+    share = accounting.reject_share
     if share > options.max_reject_share:
         lines, remedy = (
             (f"rows of {source}", "Correct the rows") if release.hand_tagged else ("lines", "Download the file again")
@@ -184,6 +189,12 @@ def read_accounting(connection: duckdb.DuckDBPyConnection) -> list[Accounting]:
     """The accounting of a tag table: for `files`, then for `tags`."""
     rows = sql.run(connection, "tag_table", "accounting").fetchall()
     return [Accounting(*row) for row in rows]
+
+
+def reject_share(tag_table: Path) -> float:
+    """The larger share of unusable rows of the two files of a tag table."""
+    with duckdb.connect(str(tag_table), read_only=True) as connection:
+        return max(accounting.reject_share for accounting in read_accounting(connection))
 
 
 @dataclass(frozen=True)

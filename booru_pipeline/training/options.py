@@ -1,15 +1,21 @@
 """The options of training, and what each base model trains with if nothing is set."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
+from pydantic.config import JsonDict
 
 from booru_pipeline.dataset.options import MaskingOptions
 from booru_pipeline.errors import BooruError
 
 OPTIMIZERS: Final = ("adamw", "adamw_rms", "adafactor")
 SCHEDULES: Final = ("linear", "cosine", "inverse_sqrt", "constant")
+
+# Why other values of an option make nothing stale: see `pipeline.stages.Recipe`.
+_SPEED: Final[JsonDict] = {"makes_nothing_stale": "It costs time or memory; what is learned is the same."}
+_SAID: Final[JsonDict] = {"makes_nothing_stale": "It decides what is said on the way."}
+_KEPT: Final[JsonDict] = {"makes_nothing_stale": "It decides what is kept on the way."}
 
 
 class TrainingOptions(MaskingOptions, frozen=True, extra="forbid"):
@@ -30,7 +36,10 @@ class TrainingOptions(MaskingOptions, frozen=True, extra="forbid"):
         0.5, ge=0, lt=1, description="continue: share of the posts that the earlier checkpoint was trained on already."
     )
     time_limit_s: float | None = Field(
-        None, ge=0, description="Seconds of training, set-up and final evaluation not counted; 0 = no limit."
+        None,
+        ge=0,
+        description="Seconds of training, set-up and final evaluation not counted; 0 = no limit.",
+        json_schema_extra={"makes_nothing_stale": "It says when to stop: `booru run --retrain` trains again."},
     )
     max_steps: int | None = Field(None, ge=0, description="Optimizer steps at most; 0 = no limit.")
     epochs: float | None = Field(None, ge=0, description="Passes over the train split at most; 0 = no limit.")
@@ -78,24 +87,67 @@ class TrainingOptions(MaskingOptions, frozen=True, extra="forbid"):
         "auto", description="auto (bf16 on a GPU that has it, else fp32), fp32 or bf16. fp16 overflows in T5."
     )
     gradient_checkpointing: bool = Field(
-        False, description="Compute activations twice rather than keep them: about a third slower, far less memory."
+        False,
+        description="Compute activations twice rather than keep them: about a third slower, far less memory.",
+        json_schema_extra=_SPEED,
     )
-    compile: bool = Field(False, description="torch.compile: minutes at the start, then faster steps on a GPU.")
+    compile: bool = Field(
+        False,
+        description="torch.compile: minutes at the start, then faster steps on a GPU.",
+        json_schema_extra=_SPEED,
+    )
     threads: int = Field(
-        0, ge=0, description="CPU threads of all processes; 0 = as many as there are idle cores at the start."
+        0,
+        ge=0,
+        description="CPU threads of all processes; 0 = as many as there are idle cores at the start.",
+        json_schema_extra=_SPEED,
     )
-    evaluations: int = Field(4, ge=1, description="How often the validation loss is taken, the end included.")
-    log_interval_s: float = Field(5.0, gt=0, description="Seconds between two progress lines.")
-    log_interval_steps: int = Field(0, ge=0, description="Steps between two progress lines; 0 = by seconds alone.")
+    evaluations: int = Field(
+        4,
+        ge=1,
+        description="How often the validation loss is taken, the end included.",
+        json_schema_extra=_SAID,
+    )
+    log_interval_s: float = Field(
+        5.0,
+        gt=0,
+        description="Seconds between two progress lines.",
+        json_schema_extra=_SAID,
+    )
+    log_interval_steps: int = Field(
+        0,
+        ge=0,
+        description="Steps between two progress lines; 0 = by seconds alone.",
+        json_schema_extra=_SAID,
+    )
     state_interval_s: float = Field(
-        120.0, gt=0, description="Seconds between two training states, from which a training that was killed goes on."
+        120.0,
+        gt=0,
+        description="Seconds between two training states, from which a training that was killed goes on.",
+        json_schema_extra=_KEPT,
     )
-    state_interval_steps: int = Field(0, ge=0, description="Steps between two training states; 0 = by seconds alone.")
-    states_kept: int = Field(2, ge=0, description="How many training states are kept, the newest ones; 0 = none.")
+    state_interval_steps: int = Field(
+        0,
+        ge=0,
+        description="Steps between two training states; 0 = by seconds alone.",
+        json_schema_extra=_KEPT,
+    )
+    states_kept: int = Field(
+        2,
+        ge=0,
+        description="How many training states are kept, the newest ones; 0 = none.",
+        json_schema_extra=_KEPT,
+    )
     wandb_project: str = Field(
-        "booru-pipeline", description="wandb project. Runs are kept offline unless WANDB_API_KEY is set; '' = no wandb."
+        "booru-pipeline",
+        description="wandb project. Runs are kept offline unless WANDB_API_KEY is set; '' = no wandb.",
+        json_schema_extra=_SAID,
     )
-    wandb_artifact: bool = Field(False, description="Whether wandb keeps the checkpoint too, as an artifact.")
+    wandb_artifact: bool = Field(
+        False,
+        description="Whether wandb keeps the checkpoint too, as an artifact.",
+        json_schema_extra=_SAID,
+    )
 
     @field_validator("optimizer", "schedule")
     @classmethod
@@ -178,6 +230,12 @@ PRETRAINED_PLAN: Final = Plan(
 )
 
 
+def plan_defaults(optimizer: str | None, *, pretrained: bool) -> dict[str, Any]:
+    """What a base model trains with where nothing is set, by option; rates go with the optimizer."""
+    plan, rates = (PRETRAINED_PLAN, _PRETRAINED_RATES) if pretrained else (TINY_PLAN, _TINY_RATES)
+    return {**asdict(plan), **rates.get(optimizer or plan.optimizer, {})}
+
+
 def resolve(options: TrainingOptions, *, pretrained: bool) -> Plan:
     """Fill what is not set with the base model's defaults.
 
@@ -187,10 +245,9 @@ def resolve(options: TrainingOptions, *, pretrained: bool) -> Plan:
     """
     if pretrained and options.width:
         raise BooruError("width is for tiny: a pre-trained base has its own, so leave it out.")
-    plan, rates = (PRETRAINED_PLAN, _PRETRAINED_RATES) if pretrained else (TINY_PLAN, _TINY_RATES)
     given = {field.name: getattr(options, field.name) for field in fields(Plan)}
     given = {name: value for name, value in given.items() if value is not None}
-    plan = replace(plan, **{**rates[options.optimizer or plan.optimizer], **given})
+    plan = Plan(**{**plan_defaults(options.optimizer, pretrained=pretrained), **given})
     if not (plan.time_limit_s or plan.max_steps or plan.epochs):
         raise BooruError("training would never end: set time_limit_s, max_steps or epochs.")
     return plan

@@ -7,5 +7,7 @@ class ShardOptions(BaseModel, frozen=True, extra="forbid"):
     """How posts are split and stored. Changing the shares or the salt moves posts between sides, so do it once."""
 
     validation_share: float = Field(0.05, ge=0, lt=0.5, description="Share of pictures in the validation split.")
-    test_share: float = Field(0.05, ge=0, lt=0.5, description="Share of pictures in the test split.")
+    test_share: float = Field(
+        0.05, gt=0, lt=0.5, description="Share of pictures in the test split, without which nothing can be evaluated."
+    )
     salt: str = Field("booru", description="Mixed into the hash that splits: another salt, another split.")

@@ -32,7 +32,7 @@ def test_running_again_does_nothing_and_says_so(workplace):
 
 def test_a_dry_run_says_what_and_why_and_makes_nothing(workplace):
     result = booru(workplace, "run", "--dry-run", BOORU_TOKENIZED_DATASET__MIN_TOKENS="6")
-    assert "tokenized_dataset: stale min_tokens was 4, is 6" in result.stdout
+    assert "tokenized_dataset is stale: min_tokens was 4, is 6" in result.stdout
     assert "vocabulary" not in result.stdout
     assert "nothing to do" in booru(workplace, "run").stdout
 
@@ -143,7 +143,7 @@ def test_aliases_of_a_configured_folder_are_in_the_shards_and_others_make_them_s
     )
     assert "nothing to do" in booru(copy, *run, "--dry-run").stdout
     write_relations(copy / "relations", aliases=[("rabbit_ears", "lop_ears")])
-    assert "training_shards: stale the aliases changed" in booru(copy, *run, "--dry-run").stdout
+    assert "training_shards is stale: the aliases changed" in booru(copy, *run, "--dry-run").stdout
     listed = booru(copy, "releases", "--relations", "relations")
     assert "stale  2021a training_shards: the aliases changed" in listed.stdout
 

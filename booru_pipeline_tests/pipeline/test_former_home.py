@@ -63,7 +63,8 @@ def as_then(monkeypatch):
     """The code versions and the options of then: apart from them nothing makes anything else of a home."""
     for stage, version in RAISED.items():
         monkeypatch.setattr(stage, "code_version", version)
-    monkeypatch.setattr(stages, "_WATCHING", stages._WATCHING | set(FORMER["new_options"]))
+    for stage, names in stages.NOT_IN_KEYS.items():
+        monkeypatch.setitem(stages.NOT_IN_KEYS, stage, names | set(FORMER["new_options"]))
 
 
 def test_apart_from_that_there_is_nothing_to_do(settings, as_then):

@@ -176,11 +176,10 @@ class _Scan:
             self.decision.waiting.append(refusal)
             return refusal == by_hand
         attempt = 1 + sum(run.target == target for run in runs)
-        why = f"{first.stage.value} is {first.state}{f': {first.why}' if first.why else ''}"
         # A run that was killed may have published an artifact that its blocking checks have not seen.
         killed = bool(runs) and runs[0].outcome is Outcome.INTERRUPTED
         unchecked = stages[0].before()[-1:] if killed else []
-        self.decision.requests.append(Request(release, stages, whole, target, attempt, why, unchecked))
+        self.decision.requests.append(Request(release, stages, whole, target, attempt, str(first), unchecked))
         if not whole:
             self.decision.waiting.append(f"{key} will be loaded, and then {later}")
         return False
@@ -229,6 +228,6 @@ def _by_hand(key: str, runs: Sequence[PastRun], first: Status) -> str | None:
     if not first.by_options or succeeded is None or succeeded.asked_by is not None:
         return None
     return (
-        f"{key} was made by hand with other options ({first.stage.value}: {first.why}) and is left as it is; "
+        f"{key} was made by hand with other options ({first}) and is left as it is; "
         f"`booru run --release {key}` makes it with the present ones"
     )

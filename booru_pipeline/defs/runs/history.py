@@ -26,6 +26,7 @@ _REASON: Final = "dagster/failure_reason"
 # Dagster's reasons for a failure that is not the work's own; without one, somebody else marked the run as failed.
 _NOT_ITS_OWN: Final = {"", "UNEXPECTED_TERMINATION", "START_TIMEOUT", "RUN_WORKER_RESTART", "UNKNOWN"}
 _NOTHING_SAID: Final = "This run has been marked as failed from outside"  # Dagster knows no more
+_STARTING: Final = {DagsterEventType.ENGINE_EVENT, DagsterEventType.RESOURCE_INIT_FAILURE}
 _KEPT_RUNS: Final = 200
 
 
@@ -140,7 +141,7 @@ def failure_of(instance: dg.DagsterInstance, run_id: str) -> Failure:
         DagsterEventType.STEP_FAILURE,
         DagsterEventType.ASSET_CHECK_EVALUATION,
         DagsterEventType.RUN_FAILURE,
-        DagsterEventType.ENGINE_EVENT,
+        *_STARTING,
     }
     entries = instance.all_logs(run_id, of_type=kinds)
     events = [entry.dagster_event for entry in entries if entry.dagster_event is not None]
@@ -167,9 +168,9 @@ def first_failure(events: Iterable[dg.DagsterEvent]) -> Failure | None:
 
 
 def _failed_start(events: Iterable[dg.DagsterEvent]) -> Failure | None:
-    """The reason why the process of a run could not load the graph, if that is what happened."""
+    """The reason why a run could not load the graph, or refused its config, if that is what happened."""
     for event in events:
-        error = event.engine_event_data.error if event.event_type == DagsterEventType.ENGINE_EVENT else None
+        error = event.engine_event_data.error if event.event_type in _STARTING else None
         if error is not None and (failure := _failure(None, error)).mendable:
             return failure
     return None

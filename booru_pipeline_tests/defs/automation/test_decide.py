@@ -161,7 +161,7 @@ def test_what_a_person_made_with_other_options_stays(automated):
     automated.change(checkpoint={"seed": 5})
     automated.make("2021a")
     automated.change()
-    assert "made by hand with other options (checkpoint: seed was 5, is 0)" in automated.waits()
+    assert "made by hand with other options (checkpoint is stale: seed was 5, is 0)" in automated.waits()
 
 
 def test_what_a_person_made_with_other_options_is_not_made_again_after_clean(automated):
@@ -177,7 +177,10 @@ def test_what_a_person_made_with_other_options_is_not_made_again_after_clean(aut
     items = find_removable(automated.settings.lake, RetentionOptions(checkpoints=1, reports=1), None)
     assert {item.release for item in items} == {"2021a"}
     remove(automated.settings.lake, items)
-    assert "2021a was made by hand with other options (checkpoint: removed, and seed was 5, is 0)" in automated.waits()
+    assert (
+        "2021a was made by hand with other options (checkpoint is missing: removed, and seed was 5, is 0)"
+        in automated.waits()
+    )
 
 
 def test_what_a_person_made_with_other_options_can_be_gone_on_from(automated):
