@@ -102,8 +102,8 @@ def to_markdown(options: Sequence[Option]) -> str:
     lines = [
         "# Options",
         "",
-        "Written by `booru settings --markdown`. `booru settings [SECTION]` shows the values in force and where each is",
-        "from. `--set section.name=value` wins over other flags, those over the environment, that over `booru.toml`,",
+        "Written by `booru settings --markdown`. `booru settings [SECTION]` shows the values in force and where they",
+        "are from. `--set section.name=value` wins over other flags, those over the environment, that over `booru.toml`,",
         "that over the default. A dash is no value: the description says what happens then. In the environment, lists",
         "and tables are JSON; an empty variable is the empty text for an option that is text, and not set for others.",
         "",
