@@ -161,7 +161,7 @@ def test_broken_relations_stop_the_run_before_anything_is_made(copy):
 
 
 def test_a_broken_release_does_not_keep_earlier_ones_from_being_made(copy):
-    generate(copy / "booru_raw", releases=["2021a", "2021b", "2021c"], posts=60)
+    generate(copy / "booru_raw", releases=["2021a", "2021b", "2021c"], posts=60, replace=True)
     (copy / "booru_raw" / "Safebooru 2021b" / "V2021B_tags.tsv").unlink()
     result = booru(copy, "run", "--to", "vocabulary")
     assert_refused(result, "V2021B_tags.tsv", "Not run, since they build on it: 2021c")
