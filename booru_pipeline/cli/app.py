@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from booru_pipeline.errors import DISK_ERRORS, BooruError, Stopped
+from booru_pipeline.errors import DISK_ERRORS, BooruError, Stopped, printable_lines
 
 if TYPE_CHECKING:
     from booru_pipeline.pipeline.settings import Settings
@@ -111,19 +111,21 @@ def main() -> None:
     except OSError as error:
         if error.errno not in DISK_ERRORS:
             raise
-        _complain(
-            f"{error.filename or 'the output'} cannot be written: {error.strerror}. Free some space or choose another "
-            "place."
-        )
-        status = 1
+        status = _complain_of(error)
     # Not sys.exit: where other libraries keep DuckDB 2.0's module alive, its binding prints pages about leaked types
     # when the interpreter shuts down. Everything of ours is closed by now.
     os._exit(_flush() or status)
 
 
-def _complain(line: str) -> None:
+def _complain(text: str) -> None:
     with contextlib.suppress(OSError, SystemExit):  # nobody reads it
-        err.print(f"[bold red]booru:[/] {escape(line)}", soft_wrap=True)
+        err.print(f"[bold red]booru:[/] {escape(printable_lines(text))}", soft_wrap=True)
+
+
+def _complain_of(error: OSError) -> int:
+    where = error.filename or "the output"
+    _complain(f"{where} cannot be written: {error.strerror}. Free some space or choose another place.")
+    return 1
 
 
 def _flush() -> int:
@@ -134,8 +136,7 @@ def _flush() -> int:
     except BrokenPipeError:
         pass
     except OSError as error:
-        _complain(f"the output cannot be written: {error.strerror}. Free some space or choose another place.")
-        return 1
+        return _complain_of(error)
     with contextlib.suppress(OSError, AttributeError):
         sys.stderr.flush()
     return 0

@@ -31,12 +31,12 @@ class TagCommand(TyperCommand):
         tags: list[str] = []
         rest = iter(args)
         for argument in rest:
-            name, _, value = argument.partition("=")
+            name, equals, _ = argument.partition("=")
             if argument == "--":
                 tags += rest
             elif name in is_flag:
                 options.append(argument)
-                if not value and not is_flag[name]:
+                if not equals and not is_flag[name]:
                     options += [value for value in [next(rest, None)] if value is not None]
             elif f"-{name}" in is_flag:
                 raise BooruError(f"there is no option {name}. Write -{name}")

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from booru_pipeline.cli.app import Home, Raw, app, err, out, read_settings
 from booru_pipeline.cli.tables import show
-from booru_pipeline.errors import BooruError, printable
+from booru_pipeline.errors import BooruError, printable, printable_lines
 
 if TYPE_CHECKING:
     import duckdb
@@ -139,21 +139,16 @@ def _execute(connection: "duckdb.DuckDBPyConnection", query: str, form: Form | N
         first, *more = [line for line in str(error).splitlines() if line.strip()]
         where = next((line for line in more if line.startswith("LINE ")), *more[:1] or [""])
         remedy = '. Correct it; `booru sql "show tables"` names what there is to query.'
-        raise BooruError(printable_lines(f"the query failed: {first.rstrip('.')}{remedy}\n{where}".rstrip())) from error
-
-
-def printable_lines(text: str) -> str:
-    """Text of several lines as `printable` has each."""
-    return "\n".join(printable(line) for line in text.split("\n"))
+        raise BooruError(f"the query failed: {first.rstrip('.')}{remedy}\n{where}".rstrip()) from error
 
 
 def _show(relation: "duckdb.DuckDBPyRelation") -> None:
     """DuckDB's own table of the first and last rows, and how many more there are."""
     with contextlib.redirect_stdout(io.StringIO()) as box:
-        relation.show(max_rows=_SHOWN, max_width=max(out.width, 80))
-    text = printable_lines(box.getvalue())
+        relation.show(max_rows=_SHOWN, max_width=out.width)
+    text = printable_lines(box.getvalue().rstrip("\n"))
     print(text)
-    if text.count("\n") > _SHOWN:
+    if text.count("\n") >= _SHOWN:
         [(rows,)] = relation.aggregate("count(*)").fetchall()
         if rows > _SHOWN:
             err.print(f"{rows - _SHOWN:,} rows are not shown: `> rows.txt`, or --csv or --json, writes all {rows:,}")
@@ -214,4 +209,4 @@ def _prompt(execute: Callable[[str], None]) -> None:
         try:
             execute(text)
         except BooruError as error:
-            err.print(escape(str(error)), soft_wrap=True)
+            err.print(escape(printable_lines(str(error))), soft_wrap=True)
