@@ -18,7 +18,7 @@ from booru_pipeline.release.find import find_releases
 from booru_pipeline.training_shards.shards import earlier_releases
 
 OWNERS = ["team:booru-pipeline"]
-GROUPS: Final = ("data", "labels", "model")
+GROUPS: Final = ("data", "labels", "model", "trials")
 GRAPH: Final = "/asset-groups?expanded=" + ",".join(f"global@global:{group}" for group in GROUPS)
 """Path of the UI's graph with the assets of all groups in sight: without a word the UI folds them."""
 
