@@ -86,16 +86,39 @@ class Ui:
         """A tab of an asset's page."""
         return self.page.get_by_role("tab", name=name, exact=True).first
 
-    def materialize(self, release: str) -> None:
-        """Materialize a release of what is selected, and go to the run."""
+    def materialize(self, release: str, config: str = "", *, new: bool = False) -> None:
+        """Materialize a release or trial of what is selected, and go to the run.
+
+        Args:
+            release: The partition.
+            config: What is typed into the launchpad's config, in one line of YAML.
+            new: Whether the partition has to be added first.
+        """
         self.page.get_by_role("button", name="Materialize").first.click()
         dialog = self.page.get_by_role("dialog")
-        dialog.get_by_text("Select a partition").click()
-        self.page.get_by_role("menuitem", name=release).click()
-        self.page.keyboard.press("Escape")  # the list of partitions
+        if new:
+            dialog.get_by_text("Add a partition").click()
+            self.page.get_by_role("dialog").last.get_by_role("textbox").fill(release)
+            self.page.get_by_role("button", name="Save").click()
+            dialog.get_by_text("1 partition").wait_for()
+        else:
+            dialog.get_by_text("Select a partition").click()
+            self.page.get_by_role("menuitem", name=release).click()
+            self.page.keyboard.press("Escape")  # the list of partitions
+        if config:
+            dialog.get_by_text("Config", exact=True).click()
+            dialog.locator(".CodeMirror").click()
+            self.page.keyboard.press("Control+A")
+            self.page.keyboard.insert_text(config)
         self.screenshot("launch")
         dialog.get_by_role("button", name="Launch 1 run").click()
         self.page.get_by_role("link", name="View", exact=True).first.click()
+
+    def job(self, name: str) -> None:
+        """Go to a job's page."""
+        self.section("Jobs")
+        self.page.get_by_role("link", name=name, exact=True).click()
+        self.tab("Overview").wait_for()
 
     def wait_for_tick(self, sensor: str, saying: str) -> None:
         """Go to a sensor's page, and look at its newest tick until it gives that reason to ask for nothing."""

@@ -54,12 +54,12 @@ def trial_checkpoint(
     training_options: dg.ResourceParam[TrainingOptions],
     pipes: dg.PipesSubprocessClient,
 ) -> dg.MaterializeResult:
-    """A T5 that was trained with other options, beside the checkpoint of its release, which stays as it is. To make
-    one, add a partition named by release and a name of your choice, such as `2021d@lr5`, change options in the
-    launchpad, and launch; `booru run --as lr5 --set checkpoint.learning_rate=0.005` does the same. Options of
-    vocabulary and dataset, and another base model, give the trial a vocabulary and dataset of its own. `booru promote
-    2021d@lr5` makes `booru suggest` ask it. A number in the place of the name, `2021d@1`, is a checkpoint that was
-    promoted and is kept.
+    """A model that was trained with other options, to try them beside what is there. What is there stays as it is: the
+    T5 lies beside the checkpoint of its release. To make one, add a partition named by release and a name of your
+    choice, such as `2021d@lr5`, change options in the launchpad, and launch; `booru run --as lr5 --set
+    checkpoint.learning_rate=0.005` does the same. Options of vocabulary and dataset, and another base model, give the
+    trial a vocabulary and dataset of its own. `booru promote 2021d@lr5` makes `booru suggest` ask it. A number in the
+    place of the name, `2021d@1`, is a checkpoint that was promoted and is kept.
     """
     name = trial_of(context)
     made = _Inputs(context, folders, name)
@@ -80,9 +80,9 @@ def trial_checkpoint(
 def trial_report(
     context: dg.AssetExecutionContext, folders: FoldersParam, evaluation_options: dg.ResourceParam[EvaluationOptions]
 ) -> dg.MaterializeResult:
-    """What a trial's checkpoint is worth: the report of an evaluation, with what has changed since the checkpoint of
-    its release and beside the promoted one. Plots show all trials side by side. A trial is never promoted by itself:
-    `booru promote 2021d@lr5` does it, `booru compare lr5 2021d` sets any two beside each other.
+    """How well a trial's model finds tags that were hidden from it, beside the model that it is to better. That is the
+    checkpoint of its release, and the promoted one. Plots show all trials side by side. A trial is never promoted by
+    itself: `booru promote 2021d@lr5` does it, `booru compare lr5 2021d` sets any two beside each other.
     """
     name, lake = trial_of(context), folders.lake
     parent, promoted = find_predecessor(lake, name), find_promoted_before(lake, name)
