@@ -117,9 +117,9 @@ def _difference(record: Record, expected: Record) -> str:
     words = {RAW_RELEASE: "the raw files", ALIASES: "the aliases", IMPLICATIONS: "the implications"}
     changed = [name for name, key in expected.inputs.items() if record.inputs.get(name, key) != key]
     if changed:
-        if all(had_the_samples(record.inputs[name], expected.inputs[name]) for name in changed):
-            return f"{words[changed[0]]} were the sample's, which other releases no longer get"
-        return f"{' and '.join(words.get(name, name) for name in changed)} changed"
+        given = [words[name] for name in changed if had_the_samples(record.inputs[name], expected.inputs[name])]
+        why = f": {given[0]} were the sample's, which other releases no longer get" if given else ""
+        return f"{' and '.join(words.get(name, name) for name in changed)} changed{why}"
     # An option that only one of the two has came or went with the code.
     options = [
         (name, record.options[name], expected.options[name]) for name in record.options.keys() & expected.options.keys()
