@@ -90,11 +90,9 @@ def compare(made: Record, expected: Record, recipe: Recipe, lake: Lake, path: Pa
     words = {RAW_RELEASE: "the raw files", ALIASES: "the aliases", IMPLICATIONS: "the implications"}
     changed = [name for name, key in expected.inputs.items() if made.inputs.get(name, key) != key]
     if changed:
-        if all(had_the_samples(made.inputs[name], expected.inputs[name]) for name in changed):
-            return Status(
-                stage, State.STALE, f"{words[changed[0]]} were the sample's, which other releases no longer get"
-            )
-        return Status(stage, State.STALE, f"{' and '.join(words.get(name, name) for name in changed)} changed")
+        given = [words[name] for name in changed if had_the_samples(made.inputs[name], expected.inputs[name])]
+        why = f": {given[0]} were the sample's, which other releases no longer get" if given else ""
+        return Status(stage, State.STALE, f"{' and '.join(words.get(name, name) for name in changed)} changed{why}")
     others = other_options(made, expected, recipe)
     if path is not None and (judgement := judged_otherwise(lake, path, made, expected)):
         others.append(judgement)
