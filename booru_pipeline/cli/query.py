@@ -117,7 +117,7 @@ def _query(text: str | None, file: str | None) -> "Query | None":
     if sys.stdin is not None and sys.stdin.isatty():
         return None
     try:
-        return Query("the query", "" if sys.stdin is None else sys.stdin.read())
+        return Query("the query", "" if sys.stdin is None else sys.stdin.buffer.read().decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise BooruError("standard input is not UTF-8 text. Give a query, or name its file with --file.") from None
 
