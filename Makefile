@@ -7,7 +7,7 @@ WORKERS ?= 2
 export BOORU_RAW ?= booru_raw
 export BOORU_HOME ?= booru_home
 
-BENCHMARKS = ingest dataset training evaluation model overhead soak
+BENCHMARKS = ingest dataset training evaluation model overhead history soak
 BOORU = $(VENV)/bin/booru
 INSTALLED = $(VENV)/.installed
 

@@ -54,14 +54,14 @@ def make_runs(settings: Settings, number: int) -> None:
     """Load the releases, then make the stage again as often as asked for."""
     run_plan(settings, make_plan(settings, [], STAGE), print)
     job = build_defs(settings).resolve_job_def("load_only").get_subset(asset_selection={dg.AssetKey(STAGE.value)})
-    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    config = {**run_config(settings), "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     begin = time.monotonic()
     with open_instance(settings.lake) as instance, steps_unseen():
         for row in range(number):
             done = job.execute_in_process(
                 instance=instance,
                 partition_key="2021a",
-                run_config={**run_config(settings), **quiet},
+                run_config=config,
                 tags=process_tag(),
             )
             if not done.success:
