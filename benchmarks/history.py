@@ -3,13 +3,14 @@
     python -m benchmarks.history               # 1,000 runs, some minutes
     python -m benchmarks.history --runs 50     # a quick look
 
-Two releases of the sample world are loaded. Then one stage of one of them is made again and again, each time in a run
-of its own with its checks, by Dagster as `booru run` has it. That is done in memory (`/dev/shm`, if it is there), and
+Two releases of the sample world are loaded. Then one stage of each is made again and again, each time in a run of its
+own, by Dagster as `booru run` has it. That is done in memory (`/dev/shm`, if it is there), by a process a release, and
 the home is copied to the disk to be measured. A run of a whole chain writes some 0.7 MB of events, these less.
 """
 
 import argparse
 import json
+import multiprocessing
 import os
 import shutil
 import statistics
@@ -19,6 +20,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -33,7 +35,7 @@ from booru_pipeline.defs.resources import run_config
 from booru_pipeline.defs.runs.instance import open_instance, process_tag
 from booru_pipeline.defs.shell import make_plan, run_plan
 from booru_pipeline.pipeline.retention import size_of
-from booru_pipeline.pipeline.settings import Settings, load_settings
+from booru_pipeline.pipeline.settings import load_settings
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.sample import generate
 
@@ -41,6 +43,7 @@ BOORU: Final = Path(sys.executable).with_name("booru")
 MEMORY: Final = Path("/dev/shm")
 STAGE: Final = Stage.TRAINING_SHARDS
 SETTLED_S: Final = 20.0
+RELEASES: Final = ["2021a", "2021b"]
 PORT: Final = 3471
 # What the page of runs and the catalog ask for first.
 PAGES: Final = {
@@ -50,24 +53,27 @@ PAGES: Final = {
 }
 
 
-def make_runs(settings: Settings, number: int) -> None:
-    """Load the releases, then make the stage again as often as asked for."""
+def load(raw: Path, home: Path) -> None:
+    """Make the stage of both releases for the first time."""
+    settings = load_settings(raw=raw, home=home)
     run_plan(settings, make_plan(settings, [], STAGE), print)
+
+
+def make_again(raw: Path, home: Path, release: str, number: int) -> None:
+    """Make the stage of a release as often as asked for, each time in a run of its own."""
+    settings = load_settings(raw=raw, home=home)
     job = build_defs(settings).resolve_job_def("load_only").get_subset(asset_selection={dg.AssetKey(STAGE.value)})
-    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    config = {**run_config(settings), "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     begin = time.monotonic()
     with open_instance(settings.lake) as instance, steps_unseen():
-        for row in range(number):
+        for row in range(1, number + 1):
             done = job.execute_in_process(
-                instance=instance,
-                partition_key="2021a",
-                run_config={**run_config(settings), **quiet},
-                tags=process_tag(),
+                instance=instance, partition_key=release, run_config=config, tags=process_tag()
             )
             if not done.success:
                 raise SystemExit(f"run {done.run_id} did not succeed")
-            if row % 100 == 99:
-                print(f"{row + 1} runs in {time.monotonic() - begin:.0f} s", file=sys.stderr, flush=True)
+            if row % 50 == 0:
+                print(f"{release}: {row} runs in {time.monotonic() - begin:.0f} s", file=sys.stderr, flush=True)
 
 
 def measure(home: Path, environment: dict[str, str]) -> list[str]:
@@ -130,20 +136,22 @@ def memory_of(pid: int) -> int:
 def compare(folder: Path, number: int) -> None:
     """Measure a home without a history to speak of, with one, and cleaned."""
     raw, home = folder / "raw", folder / "home"
-    generate(raw, releases=["2021a", "2021b"], posts=30, seed=0)
+    generate(raw, releases=RELEASES, posts=30, seed=0)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("BOORU_", "DAGSTER_"))}
     # The sensor finds everything made as far as it may be: nothing but the history is at work.
     environment = {**kept, "BOORU_RAW": str(raw), "BOORU_HOME": str(home), "BOORU_REPORTS_URL": "http://reports:1"}
     environment["BOORU_AUTOMATION__REST_S"] = "100000"
     rows = []
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as fast:
-        settings = load_settings(raw=raw, home=Path(fast) / "home")
-        make_runs(settings, 0)
-        shutil.copytree(settings.lake.home, home)
+        made = Path(fast) / "home"
+        load(raw, made)
+        shutil.copytree(made, home)
         rows.append(["two runs", *measure(home, environment)])
         shutil.rmtree(home)
-        make_runs(settings, number)
-        shutil.copytree(settings.lake.home, home)
+        with ProcessPoolExecutor(len(RELEASES), multiprocessing.get_context("spawn")) as pool:
+            for done in [pool.submit(make_again, raw, made, key, number // len(RELEASES)) for key in RELEASES]:
+                done.result()
+        shutil.copytree(made, home)
     rows.append([f"{number:,} more", *measure(home, environment)])
     cleaned = {**environment, "BOORU_RETENTION__HISTORY_DAYS": "0"}
     seconds = seconds_of([BOORU, "clean", "--yes"], cleaned)
