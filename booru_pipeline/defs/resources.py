@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import dagster as dg
 import pydantic
 from pydantic import Field
 
 from booru_pipeline.defs.runs.instance import process_tag
+from booru_pipeline.defs.runs.refusal import check_run, refused
 from booru_pipeline.pipeline.settings import Folders, Settings, StoreOptions
 from booru_pipeline.pipeline.stages import Recipe, Stage
 from booru_pipeline.vocabulary.base_model import BaseModel, resolve_base_model
@@ -24,6 +25,7 @@ def _like(model: type[pydantic.BaseModel], name: str) -> Any:
 class FoldersResource(dg.ConfigurableResource[Folders]):
     """The folders as config: without paths, and flat, which is how stored runs name them."""
 
+    recipe: ClassVar[Recipe] = Recipe()  # what the other resources' fields are by default
     raw: str = _like(Folders, "raw")
     home: str = _like(Folders, "home")
     relations: str = _like(Folders, "relations")
@@ -33,9 +35,17 @@ class FoldersResource(dg.ConfigurableResource[Folders]):
     store_options: dict[str, Any] = _like(StoreOptions, "options")
 
     def create_resource(self, context: dg.InitResourceContext) -> Folders:
-        """Give the folders, and note which process executes the run: when it is gone, somebody must say so."""
+        """Give the folders, and note which process executes the run: when it is gone, somebody must say so.
+
+        Every run has folders, and gets them before its first step: here it is refused if it cannot be.
+        """
         if context.run is not None and context.instance is not None:
             context.instance.add_run_tags(context.run.run_id, process_tag(context.run.run_id))
+            check_run(context.run, context.instance, self.recipe)
+        with refused("folders", Folders):
+            return self._folders()
+
+    def _folders(self) -> Folders:
         return Folders(
             raw=Path(self.raw),
             home=Path(self.home),
@@ -77,13 +87,17 @@ def resources_from(settings: Settings) -> dict[str, object]:
         "store_options": settings.store.storage_options,
     }
     options = {stage: settings.options_model(stage) for stage in Stage}
+    folders_resource = _with_defaults(FoldersResource, folders)
+    folders_resource.recipe = settings
     return {
-        "folders": _with_defaults(FoldersResource, folders)(),
+        "folders": folders_resource(),
         "base_model": _with_defaults(BaseModelChoice, {"preset": settings.preset})(),
         # Time for a training that is cancelled to write its state; dagster.yaml gives the run 120 s.
         "pipes": dg.PipesSubprocessClient(termination_timeout_seconds=100),
         **{
-            stage.options_key: _with_defaults(type(model), dict(model), dg.ConfigurableResource)()
+            stage.options_key: _checked(
+                stage.options_key, _with_defaults(type(model), dict(model), dg.ConfigurableResource)(), type(model)
+            )
             for stage, model in options.items()
         },
     }
@@ -100,3 +114,18 @@ def _with_defaults(kind: type[pydantic.BaseModel], values: Mapping[str, Any], *m
         field.default = value
         fields[name] = (field.annotation, field)
     return pydantic.create_model(kind.__name__, __base__=(kind, *more), __doc__=kind.__doc__, **fields)
+
+
+def _checked(key: str, resource: dg.ConfigurableResource, model: type[pydantic.BaseModel]) -> dg.ResourceDefinition:
+    """The resource, with values refused that its model does not take when a run with them is launched.
+
+    The launchpad itself knows types, and neither bounds nor which options go together.
+    """
+
+    def check(config: Mapping[str, Any]) -> Mapping[str, Any]:
+        with refused(key, model):
+            model.model_validate(config)
+        return config
+
+    definition = resource.get_resource_definition()
+    return definition.configured(check, config_schema=definition.config_schema)

@@ -18,6 +18,7 @@ TARGET: Final = "booru/target"  # the key that the last artifact is to have: byt
 INTERRUPTED: Final = "booru/interrupted"  # what was killed under a run that could say so itself
 OVERTAKEN: Final = "booru/overtaken"  # what came after a run was asked for, and has to go first
 
+RELEASE_PARTITIONS: Final = "release"  # the name of the dynamic partitions
 PARTITION: Final = "dagster/partition"
 MAX_RUNTIME: Final = "dagster/max_runtime"
 PRIORITY: Final = "dagster/priority"
@@ -163,9 +164,11 @@ def first_failure(events: Iterable[dg.DagsterEvent]) -> Failure | None:
 
 
 def _failed_start(events: Iterable[dg.DagsterEvent]) -> Failure | None:
-    """The reason why the process of a run could not load the graph, if that is what happened."""
+    """The reason why a run did not come to its first step: the graph could not be loaded, or it was refused."""
     for event in events:
-        error = event.engine_event_data.error if event.event_type == DagsterEventType.ENGINE_EVENT else None
+        engine = event.event_type == DagsterEventType.ENGINE_EVENT
+        failed = event.event_type == DagsterEventType.RUN_FAILURE
+        error = event.engine_event_data.error if engine else event.job_failure_data.error if failed else None
         if error is not None and (failure := _failure(None, error)).mendable:
             return failure
     return None
