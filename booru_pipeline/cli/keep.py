@@ -92,7 +92,9 @@ def status(
     else:
         _show_releases(statuses, with_runs=True)
         for key in gone:
-            out.print(f"[dim]taken away[/]  {key}: its raw files are gone; what was made of it stays")
+            say(
+                f"[dim]taken away[/]  {key}: its raw files are gone; what was made of it stays until `booru forget {key}`"
+            )
         for line in following:
             say(f"[dim]next[/]  {escape(line)}")
         said = f"{promoted.release}, since {promoted.date}: {promoted.reason}" if promoted else "none"

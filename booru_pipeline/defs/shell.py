@@ -10,7 +10,6 @@ from typing import Any
 
 import dagster as dg
 from dagster import DagsterEventType, EventLogEntry, JobExecutionResult
-from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 from rich.markup import escape
 
 from booru_pipeline.defs.assets.raw_release import RELEASES, arrival
@@ -21,7 +20,7 @@ from booru_pipeline.defs.hydration import CONCLUDE, hydration_experiment, plan_a
 from booru_pipeline.defs.resources import run_config
 from booru_pipeline.defs.runs.execute import execute
 from booru_pipeline.defs.runs.history import PARTITION, Failure, first_failure
-from booru_pipeline.defs.runs.instance import open_instance
+from booru_pipeline.defs.runs.instance import open_instance, unfinished_runs
 from booru_pipeline.errors import BooruError
 from booru_pipeline.pipeline.freshness import Status, due_stages, release_status
 from booru_pipeline.pipeline.settings import Settings
@@ -165,8 +164,9 @@ def run_hydration(settings: Settings, config: Mapping[str, Any], say: Callable[[
 
 def _refuse_second_run(instance: dg.DagsterInstance, release: str | None) -> None:
     """Keep a release, or the experiment, to one run at a time, as the queue does for the runs that pass through it."""
-    job, tags = (None, {PARTITION: release}) if release else (hydration_experiment.name, None)
-    for run in instance.get_runs(dg.RunsFilter(job_name=job, tags=tags, statuses=NOT_FINISHED_STATUSES), limit=1):
+    for run in unfinished_runs(instance):
+        if release != run.tags.get(PARTITION) or (release is None and run.job_name != hydration_experiment.name):
+            continue
         name = f"run {run.run_id[:8]} of {run.job_name}"
         what = f"release {release} is being made by {name}" if release else f"{name} is under way"
         kept = "" if release else ": finished arms are kept"
