@@ -92,9 +92,8 @@ def status(
     else:
         _show_releases(statuses, with_runs=True)
         for key in gone:
-            say(
-                f"[dim]taken away[/]  {key}: its raw files are gone; what was made of it stays until `booru forget {key}`"
-            )
+            gone_for = f"its raw files are gone; what was made of it stays until `booru forget {key}`"
+            say(f"[dim]taken away[/]  {key}: {gone_for}")
         for line in following:
             say(f"[dim]next[/]  {escape(line)}")
         said = f"{promoted.release}, since {promoted.date}: {promoted.reason}" if promoted else "none"
