@@ -32,7 +32,8 @@ from benchmarks.frame import MIB, machine, show
 from booru_pipeline.defs.build import build_defs
 from booru_pipeline.defs.console import steps_unseen
 from booru_pipeline.defs.resources import run_config
-from booru_pipeline.defs.runs.instance import open_instance, process_tag
+from booru_pipeline.defs.runs.instance import open_instance
+from booru_pipeline.defs.runs.process import process_tag
 from booru_pipeline.defs.shell import make_plan, run_plan
 from booru_pipeline.pipeline.retention import size_of
 from booru_pipeline.pipeline.settings import load_settings

@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+from booru_pipeline.defs.runs.execute import LOCATION
 from booru_pipeline.defs.shell import make_plan, run_plan
 from booru_pipeline.errors import BooruError
 from booru_pipeline.pipeline.settings import load_settings
@@ -27,6 +28,26 @@ RE_EXECUTE = """mutation($parent: String!, $strategy: ReexecutionStrategy!) {
     ... on PythonError { message }
   }
 }"""
+LAUNCH = """mutation($run: ExecutionParams!) { launchPipelineExecution(executionParams: $run) {
+  ... on LaunchRunSuccess { run { runId } }
+  ... on PythonError { message stack }
+} }"""
+BACKFILL = """mutation($backfill: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $backfill) {
+  __typename
+  ... on PartitionKeysNotFoundError { message }
+} }"""
+FAILURE = """query($run: ID!) { logsForRun(runId: $run) { ... on EventConnection { events {
+  ... on RunFailureEvent { error { message stack } }
+} } } }"""
+STATS = """{ assetNodes(assetKeys: [{path: ["tag_table"]}]) {
+  partitionStats { numPartitions numMaterialized numFailed }
+} }"""
+REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": LOCATION}
+WHERE = (
+    f'repositorySelector: {{repositoryName: "__repository__", repositoryLocationName: "{LOCATION}"}}, '
+    'partitionsDefName: "release"'
+)
+LOADED = {"numPartitions": 2, "numMaterialized": 2, "numFailed": 0}
 
 
 class Desk:
@@ -59,6 +80,22 @@ class Desk:
         answer = self.server.graphql(RE_EXECUTE, parent=parent, strategy=strategy)["launchPipelineReexecution"]
         assert answer["__typename"] == "LaunchRunSuccess", answer
         return self.ended(answer["run"]["runId"])
+
+    def launch(self, job, config, release):
+        """The run's id, or why there is none."""
+        run = {
+            "selector": {**REPOSITORY, "pipelineName": job},
+            "runConfigData": config,
+            "mode": "default",
+            "executionMetadata": {"tags": [{"key": "dagster/partition", "value": release}]},
+        }
+        answer = self.server.graphql(LAUNCH, run=run)["launchPipelineExecution"]
+        assert not answer.get("stack")
+        return answer["run"]["runId"] if "run" in answer else answer["message"]
+
+    def shown(self):
+        """What the graph says of the tag tables."""
+        return self.server.graphql(STATS)["assetNodes"][0]["partitionStats"]
 
 
 @pytest.fixture(scope="module")
@@ -97,3 +134,43 @@ def test_a_failed_run_of_the_shell_is_executed_again_from_where_it_failed(desk, 
     if strategy == "FROM_FAILURE":  # what had passed is not done again
         assert "raw_release_release_is_whole" not in again["stepKeysToExecute"]
         assert "training_shards" in again["stepKeysToExecute"]
+
+
+def test_an_option_out_of_bounds_is_refused_at_the_launch_and_no_run_is_made(desk):
+    before = desk.runs()
+    config = {"resources": {"training_options": {"config": {"learning_rate": -1.0}}}}
+    assert desk.launch("refresh_release", config, "2021a") == (
+        "training_options.learning_rate is -1.0; allowed: number > 0. Correct it under resources in the launchpad."
+    )
+    assert desk.runs() == before
+
+
+def test_a_release_that_there_is_none_of_is_refused(desk):
+    asked = {"assetSelection": [{"path": ["tag_table"]}], "partitionNames": ["2021a", "2029z"]}
+    answer = desk.server.graphql(BACKFILL, backfill=asked)["launchPartitionBackfill"]
+    assert answer == {
+        "__typename": "PartitionKeysNotFoundError",
+        "message": "Partition keys `['2029z']` could not be found.",
+    }
+    run = desk.ended(desk.launch("load_only", {}, "2029z"))
+    events = desk.server.graphql(FAILURE, run=run["runId"])["logsForRun"]["events"]
+    (error,) = [event["error"] for event in events if event.get("error")]
+    assert error["message"].startswith("2029z is no release of this home. Choose one of")
+    assert error["stack"] == []
+
+
+@pytest.mark.parametrize(
+    "mutation",
+    [
+        'wipeAssets(assetPartitionRanges: [{assetKey: {path: ["tag_table"]}}])',
+        f'addDynamicPartition({WHERE}, partitionKey: "2021 c")',
+        f'deleteDynamicPartitions({WHERE}, partitionKeys: ["2021b"])',
+        f'deleteDynamicPartitions({WHERE}, partitionKeys: ["2021b"], wipeMaterializations: false)',
+    ],
+)
+def test_after_a_look_the_ui_shows_again_what_there_is(desk, mutation):
+    desk.run("2021a", "2021b")
+    eventually(lambda: desk.shown() == LOADED, lambda: str(desk.shown()))
+    (answer,) = desk.server.graphql(f"mutation {{ {mutation} {{ __typename }} }}").values()
+    assert answer["__typename"].endswith("Success"), answer
+    eventually(lambda: desk.shown() == LOADED, lambda: str(desk.shown()))

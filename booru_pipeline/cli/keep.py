@@ -76,7 +76,8 @@ def status(
         _show_releases(statuses, with_runs=True)
         _show_trials(trials)
         for key in gone:
-            out.print(f"[dim]taken away[/]  {key}: its raw files are gone; what was made of it stays")
+            gone_for = f"its raw files are gone; what was made of it stays until `booru forget {key}`"
+            say(f"[dim]taken away[/]  {key}: {gone_for}")
         for line in following:
             say(f"[dim]next[/]  {escape(line)}")
         _say_what_is_missing(settings)

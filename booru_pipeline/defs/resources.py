@@ -10,8 +10,7 @@ import pydantic
 from pydantic import Field
 
 from booru_pipeline.defs.runs.process import process_tag
-from booru_pipeline.errors import BooruError, refusals
-from booru_pipeline.pipeline.contradictions import check_recipe
+from booru_pipeline.defs.runs.refusal import check_run, refused
 from booru_pipeline.pipeline.settings import Folders, Settings, StoreOptions
 from booru_pipeline.pipeline.stages import Recipe, Stage
 from booru_pipeline.vocabulary.base_model import BaseModel, resolve_base_model
@@ -26,6 +25,7 @@ def _like(model: type[pydantic.BaseModel], name: str) -> Any:
 class FoldersResource(dg.ConfigurableResource[Folders]):
     """The folders as config: without paths, and flat, which is how stored runs name them."""
 
+    recipe: ClassVar[Recipe] = Recipe()  # what the other resources' fields are by default
     raw: str = _like(Folders, "raw")
     home: str = _like(Folders, "home")
     relations: str = _like(Folders, "relations")
@@ -34,19 +34,18 @@ class FoldersResource(dg.ConfigurableResource[Folders]):
     store_url: str = _like(StoreOptions, "url")
     store_options: dict[str, Any] = _like(StoreOptions, "options")
 
-    _settings: ClassVar[Recipe] = Recipe()  # what the run's config does not name is as here
-
     def create_resource(self, context: dg.InitResourceContext) -> Folders:
-        """Give the folders, which the first step of every run takes, and note which process executes the run: when it
-        is gone, somebody must say so.
+        """Give the folders, and note which process executes the run: when it is gone, somebody must say so.
 
-        Raises:
-            BooruError: One of the run's options has a bad value, or some contradict each other.
+        Every run has folders, and gets them before its first step: here it is refused if it cannot be.
         """
-        if context.run is not None:
-            check_recipe(_recipe_of(context.run.run_config, self._settings))
         if context.run is not None and context.instance is not None:
             context.instance.add_run_tags(context.run.run_id, process_tag(context.run.run_id))
+            check_run(context.run, context.instance, self.recipe)
+        with refused("folders", Folders):
+            return self._folders()
+
+    def _folders(self) -> Folders:
         return Folders(
             raw=Path(self.raw),
             home=Path(self.home),
@@ -55,22 +54,6 @@ class FoldersResource(dg.ConfigurableResource[Folders]):
             skip_ambiguous_aliases=self.skip_ambiguous_aliases,
             store=StoreOptions(url=self.store_url, options=self.store_options),
         )
-
-
-def _recipe_of(config: Mapping[str, Any], settings: Recipe) -> Recipe:
-    """The recipe of a run: that of its config, and of the settings where that names nothing."""
-    given = {key: item.get("config", {}) for key, item in config.get("resources", {}).items()}
-    options = {
-        stage.value: {**settings.options_model(stage).model_dump(), **given.get(stage.options_key, {})}
-        for stage in Stage
-    }
-    try:
-        return Recipe(preset=given.get("base_model", {}).get("preset", settings.preset), **options)
-    except pydantic.ValidationError as error:
-        keys = {stage.value: stage.options_key for stage in Stage}
-        found = refusals(error, Recipe).items()
-        problems = [f"{'.'.join([keys.get(path[0], path[0]), *path[1:]])}{phrase}" for path, phrase in found]
-        raise BooruError(f"the run's config: {'; '.join(problems)}. Correct it in the launchpad.") from None
 
 
 class BaseModelChoice(dg.ConfigurableResource):
@@ -105,14 +88,16 @@ def resources_from(settings: Settings) -> dict[str, object]:
     }
     options = {stage: settings.options_model(stage) for stage in Stage}
     folders_resource = _with_defaults(FoldersResource, folders)
-    folders_resource._settings = settings
+    folders_resource.recipe = settings
     return {
         "folders": folders_resource(),
         "base_model": _with_defaults(BaseModelChoice, {"preset": settings.preset})(),
         # Time for a training that is cancelled to write its state; dagster.yaml gives the run 120 s.
         "pipes": dg.PipesSubprocessClient(termination_timeout_seconds=100),
         **{
-            stage.options_key: _with_defaults(type(model), dict(model), dg.ConfigurableResource)()
+            stage.options_key: _checked(
+                stage.options_key, _with_defaults(type(model), dict(model), dg.ConfigurableResource)(), type(model)
+            )
             for stage, model in options.items()
         },
     }
@@ -129,3 +114,18 @@ def _with_defaults(kind: type[pydantic.BaseModel], values: Mapping[str, Any], *m
         field.default = value
         fields[name] = (field.annotation, field)
     return pydantic.create_model(kind.__name__, __base__=(kind, *more), __doc__=kind.__doc__, **fields)
+
+
+def _checked(key: str, resource: dg.ConfigurableResource, model: type[pydantic.BaseModel]) -> dg.ResourceDefinition:
+    """The resource, with values refused that its model does not take when a run with them is launched.
+
+    The launchpad itself knows types, and neither bounds nor which options go together.
+    """
+
+    def check(config: Mapping[str, Any]) -> Mapping[str, Any]:
+        with refused(key, model):
+            model.model_validate(config)
+        return config
+
+    definition = resource.get_resource_definition()
+    return definition.configured(check, config_schema=definition.config_schema)

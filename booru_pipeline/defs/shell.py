@@ -9,7 +9,6 @@ from typing import Any
 
 import dagster as dg
 from dagster import JobExecutionResult
-from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
 from booru_pipeline.defs.assets.raw_release import RELEASES, arrival
 from booru_pipeline.defs.automation.jobs import REFRESH_RELEASE, checks_of
@@ -21,6 +20,7 @@ from booru_pipeline.defs.resources import run_config
 from booru_pipeline.defs.runs.execute import execute
 from booru_pipeline.defs.runs.history import PARTITION, first_failure
 from booru_pipeline.defs.runs.instance import open_instance
+from booru_pipeline.defs.runs.process import unfinished_runs
 from booru_pipeline.defs.runs.stopping import Stop
 from booru_pipeline.errors import BooruError, Stopped
 from booru_pipeline.pipeline.contradictions import check_recipe
@@ -194,8 +194,9 @@ def run_hydration(settings: Settings, config: Mapping[str, Any], say: Callable[[
 
 def refuse_second_run(instance: dg.DagsterInstance, release: str | None) -> None:
     """Keep a release, a trial, or the experiment, to one run at a time, as the queue does for its own runs."""
-    job, tags = (None, {PARTITION: release}) if release else (hydration_experiment.name, None)
-    for run in instance.get_runs(dg.RunsFilter(job_name=job, tags=tags, statuses=NOT_FINISHED_STATUSES), limit=1):
+    for run in unfinished_runs(instance):
+        if release != run.tags.get(PARTITION) or (release is None and run.job_name != hydration_experiment.name):
+            continue
         name = f"run {run.run_id[:8]} of {run.job_name}"
         what = f"release {release} is being made by {name}" if release else f"{name} is under way"
         kept = "" if release else ": finished arms are kept"

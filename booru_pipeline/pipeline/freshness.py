@@ -91,8 +91,8 @@ def compare(made: Record, expected: Record, recipe: Recipe, lake: Lake, path: Pa
     changed = [name for name, key in expected.inputs.items() if made.inputs.get(name, key) != key]
     if changed:
         given = [words[name] for name in changed if had_the_samples(made.inputs[name], expected.inputs[name])]
-        why = f": {given[0]} were the sample's, which other releases no longer get" if given else ""
-        return Status(stage, State.STALE, f"{' and '.join(words.get(name, name) for name in changed)} changed{why}")
+        cause = f": {given[0]} were the sample's, which other releases no longer get" if given else ""
+        return Status(stage, State.STALE, f"{' and '.join(words.get(name, name) for name in changed)} changed{cause}")
     others = other_options(made, expected, recipe)
     if path is not None and (judgement := judged_otherwise(lake, path, made, expected)):
         others.append(judgement)

@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from booru_pipeline.defs.build import build_defs
-from booru_pipeline.defs.runs.instance import open_instance
+from booru_pipeline.defs.runs.instance import existing_instance, open_instance
 from booru_pipeline.defs.runs.process import process_tag
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.record import read_record
@@ -102,6 +102,20 @@ def test_a_release_that_another_run_makes_is_refused(copy):
     assert_refused(result, "release 2021a is being made by run", under_way.run_id[:8], "load_only", "booru dev")
     with open_instance(Lake(copy / "booru_home")) as instance:
         instance.report_run_canceled(under_way)
+    assert booru(copy, "run", "--to", "tag_table").returncode == 0
+
+
+def test_a_run_that_was_killed_is_told_by_status_and_does_not_keep_others_out(copy):
+    home = Lake(copy / "booru_home")
+    with subprocess.Popen([BOORU, "run"], cwd=copy, env=environment(), stdout=subprocess.PIPE, text=True) as process:
+        next(line for line in process.stdout if "tag_table" in line)
+        process.kill()
+    with existing_instance(home) as instance:
+        (run,) = instance.get_runs()
+        assert run.status == dg.DagsterRunStatus.STARTED  # nobody was there to say so
+    status = json.loads(booru(copy, "status", "--json").stdout)
+    assert status["releases"][0]["last_run"]["outcome"] == "interrupted"
+    assert "is due" in status["next"][0]
     assert booru(copy, "run", "--to", "tag_table").returncode == 0
 
 

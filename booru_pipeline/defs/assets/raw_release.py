@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 
 from booru_pipeline.defs.resources import FoldersParam
+from booru_pipeline.defs.runs.history import RELEASE_PARTITIONS
 from booru_pipeline.errors import BooruError
 from booru_pipeline.pipeline.settings import Folders
 from booru_pipeline.pipeline.stages import RAW_RELEASE
@@ -15,7 +16,7 @@ from booru_pipeline.tag_table.load import FILES_COLUMNS, TAGS_COLUMNS
 
 BYTES_CHECK = "bytes_are_what_was_loaded"
 
-RELEASES = dg.DynamicPartitionsDefinition(name="release")
+RELEASES = dg.DynamicPartitionsDefinition(name=RELEASE_PARTITIONS)
 
 
 @dg.observable_source_asset(

@@ -12,6 +12,7 @@ from booru_pipeline.defs.assets.tokenized_dataset import earlier_sides
 from booru_pipeline.defs.payload import TRAINING_POOL
 from booru_pipeline.defs.resources import BaseModelChoice, FoldersParam
 from booru_pipeline.defs.retry import retry_io
+from booru_pipeline.defs.runs.history import TRIAL_PARTITIONS
 from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation.options import EvaluationOptions
 from booru_pipeline.lake.lake import Lake
@@ -30,7 +31,7 @@ from booru_pipeline.vocabulary.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from booru_pipeline.evaluation.report.findings import Findings
 
-TRIALS = dg.DynamicPartitionsDefinition(name="trial")
+TRIALS = dg.DynamicPartitionsDefinition(name=TRIAL_PARTITIONS)
 TRIAL_CHECKPOINT = "trial_checkpoint"
 TRIAL_REPORT = "trial_report"
 _GROUP = "trials"

@@ -12,12 +12,11 @@ from typing import Final
 
 import dagster as dg
 from dagster import DagsterEventType
-from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
 from booru_pipeline.defs.assets.metadata import location
 from booru_pipeline.defs.assets.raw_release import RELEASES, arrival
 from booru_pipeline.defs.runs.history import PARTITION
-from booru_pipeline.defs.runs.process import is_dead
+from booru_pipeline.defs.runs.process import unfinished_runs
 from booru_pipeline.hashing import fingerprint
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.publish import leftovers, sweep
@@ -100,7 +99,7 @@ def differences(
         statuses: Of the releases that may be read.
         of: Which assets.
     """
-    unfinished = _unfinished(instance)  # before what is known: what ends meanwhile has said all
+    unfinished = unfinished_runs(instance)  # before what is known: what ends meanwhile has said all
     known = {asset: _known_versions(instance, asset) for asset in of.assets}
     partitions, made = set(instance.get_dynamic_partitions(of.partitions)), of.made(lake)
     busy = {run.tags.get(PARTITION) for run in unfinished if run.status != dg.DagsterRunStatus.QUEUED}
@@ -126,7 +125,7 @@ def _empty(instance: dg.DagsterInstance, lake: Lake, found: Found, of: Partition
     named = {*found.keys, *(item.key for item in found.incomplete), *of.traces(lake)}
     doubtful = {*instance.get_dynamic_partitions(of.partitions)} - named
     if doubtful:
-        doubtful -= {str(run.tags.get(PARTITION)) for run in _unfinished(instance)}
+        doubtful -= {str(run.tags.get(PARTITION)) for run in unfinished_runs(instance)}
         doubtful -= {key for asset in of.assets for key in _known_versions(instance, asset)}
     return doubtful
 
@@ -193,7 +192,7 @@ def signature(
     known = [key.to_user_string() for key in instance.get_asset_keys()]  # a wiped one is none
     events = instance.event_log_storage.get_maximum_record_id()
     partitions = sorted(instance.get_dynamic_partitions(of.partitions))
-    runs = sorted((run.run_id, run.status.value) for run in _unfinished(instance))
+    runs = sorted((run.run_id, run.status.value) for run in unfinished_runs(instance))
     states = {key: [item.state.value for item in items] for key, items in statuses.items()}
     return fingerprint(known, events, partitions, runs, states, found.keys, sorted(of.made(lake)))
 
@@ -212,9 +211,3 @@ def _known_versions(instance: dg.DagsterInstance, asset: str) -> dict[str, str]:
         dg.AssetKey(asset), DagsterEventType.ASSET_MATERIALIZATION, [_VERSION]
     )
     return {key: values[_VERSION] for key, values in tags.items() if _VERSION in values}
-
-
-def _unfinished(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
-    """Runs that may still do something."""
-    records = instance.get_run_records(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES))
-    return [record.dagster_run for record in records if not is_dead(record)]

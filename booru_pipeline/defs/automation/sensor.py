@@ -76,7 +76,10 @@ def new_releases_sensor(read_settings: Callable[[], Settings]) -> dg.SensorDefin
         decision = decide(settings, context.instance, found, unstable, relations[1])
         agreed = _agree(context, settings, found, decision, before.agreed)
         gone = taken_away(settings.lake, context.instance, found)
-        waiting = [*decision.waiting, *(f"{key} was taken away; what was made of it stays" for key in gone)]
+        waiting = [
+            *decision.waiting,
+            *(f"{key} was taken away; what was made of it stays until `booru forget {key}`" for key in gone),
+        ]
         _log(context, settings, decision, waiting, [key for key in gone if key not in before.gone])
         fresh = f"{len(decision.fresh)} of {len(found.keys)} releases are made and fresh"
         cursor = Cursor(agreed=agreed, rests=rests, relations=relations, gone=gone)

@@ -18,6 +18,8 @@ TARGET: Final = "booru/target"  # the key that the last artifact is to have: byt
 INTERRUPTED: Final = "booru/interrupted"  # what was killed under a run that could say so itself
 OVERTAKEN: Final = "booru/overtaken"  # what came after a run was asked for, and has to go first
 
+RELEASE_PARTITIONS: Final = "release"  # the names of the dynamic partitions
+TRIAL_PARTITIONS: Final = "trial"
 PARTITION: Final = "dagster/partition"
 MAX_RUNTIME: Final = "dagster/max_runtime"
 PRIORITY: Final = "dagster/priority"
@@ -168,9 +170,10 @@ def first_failure(events: Iterable[dg.DagsterEvent]) -> Failure | None:
 
 
 def _failed_start(events: Iterable[dg.DagsterEvent]) -> Failure | None:
-    """The reason why a run could not load the graph, or refused its config, if that is what happened."""
+    """The reason why a run did not come to its first step: the graph could not be loaded, or it was refused."""
     for event in events:
-        error = event.engine_event_data.error if event.event_type in _STARTING else None
+        starting, failed = event.event_type in _STARTING, event.event_type == DagsterEventType.RUN_FAILURE
+        error = event.engine_event_data.error if starting else event.job_failure_data.error if failed else None
         if error is not None and (failure := _failure(None, error)).mendable:
             return failure
     return None

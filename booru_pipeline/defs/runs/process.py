@@ -6,6 +6,7 @@ from typing import Final
 
 import dagster as dg
 import psutil
+from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
 _UNFINISHED: Final = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
 _SILENT_S: Final = 60  # a run says where it is within a second of its start
@@ -43,6 +44,12 @@ def bury_dead_runs(instance: dg.DagsterInstance) -> list[str]:
             instance.report_run_failed(record.dagster_run, "the process that executed this run is gone")
             buried.append(record.dagster_run.run_id)
     return buried
+
+
+def unfinished_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+    """Runs that may still do something: queued or under way, and not dead."""
+    records = instance.get_run_records(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES))
+    return [record.dagster_run for record in records if not is_dead(record)]
 
 
 def is_dead(record: dg.RunRecord) -> bool:

@@ -1,0 +1,74 @@
+"""What lies in the home and in the store of a release whose raw files are gone, and its removal."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from booru_pipeline.errors import BooruError
+from booru_pipeline.lake.lake import Lake
+from booru_pipeline.lake.publish import discard
+from booru_pipeline.pipeline.promoted import read_promoted
+from booru_pipeline.pipeline.retention import size_of
+from booru_pipeline.pipeline.stages import Stage
+from booru_pipeline.release.key import parse_key
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Something that was made of a release.
+
+    Attributes:
+        what: In a word or two, such as `checkpoint` or `training states`.
+        path: In the home, where it need not be if the store has it.
+        bytes: Here and in the store.
+    """
+
+    what: str
+    path: Path
+    bytes: int
+
+
+def traces_of(lake: Lake, release: str) -> list[Trace]:
+    """Everything that was made of a release: artifacts, notes of removed ones, training states, experiments.
+
+    A name that is no release key has none, wherever it may point.
+    """
+    if parse_key(release) != release:
+        return []
+    places = {stage.value: stage.path(lake, release) for stage in Stage}
+    places |= {f"note of a removed {stage.value}": lake.retired(stage.value, release) for stage in Stage}
+    places["training states"] = lake.training_states(release)
+    experiments = lake.experiments.iterdir() if lake.experiments.is_dir() else ()
+    places |= {f"experiment {folder.name}": folder / release for folder in experiments}
+    stored = lake.store.listing() if lake.store is not None else {}
+    found = []
+    for what, path in places.items():
+        copy = stored.get(lake.name_of(path))
+        if copy is not None or path.exists():
+            here = size_of(path) if path.exists() else 0
+            found.append(Trace(what.replace("_", " "), path, here + (copy.bytes if copy else 0)))
+    return found
+
+
+def refuse_promoted(lake: Lake, release: str) -> None:
+    """What people are answered from is not forgotten in passing.
+
+    Raises:
+        BooruError: The release's checkpoint is promoted.
+    """
+    promoted = read_promoted(lake)
+    if promoted is not None and promoted.release == release:
+        raise BooruError(
+            f"the checkpoint of {release} is promoted: `booru suggest` asks it. Promote another one first with "
+            "`booru promote 2021a`, or none with `booru promote --none`."
+        )
+
+
+def remove_traces(lake: Lake, traces: Iterable[Trace]) -> None:
+    """Remove them, here and in the store. Each leaves its name in one step; killed in between, the others are there.
+
+    Raises:
+        BooruError: Something cannot be removed.
+    """
+    for trace in traces:
+        discard(trace.path, lake.staging)
