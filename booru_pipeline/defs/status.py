@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from booru_pipeline.defs.assets.trial import TRIALS
-from booru_pipeline.defs.automation.agree import differences
+from booru_pipeline.defs.automation.agree import all_differences
 from booru_pipeline.defs.automation.decide import decide, goal_of
 from booru_pipeline.defs.runs.history import Outcome, PastRun, failure_of, runs_of
 from booru_pipeline.lake.lake import Lake
@@ -153,13 +153,13 @@ def what_is_next(settings: Settings, instance: dg.DagsterInstance | None) -> lis
     found, relations = find_releases(settings.raw_folder), settings.tag_relations.fingerprints
     with nullcontext(instance) if instance is not None else dg.DagsterInstance.ephemeral() as history:
         decision = decide(settings, history, found, {}, relations)
-    differ = differences(instance, settings.lake, found, decision.statuses).in_words if instance is not None else []
+    parts = all_differences(instance, settings.lake, found, decision.statuses) if instance is not None else []
     due = [
         f"{request.release.key} is due: `booru dev` or `booru run` makes {', '.join(request.stages)}"
         for request in decision.requests
     ]
     problems = {item.problem for item in found.incomplete}  # which are said already
-    unlike = [f"{line}, at the next scan of `booru dev`" for line in differ]
+    unlike = [f"{line}, at the next scan of `booru dev`" for part in parts for line in part.in_words]
     return [*due, *(line for line in decision.waiting if line not in problems), *unlike]
 
 

@@ -1,12 +1,14 @@
-"""What lies in the home and in the store of a release whose raw files are gone, and its removal."""
+"""What lies in the home and in the store of a release whose raw files are gone, or of a trial, and its removal."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.publish import discard
+from booru_pipeline.lake.trial import is_trial, parse_trial, release_part
 from booru_pipeline.pipeline.promoted import read_promoted
 from booru_pipeline.pipeline.retention import size_of
 from booru_pipeline.pipeline.stages import Stage
@@ -28,18 +30,26 @@ class Trace:
     bytes: int
 
 
-def traces_of(lake: Lake, release: str) -> list[Trace]:
-    """Everything that was made of a release: artifacts, notes of removed ones, training states, experiments.
+def keys_of(lake: Lake, name: str) -> list[str]:
+    """A release with its trials, or a trial alone; a name that can be neither stands for itself."""
+    if is_trial(name) or parse_key(name) != name:
+        return [name]
+    trials = {trial for stage in Stage for trial in lake.trials_with(partial(stage.path, lake))}
+    return [name, *sorted(trial for trial in trials if release_part(trial) == name)]
 
-    A name that is no release key has none, wherever it may point.
+
+def traces_of(lake: Lake, key: str) -> list[Trace]:
+    """Everything that was made of a release or trial: artifacts, notes of removed ones, training states, experiments.
+
+    A name that is no key has none, wherever it may point.
     """
-    if parse_key(release) != release:
+    if key not in (parse_key(key), parse_trial(key)):
         return []
-    places = {stage.value: stage.path(lake, release) for stage in Stage}
-    places |= {f"note of a removed {stage.value}": lake.retired(stage.value, release) for stage in Stage}
-    places["training states"] = lake.training_states(release)
+    places = {stage.value: stage.path(lake, key) for stage in Stage}
+    places |= {f"note of a removed {stage.value}": lake.retired(stage.value, key) for stage in Stage}
+    places["training states"] = lake.training_states(key)
     experiments = lake.experiments.iterdir() if lake.experiments.is_dir() else ()
-    places |= {f"experiment {folder.name}": folder / release for folder in experiments}
+    places |= {f"experiment {folder.name}": folder / key for folder in experiments}
     stored = lake.store.listing() if lake.store is not None else {}
     found = []
     for what, path in places.items():
@@ -50,17 +60,17 @@ def traces_of(lake: Lake, release: str) -> list[Trace]:
     return found
 
 
-def refuse_promoted(lake: Lake, release: str) -> None:
+def refuse_promoted(lake: Lake, keys: Collection[str]) -> None:
     """What people are answered from is not forgotten in passing.
 
     Raises:
-        BooruError: The release's checkpoint is promoted.
+        BooruError: The checkpoint of one of them is promoted.
     """
     promoted = read_promoted(lake)
-    if promoted is not None and promoted.release == release:
+    if promoted is not None and promoted.release in keys:
         raise BooruError(
-            f"the checkpoint of {release} is promoted: `booru suggest` asks it. Promote another one first with "
-            "`booru promote 2021a`, or none with `booru promote --none`."
+            f"the checkpoint of {promoted.release} is promoted: `booru suggest` asks it. Promote another one first "
+            "with `booru promote 2021a`, or none with `booru promote --none`."
         )
 
 

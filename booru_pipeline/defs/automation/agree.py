@@ -3,7 +3,7 @@
 The sensor sets it right at each scan, and `booru status` says what it is about to do.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -14,13 +14,15 @@ import dagster as dg
 from dagster import DagsterEventType
 
 from booru_pipeline.defs.assets.metadata import location
-from booru_pipeline.defs.assets.raw_release import RELEASES, arrival
-from booru_pipeline.defs.runs.history import PARTITION
+from booru_pipeline.defs.assets.raw_release import arrival
+from booru_pipeline.defs.assets.trial import TRIAL_CHECKPOINT, TRIAL_REPORT
+from booru_pipeline.defs.runs.history import PARTITION, RELEASE_PARTITIONS, TRIAL_PARTITIONS
 from booru_pipeline.defs.runs.process import unfinished_runs
 from booru_pipeline.hashing import fingerprint
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.publish import leftovers, sweep
 from booru_pipeline.lake.record import Record
+from booru_pipeline.lake.trial import is_kept, parse_trial, release_part
 from booru_pipeline.pipeline.freshness import State, Status
 from booru_pipeline.pipeline.settings import Folders
 from booru_pipeline.pipeline.stages import RAW_RELEASE, Stage
@@ -38,15 +40,19 @@ class Partitioned:
     Attributes:
         partitions: The name of these.
         assets: Where a partition's artifact lies, by asset.
+        listing: Which partitions have an artifact.
+        names: Whether a name could be one's, given the keys of the releases that there are.
     """
 
     partitions: str
     assets: Mapping[str, Callable[[Lake, str], Path]]
+    listing: Callable[[Lake, Callable[[str], Path]], list[str]]
+    names: Callable[[str, Collection[str]], bool]
 
     def made(self, lake: Lake) -> set[str]:
         """Partitions of which the home has an artifact; what others put into the store is no business of its UI."""
         here = Lake(lake.home)
-        return {key for path in self.assets.values() for key in here.releases_with(partial(path, here))}
+        return {key for path in self.assets.values() for key in self.listing(here, partial(path, here))}
 
     def traces(self, lake: Lake) -> set[str]:
         """The same, and what the store has, with notes of removed artifacts and states of trainings."""
@@ -55,10 +61,23 @@ class Partitioned:
             *(partial(lake.retired, asset) for asset in self.assets),
             lake.training_states,
         ]
-        return {key for path in paths for key in lake.releases_with(path)}
+        return {key for path in paths for key in self.listing(lake, path)}
 
 
-STAGES: Final = Partitioned(str(RELEASES.name), {stage.value: stage.path for stage in Stage})
+def _is_trial_of(name: str, releases: Collection[str]) -> bool:
+    """Whether a partition may be a trial that somebody is about to launch: it is added before its options are typed."""
+    return parse_trial(name) == name and not is_kept(name) and release_part(name) in releases
+
+
+STAGES: Final = Partitioned(
+    RELEASE_PARTITIONS, {stage.value: stage.path for stage in Stage}, Lake.releases_with, lambda key, keys: key in keys
+)
+TRIALS: Final = Partitioned(
+    TRIAL_PARTITIONS,
+    {TRIAL_CHECKPOINT: Stage.CHECKPOINT.path, TRIAL_REPORT: Stage.EVALUATION_REPORT.path},
+    Lake.trials_with,
+    _is_trial_of,
+)
 
 
 @dataclass(frozen=True)
@@ -66,11 +85,13 @@ class Differences:
     """What the UI shows otherwise than `booru status`, and the next scan sets right.
 
     Attributes:
-        missing: Releases that are there, or of which something was made, and that are no partitions.
-        empty: Partitions that name no release, and of which nothing was ever made.
-        unknown: Assets and releases of which Dagster knows nothing, another version, or a failure that is past.
+        of: Which assets.
+        missing: Releases or trials that are there, or of which something was made, and that are no partitions.
+        empty: Partitions that name no release or trial, and of which nothing was ever made.
+        unknown: Assets and partitions of which Dagster knows nothing, another version, or a failure that is past.
     """
 
+    of: Partitioned
     missing: list[str]
     empty: list[str]
     unknown: list[tuple[str, str]]
@@ -80,9 +101,17 @@ class Differences:
         """A sentence each."""
         return [
             *(f"{key} is no partition in the UI, and becomes one" for key in self.missing),
-            *(f"partition {key} names no release, nothing was ever made of it, and it goes" for key in self.empty),
+            *(
+                f"partition {key} names no {self.of.partitions}, nothing was ever made of it, and it goes"
+                for key in self.empty
+            ),
             *(f"{asset} of {key} is there, and the UI is told of it" for asset, key in self.unknown),
         ]
+
+
+def all_differences(instance: dg.DagsterInstance, lake: Lake, found: Found, statuses: Statuses) -> list[Differences]:
+    """Those of releases, then those of trials; see `differences`."""
+    return [differences(instance, lake, found, statuses), differences(instance, lake, found, {}, TRIALS)]
 
 
 def differences(
@@ -111,6 +140,7 @@ def differences(
     arrived = _known_versions(instance, RAW_RELEASE)
     loaded = [key for key, items in statuses.items() if items[0].state is State.FRESH and key not in busy]
     return Differences(
+        of,
         sorted({*statuses, *made} - partitions),
         sorted(_empty(instance, lake, found, of)),
         [*((RAW_RELEASE, key) for key in loaded if key not in arrived), *unknown],
@@ -122,8 +152,9 @@ def _empty(instance: dg.DagsterInstance, lake: Lake, found: Found, of: Partition
 
     What was made once stays, whatever became of it: the raw folder or the home may be back tomorrow.
     """
-    named = {*found.keys, *(item.key for item in found.incomplete), *of.traces(lake)}
-    doubtful = {*instance.get_dynamic_partitions(of.partitions)} - named
+    releases = {*found.keys, *(item.key for item in found.incomplete), *STAGES.traces(lake)}
+    partitions = {*instance.get_dynamic_partitions(of.partitions)}
+    doubtful = {key for key in partitions - of.traces(lake) if not of.names(key, releases)}
     if doubtful:
         doubtful -= {str(run.tags.get(PARTITION)) for run in unfinished_runs(instance)}
         doubtful -= {key for asset in of.assets for key in _known_versions(instance, asset)}
@@ -160,20 +191,20 @@ def _made_by(instance: dg.DagsterInstance, run_id: str, artifact: Record) -> boo
 
 def set_right(instance: dg.DagsterInstance, folders: Folders, found: Found, due: Differences) -> None:
     """Have the UI show what there is."""
-    instance.add_dynamic_partitions(STAGES.partitions, due.missing)
+    instance.add_dynamic_partitions(due.of.partitions, due.missing)
     for key in due.empty:
-        instance.delete_dynamic_partition(STAGES.partitions, key)
+        instance.delete_dynamic_partition(due.of.partitions, key)
     whole = {release.key: release for release in found.releases}
     for asset, key in due.unknown:
-        event = arrival(folders, whole[key]) if asset == RAW_RELEASE else _recorded(folders, asset, key)
+        event = arrival(folders, whole[key]) if asset == RAW_RELEASE else _recorded(folders, due.of, asset, key)
         instance.report_runless_asset_event(event)
     if leftovers(folders.lake.staging.folder):
         sweep(folders.lake.staging.folder)  # of a run that was killed
 
 
-def _recorded(folders: Folders, asset: str, key: str) -> dg.AssetMaterialization:
+def _recorded(folders: Folders, of: Partitioned, asset: str, key: str) -> dg.AssetMaterialization:
     """The event that tells Dagster of an artifact that is there."""
-    path = STAGES.assets[asset](folders.lake, key)
+    path = of.assets[asset](folders.lake, key)
     record = folders.lake.record(path)
     return dg.AssetMaterialization(
         asset_key=dg.AssetKey(asset),
@@ -185,16 +216,15 @@ def _recorded(folders: Folders, asset: str, key: str) -> dg.AssetMaterialization
     )
 
 
-def signature(
-    instance: dg.DagsterInstance, lake: Lake, found: Found, statuses: Statuses, of: Partitioned = STAGES
-) -> str:
-    """Another one if `differences` may have something else to say; that takes ten times as long."""
+def signature(instance: dg.DagsterInstance, lake: Lake, found: Found, statuses: Statuses) -> str:
+    """Another one if `all_differences` may have something else to say; that takes ten times as long."""
     known = [key.to_user_string() for key in instance.get_asset_keys()]  # a wiped one is none
     events = instance.event_log_storage.get_maximum_record_id()
-    partitions = sorted(instance.get_dynamic_partitions(of.partitions))
+    kinds = (STAGES, TRIALS)
+    partitions = [(sorted(instance.get_dynamic_partitions(of.partitions)), sorted(of.made(lake))) for of in kinds]
     runs = sorted((run.run_id, run.status.value) for run in unfinished_runs(instance))
     states = {key: [item.state.value for item in items] for key, items in statuses.items()}
-    return fingerprint(known, events, partitions, runs, states, found.keys, sorted(of.made(lake)))
+    return fingerprint(known, events, partitions, runs, states, found.keys)
 
 
 def taken_away(lake: Lake, instance: dg.DagsterInstance | None, found: Found) -> list[str]:

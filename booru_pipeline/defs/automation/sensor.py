@@ -8,7 +8,7 @@ import dagster as dg
 from pydantic import BaseModel, ValidationError
 
 from booru_pipeline.defs.assets.raw_release import arrival
-from booru_pipeline.defs.automation.agree import differences, set_right, signature, taken_away
+from booru_pipeline.defs.automation.agree import all_differences, set_right, signature, taken_away
 from booru_pipeline.defs.automation.decide import Decision, Request, decide
 from booru_pipeline.defs.automation.jobs import LOAD_ONLY, REFRESH_RELEASE, checks_of
 from booru_pipeline.defs.payload import TRAINING_POOL
@@ -142,11 +142,13 @@ def _agree(
     place = (context.instance, settings.lake, found, decision.statuses)
     if (now := signature(*place)) == agreed:
         return agreed
-    due = differences(*place)
-    for line in due.in_words:
+    due = all_differences(*place)
+    lines = [line for part in due for line in part.in_words]
+    for line in lines:
         context.log.info(line)
-    set_right(context.instance, settings, found, due)
-    return signature(*place) if due.in_words else now
+    for part in due:
+        set_right(context.instance, settings, found, part)
+    return signature(*place) if lines else now
 
 
 def _scan(found: Found, known: Mapping[str, Rest], now: float, rest_s: float) -> tuple[dict[str, Rest], dict[str, str]]:

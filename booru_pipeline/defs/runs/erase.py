@@ -1,4 +1,4 @@
-"""What Dagster knows of one release, and its removal."""
+"""What Dagster knows of one release or trial, and its removal."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from dagster._core.storage.event_log.schema import (
 )
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
-from booru_pipeline.defs.runs.history import PARTITION, RELEASE_PARTITIONS
+from booru_pipeline.defs.runs.history import PARTITION, RELEASE_PARTITIONS, TRIAL_PARTITIONS
 from booru_pipeline.defs.runs.process import unfinished_runs
 from booru_pipeline.errors import BooruError
 
@@ -36,10 +36,10 @@ class Past:
 
 
 def past_of(instance: dg.DagsterInstance, release: str) -> Past:
-    """Find out what Dagster knows of a release."""
+    """Find out what Dagster knows of a release or trial."""
     runs = instance.get_runs(dg.RunsFilter(tags={PARTITION: release}))
     return Past(
-        release in instance.get_dynamic_partitions(RELEASE_PARTITIONS),
+        any(release in instance.get_dynamic_partitions(name) for name in (RELEASE_PARTITIONS, TRIAL_PARTITIONS)),
         [run.run_id for run in runs],
         len(_events(instance, release)),
     )
@@ -76,7 +76,9 @@ def erase(instance: dg.DagsterInstance, release: str) -> None:
         connection.execute(events.delete().where(events.c.partition == release, events.c.run_id == _RUNLESS))
     for key in instance.all_asset_keys():
         storage.wipe_asset_cached_status(key)
-    instance.delete_dynamic_partition(RELEASE_PARTITIONS, release)
+    for name in (RELEASE_PARTITIONS, TRIAL_PARTITIONS):
+        if release in instance.get_dynamic_partitions(name):
+            instance.delete_dynamic_partition(name, release)
 
 
 def _events(instance: dg.DagsterInstance, release: str) -> list[int]:
