@@ -107,9 +107,13 @@ class Ui:
             self.page.keyboard.press("Escape")  # the list of partitions
         if config:
             dialog.get_by_text("Config", exact=True).click()
-            dialog.locator(".CodeMirror").click()
+            dialog.get_by_role("button", name="Add config").click()
+            self.page.locator(".CodeMirror").last.click()
             self.page.keyboard.press("Control+A")
             self.page.keyboard.insert_text(config)
+            self.page.get_by_text("No errors", exact=True).wait_for()
+            self.screenshot("config")
+            self.page.get_by_role("button", name="Save config").click()
         self.screenshot("launch")
         dialog.get_by_role("button", name="Launch 1 run").click()
         self.page.get_by_role("link", name="View", exact=True).first.click()
@@ -117,7 +121,7 @@ class Ui:
     def job(self, name: str) -> None:
         """Go to a job's page."""
         self.section("Jobs")
-        self.page.get_by_role("link", name=name, exact=True).click()
+        self.page.get_by_role("link", name=re.compile(f"{name}$")).click()  # an icon's name comes first
         self.tab("Overview").wait_for()
 
     def wait_for_tick(self, sensor: str, saying: str) -> None:

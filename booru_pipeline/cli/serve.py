@@ -27,6 +27,7 @@ def dev(
 
     The reports are served too, where `reports_url` says, if that is on this machine. A home has one such server.
     """
+    from booru_pipeline.defs.assets.common import GRAPH
     from booru_pipeline.defs.automation.schedule import check_cron
     from booru_pipeline.defs.runs.instance import prepare_dagster_home
     from booru_pipeline.pipeline.dev_server import address_of, log_file, only_one, supervise
@@ -38,6 +39,7 @@ def dev(
     def ready(problem: str | None) -> None:
         if problem:
             say(f"[yellow]the graph could not be loaded:[/] {escape(problem)}")
+        say(f"the graph, unfolded: {address_of(host, port)}{GRAPH}")
         say(f"the UI: {address_of(host, port)}  (Ctrl-C ends it)")
 
     with only_one(settings.lake, host, port) as note:

@@ -15,6 +15,7 @@ from booru_pipeline.defs.runs.history import runs_of
 from booru_pipeline.defs.runs.instance import existing_instance, open_instance
 from booru_pipeline.defs.runs.process import process_tag
 from booru_pipeline.lake.lake import Lake
+from booru_pipeline.lake.record import Record
 from booru_pipeline.lake.store import open_store
 from booru_pipeline.pipeline.forgetting import traces_of
 from booru_pipeline.pipeline.promoted import promote
@@ -170,3 +171,34 @@ def test_killed_at_each_step_it_is_still_known_and_finished_by_the_next_one(home
     assert booru(home, "forget", "2021a").returncode == 0
     assert booru(home, "forget", "2021a", "--yes").returncode == 0
     assert_forgotten(home)
+
+
+def put_trial(folder, trial):
+    lake = lake_of(folder)
+    lake.checkpoint(trial).mkdir(parents=True)
+    Record(stage="checkpoint", release=trial.partition("@")[0], key=trial).write(lake.checkpoint(trial))
+    with open_instance(lake) as instance:
+        instance.add_dynamic_partitions("trial", [trial])
+
+
+def test_a_trial_is_forgotten_alone_though_its_release_is_there(home):
+    for trial in ("2021b@lr5", "2021b@lr6"):
+        put_trial(home, trial)
+    result = booru(home, "forget", "2021B@LR5", "--yes")
+    assert result.returncode == 0, result.stderr
+    lake = lake_of(home)
+    assert lake.trials_with(lake.checkpoint) == ["2021b@lr6"]
+    assert lake.releases_with(lake.training_shards) == ["2021a", "2021b"]
+    assert not known(home, "2021b@lr5")
+    promote(lake, "lr6", "by hand")
+    assert_refused(booru(home, "forget", "2021b@lr6", "--yes"), "2021b@lr6 is promoted")
+    assert lake.trials_with(lake.checkpoint) == ["2021b@lr6"]
+
+
+def test_trials_of_a_release_go_with_it(home):
+    put_trial(home, "2021a@lr5")
+    shown = booru(home, "forget", "2021a")
+    assert "checkpoints/2021a@lr5" in shown.stdout
+    assert booru(home, "forget", "2021a", "--yes").returncode == 0
+    assert_forgotten(home)
+    assert not known(home, "2021a@lr5")

@@ -9,6 +9,7 @@ from booru_pipeline.defs.assets.raw_release import RELEASES
 from booru_pipeline.defs.automation.agree import taken_away
 from booru_pipeline.defs.runs.process import process_tag
 from booru_pipeline.defs.status import what_is_next
+from booru_pipeline.lake.record import Record
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.release.find import find_releases
 
@@ -114,3 +115,29 @@ def test_a_failure_that_is_past_is_no_longer_shown_and_one_that_is_not_stays(loa
     tags.write_bytes(good)  # what there was fits again
     loaded.settled_tick()
     assert [shown(loaded, stage) for stage in SHOWN] == [{"2021a": "MATERIALIZED"}] * 2
+
+
+def put_trial(lake, trial):
+    folder = lake.checkpoint(trial)
+    folder.mkdir(parents=True)
+    Record(stage="checkpoint", release="2021a", key=f"key of {trial}").write(folder)
+
+
+def test_trials_agree_too_and_one_that_is_about_to_be_launched_is_left_alone(loaded):
+    instance, lake = loaded.instance, loaded.settings.lake
+    put_trial(lake, "2021a@1")  # kept when another took its place: nobody added a partition
+    # Somebody types options for the first; the others cannot be trials.
+    instance.add_dynamic_partitions("trial", ["2021a@slow", "lr5", "2019z@lr5", "2021a@2", "2021A@LR"])
+    said = what_is_next(loaded.settings, instance)
+    assert "2021a@1 is no partition in the UI, and becomes one, at the next scan of `booru dev`" in said
+    assert any(line.startswith("partition lr5 names no trial") for line in said)
+    loaded.tick()
+    assert sorted(instance.get_dynamic_partitions("trial")) == ["2021a@1", "2021a@slow"]
+    assert instance.get_materialized_partitions(dg.AssetKey("trial_checkpoint")) == {"2021a@1"}
+    instance.wipe_assets([dg.AssetKey("trial_checkpoint")])
+    instance.delete_dynamic_partition("trial", "2021a@1")
+    loaded.tick()
+    assert "2021a@1" in instance.get_dynamic_partitions("trial")
+    assert instance.get_materialized_partitions(dg.AssetKey("trial_checkpoint")) == {"2021a@1"}
+    assert partitions(loaded) == ["2021a"]
+    assert not any("the UI" in line for line in what_is_next(loaded.settings, instance))
