@@ -2,6 +2,7 @@
 
 import difflib
 import errno
+import functools
 import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -67,7 +68,7 @@ def refusals(error: "ValidationError", model: type["BaseModel"]) -> dict[tuple[s
     """
     found: dict[tuple[str, ...], str] = {}
     for item in error.errors(include_url=False):
-        path, schema = _option_at(item["loc"], model)
+        path, schema = option_at(item["loc"], model)
         if item["type"] == "extra_forbidden":
             path = (*path, printable(str(item["loc"][len(path)])))
             phrase = " is no option"
@@ -80,9 +81,14 @@ def refusals(error: "ValidationError", model: type["BaseModel"]) -> dict[tuple[s
     return found
 
 
-def _option_at(location: tuple[int | str, ...], model: type["BaseModel"]) -> tuple[tuple[str, ...], Mapping[str, Any]]:
+@functools.cache
+def _schema_of(model: type["BaseModel"]) -> dict[str, Any]:
+    return model.model_json_schema()
+
+
+def option_at(location: tuple[int | str, ...], model: type["BaseModel"]) -> tuple[tuple[str, ...], Mapping[str, Any]]:
     """The path to the option that pydantic's location is in, and the option's JSON Schema."""
-    root = model.model_json_schema()
+    root = _schema_of(model)
     schema: Mapping[str, Any] = root
     path: list[str] = []
     for part in location:

@@ -102,14 +102,13 @@ def to_markdown(options: Sequence[Option]) -> str:
     lines = [
         "# Options",
         "",
-        "Written by `booru settings --markdown`. `booru settings [SECTION]` shows the values in force and where they",
-        "are from. `--set section.name=value` wins over other flags, those over the environment, that over",
-        "`booru.toml`, that over the default. A dash is no value: the description says what happens then. In the",
-        "environment, lists and tables are JSON; an empty variable is the empty text for an option that is text, and",
-        "not set for others.",
+        "Written by `booru settings --markdown`. `booru settings [SECTION]` shows the values in force and where each",
+        "is from. `--set section.name=value` wins over other flags, they over the environment, that over `booru.toml`,",
+        "that over the default. A dash is no value: the description says what happens then. In the environment, lists",
+        "and tables are JSON. An empty variable is the empty text if the option is text, and counts as not set if not.",
         "",
-        "Another value makes stale what was made with the former one, and what was made of that, unless the option",
-        "says that it makes nothing stale.",
+        "Another value makes stale what was made with the former one, and what was made of that in turn, unless the",
+        "option says that it makes nothing stale.",
     ]
     for section in dict.fromkeys(option.section for option in options):
         heading = section if section in _INTRODUCTIONS else f"[{section}]"

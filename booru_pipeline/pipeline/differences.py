@@ -20,7 +20,7 @@ from booru_pipeline.training.options import plan_defaults
 from booru_pipeline.vocabulary.base_model import TINY
 from booru_pipeline.vocabulary.options import EncodingName
 
-_NO_LIMIT: Final = ("time_limit_s", "max_steps", "epochs")  # of which 0 is none
+_UNLIMITED: Final = ("time_limit_s", "max_steps", "epochs")  # if 0
 
 
 class OptionsInForce:
@@ -54,8 +54,8 @@ class OptionsInForce:
         value, chosen_by = self._found(name)
         if value is None:
             text = "not set"
-        elif not value and name in _NO_LIMIT:
-            text = "0 (no limit)"
+        elif not value and name in _UNLIMITED:
+            text = "unlimited"
         elif isinstance(value, float) and value.is_integer():
             text = f"{value:.0f}"
         else:

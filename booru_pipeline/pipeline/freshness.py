@@ -102,7 +102,7 @@ def compare(made: Record, expected: Record, recipe: Recipe, lake: Lake, path: Pa
     same_code = stage_record(stage, made.release, expected.inputs[stage.upstream], as_good, relations).key == made.key
     why = [*others, *([] if same_code else ["the code that makes it changed"])]
     if why:
-        return Status(stage, State.STALE, ", ".join(why), by_options=same_code)
+        return Status(stage, State.STALE, "; ".join(why), by_options=same_code)
     return Status(stage, State.FRESH, note=cut_short(lake, path, made, expected, recipe) if path is not None else "")
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from booru_pipeline.errors import BooruError, kind_in_words, nearest, printable, written
+from booru_pipeline.errors import BooruError, kind_in_words, nearest, option_at, printable, written
 
 PREFIX: Final = "BOORU_"
 CONFIG_FILE: Final = "booru.toml"
@@ -101,10 +101,12 @@ def option_paths(model: type[BaseModel]) -> list[Names]:
 def suggestion(path: Names, layer: Layer, model: type[BaseModel]) -> str | None:
     """What was meant, as it is written there: an option of that name in another section, or what is nearest."""
     paths = [*option_paths(model), *layer.besides]
-    elsewhere = [other for other in paths if other[-1] == path[-1]]
+    names = tuple(_dotted(path).replace("__", ".").split("."))
+    elsewhere = [other for other in paths if other[-1] == names[-1]]
     is_section = len(path) == 1 and isinstance(layer.values[path[0]], Mapping)
     known = [(name,) for name in model.model_fields if _options(model, name)] if is_section else paths
-    found = elsewhere[:1] or _near(_dotted(path), known, _dotted) or _near(path[-1], known, lambda other: other[-1])
+    by_name = (_near(name, known, lambda other: other[-1]) for name in (names[-1], "_".join(names)))
+    found = elsewhere[:1] or _near(_dotted(names), known, _dotted) or next(filter(None, by_name), [])
     return layer.spelled(found[0]) if found else None
 
 
@@ -218,7 +220,7 @@ def _from_text(model: type[BaseModel], path: Names, variable: str, text: str) ->
     annotation = fields[path[-1]].annotation
     if not text and annotation is not str:
         return {}
-    schema = _schema(model, path)
+    _, schema = option_at(path, model)
     if schema.get("type") not in ("array", "object"):
         return _nested(path, text)
     try:
@@ -229,16 +231,6 @@ def _from_text(model: type[BaseModel], path: Names, variable: str, text: str) ->
         raise BooruError(
             f"{variable}: setting {_dotted(path)} is {printable(text)!r}; allowed: {kind_in_words(schema)}{hint}."
         ) from None
-
-
-def _schema(model: type[BaseModel], path: Names) -> dict[str, Any]:
-    root = model.model_json_schema()
-    schema = root
-    for name in path:
-        schema = schema["properties"][name]
-        if "$ref" in schema:
-            schema = root["$defs"][schema["$ref"].rpartition("/")[2]]
-    return schema
 
 
 def config_file() -> Path:

@@ -12,6 +12,7 @@ from dagster._core.system_config.objects import ResolvedRunConfig
 
 from booru_pipeline.defs.assets.common import GRAPH, GROUPS
 from booru_pipeline.defs.build import LOCATION, build_defs
+from booru_pipeline.defs.runs.history import failure_of
 from booru_pipeline.pipeline.settings import load_settings
 from booru_pipeline.pipeline.stages import Stage
 
@@ -125,3 +126,35 @@ def test_retraining_takes_the_settings_but_for_the_strategy(tmp_path):
     resolved = ResolvedRunConfig.build(job, config).resources["training_options"].config
     expected = settings.checkpoint.model_copy(update={"strategy": "retrain"}).model_dump(mode="json")
     assert {name: resolved[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize("job", ["refresh_release", "load_only", "retrain"])
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        (
+            {"dataset_options": {"encoding": "pieces"}, "training_options": {"objective": "set"}},
+            "the set objective needs one token a label, and the dataset's captions are pieces",
+        ),
+        ({"training_options": {"learning_rate": -1.0}}, "training_options.learning_rate is -1.0; allowed: number > 0"),
+        ({"base_model": {"preset": "t5-small"}, "training_options": {"width": 64}}, "width is for tiny"),
+        ({"base_model": {"preset": "nope"}}, "unknown preset 'nope'"),
+        ({"training_options": {"span_corruption": 0.5}}, "the present objective corrupts no spans"),
+    ],
+)
+def test_a_run_of_the_launchpad_refuses_what_cannot_work_before_its_first_step(tmp_path, job, config, says):
+    settings = load_settings(home=tmp_path / "home", raw=tmp_path, checkpoint={"time_limit_s": 7})
+    resources = {key: {"config": options} for key, options in config.items()}
+    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
+        instance.add_dynamic_partitions("release", ["2021a"])
+        named = set(build_defs(settings).resolve_job_def(job).resource_defs)
+        given = {"resources": {key: value for key, value in resources.items() if key in named}}
+        run = (
+            build_defs(settings)
+            .resolve_job_def(job)
+            .execute_in_process(instance=instance, partition_key="2021a", run_config=given, raise_on_error=False)
+        )
+        assert not run.success
+        assert says in failure_of(instance, run.run_id).text
+        assert "Input should" not in failure_of(instance, run.run_id).text
+    assert not [event for event in run.all_events if event.event_type_value == "STEP_START"]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,11 +10,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from booru_pipeline.defs.build import build_defs
+from booru_pipeline.defs.runs.instance import open_instance
 from booru_pipeline.defs.shell import make_plan, run_plan
-from booru_pipeline.defs.status import pipeline_status
+from booru_pipeline.defs.status import pipeline_status, why_none_is_promoted
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.record import Record
+from booru_pipeline.pipeline.checkpoints import promote
 from booru_pipeline.pipeline.freshness import expected_records
 from booru_pipeline.pipeline.settings import load_settings
 from booru_pipeline.pipeline.stages import Stage
@@ -75,7 +79,7 @@ def test_status_for_people_shows_the_same_and_check_is_its_exit_status(workplace
         assert text in result.stdout
     stale = booru(workplace, "status", BOORU_TRAINING_SHARDS__SALT="other")
     assert stale.returncode == 0
-    assert "2021a training_shards: salt was" in stale.stdout
+    assert "2021a  training_shards is stale: salt was booru, is other" in stale.stdout
 
 
 def test_status_without_any_run_makes_nothing(tmp_path):
@@ -98,6 +102,44 @@ def test_status_agrees_with_what_the_sensor_calls_fresh(workplace):
     with dg.DagsterInstance.ephemeral() as instance:
         statuses = pipeline_status(settings, instance)
     assert [item.release for item in statuses if item.is_fresh] == ["walfie"]
+
+
+def test_status_says_why_none_is_promoted(tmp_path):
+    lake = Lake(tmp_path / "home")
+    assert why_none_is_promoted(lake) == "there is no checkpoint yet"
+    for key in ("2021a", "2021b"):
+        lake.checkpoint(key).mkdir(parents=True)
+        Record(stage=Stage.CHECKPOINT.value, release=key, key=f"key of {key}").write(lake.checkpoint(key))
+    assert why_none_is_promoted(lake) == "the newest is taken, 2021b, which is not evaluated yet"
+    report = lake.evaluation_report("2021b")
+    report.mkdir(parents=True)
+    found = {"losses": ["recall@10 is behind EDLAE"], "judgement_in_words": "behind EDLAE in recall@10"}
+    (report / "metrics.json").write_text(json.dumps(found))
+    assert why_none_is_promoted(lake) == "the newest is taken, 2021b, which was found behind EDLAE in recall@10"
+    (report / "metrics.json").write_text(json.dumps({"losses": []}))  # promoted, and then `booru promote --none`
+    assert why_none_is_promoted(lake) == "the newest is taken, 2021b"
+    promote(lake, "2021a", "by hand")
+    shutil.rmtree(lake.checkpoint("2021a"))
+    assert "the promoted checkpoint of 2021a is gone: the newest is taken, 2021b" in why_none_is_promoted(lake)
+    result = booru(tmp_path, "status", "--raw", "none", "--home", "home")
+    assert result.returncode == 1
+    generate(tmp_path / "raw", releases=["2021a"], posts=20)
+    shown = booru(tmp_path, "status", "--raw", "raw", "--home", "home").stdout
+    assert "promoted  none: the promoted checkpoint of 2021a is gone" in shown
+
+
+def test_a_run_that_was_refused_before_its_first_step_says_why_at_what_was_due(tmp_path):
+    generate(tmp_path / "booru_raw", releases=["2021a"], posts=60)
+    settings = load_settings(raw=tmp_path / "booru_raw", home=tmp_path / "booru_home")
+    run_plan(settings, make_plan(settings, [], Stage.TRAINING_SHARDS), print)
+    config = {"resources": {"training_options": {"config": {"learning_rate": -1.0}}}}
+    with open_instance(settings.lake) as instance:
+        job = build_defs(settings).resolve_job_def("refresh_release")
+        run = job.execute_in_process(instance=instance, partition_key="2021a", run_config=config, raise_on_error=False)
+        assert not run.success
+        (status,) = pipeline_status(settings, instance)
+    assert [stage.state for stage in status.stages] == ["fresh", "fresh", "failed", *["missing"] * 3]
+    assert "training_options.learning_rate is -1.0; allowed: number > 0. Correct it in" in status.stages[2].why
 
 
 def test_clean_shows_first_and_removes_with_yes(tmp_path):

@@ -3,7 +3,6 @@ import pytest
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.pipeline.freshness import expected_records, release_status
-from booru_pipeline.pipeline.settings import Settings, load_settings
 from booru_pipeline.pipeline.stages import Recipe, Sources, Stage, stage_record, upstream_key
 
 ALIASES = "fingerprint of the aliases"
@@ -94,41 +93,3 @@ def test_shards_from_before_aliases_are_stale_for_the_code_that_made_them(tmp_pa
 def test_the_stage_above_must_be_there(tmp_path):
     with pytest.raises(BooruError, match="--release 2021a --to vocabulary"):
         upstream_key(Lake(tmp_path), Stage.TOKENIZED_DATASET, "2021a")
-
-
-def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "booru.toml").write_text(
-        'preset = "t5-small"\nhome = "from_file"\n[checkpoint]\nseed = 1\nmax_steps = 9\n'
-    )
-    monkeypatch.setenv("BOORU_HOME", "from_environment")
-    monkeypatch.setenv("BOORU_CHECKPOINT__SEED", "2")
-    settings = load_settings(preset="tiny", raw=None)
-    assert (settings.preset, str(settings.home), str(settings.raw)) == ("tiny", "from_environment", "booru_raw")
-    assert (settings.checkpoint.seed, settings.checkpoint.max_steps) == (2, 9)
-    assert settings.lake.home == tmp_path / "from_environment"
-
-
-@pytest.mark.parametrize(
-    "content",
-    ["no_such_setting = 1", "[checkpoint]\nno_such_option = 1", "[vocabulary]\nmin_general_posts = 0", "= broken"],
-)
-def test_a_bad_setting_is_named(tmp_path, monkeypatch, content):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "booru.toml").write_text(content)
-    with pytest.raises(BooruError, match=r"booru\.toml"):
-        load_settings()
-
-
-def test_a_config_file_that_was_named_must_be_there(tmp_path, monkeypatch):
-    monkeypatch.setenv("BOORU_CONFIG", str(tmp_path / "absent.toml"))
-    with pytest.raises(BooruError, match=r"absent\.toml"):
-        load_settings()
-
-
-def test_every_setting_has_a_description():
-    for name, field in Settings.model_fields.items():
-        nested = getattr(field.annotation, "model_fields", None)
-        assert nested or field.description, name
-        for inner, info in (nested or {}).items():
-            assert info.description, f"{name}.{inner}"

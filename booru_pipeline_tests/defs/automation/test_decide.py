@@ -5,11 +5,15 @@ import os
 import shutil
 
 import dagster as dg
+import pytest
 
+from booru_pipeline.defs.automation.decide import decide
 from booru_pipeline.defs.automation.failed_runs import describe_failure
+from booru_pipeline.defs.status import pipeline_status
 from booru_pipeline.pipeline.retention import find_removable, remove
 from booru_pipeline.pipeline.settings import RetentionOptions
 from booru_pipeline.pipeline.stages import Stage
+from booru_pipeline.release.find import find_releases
 from booru_pipeline_tests.defs.automation.automated_home import CHAIN, LOADING, asked
 
 
@@ -162,6 +166,42 @@ def test_what_a_person_made_with_other_options_stays(automated):
     automated.make("2021a")
     automated.change()
     assert "made by hand with other options (checkpoint is stale: seed was 5, is 0)" in automated.waits()
+
+
+@pytest.mark.parametrize("by", ["the sensor", "a person"])
+def test_what_was_cut_short_by_a_limit_of_time_is_not_made_again(automated, by):
+    automated.put()
+    automated.change(checkpoint={"time_limit_s": 10})
+    (request,) = automated.settled_tick().run_requests
+    asked_for = request if by == "the sensor" else dg.RunRequest(partition_key="2021a", job_name=request.job_name)
+    automated.past(asked_for, dg.DagsterRunStatus.SUCCESS)
+    automated.make("2021a")
+    (automated.settings.lake.checkpoint("2021a") / "provenance.json").write_text('{"training": {"seconds": 10.1}}')
+    for limit in (None, 3600, 0, 5):
+        automated.change(checkpoint={"time_limit_s": limit, "log_interval_s": 1}, tag_table={"max_reject_share": 0.3})
+        assert automated.waits() == "1 of 1 releases are made and fresh"
+
+
+def test_what_failed_is_tried_again_with_another_limit(automated):
+    """So that a load which max_reject_share refused is made once that is raised."""
+    automated.put()
+    (request,) = automated.settled_tick().run_requests
+    automated.past(request, dg.DagsterRunStatus.FAILURE, **{"dagster/failure_reason": "STEP_FAILURE"})
+    assert "2021a failed" in automated.waits()
+    automated.change(tag_table={"max_reject_share": 0.3})
+    (again,) = automated.tick().run_requests
+    assert again.run_key != request.run_key
+
+
+def test_the_sensor_gives_the_reasons_that_status_gives(automated):
+    automated.put()
+    automated.make("2021a")
+    automated.change(checkpoint={"learning_rate": 0.005})
+    relations = automated.settings.tag_relations.fingerprints
+    (request,) = decide(automated.settings, automated.instance, find_releases(automated.raw), {}, relations).requests
+    (status,) = pipeline_status(automated.settings, automated.instance)
+    first = next(item for item in status.stages if not item.is_fresh)
+    assert request.why == str(first) == "checkpoint is stale: learning_rate was 0.02 (preset tiny), is 0.005"
 
 
 def test_what_a_person_made_with_other_options_is_not_made_again_after_clean(automated):
