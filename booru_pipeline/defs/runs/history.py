@@ -7,6 +7,7 @@ from typing import Final
 
 import dagster as dg
 from dagster import DagsterEventType
+from dagster._core.events import EngineEventData, JobFailureData
 from dagster_shared.error import SerializableErrorInfo
 
 from booru_pipeline.defs.runs.instance import is_dead, own_tag
@@ -166,9 +167,8 @@ def first_failure(events: Iterable[dg.DagsterEvent]) -> Failure | None:
 def _failed_start(events: Iterable[dg.DagsterEvent]) -> Failure | None:
     """The reason why a run did not come to its first step: the graph could not be loaded, or it was refused."""
     for event in events:
-        engine = event.event_type == DagsterEventType.ENGINE_EVENT
-        failed = event.event_type == DagsterEventType.RUN_FAILURE
-        error = event.engine_event_data.error if engine else event.job_failure_data.error if failed else None
+        data = event.event_specific_data
+        error = data.error if isinstance(data, EngineEventData | JobFailureData) else None
         if error is not None and (failure := _failure(None, error)).mendable:
             return failure
     return None
