@@ -7,6 +7,7 @@ from typing import Final
 
 import dagster as dg
 from dagster import DagsterEventType
+from dagster._core.events import EngineEventData, JobFailureData
 from dagster_shared.error import SerializableErrorInfo
 
 from booru_pipeline.defs.runs.process import is_dead, own_tag
@@ -172,8 +173,8 @@ def first_failure(events: Iterable[dg.DagsterEvent]) -> Failure | None:
 def _failed_start(events: Iterable[dg.DagsterEvent]) -> Failure | None:
     """The reason why a run did not come to its first step: the graph could not be loaded, or it was refused."""
     for event in events:
-        starting, failed = event.event_type in _STARTING, event.event_type == DagsterEventType.RUN_FAILURE
-        error = event.engine_event_data.error if starting else event.job_failure_data.error if failed else None
+        data = event.event_specific_data
+        error = data.error if isinstance(data, EngineEventData | JobFailureData) else None
         if error is not None and (failure := _failure(None, error)).mendable:
             return failure
     return None
