@@ -25,7 +25,7 @@ _SYNTAX: Final = (
     re.compile(r"^\\?[(\[{]\s*"),
     re.compile(r"\s*\\?[)\]}]$"),
     re.compile(rf"\s*:\s*{_NUMBER}\s*[)\]}}]$|(?<=\S):{_NUMBER}$"),
-    re.compile(rf"(?<=\)){_NUMBER}$|[+-]+$"),
+    re.compile(rf"(?<=\)){_NUMBER}$|(?<=\S)[+-]+$"),
     re.compile(rf"^{_NUMBER}::|::$"),
     re.compile(r"^[\"'\u2018\u201c]|[\"'\u2019\u201d.;]$"),
     re.compile(r"^(?:artist|character|char|copyright|copy|general|meta):\s*", re.IGNORECASE),

@@ -89,6 +89,7 @@ def test_a_prompt_is_understood_as_it_is_written(typed, tags):
         (["1girl", "BREAK", "hat"], ["1girl", "hat"]),
         (["saber", "(fate)"], ["saber_(fate)"]),
         (["foo", "bar"], ["foo?", "bar?"]),
+        (["smile", "---"], ["smile", "---?"]),  # no weight of what stands before it
     ],
 )
 def test_arguments_are_put_together_only_where_that_explains_more(arguments, tags):
