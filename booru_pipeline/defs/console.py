@@ -1,7 +1,6 @@
 """What the shell says of a run, a line a fact: from Dagster's events, less what only Dagster's log needs."""
 
 import logging
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -29,7 +28,6 @@ _FIGURES: Final[Mapping[str, Mapping[str, str]]] = {
     Stage.EVALUATION_REPORT: {"test posts": "test posts"},
 }
 _DAGSTERS_OWN: Final = "[pipes]"  # what Dagster logs about the pipe to a training begins with it
-_MODULE: Final = re.compile(r"^(?:\w+\.)+(?=\w+(?:: |$))")  # before an exception's name
 
 
 class Teller:
@@ -112,8 +110,7 @@ def failure_in_words(failure: Failure, release: str | None) -> str:
     if failure.mendable:
         return failure.text if release is None or release in failure.text else f"release {release}: {failure.text}"
     where = " of release ".join(filter(None, [failure.step, release])) or "the run"
-    said = _MODULE.sub("", first_line(failure.text))
-    return f"{where} failed: {said}.\nThe whole log is in the UI: `booru dev`. `booru run` tries it again."
+    return f"{where} failed: {first_line(failure.text)}.\nThe whole log is in the UI: `booru dev`. `booru run` tries it again."
 
 
 @contextmanager
