@@ -110,7 +110,10 @@ def failure_in_words(failure: Failure, release: str | None) -> str:
     if failure.mendable:
         return failure.text if release is None or release in failure.text else f"release {release}: {failure.text}"
     where = " of release ".join(filter(None, [failure.step, release])) or "the run"
-    return f"{where} failed: {first_line(failure.text)}.\nThe whole log is in the UI: `booru dev`. `booru run` tries it again."
+    again = "`booru run`" if release else "the same command"
+    return (
+        f"{where} failed: {first_line(failure.text)}.\nThe whole log is in the UI: `booru dev`. {again} tries it again."
+    )
 
 
 @contextmanager
