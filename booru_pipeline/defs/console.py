@@ -1,7 +1,6 @@
 """What the shell says of a run, a line a fact: from Dagster's events, less what only Dagster's log needs."""
 
 import logging
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -35,7 +34,6 @@ _FIGURES: Final[Mapping[str, Mapping[str, str]]] = {
     TRIAL_REPORT: _OF_A_REPORT,
 }
 _DAGSTERS_OWN: Final = "[pipes]"  # what Dagster logs about the pipe to a training begins with it
-_MODULE: Final = re.compile(r"^(?:\w+\.)+(?=\w+(?:: |$))")  # before an exception's name
 
 
 class Teller:
@@ -118,8 +116,10 @@ def failure_in_words(failure: Failure, release: str | None) -> str:
     if failure.mendable:
         return failure.text if release is None or release in failure.text else f"release {release}: {failure.text}"
     where = " of release ".join(filter(None, [failure.step, release])) or "the run"
-    said = _MODULE.sub("", first_line(failure.text))
-    return f"{where} failed: {said}.\nThe whole log is in the UI: `booru dev`. `booru run` tries it again."
+    again = "`booru run`" if release else "the same command"
+    return (
+        f"{where} failed: {first_line(failure.text)}.\nThe whole log is in the UI: `booru dev`. {again} tries it again."
+    )
 
 
 @contextmanager

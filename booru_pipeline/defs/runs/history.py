@@ -1,5 +1,6 @@
 """The runs of a release in Dagster's history: how they ended, and why one failed."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -31,6 +32,8 @@ _NOT_ITS_OWN: Final = {"", "UNEXPECTED_TERMINATION", "START_TIMEOUT", "RUN_WORKE
 _NOTHING_SAID: Final = "This run has been marked as failed from outside"  # Dagster knows no more
 _STARTING: Final = {DagsterEventType.ENGINE_EVENT, DagsterEventType.RESOURCE_INIT_FAILURE}
 _KEPT_RUNS: Final = 200
+_MODULE: Final = re.compile(r"^(?:\w+\.)+(?=\w+(?::|$))", re.ASCII)  # before an exception's name
+_IN_WORDS: Final = {"DagsterExecutionInterruptedError": "its process was told to end."}
 
 
 class Outcome(StrEnum):
@@ -183,8 +186,11 @@ def _failed_start(events: Iterable[dg.DagsterEvent]) -> Failure | None:
 def _failure(step: str | None, error: SerializableErrorInfo) -> Failure:
     while error.cause and error.cls_name != BooruError.__name__:  # its own causes are not for the user
         error = error.cause
-    text = error.message.strip().removeprefix(f"{BooruError.__module__}.{BooruError.__name__}:").strip()
-    return Failure(step, text, mendable=error.cls_name == BooruError.__name__)
+    mendable = error.cls_name == BooruError.__name__
+    text = _MODULE.sub("", error.message.strip())
+    if mendable:
+        text = text.removeprefix(f"{BooruError.__name__}:").strip()
+    return Failure(step, _IN_WORDS.get(text, text), mendable=mendable)
 
 
 def _last_words(events: Iterable[dg.DagsterEvent]) -> str:
