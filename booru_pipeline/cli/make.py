@@ -85,7 +85,9 @@ def run(
     retrain: Annotated[
         bool,
         typer.Option(
-            "--retrain", help="Train again what is fresh too, from the base model: with another time limit, say."
+            "--retrain",
+            help="Train again what is fresh too, from the base model: with another time limit, say. Of a trial: what "
+            "is there under its name.",
         ),
     ] = False,
     dry_run: Annotated[
@@ -100,7 +102,6 @@ def run(
             "one release, the newest by default.",
         ),
     ] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Train a trial again that is there already.")] = False,
     overrides: Overrides = None,
     raw: Raw = None,
     home: Home = None,
@@ -115,17 +116,15 @@ def run(
 
     last = _stage(to) if to else list(Stage)[-1]
     training = {} if time_limit is None else {"time_limit_s": time_limit}
-    if retrain:
+    if retrain and trial is None:
         training["strategy"] = "retrain"
     settings = read_settings(
         overrides, raw=raw, home=home, relations=relations, preset=preset, checkpoint=training or None
     )
     if trial is not None:
         base = read_settings(raw=raw, home=home, relations=relations)
-        _run_trial(settings, base, trial, release or [], last, replace=replace, dry_run=dry_run)
+        _run_trial(settings, base, trial, release or [], last, retrain=retrain, dry_run=dry_run)
         return
-    if replace:
-        raise BooruError("--replace is for trials: name one with --as.")
     from booru_pipeline.defs.shell import make_plan, run_plan  # imports Dagster
 
     plan = make_plan(settings, release or [], last, retrain=retrain)
@@ -152,7 +151,7 @@ def _run_trial(
     releases: list[str],
     last: "Stage",
     *,
-    replace: bool,
+    retrain: bool,
     dry_run: bool,
 ) -> None:
     from booru_pipeline.defs.shell import run_plan  # imports Dagster
@@ -163,7 +162,7 @@ def _run_trial(
         raise BooruError("a trial is of one release: give --release once.")
     if last != list(Stage)[-1]:
         raise BooruError("a trial is trained and evaluated: leave out --to.")
-    plan = plan_trial(settings, base, name, next(iter(releases), None), replace=replace)
+    plan = plan_trial(settings, base, name, next(iter(releases), None), retrain=retrain)
     due = [(item.release.key, stage) for item in plan.before.releases for stage in item.due]
     due += [(plan.trial, stage) for stage in plan.due]
     if dry_run:

@@ -38,7 +38,7 @@ class TrialPlan:
     due: list[Stage]
 
 
-def plan_trial(settings: Settings, base: Settings, name: str, release: str | None, *, replace: bool) -> TrialPlan:
+def plan_trial(settings: Settings, base: Settings, name: str, release: str | None, *, retrain: bool) -> TrialPlan:
     """Decide what a trial takes.
 
     Args:
@@ -46,7 +46,7 @@ def plan_trial(settings: Settings, base: Settings, name: str, release: str | Non
         base: Without them: what the release's own artifacts are made with.
         name: As the person gave it.
         release: Of which release; None for the newest whole one that is dated.
-        replace: Whether a trial of the name that was made in another way is trained again.
+        retrain: Whether a trial of the name that was made in another way is trained again.
 
     Raises:
         BooruError: The name is none or taken, the release is not there, or the options change what all trials share.
@@ -64,8 +64,8 @@ def plan_trial(settings: Settings, base: Settings, name: str, release: str | Non
     )
     last = Stage.TOKENIZED_DATASET if shared else Stage.TRAINING_SHARDS
     expected = _expected(settings, trial, found)
-    due = list(_ASSETS) if replace else _due(settings, trial, expected)
-    if Stage.CHECKPOINT in due and not replace:
+    due = list(_ASSETS) if retrain else _due(settings, trial, expected)
+    if Stage.CHECKPOINT in due and not retrain:
         _refuse_to_replace(settings, trial, expected[Stage.CHECKPOINT])
     return TrialPlan(trial, make_plan(base, [found.key], last), due)
 
@@ -120,7 +120,7 @@ def _refuse_to_replace(settings: Settings, trial: str, expected: Record) -> None
         kept = " It is promoted, and would be kept under a number." if promoted and promoted.release == trial else ""
         raise BooruError(
             f"there is a trial {trial} already, and it was made in another way: {unlike}.{kept} Choose another name, "
-            "or train it again with --replace."
+            "or train it again with --retrain."
         )
 
 

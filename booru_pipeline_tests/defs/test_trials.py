@@ -40,9 +40,9 @@ def base(raw, tmp_path_factory):
     return settings
 
 
-def try_out(base, name, *overrides, replace=False):
+def try_out(base, name, *overrides, retrain=False):
     settings = settings_with(base.raw, base.home, *overrides)
-    plan = plan_trial(settings, base, name, "2021a", replace=replace)
+    plan = plan_trial(settings, base, name, "2021a", retrain=retrain)
     lines = []
     run_plan(base, plan.before, lines.append)
     if plan.due:
@@ -108,10 +108,10 @@ def test_status_shows_it_with_its_figures_and_what_is_other(base, lr5):
 def test_the_same_trial_again_is_nothing_to_do_and_another_of_its_name_is_refused(base, lr5):
     plan, lines = try_out(base, "LR5", "checkpoint.learning_rate=0.005", "evaluation_report.test_posts=20")
     assert (plan.due, lines) == ([], [])
-    with pytest.raises(BooruError, match=r"there is a trial 2021a@lr5 already.*learning_rate.*--replace"):
+    with pytest.raises(BooruError, match=r"there is a trial 2021a@lr5 already.*learning_rate.*--retrain"):
         try_out(base, "lr5", "checkpoint.learning_rate=0.01")
     settings = settings_with(base.raw, base.home, "checkpoint.learning_rate=0.01")
-    assert plan_trial(settings, base, "lr5", "2021a", replace=True).due[0] is Stage.CHECKPOINT
+    assert plan_trial(settings, base, "lr5", "2021a", retrain=True).due[0] is Stage.CHECKPOINT
 
 
 def test_options_of_the_vocabulary_give_a_trial_its_own(base):
@@ -136,7 +136,7 @@ def test_options_that_all_trials_share_are_refused(base, override):
 def test_a_bad_name_or_release_is_refused_before_anything_is_made(base, name, release):
     settings = settings_with(base.raw, base.home)
     with pytest.raises(BooruError):
-        plan_trial(settings, base, name, release, replace=False)
+        plan_trial(settings, base, name, release, retrain=False)
     assert not any("2019z" in path.name for path in base.lake.home.rglob("*"))
 
 
