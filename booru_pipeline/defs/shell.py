@@ -158,8 +158,8 @@ def run_hydration(settings: Settings, config: Mapping[str, Any], say: Callable[[
     job = build_defs(settings).resolve_job_def(hydration_experiment.name)
     with open_instance(settings.lake) as instance:
         _refuse_second_run(instance, None)  # each would clear away what the other has made for its arms
-        result = _execute(job, instance, {"ops": {plan_arms.name: {"config": dict(config)}}}, say)
-        return Path(result.output_for_node(CONCLUDE))
+        with _execute(job, instance, {"ops": {plan_arms.name: {"config": dict(config)}}}, say) as result:
+            return Path(result.output_for_node(CONCLUDE))
 
 
 def _refuse_second_run(instance: dg.DagsterInstance, release: str | None) -> None:
