@@ -188,8 +188,8 @@ def run_hydration(settings: Settings, config: Mapping[str, Any], say: Callable[[
     job = build_defs(settings).resolve_job_def(hydration_experiment.name)
     with stoppable(say) as stop, open_instance(settings.lake) as instance:
         refuse_second_run(instance, None)  # each would clear away what the other has made for its arms
-        result = run_job(job, instance, {"ops": {plan_arms.name: {"config": dict(config)}}}, say, stop)
-        return Path(result.output_for_node(CONCLUDE))
+        with run_job(job, instance, {"ops": {plan_arms.name: {"config": dict(config)}}}, say, stop) as result:
+            return Path(result.output_for_node(CONCLUDE))
 
 
 def refuse_second_run(instance: dg.DagsterInstance, release: str | None) -> None:

@@ -11,6 +11,7 @@ import yaml
 from dagster._core.system_config.objects import ResolvedRunConfig
 
 from booru_pipeline.defs.assets.common import GRAPH, GROUPS
+from booru_pipeline.defs.assets.trial import TRIAL_CHECKPOINT, TRIAL_REPORT
 from booru_pipeline.defs.build import LOCATION, build_defs
 from booru_pipeline.defs.runs.history import failure_of
 from booru_pipeline.pipeline.settings import load_settings
@@ -24,9 +25,13 @@ def graph(tmp_path_factory):
     return build_defs(load_settings(home=tmp_path_factory.mktemp("home"))).resolve_asset_graph()
 
 
-def test_the_graph_is_one_chain_from_the_raw_release_to_the_report(graph):
+def test_the_graph_is_one_chain_from_the_raw_release_to_the_report_and_trials_beside_it(graph):
     names = ["raw_release", *Stage]
-    assert {key.to_user_string() for key in graph.get_all_asset_keys()} == set(names)
+    trials = [Stage.TOKENIZED_DATASET, TRIAL_CHECKPOINT, TRIAL_REPORT]
+    assert {key.to_user_string() for key in graph.get_all_asset_keys()} == {*names, *trials}
+    for above, below in itertools.pairwise(trials):
+        assert {key.to_user_string() for key in graph.get(dg.AssetKey(below)).parent_keys} == {above}
+        assert graph.get(dg.AssetKey(below)).partitions_def.name == "trial"
     for above, below in itertools.pairwise(names):
         assert {key.to_user_string() for key in graph.get(dg.AssetKey(below)).parent_keys} == {above}
     assert graph.external_asset_keys == {dg.AssetKey("raw_release")}
