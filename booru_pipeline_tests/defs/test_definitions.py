@@ -141,7 +141,6 @@ def test_retraining_takes_the_settings_but_for_the_strategy(tmp_path):
             {"dataset_options": {"encoding": "pieces"}, "training_options": {"objective": "set"}},
             "the set objective needs one token a label, and the dataset's captions are pieces",
         ),
-        ({"training_options": {"learning_rate": -1.0}}, "training_options.learning_rate is -1.0; allowed: number > 0"),
         ({"base_model": {"preset": "t5-small"}, "training_options": {"width": 64}}, "width is for tiny"),
         ({"base_model": {"preset": "nope"}}, "unknown preset 'nope'"),
         ({"training_options": {"span_corruption": 0.5}}, "the present objective corrupts no spans"),
