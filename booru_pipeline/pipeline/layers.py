@@ -105,8 +105,14 @@ def suggestion(path: Names, layer: Layer, model: type[BaseModel]) -> str | None:
     elsewhere = [other for other in paths if other[-1] == names[-1]]
     is_section = len(path) == 1 and isinstance(layer.values[path[0]], Mapping)
     known = [(name,) for name in model.model_fields if _options(model, name)] if is_section else paths
-    by_name = (_near(name, known, lambda other: other[-1]) for name in (names[-1], "_".join(names)))
-    found = elsewhere[:1] or _near(_dotted(names), known, _dotted) or next(filter(None, by_name), [])
+    # Within a section that there is, its name must not make up for an option's that is like none.
+    in_section = [other for other in known if other[:-1] == names[:-1]]
+    found = (
+        elsewhere[:1]
+        or _near(names[-1], in_section or known, lambda other: other[-1])
+        or ([] if len(names) > 1 and in_section else _near(_dotted(names), known, _dotted))
+        or _near("_".join(names), known, lambda other: other[-1])
+    )
     return layer.spelled(found[0]) if found else None
 
 

@@ -159,7 +159,7 @@ def test_aliases_of_a_configured_folder_are_in_the_shards_and_others_make_them_s
     write_relations(copy / "relations", aliases=[("rabbit_ears", "lop_ears")])
     assert "training_shards is stale: the aliases changed" in booru(copy, *run, "--dry-run").stdout
     listed = booru(copy, "releases", "--relations", "relations")
-    assert "stale  2021a training_shards: the aliases changed" in listed.stdout
+    assert "2021a  training_shards is stale: the aliases changed" in listed.stdout
 
 
 def test_broken_relations_stop_the_run_before_anything_is_made(copy):

@@ -140,6 +140,7 @@ def test_lists_and_tables_of_the_environment_are_json(monkeypatch):
             "line 1: there is no setting checkpoint.sed. Did you mean [checkpoint] seed?",
         ),
         ("checkpoint = {sed = 3}", "booru.toml: there is no setting checkpoint.sed. Did you mean [checkpoint] seed?"),
+        ("[automation]\nnonsense = 3", "there is no setting automation.nonsense. `booru settings` lists all."),
         ("[vocabulary]\nmin_general_posts = 0", "line 2: setting vocabulary.min_general_posts is 0; allowed: whole nu"),
         ("[checkpoint]\nepochs = 'x'", "booru.toml line 2: setting checkpoint.epochs is 'x'; allowed: number >= 0."),
         ('[checkpoint]\nprecision = "fp16"', "setting checkpoint.precision: fp16 overflows in T5"),

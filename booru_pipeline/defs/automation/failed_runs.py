@@ -69,7 +69,7 @@ def describe_failure(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dict[s
     else:
         fate = "failed"
         todo = f"The log of run {run.run_id} in the UI says more. Start it again by hand once the cause is mended."
-    said = failure.text if failure.text.endswith(".") else f"{failure.text}."
+    said = failure.text if failure.text.endswith((".", "?")) else f"{failure.text}."
     return {
         "text": f"{what} {fate}{where}: {said} {todo}",
         "release": release,

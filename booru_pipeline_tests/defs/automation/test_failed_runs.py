@@ -148,7 +148,10 @@ def test_settings_that_cannot_be_read_are_named_and_the_webhook_is_told_all_the_
         ).for_run_failure()
     )
     ((_, message),) = mailbox.messages
-    assert message["text"].startswith("release 2021a could not be started: setting automation.nonsense: Extra inputs")
+    says = (
+        f"release 2021a could not be started: {config} line 4: there is no setting automation.nonsense. `booru settings"
+    )
+    assert message["text"].startswith(says)
     assert message["text"].endswith("Once that is mended, the sensor asks for it again.")
     assert not message["interrupted"]
 
