@@ -27,7 +27,7 @@ def execute(
     assets: Set[dg.AssetKey] | None = None,
     checks: Set[dg.AssetCheckKey] | None = None,
 ) -> dg.JobExecutionResult:
-    """Execute a job, or some of its assets and checks, to the end, whether it fails or not.
+    """Execute a job of in-process executor, or some of its assets and checks, to the end, whether it fails or not.
 
     Unlike `JobDefinition.execute_in_process` the run says where its job is and what of it was selected. Without that
     it is not on the job's page, the UI cannot execute it again, and no sensor is told of its failure.

@@ -17,12 +17,12 @@ def fails(said):
     raise ValueError(said)
 
 
-@dg.job
+@dg.job(executor_def=dg.in_process_executor)
 def giving():
     gives()
 
 
-@dg.job
+@dg.job(executor_def=dg.in_process_executor)
 def failing():
     fails(gives())
 
@@ -45,3 +45,5 @@ def test_a_failure_is_given_and_not_raised_and_what_came_before_it_can_be_taken_
         assert not result.success
         state = instance.get_run_by_id(run_id).execution_plan_snapshot_id
         assert instance.get_execution_plan_snapshot(state).step_keys_to_execute == ["gives", "fails"]
+        label = {".dagster/repository": f"__repository__@{LOCATION}"}  # what a job's page in the UI looks for
+        assert [run.run_id for run in instance.get_runs(dg.RunsFilter(tags=label))] == [run_id]
