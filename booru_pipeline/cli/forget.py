@@ -59,7 +59,7 @@ def forget(
     if any(pasts.values()):
         with open_instance(lake) as instance:
             for key in reversed(keys):  # the release last: killed before that, it can be named again
-                erase(instance, key)
+                erase(instance, lake, key)
     say(f"{escape(printable(keys[0]))} is forgotten")
 
 

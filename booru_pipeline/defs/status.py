@@ -14,6 +14,7 @@ from booru_pipeline.defs.runs.history import Outcome, PastRun, failure_of, runs_
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.record import Record
 from booru_pipeline.lake.trial import is_kept, parse_trial, release_part
+from booru_pipeline.pipeline.differences import OptionsInForce, other_options
 from booru_pipeline.pipeline.freshness import State, Status, release_status
 from booru_pipeline.pipeline.promoted import checkpoint_in_use, read_promoted
 from booru_pipeline.pipeline.settings import Settings
@@ -140,8 +141,12 @@ def _recall(lake: Lake, trial: str) -> dict[float, float]:
 
 
 def _unlike(record: Record, settings: Settings) -> list[str]:
-    now = settings.options(Stage.CHECKPOINT)
-    return [f"{name} {value}" for name, value in record.options.items() if name in now and now[name] != value]
+    """The options of a checkpoint that make a difference to those that are set now, such as `learning_rate 0.005`."""
+    stage = Stage.CHECKPOINT
+    now = record.model_copy(update={"options": {**record.options, **settings.options(stage)}})
+    names = [line.partition(" was ")[0] for line in other_options(record, now, settings)]
+    was = OptionsInForce(stage, record.options, settings)
+    return [f"{name} {was.said(name)}" for name in names]
 
 
 def what_is_next(settings: Settings, instance: dg.DagsterInstance | None) -> list[str]:

@@ -13,6 +13,7 @@ from booru_pipeline.defs.shell import RunPlan, make_plan, refuse_second_run, run
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.record import Record
 from booru_pipeline.lake.trial import check_name, trial_key
+from booru_pipeline.pipeline.contradictions import check_recipe
 from booru_pipeline.pipeline.freshness import compare, expected_record
 from booru_pipeline.pipeline.promoted import read_promoted
 from booru_pipeline.pipeline.settings import Settings
@@ -57,6 +58,7 @@ def plan_trial(settings: Settings, base: Settings, name: str, release: str | Non
                 f"options of {stage.value} are not a trial's: all that is made of a release shares its {stage.value}. "
                 f"Set them in booru.toml, or run without --as."
             )
+    check_recipe(settings)
     found = _release(settings, release)
     trial = trial_key(found.key, check_name(name))
     shared = all(

@@ -11,8 +11,10 @@ from dagster._core.storage.event_log.schema import (
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
 from booru_pipeline.defs.runs.history import PARTITION, RELEASE_PARTITIONS, TRIAL_PARTITIONS
+from booru_pipeline.defs.runs.old_runs import OldRuns, remove_runs
 from booru_pipeline.defs.runs.process import unfinished_runs
 from booru_pipeline.errors import BooruError
+from booru_pipeline.lake.lake import Lake
 
 _RUNLESS = ""  # the id of the run of events that are reported without one
 
@@ -58,15 +60,14 @@ def refuse_under_way(instance: dg.DagsterInstance) -> None:
         )
 
 
-def erase(instance: dg.DagsterInstance, release: str) -> None:
+def erase(instance: dg.DagsterInstance, lake: Lake, release: str) -> None:
     """Remove all of it, the partition last: killed before that, the release is still known and can be named again."""
     storage = _storage(instance)
-    for run_id in past_of(instance, release).runs:
-        instance.delete_run(run_id)
-        instance.compute_log_manager.delete_logs(prefix=[run_id])
-        with storage.index_connection() as connection:
-            checks = AssetCheckExecutionsTable
-            connection.execute(checks.delete().where(checks.c.run_id == run_id))
+    runs = past_of(instance, release).runs
+    remove_runs(instance, lake, OldRuns(runs, bytes=0))
+    with storage.index_connection() as connection:
+        checks = AssetCheckExecutionsTable
+        connection.execute(checks.delete().where(checks.c.run_id.in_(runs)))
     events, tags = SqlEventLogStorageTable, AssetEventTagsTable
     ids = _events(instance, release)
     with storage.index_connection() as connection:
