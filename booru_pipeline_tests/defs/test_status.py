@@ -17,7 +17,7 @@ from booru_pipeline.defs.status import pipeline_status, why_none_is_promoted
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.record import Record
-from booru_pipeline.pipeline.checkpoints import promote
+from booru_pipeline.pipeline.promoted import promote
 from booru_pipeline.pipeline.freshness import expected_records
 from booru_pipeline.pipeline.settings import load_settings
 from booru_pipeline.pipeline.stages import Stage
