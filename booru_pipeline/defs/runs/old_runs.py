@@ -122,6 +122,9 @@ def _compact(database: Path) -> None:
             connection.execute(statement("defs", "drop_lone_run_tags"))
             connection.commit()
         connection.execute("VACUUM")
+        connection.execute(
+            "PRAGMA wal_checkpoint(TRUNCATE)"
+        )  # the log of the rewriting would stay as large as the file
 
 
 def _size(lake: Lake) -> int:
