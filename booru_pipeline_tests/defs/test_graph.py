@@ -184,7 +184,7 @@ def test_a_release_goes_on_from_the_checkpoint_before_it(first_run, settings, in
     """And not from one that was trained in another way, which the run's log says."""
     going_on = settings.model_copy(
         # Another strategy alone would leave what was trained anew as it is.
-        update={"checkpoint": settings.checkpoint.model_copy(update={"strategy": "continue", "replay_share": 0.4})}
+        update={"checkpoint": settings.checkpoint.model_copy(update={"strategy": "continue", "seed": 4})}
     )
     heard = Heard()
     run_plan(going_on, make_plan(going_on, ["2021b"], Stage.CHECKPOINT), heard)
