@@ -32,7 +32,7 @@ _NOT_ITS_OWN: Final = {"", "UNEXPECTED_TERMINATION", "START_TIMEOUT", "RUN_WORKE
 _NOTHING_SAID: Final = "This run has been marked as failed from outside"  # Dagster knows no more
 _STARTING: Final = {DagsterEventType.ENGINE_EVENT, DagsterEventType.RESOURCE_INIT_FAILURE}
 _KEPT_RUNS: Final = 200
-_MODULE: Final = re.compile(r"^(?:\w+\.)+(?=\w+(?::|$))", re.ASCII)  # before an exception's name
+_MODULE: Final = re.compile(r"^(?:\w+\.)+(?=[A-Z]\w*(?::|$))", re.ASCII)  # before the name of an exception
 _IN_WORDS: Final = {"DagsterExecutionInterruptedError": "its process was told to end."}
 
 
