@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+from booru_pipeline.defs.assets.trial import TRIAL_CHECKPOINT, TRIAL_REPORT
 from booru_pipeline.defs.shell import make_plan, run_plan
 from booru_pipeline.pipeline.settings import load_settings
 from booru_pipeline.pipeline.stages import Stage
@@ -47,7 +48,7 @@ def ask(raw, tmp_path_factory):
 
 def test_the_ui_has_the_graph_with_its_partitions_and_checks(ask):
     nodes = {"/".join(node["assetKey"]["path"]): node for node in ask(GRAPH)["assetNodes"]}
-    assert list(nodes) and set(nodes) == {"raw_release", *Stage}  # noqa: PT018
+    assert list(nodes) and set(nodes) == {"raw_release", *Stage, TRIAL_CHECKPOINT, TRIAL_REPORT}  # noqa: PT018
     for above, below in zip(["raw_release", *Stage], Stage, strict=False):
         node = nodes[below.value]
         assert node["dependencyKeys"] == [{"path": [str(above)]}]

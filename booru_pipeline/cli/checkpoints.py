@@ -1,6 +1,5 @@
 """Commands that choose between checkpoints: compare, promote."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -42,15 +41,16 @@ def compare(
         without = names[0] if model is None else names[1]
         raise BooruError(f"the checkpoint of {without} has no record of what it was made from. Make it again.")
     found = compare_two(model, beside, settings.evaluation_report, settings.tag_relations)
+    _show(found)
     folder = lake.experiment("compare", f"{names[0]}_beside_{names[1]}")
     with staged(folder, lake.staging.here()) as draft:
         draft.mkdir()
         (draft / "report.html").write_text(render_two(found), encoding="utf-8")
         (draft / "report.json").write_text(found.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    _show(found, folder / "report.html")
+    say(f"What has changed, label by label: {escape(str(folder / 'report.html'))}")
 
 
-def _show(found: "TwoCompared", page: Path) -> None:
+def _show(found: "TwoCompared") -> None:
     from booru_pipeline.evaluation.comparison.compare import PARENT
     from booru_pipeline.evaluation.figures.ranks import heading
     from booru_pipeline.evaluation.report.page.words import signed_interval
@@ -59,7 +59,7 @@ def _show(found: "TwoCompared", page: Path) -> None:
     standing = found.comparison.parent
     table = Table("hidden", "", found.model, found.other, "difference, 95 % interval")
     table.title = f"{found.model} beside {found.other} on {standing.posts:,} test posts"
-    for result in standing.shares:
+    for result in found.fair:
         for metric in HEADLINE:
             figures = [f"{result.figure(name, metric):.3f}" for name in (MODEL, PARENT)]
             less = signed_interval(result.differences[PARENT][metric])
@@ -68,7 +68,8 @@ def _show(found: "TwoCompared", page: Path) -> None:
     if standing.left_out is None:
         say(f"[yellow]Whether {found.other} was trained on these posts cannot be told: its dataset is gone.[/]")
     say(escape(found.headline))
-    say(f"What has changed, label by label: {escape(str(page))}")
+    if found.question:
+        say(f"[dim]{escape(found.question)}[/]")
 
 
 @app.command()

@@ -8,7 +8,6 @@ from rich.markup import escape
 
 from booru_pipeline.cli.app import Home, Raw, app, read_settings, say
 from booru_pipeline.errors import BooruError, printable
-from booru_pipeline.lake.trial import parse_trial
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,20 +30,19 @@ def forget(
     Removed are its artifacts, here and in the store, with states and notes, and what the UI knows of it: the partition,
     its runs and their events. A release's trials go with it. Later releases that were made with it stay as they are.
 
-    Examples: `booru forget 2019z`, `booru forget 2021d@lr5`
+    Examples: `booru forget 2019z`, `booru forget lr5`
     """
     settings = read_settings(raw=raw, home=home)
     from booru_pipeline.defs.runs.erase import erase, past_of, refuse_under_way  # imports Dagster
     from booru_pipeline.defs.runs.history import RELEASE_PARTITIONS, TRIAL_PARTITIONS
     from booru_pipeline.defs.runs.instance import existing_instance, open_instance
     from booru_pipeline.pipeline.forgetting import keys_of, remove_traces, traces_of
-    from booru_pipeline.release.key import parse_key
 
     lake = settings.lake
     with existing_instance(lake) as instance:
         places = (RELEASE_PARTITIONS, TRIAL_PARTITIONS) if instance is not None else ()
         partitions = {key for place in places if instance for key in instance.get_dynamic_partitions(place)}
-        keys = keys_of(lake, name if name in partitions else parse_trial(name) or parse_key(name) or name)
+        keys = keys_of(lake, name, partitions)
         traces = [trace for key in keys for trace in traces_of(lake, key)]
         pasts = {key: past_of(instance, key) for key in keys} if instance is not None else {}
         if instance is not None:

@@ -226,6 +226,9 @@ def _show_trials(trials: "Sequence[TrialStatus]") -> None:
     if trials:
         say("trials, with recall@10 by hidden share")
         show(_trials(trials, with_options=True), _trials(trials, with_options=False))
+        for item in trials:
+            if item.problem:
+                say(f"[red]{escape(item.trial)}[/]  {escape(item.problem)}")
 
 
 def _trials(trials: "Sequence[TrialStatus]", *, with_options: bool) -> Table:

@@ -66,10 +66,8 @@ def refuse_failed_gate(dataset: Path) -> None:
         BooruError: The dataset's gate did not pass.
     """
     if failures := GateReport.read(dataset).failures:
-        raise BooruError(
-            f"the gate of {dataset} did not pass ({', '.join(failures)}), so nothing is trained on it. "
-            "The check no_label_is_lost names the labels; leave them out or mend the tokenizer."
-        )
+        said = "; ".join(f"{reason.replace('_', ' ')}: {what}" for reason, what in failures.items())
+        raise BooruError(f"nothing is trained on {dataset}, which did not pass its check: {said}.")
 
 
 def run_payload(

@@ -12,7 +12,6 @@ from booru_pipeline.defs.automation.agree import all_differences
 from booru_pipeline.defs.automation.decide import decide, goal_of
 from booru_pipeline.defs.runs.history import Outcome, PastRun, failure_of, runs_of
 from booru_pipeline.lake.lake import Lake
-from booru_pipeline.lake.record import Record
 from booru_pipeline.lake.trial import is_kept, parse_trial, release_part
 from booru_pipeline.pipeline.differences import OptionsInForce, other_options
 from booru_pipeline.pipeline.freshness import State, Status, release_status
@@ -88,7 +87,8 @@ class TrialStatus:
             was promoted and whose place another took.
         promoted: Whether `booru suggest` asks it.
         recall: By hidden share its answer's recall@10 of labels that are not derivable; empty without a report.
-        options: Those in which its checkpoint differs from what is set now, in words.
+        options: Those in which it differs from what is set now, in words.
+        problem: Why its newest run failed, or empty.
         last_run: Its newest run, or None if there was none.
     """
 
@@ -97,6 +97,7 @@ class TrialStatus:
     promoted: bool
     recall: dict[float, float]
     options: list[str]
+    problem: str
     last_run: PastRun | None
 
     def as_dict(self) -> dict[str, Any]:
@@ -123,7 +124,8 @@ def trial_status(settings: Settings, instance: dg.DagsterInstance | None) -> lis
                 state=state,
                 promoted=promoted is not None and promoted.release == trial,
                 recall=recall,
-                options=_unlike(record, settings) if record is not None else [],
+                options=_unlike(lake, trial, settings) if record is not None else [],
+                problem=_why_failed(instance, runs),
                 last_run=runs[0] if runs else None,
             )
         )
@@ -131,7 +133,10 @@ def trial_status(settings: Settings, instance: dg.DagsterInstance | None) -> lis
 
 
 def _recall(lake: Lake, trial: str) -> dict[float, float]:
-    """The figures of a trial's report, as far as it has one that can be read."""
+    """The figures of a trial's report, as far as it has one of the checkpoint that is there, and it can be read."""
+    checkpoint, report = lake.record(lake.checkpoint(trial)), lake.record(lake.evaluation_report(trial))
+    if checkpoint is None or report is None or report.made < checkpoint.made:
+        return {}
     try:
         metrics = json.loads(lake.read(lake.evaluation_report(trial), "metrics.json") or "{}")
         shares = {share["hidden_share"]: share["not_derivable"] for share in metrics.get("shares", [])}
@@ -140,13 +145,21 @@ def _recall(lake: Lake, trial: str) -> dict[float, float]:
         return {}
 
 
-def _unlike(record: Record, settings: Settings) -> list[str]:
-    """The options of a checkpoint that make a difference to those that are set now, such as `learning_rate 0.005`."""
-    stage = Stage.CHECKPOINT
-    now = record.model_copy(update={"options": {**record.options, **settings.options(stage)}})
-    names = [line.partition(" was ")[0] for line in other_options(record, now, settings)]
-    was = OptionsInForce(stage, record.options, settings)
-    return [f"{name} {was.said(name)}" for name in names]
+def _unlike(lake: Lake, trial: str, settings: Settings) -> list[str]:
+    """The options of a trial that make a difference to those that are set now, such as `learning_rate 0.005`."""
+    found = []
+    for stage in (Stage.VOCABULARY, Stage.TOKENIZED_DATASET, Stage.CHECKPOINT):
+        if (record := lake.record(stage.path(lake, trial))) is not None:
+            now = record.model_copy(update={"options": {**record.options, **settings.options(stage)}})
+            names = [line.partition(" was ")[0] for line in other_options(record, now, settings)]
+            was = OptionsInForce(stage, record.options, settings)
+            found += [f"{name} {was.said(name)}" for name in names]
+    return found
+
+
+def _why_failed(instance: dg.DagsterInstance | None, runs: list[PastRun]) -> str:
+    failed = runs and runs[0].outcome in (Outcome.FAILED, Outcome.INTERRUPTED)
+    return failure_of(instance, runs[0].id).first_line if failed and instance is not None else ""
 
 
 def what_is_next(settings: Settings, instance: dg.DagsterInstance | None) -> list[str]:

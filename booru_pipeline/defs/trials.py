@@ -32,11 +32,13 @@ class TrialPlan:
         trial: Its key.
         before: What has to be made of the release first.
         due: Stages of the trial to make, in order; empty if it is there as asked for.
+        retrain: Whether what is there is trained again.
     """
 
     trial: str
     before: RunPlan
     due: list[Stage]
+    retrain: bool
 
 
 def plan_trial(settings: Settings, base: Settings, name: str, release: str | None, *, retrain: bool) -> TrialPlan:
@@ -67,9 +69,11 @@ def plan_trial(settings: Settings, base: Settings, name: str, release: str | Non
     last = Stage.TOKENIZED_DATASET if shared else Stage.TRAINING_SHARDS
     expected = _expected(settings, trial, found)
     due = list(_ASSETS) if retrain else _due(settings, trial, expected)
+    if found.key != name and name in find_releases(settings.raw_folder).keys:
+        raise BooruError(f"{name!r} is a release. Choose another name for the trial.")
     if Stage.CHECKPOINT in due and not retrain:
         _refuse_to_replace(settings, trial, expected[Stage.CHECKPOINT])
-    return TrialPlan(trial, make_plan(base, [found.key], last), due)
+    return TrialPlan(trial, make_plan(base, [found.key], last), due, retrain)
 
 
 def _release(settings: Settings, key: str | None) -> Release:
@@ -137,4 +141,7 @@ def run_trial(settings: Settings, plan: TrialPlan, say: Callable[[str], None]) -
         instance.add_dynamic_partitions(str(TRIALS.name), [plan.trial])
         job = build_defs(settings).resolve_job_def(TRIAL.name)
         assets = {_ASSETS[stage] for stage in plan.due}
-        run_job(job, instance, run_config(settings), say, stop, key=plan.trial, assets=assets)
+        config = run_config(settings)
+        if TRIAL_CHECKPOINT in assets:
+            config["ops"] = {TRIAL_CHECKPOINT: {"config": {"retrain": plan.retrain}}}
+        run_job(job, instance, config, say, stop, key=plan.trial, assets=assets)

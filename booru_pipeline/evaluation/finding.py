@@ -1,8 +1,8 @@
 """The base of an evaluation's findings: pydantic models that are metrics.json and its JSON Schema at once."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 from pydantic.fields import ComputedFieldInfo, FieldInfo
 
 Count = Annotated[int, Field(ge=0)]
@@ -14,6 +14,14 @@ class Finding(BaseModel, frozen=True, extra="forbid"):
 
     A field with its description is a figure in both, the file and the schema; no list of them is kept elsewhere.
     """
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_written(cls, content: Any) -> Any:
+        """Takes what metrics.json holds, too: what is computed is computed again."""
+        if not isinstance(content, dict):
+            return content
+        return {name: value for name, value in content.items() if name not in cls.model_computed_fields}
 
 
 class AtShare(Finding):

@@ -8,7 +8,7 @@ import re
 from typing import Final
 
 from booru_pipeline.errors import BooruError
-from booru_pipeline.release.key import parse_key
+from booru_pipeline.release.key import parse_dated_key, parse_key
 
 _AT: Final = "@"
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
@@ -51,12 +51,12 @@ def check_name(text: str) -> str:
     """A trial's name as a person wrote it, in lower case.
 
     Raises:
-        BooruError: It is none, or is a number, which only kept checkpoints have.
+        BooruError: It is none, is a number, which only kept checkpoints have, or reads like a release.
     """
     name = text.strip().lower()
-    if not _NAME.fullmatch(name) or name.isdigit():
+    if not _NAME.fullmatch(name) or name.isdigit() or parse_dated_key(name):
         raise BooruError(
-            f"{text!r} cannot name a trial. A name has letters, digits, - and _, 40 at most, and not digits alone, "
-            "such as lr5: `booru run --as lr5`."
+            f"{text!r} cannot name a trial. A name has letters, digits, - and _, 40 at most, and is neither digits "
+            "alone nor a release's, such as lr5: `booru run --as lr5`."
         )
     return name

@@ -38,8 +38,8 @@ def find_named(lake: Lake, artifact: Callable[[str], Path], name: str) -> str:
         what = artifact.__name__.replace("_", " ")
         there = [*lake.releases_with(artifact), *trials]
         raise BooruError(
-            f"there is no {what} of {said!r} in {lake.home} (there: {', '.join(there)}). Make a release's with "
-            f"`booru run --release 2021a`, a trial with `booru run --as {name_part(said) or 'lr5'}`."
+            f"there is no {what} of {said!r} in {lake.home} (there: {', '.join(there)}). `booru run` makes those of "
+            "releases, `booru run --as lr5` that of a trial."
         )
     return found[-1]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.publish import discard
-from booru_pipeline.lake.trial import is_trial, parse_trial, release_part
+from booru_pipeline.lake.trial import is_trial, name_part, parse_trial, release_part
 from booru_pipeline.pipeline.promoted import read_promoted
 from booru_pipeline.pipeline.retention import size_of
 from booru_pipeline.pipeline.stages import Stage
@@ -30,12 +30,19 @@ class Trace:
     bytes: int
 
 
-def keys_of(lake: Lake, name: str) -> list[str]:
-    """A release with its trials, or a trial alone; a name that can be neither stands for itself."""
-    if is_trial(name) or parse_key(name) != name:
-        return [name]
+def keys_of(lake: Lake, name: str, partitions: Collection[str] = ()) -> list[str]:
+    """A release with its trials, or a trial alone, by its name alone too if there is one such; a name that can be none
+    of these stands for itself.
+    """
+    key = name if name in partitions else parse_trial(name) or parse_key(name) or name
+    if is_trial(key) or parse_key(key) != key:
+        return [key]
     trials = {trial for stage in Stage for trial in lake.trials_with(partial(stage.path, lake))}
-    return [name, *sorted(trial for trial in trials if release_part(trial) == name)]
+    trials |= {partition for partition in partitions if parse_trial(partition) == partition}
+    named = [trial for trial in trials if name_part(trial) == key]
+    if len(named) == 1 and key not in partitions and not traces_of(lake, key):
+        return named
+    return [key, *sorted(trial for trial in trials if release_part(trial) == key)]
 
 
 def traces_of(lake: Lake, key: str) -> list[Trace]:

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.lake import Lake
-from booru_pipeline.lake.publish import discard, duplicate, snapshot, staged
+from booru_pipeline.lake.publish import duplicate, snapshot, staged
 from booru_pipeline.lake.trial import is_kept, name_part, release_part, trial_key
 from booru_pipeline.model.provenance import EarlierCheckpoint
 from booru_pipeline.pipeline.checkpoints import find_earlier, find_named
@@ -40,10 +40,21 @@ class Promoted(Promotion, frozen=True):
     """The pointer to the promoted checkpoint.
 
     Attributes:
+        release: Empty if none is promoted.
         before: Those that were promoted before, the newest first.
+        left: Those that somebody went back from: they were promoted once, and are kept like the others.
     """
 
     before: tuple[Promotion, ...] = ()
+    left: tuple[Promotion, ...] = ()
+
+    @property
+    def itself(self) -> tuple[Promotion, ...]:
+        """The promoted one without the others; nothing if none is."""
+        return (Promotion(**self.model_dump(exclude={"before", "left"})),) if self.release else ()
+
+
+_NONE: Final = Promoted(release="", key="", date="", reason="")
 
 
 @dataclass(frozen=True)
@@ -61,10 +72,16 @@ class Settlement:
 
 def read_pointer(lake: Lake) -> Promoted | None:
     """Read the pointer, whether its checkpoint is still there or not; None if there is none that can be read."""
+    noted = _read(lake)
+    return noted if noted.release else None
+
+
+def _read(lake: Lake) -> Promoted:
+    """What was noted, with an empty release if none is promoted."""
     try:
         return Promoted.model_validate_json(lake.bring(lake.promoted).read_bytes())
     except (OSError, ValueError):
-        return None
+        return _NONE
 
 
 def read_promoted(lake: Lake) -> Promoted | None:
@@ -75,8 +92,7 @@ def read_promoted(lake: Lake) -> Promoted | None:
 
 def promoted_before(lake: Lake) -> str | None:
     """The release or trial that `go_back` would promote; None if there is none."""
-    pointer = read_pointer(lake)
-    return next((former.release for former in pointer.before if not _problem(lake, former)), None) if pointer else None
+    return next((former.release for former in _read(lake).before if not _problem(lake, former)), None)
 
 
 def checkpoint_in_use(lake: Lake) -> tuple[str, str]:
@@ -121,12 +137,12 @@ def go_back(lake: Lake) -> Promoted:
     Raises:
         BooruError: Nothing was, or nothing of it is left.
     """
-    pointer = read_pointer(lake)
-    before = pointer.before if pointer else ()
+    noted = _read(lake)
+    before = noted.before
     for place, former in enumerate(before):
         if not _problem(lake, former):
-            date = datetime.now(UTC).isoformat(timespec="seconds")
-            again = Promoted(**{**dict(former), "date": date}, before=before[place + 1 :])
+            left = (*noted.itself, *before[:place], *noted.left)[:_REMEMBERED]
+            again = Promoted(**{**dict(former), "date": _now()}, before=before[place + 1 :], left=left)
             _write(lake, again)
             return again
     gone = f" What was, is gone: {', '.join(former.release for former in before)}." if before else ""
@@ -137,13 +153,14 @@ def go_back(lake: Lake) -> Promoted:
 
 
 def clear(lake: Lake) -> None:
-    """Promote none.
+    """Promote none; what was promoted is remembered.
 
     Raises:
-        BooruError: The pointer cannot be removed.
+        BooruError: The pointer cannot be written.
     """
-    if lake.bring(lake.promoted).exists():
-        discard(lake.promoted, lake.staging)
+    noted = _read(lake)
+    if noted.release:
+        _write(lake, _NONE.model_copy(update={"before": (*noted.itself, *noted.before), "left": noted.left}))
 
 
 def settle(lake: Lake, release: str, key: str, judgement: str, *, loses: bool) -> Settlement:
@@ -175,14 +192,17 @@ def settle(lake: Lake, release: str, key: str, judgement: str, *, loses: bool) -
 
 
 def _set(lake: Lake, release: str, key: str, reason: str) -> Promoted:
-    current = read_pointer(lake)
-    if current is not None and (current.release, current.key) == (release, key):
-        return current
-    date = datetime.now(UTC).isoformat(timespec="seconds")
-    before = () if current is None else (Promotion(**current.model_dump(exclude={"before"})), *current.before)
-    pointer = Promoted(release=release, key=key, date=date, reason=reason, before=before[:_REMEMBERED])
+    noted = _read(lake)
+    if (noted.release, noted.key) == (release, key):
+        return noted
+    before = (*noted.itself, *noted.before)[:_REMEMBERED]
+    pointer = Promoted(release=release, key=key, date=_now(), reason=reason, before=before, left=noted.left)
     _write(lake, pointer)
     return pointer
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _write(lake: Lake, pointer: Promoted) -> None:
@@ -214,11 +234,10 @@ def keep_promoted(lake: Lake, release: str) -> str | None:
     Returns:
         The key of the trial that it stays as; None if there is nothing to keep.
     """
-    pointer, path = read_pointer(lake), lake.checkpoint(release)
+    noted, path = _read(lake), lake.checkpoint(release)
     record = lake.record(path)
-    if pointer is None or record is None:
-        return None
-    if all((one.release, one.key) != (release, record.key) for one in (pointer, *pointer.before)):
+    known = (*noted.itself, *noted.before, *noted.left)
+    if record is None or all((one.release, one.key) != (release, record.key) for one in known):
         return None
     of = release_part(release)
     trials = [trial for trial in lake.trials_with(lake.checkpoint) if is_kept(trial) and release_part(trial) == of]
@@ -238,9 +257,9 @@ def keep_promoted(lake: Lake, release: str) -> str | None:
         same = (one.release, one.key) == (release, record.key)
         return one.model_copy(update={"release": kept}) if same else one
 
-    former = tuple(Promotion(**moved(one).model_dump()) for one in pointer.before)
-    now = moved(Promotion(**pointer.model_dump(exclude={"before"})))
-    _write(lake, Promoted(**now.model_dump(), before=former))
+    parts = {"before": tuple(map(moved, noted.before)), "left": tuple(map(moved, noted.left))}
+    (now,) = map(moved, noted.itself or (_NONE,))
+    _write(lake, Promoted(**{**dict(now), **parts}))
     return kept
 
 

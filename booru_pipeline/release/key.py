@@ -41,6 +41,11 @@ def check_key(text: str) -> str:
         BooruError: It is not a release key.
     """
     key = parse_key(text)
+    if key is None and "@" in text:
+        release, _, name = text.partition("@")
+        raise BooruError(
+            f"{text!r} is a trial and no release. `booru run --release {release} --as {name}` makes a trial."
+        )
     if key is None:
         raise BooruError(
             f"{text!r} is not a release key. A key is a year and a letter, such as 2021a, or the name of a "

@@ -184,7 +184,7 @@ def put_trial(folder, trial):
 def test_a_trial_is_forgotten_alone_though_its_release_is_there(home):
     for trial in ("2021b@lr5", "2021b@lr6"):
         put_trial(home, trial)
-    result = booru(home, "forget", "2021B@LR5", "--yes")
+    result = booru(home, "forget", "LR5", "--yes")
     assert result.returncode == 0, result.stderr
     lake = lake_of(home)
     assert lake.trials_with(lake.checkpoint) == ["2021b@lr6"]

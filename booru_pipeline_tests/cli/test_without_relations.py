@@ -29,8 +29,8 @@ def without(workplace, tmp_path_factory):
 def test_it_is_said_in_the_shell_the_log_the_report_and_the_ui(without):
     status = booru(without, "status")
     why = "the aliases changed: the aliases were the sample's, which other releases no longer get"
-    assert f"stale  2021a training_shards: {why}" in status.stdout
-    assert "evaluation_report: checkpoint and the implications changed: the implications were" in status.stdout
+    assert f"training_shards is stale: {why}" in status.stdout
+    assert "evaluation_report is stale: checkpoint and the implications changed: the implications were" in status.stdout
     assert f"relations  {NEITHER}" in status.stdout
     result = booru(without, "run", BOORU_EVALUATION_REPORT__BOOTSTRAP_SAMPLES="50")
     assert result.returncode == 0, result.stderr

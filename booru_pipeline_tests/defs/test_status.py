@@ -17,8 +17,8 @@ from booru_pipeline.defs.status import pipeline_status, why_none_is_promoted
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.record import Record
-from booru_pipeline.pipeline.promoted import promote
 from booru_pipeline.pipeline.freshness import expected_records
+from booru_pipeline.pipeline.promoted import promote
 from booru_pipeline.pipeline.settings import load_settings
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.release.find import find_release
@@ -132,14 +132,14 @@ def test_a_run_that_was_refused_before_its_first_step_says_why_at_what_was_due(t
     generate(tmp_path / "booru_raw", releases=["2021a"], posts=60)
     settings = load_settings(raw=tmp_path / "booru_raw", home=tmp_path / "booru_home")
     run_plan(settings, make_plan(settings, [], Stage.TRAINING_SHARDS), print)
-    config = {"resources": {"training_options": {"config": {"learning_rate": -1.0}}}}
+    config = {"resources": {"training_options": {"config": {"span_corruption": 0.5}}}}
     with open_instance(settings.lake) as instance:
         job = build_defs(settings).resolve_job_def("refresh_release")
         run = job.execute_in_process(instance=instance, partition_key="2021a", run_config=config, raise_on_error=False)
         assert not run.success
         (status,) = pipeline_status(settings, instance)
     assert [stage.state for stage in status.stages] == ["fresh", "fresh", "failed", *["missing"] * 3]
-    assert "training_options.learning_rate is -1.0; allowed: number > 0. Correct it in" in status.stages[2].why
+    assert "the present objective corrupts no spans" in status.stages[2].why
 
 
 def test_clean_shows_first_and_removes_with_yes(tmp_path):

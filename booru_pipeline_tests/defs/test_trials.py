@@ -6,8 +6,11 @@ import dagster as dg
 import pytest
 
 from booru_pipeline.defs.assets.trial import TRIAL_CHECKPOINT, TRIAL_REPORT, TRIALS
+from booru_pipeline.defs.automation.jobs import TRIAL
+from booru_pipeline.defs.build import build_defs
+from booru_pipeline.defs.resources import run_config
 from booru_pipeline.defs.runs.instance import open_instance
-from booru_pipeline.defs.shell import make_plan, run_plan
+from booru_pipeline.defs.shell import make_plan, run_job, run_plan, stoppable
 from booru_pipeline.defs.status import trial_status
 from booru_pipeline.defs.trials import plan_trial, run_trial
 from booru_pipeline.errors import BooruError
@@ -132,7 +135,7 @@ def test_options_that_all_trials_share_are_refused(base, override):
         try_out(base, "shared", override)
 
 
-@pytest.mark.parametrize(("name", "release"), [("7", "2021a"), ("a b", "2021a"), ("fine", "2019z")])
+@pytest.mark.parametrize(("name", "release"), [("7", "2021a"), ("2021b", "2021a"), ("a b", "2021a"), ("fine", "2019z")])
 def test_a_bad_name_or_release_is_refused_before_anything_is_made(base, name, release):
     settings = settings_with(base.raw, base.home)
     with pytest.raises(BooruError):
@@ -141,20 +144,49 @@ def test_a_bad_name_or_release_is_refused_before_anything_is_made(base, name, re
 
 
 def test_a_partition_that_names_no_trial_fails_with_a_sentence(base):
-    from booru_pipeline.defs.automation.jobs import TRIAL
-    from booru_pipeline.defs.build import build_defs
-    from booru_pipeline.defs.resources import run_config
-    from booru_pipeline.defs.shell import run_job, stoppable
+    assert "'lr5' names no trial. Add a partition such as 2021d@lr5" in launch(base, "lr5", [])
+    with open_instance(base.lake) as instance:
+        instance.delete_dynamic_partition(TRIALS.name, "lr5")
+
+
+def launch(base, trial, options, **ops):
+    """A run of the job as the launchpad makes one; gives what it says if it is refused."""
+    config = run_config(settings_with(base.raw, base.home, *options))
+    config["ops"] = {TRIAL_CHECKPOINT: {"config": ops}} if ops else {}
 
     def say(line):
         return None
 
+    job = build_defs(base).resolve_job_def(TRIAL.name)
     with stoppable(say) as stop, open_instance(base.lake) as instance:
-        instance.add_dynamic_partitions(TRIALS.name, ["lr5"])
-        job = build_defs(base).resolve_job_def(TRIAL.name)
-        with pytest.raises(BooruError, match=r"'lr5' names no trial. Add a partition such as 2021d@lr5"):
-            run_job(job, instance, run_config(base), say, stop, key="lr5")
-        instance.delete_dynamic_partition(TRIALS.name, "lr5")
+        instance.add_dynamic_partitions(TRIALS.name, [trial])
+        with pytest.raises(BooruError) as refused:
+            run_job(job, instance, config, say, stop, key=trial)
+    return str(refused.value)
+
+
+def test_the_launchpad_replaces_no_trial_unasked_and_takes_no_options_in_a_wrong_place(base, lr5):
+    before = contents(base.lake.checkpoint("2021a@lr5"))
+    said = launch(base, "2021a@lr5", ["checkpoint.learning_rate=0.02"])
+    assert "there is a trial 2021a@lr5 already" in said
+    assert "retrain under ops.trial_checkpoint.config" in said
+    assert contents(base.lake.checkpoint("2021a@lr5")) == before
+    job = build_defs(base).resolve_job_def(TRIAL.name)
+    for op in (TRIAL_CHECKPOINT, TRIAL_REPORT):
+        with pytest.raises(dg.DagsterInvalidConfigError, match="unexpected config entry"):
+            dg.validate_run_config(job, {"ops": {op: {"config": {"learning_rate": 0.02}}}})
+
+
+def test_a_checkpoint_that_is_trained_again_does_not_show_the_figures_of_the_one_before(base, lr5):
+    lake = base.lake
+    record = lake.record(lake.checkpoint("2021a@lr5"))
+    path = lake.checkpoint("2021a@lr5") / "record.json"
+    former = path.read_text()
+    path.write_text(record.model_copy(update={"made": "9"}).model_dump_json())
+    with open_instance(lake) as instance:
+        (item,) = [one for one in trial_status(base, instance) if one.trial == "2021a@lr5"]
+    assert (item.state, item.recall) == ("trained", {})
+    path.write_text(former)
 
 
 def test_a_retraining_lands_beside_the_promoted_checkpoint_and_is_compared_with_it(base, lr5):

@@ -29,7 +29,7 @@ def test_what_is_no_trial_is_none(text):
     assert parse_trial(text) is None
 
 
-@pytest.mark.parametrize("name", ["", "a b", "../x", "lr.5", "7", "-x", "ä", "x" * 41, "2021d@lr5", "\x1b[2J"])
+@pytest.mark.parametrize("name", ["", "a b", "../x", "lr.5", "7", "2021a", "-x", "ä", "x" * 41, "2021d@lr5", "\x1b[2J"])
 def test_what_cannot_be_a_name_is_refused(name):
     with pytest.raises(BooruError, match="cannot name a trial") as refused:
         check_name(name)

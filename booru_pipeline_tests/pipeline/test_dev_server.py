@@ -9,6 +9,7 @@ import subprocess
 import psutil
 import pytest
 
+from booru_pipeline.defs.assets.common import GRAPH
 from booru_pipeline.pipeline.dev_server import address_of
 from booru_pipeline_tests.server import BOORU, QUICK, eventually, free_port
 
@@ -82,6 +83,7 @@ def test_a_home_has_one_which_says_where_it_is_and_starts_again_after_a_kill(sta
     first = start()
     assert lines_until_ready(first) == [
         f"starting; what Dagster says meanwhile is in {log}",
+        f"the graph, unfolded: {address}{GRAPH}",
         f"the UI: {address}  (Ctrl-C ends it)",
     ]
     everyone = all_of(first)

@@ -192,6 +192,18 @@ def test_going_back_passes_over_what_is_gone_and_says_if_nothing_is_left(lake):
         go_back(lake)
 
 
+def test_what_somebody_went_back_from_and_what_was_promoted_before_none_was_is_kept_too(lake):
+    promote(lake, "2021a", "by hand")
+    promote(lake, "2021b", "by hand")
+    go_back(lake)
+    assert keep_promoted(lake, "2021b") == "2021b@1"
+    clear(lake)
+    assert read_promoted(lake) is None
+    assert keep_promoted(lake, "2021a") == "2021a@1"
+    assert go_back(lake).release == "2021a@1"
+    assert checkpoint_in_use(lake) == ("2021a@1", "")
+
+
 def test_a_pointer_of_an_earlier_version_is_read(lake):
     promote(lake, "2021a", "by hand")
     content = json.loads(lake.promoted.read_text())

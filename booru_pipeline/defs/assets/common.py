@@ -33,6 +33,7 @@ def asset_settings(stage: Stage, group: str, kinds: set[str]) -> dict[str, Any]:
         "kinds": kinds,
         "owners": OWNERS,
         "code_version": stage.code_version,
+        "config_schema": {},  # options are resources: what is typed elsewhere would be passed over
     }
 
 

@@ -173,6 +173,25 @@ def does_not_lose(context: dg.AssetCheckExecutionContext, folders: FoldersParam)
 def _metadata(
     folders: Folders, path: Path, findings: "Findings", decision: Settlement, parent: "EarlierCheckpoint | None"
 ) -> dict[str, Any]:
+    return {
+        **_found(path, findings),
+        "promoted": f"{'yes' if decision.is_promoted else 'no'}: {decision.why}",
+        "compared with": f"the checkpoint of {parent.release}" if parent else "none: this is the first release",
+        **_plotted(findings),
+    }
+
+
+def metadata_of_report(path: Path) -> dict[str, Any]:
+    """What a report that is there shows in the UI, where nobody is left who knows how it was made; empty if it cannot be
+    read.
+    """
+    from booru_pipeline.evaluation.report.findings import read_findings
+
+    findings = read_findings(path)
+    return {**_found(path, findings), **_plotted(findings)} if findings is not None else {}
+
+
+def _found(path: Path, findings: "Findings") -> dict[str, Any]:
     from booru_pipeline.evaluation.report.summary import methods_table, to_markdown
     from booru_pipeline.evaluation.results import MODEL, RECALL, T5_ALONE
 
@@ -194,9 +213,6 @@ def _metadata(
         "test posts": findings.sizes.test_posts,
         "beats every baseline": findings.beats_baselines,
         **({"T5 alone beats every baseline": findings.t5_beats_baselines} if findings.t5_alone else {}),
-        "promoted": f"{'yes' if decision.is_promoted else 'no'}: {decision.why}",
-        "compared with": f"the checkpoint of {parent.release}" if parent else "none: this is the first release",
-        **_plotted(findings),
     }
 
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 import dagster as dg
+from pydantic import Field
 
 from booru_pipeline.dataset.options import DatasetOptions
 from booru_pipeline.defs.assets.checkpoint import train
@@ -37,6 +38,12 @@ TRIAL_REPORT = "trial_report"
 _GROUP = "trials"
 
 
+class TrialConfig(dg.Config):
+    """What becomes of a trial that is there."""
+
+    retrain: bool = Field(False, description="Train it again though it was made with other options or data.")
+
+
 @dg.asset(
     name=TRIAL_CHECKPOINT,
     deps=[Stage.TOKENIZED_DATASET.value],
@@ -48,6 +55,7 @@ _GROUP = "trials"
 )
 def trial_checkpoint(
     context: dg.AssetExecutionContext,
+    config: TrialConfig,
     folders: FoldersParam,
     base_model: BaseModelChoice,
     vocabulary_options: dg.ResourceParam[VocabularyOptions],
@@ -63,10 +71,28 @@ def trial_checkpoint(
     place of the name, `2021d@1`, is a checkpoint that was promoted and is kept.
     """
     name = trial_of(context)
-    made = _Inputs(context, folders, name)
-    made.vocabulary(base_model, vocabulary_options)
-    made.dataset(dataset_options)
+    inputs = _Inputs(context, folders, name)
+    records = inputs.records(base_model, vocabulary_options, dataset_options)
+    if not config.retrain:
+        _refuse_to_replace(folders.lake, name, records[Stage.TOKENIZED_DATASET], training_options)
+    inputs.make_vocabulary(base_model, vocabulary_options, records[Stage.VOCABULARY])
+    inputs.make_dataset(dataset_options, records[Stage.TOKENIZED_DATASET])
     return train(context, folders, base_model, training_options, pipes, name)
+
+
+def _refuse_to_replace(lake: Lake, name: str, dataset: Record, options: TrainingOptions) -> None:
+    """A trial is a person's: another one of its name does not take its place unasked.
+
+    Raises:
+        BooruError: There is one, made in another way.
+    """
+    made = lake.record(lake.checkpoint(name))
+    wanted = stage_record(Stage.CHECKPOINT, dataset.release, dataset.key, options.model_dump(mode="json"))
+    if made is not None and made.key != wanted.key:
+        raise BooruError(
+            f"there is a trial {name} already, and it was made in another way. Add a partition of another name, or set "
+            f"retrain under ops.{TRIAL_CHECKPOINT}.config to train it again."
+        )
 
 
 @dg.asset(
@@ -76,6 +102,7 @@ def trial_checkpoint(
     group_name=_GROUP,
     kinds={"html", "parquet"},
     owners=OWNERS,
+    config_schema={},
 )
 @retry_io
 def trial_report(
@@ -124,27 +151,30 @@ class _Inputs:
     def _lake(self) -> Lake:
         return self._folders.lake
 
-    def vocabulary(self, base_model: BaseModelChoice, options: VocabularyOptions) -> None:
-        """Make the vocabulary, if neither release nor trial has it."""
-        lake, chosen = self._lake, {"preset": base_model.preset, **options.model_dump(mode="json")}
-        upstream = upstream_key(lake, Stage.VOCABULARY, self._release)
-        record = self._record(Stage.VOCABULARY, upstream, chosen)
-        if not self._is_there(Stage.VOCABULARY, record):
-            base, path = base_model.resolve(), lake.vocabulary(self._name)
-            build_vocabulary(self._shards, base, path, lake.staging, options, record)
+    def records(
+        self, base_model: BaseModelChoice, vocabulary: VocabularyOptions, dataset: DatasetOptions
+    ) -> dict[Stage, Record]:
+        """What vocabulary and dataset are to be."""
+        upstream = upstream_key(self._lake, Stage.VOCABULARY, self._release)
+        chosen = {"preset": base_model.preset, **vocabulary.model_dump(mode="json")}
+        words = self._record(Stage.VOCABULARY, upstream, chosen)
+        posts = self._record(Stage.TOKENIZED_DATASET, words.key, dataset.model_dump(mode="json"))
+        return {Stage.VOCABULARY: words, Stage.TOKENIZED_DATASET: posts}
 
-    def dataset(self, options: DatasetOptions) -> None:
+    def make_vocabulary(self, base_model: BaseModelChoice, options: VocabularyOptions, record: Record) -> None:
+        """Make the vocabulary, if neither release nor trial has it."""
+        if not self._is_there(Stage.VOCABULARY, record):
+            base, path = base_model.resolve(), self._lake.vocabulary(self._name)
+            build_vocabulary(self._shards, base, path, self._lake.staging, options, record)
+
+    def make_dataset(self, options: DatasetOptions, record: Record) -> None:
         """Make the dataset, if neither release nor trial has it."""
         from booru_pipeline.dataset.build import build_dataset  # imports scipy
 
         lake = self._lake
-        vocabulary = lake.bring(source_of(lake, Stage.VOCABULARY, self._name))
-        above = lake.record(vocabulary)
-        assert above is not None  # it has just been made or found by its record
-        record = self._record(Stage.TOKENIZED_DATASET, above.key, options.model_dump(mode="json"))
         if not self._is_there(Stage.TOKENIZED_DATASET, record):
-            labels, path = Vocabulary.load(vocabulary), lake.tokenized_dataset(self._name)
-            earlier = earlier_sides(self._folders, self._release)
+            labels = Vocabulary.load(lake.bring(source_of(lake, Stage.VOCABULARY, self._name)))
+            earlier, path = earlier_sides(self._folders, self._release), lake.tokenized_dataset(self._name)
             build_dataset(self._shards, labels, path, lake.staging, options, record, earlier)
 
     def _record(self, stage: Stage, upstream: str, options: dict[str, object]) -> Record:

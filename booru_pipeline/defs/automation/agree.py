@@ -13,6 +13,7 @@ from typing import Final
 import dagster as dg
 from dagster import DagsterEventType
 
+from booru_pipeline.defs.assets.evaluation_report import metadata_of_report
 from booru_pipeline.defs.assets.metadata import location
 from booru_pipeline.defs.assets.raw_release import arrival
 from booru_pipeline.defs.assets.trial import TRIAL_CHECKPOINT, TRIAL_REPORT
@@ -211,7 +212,10 @@ def _recorded(folders: Folders, of: Partitioned, asset: str, key: str) -> dg.Ass
         partition=key,
         description="It is there, and Dagster did not know of it: its run was killed before it could say so, or a "
         "person wiped what was known.",
-        metadata=location(folders, path),
+        metadata={
+            **location(folders, path),
+            **(metadata_of_report(path) if path.parent == folders.lake.reports else {}),
+        },
         tags={_VERSION: record.key} if record else {},
     )
 

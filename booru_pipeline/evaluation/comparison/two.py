@@ -10,7 +10,7 @@ from booru_pipeline.evaluation.figures.ranks import heading
 from booru_pipeline.evaluation.finding import Finding
 from booru_pipeline.evaluation.options import EvaluationOptions
 from booru_pipeline.evaluation.recovery import Asked
-from booru_pipeline.evaluation.results import HEADLINE, MODEL, listed, shares_in_words
+from booru_pipeline.evaluation.results import HEADLINE, MODEL, ShareComparison, listed, shares_in_words
 from booru_pipeline.evaluation.task import hide, implied_matrix, recovery_task
 from booru_pipeline.model.provenance import EarlierCheckpoint
 from booru_pipeline.training_shards.relations import Relations
@@ -22,8 +22,22 @@ class TwoCompared(Finding):
 
     model: str = Field(description="Release or trial of the one: the figures are its, less the other's.")
     other: str = Field(description="Release or trial of the other.")
-    headline: str = Field(description="Where the one is ahead or behind, in a sentence.")
+    headline: str = Field(description="Where the one is ahead or behind on labels that both have, in a sentence.")
     comparison: Comparison
+
+    @property
+    def fair(self) -> list[ShareComparison]:
+        """By hidden share, on labels that both have: whoever has fewer labels has the easier question otherwise."""
+        return self.comparison.parent.both_know
+
+    @property
+    def question(self) -> str:
+        """What was asked, where the two do not have the same labels; else empty."""
+        both, new, gone = self.comparison.labels_both, self.comparison.labels_new, self.comparison.labels_gone
+        if not new and not gone:
+            return ""
+        alone = f"{new:,} that {self.model} has alone and {gone:,} that {self.other} has"
+        return f"Asked for were the {both:,} labels that both have, and not {alone}."
 
 
 def compare_two(
@@ -84,7 +98,7 @@ def compare_two(
 
 
 def headline(standing: Standing, model: str, other: str) -> str:
-    """Where the one is ahead of the other, or behind, by the whole 95 % interval: a sentence.
+    """Where the one is ahead of the other, or behind, by the whole 95 % interval, on labels that both have: a sentence.
 
     Args:
         standing: The one beside the other.
@@ -93,7 +107,7 @@ def headline(standing: Standing, model: str, other: str) -> str:
     """
     found: dict[str, list[str]] = {"ahead": [], "behind": []}
     for metric in HEADLINE:
-        differences = {result.hidden_share: result.differences[PARENT][metric] for result in standing.shares}
+        differences = {result.hidden_share: result.differences[PARENT][metric] for result in standing.both_know}
         shares = {
             "ahead": [share for share, difference in differences.items() if difference.low > 0],
             "behind": [share for share, difference in differences.items() if difference.high < 0],

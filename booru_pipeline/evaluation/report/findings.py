@@ -184,6 +184,15 @@ class Findings(Finding):
         (folder / "metrics.json").write_text(metrics + "\n", encoding="utf-8")
 
 
+def read_findings(report: Path) -> Findings | None:
+    """What a report's metrics.json holds; None if it is not there, cannot be read, or is of another format version."""
+    try:
+        content = json.loads((report / "metrics.json").read_text(encoding="utf-8"))
+        return Findings.model_validate(content)
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None
+
+
 DEFINITIONS: Final[dict[str, str]] = {
     "task": (
         "A share of the labels of test posts is hidden, the rest are given; the same posts at each share, and what a "

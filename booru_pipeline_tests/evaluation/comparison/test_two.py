@@ -63,12 +63,12 @@ def test_without_the_first_one_s_dataset_it_says_what_to_do(lake):
 
 def test_the_headline_says_where_it_is_ahead_and_where_behind(lake):
     two = compare_two(find_earlier(lake, "2021b"), find_earlier(lake, "2021a"), CHOSEN, RELATIONS)
-    first, *others = two.comparison.parent.shares
+    first, *others = two.fair
     ahead, behind = Interval(0.2, 0.1, 0.3), Interval(-0.2, -0.3, -0.1)
     level = Interval(0.0, -0.1, 0.1)
     shares = [first.model_copy(update={"differences": {PARENT: {"recall@10": ahead, "mrr": behind}}})]
     shares += [item.model_copy(update={"differences": {PARENT: {"recall@10": level, "mrr": level}}}) for item in others]
-    standing = two.comparison.parent.model_copy(update={"shares": shares})
+    standing = two.comparison.parent.model_copy(update={"both_know": shares})
     at = f"{100 * first.hidden_share:.3g} % hidden"
     assert headline(standing, "lr5", "2021d") == (
         f"lr5 is, beside 2021d, ahead in recall@10 with {at} and behind in MRR with {at}; "
