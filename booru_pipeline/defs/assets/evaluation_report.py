@@ -182,9 +182,7 @@ def _metadata(
 
 
 def metadata_of_report(path: Path) -> dict[str, Any]:
-    """What a report that is there shows in the UI, where nobody is left who knows how it was made; empty if it cannot be
-    read.
-    """
+    """What a report that is there shows in the UI, if nobody knows any more how it was made; empty if it is broken."""
     from booru_pipeline.evaluation.report.findings import read_findings
 
     findings = read_findings(path)
