@@ -213,10 +213,7 @@ def _recorded(folders: Folders, of: Partitioned, asset: str, key: str) -> dg.Ass
         partition=key,
         description="It is there, and Dagster did not know of it: its run was killed before it could say so, or a "
         "person wiped what was known.",
-        metadata={
-            **location(folders, path),
-            **(metadata_of_report(path) if path.parent == folders.lake.reports else {}),
-        },
+        metadata={**location(folders, path), **figures},
         tags={_VERSION: record.key} if record else {},
     )
 
