@@ -122,7 +122,7 @@ def test_a_release_is_materialized_checked_and_reported_by_clicking(ui, dropped)
 
 def booru(ui_home, raw_folder, *arguments):
     done = subprocess.run(
-        [BOORU, *arguments, "--home", ui_home, *(["--raw", raw_folder] if arguments[0] == "suggest" else [])],
+        [BOORU, *arguments, "--home", ui_home, *(["--raw", raw_folder] if arguments[0] != "promote" else [])],
         cwd=ui_home,
         capture_output=True,
         text=True,
