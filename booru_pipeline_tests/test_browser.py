@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import subprocess
 
 import pytest
 
@@ -16,7 +15,8 @@ from booru_pipeline.pipeline.promoted import checkpoint_in_use
 from booru_pipeline.pipeline.stages import RAW_RELEASE, Stage
 from booru_pipeline.sample import generate
 from booru_pipeline_tests.browser import DESK, Ui
-from booru_pipeline_tests.server import BOORU, QUICK, booru_dev
+from booru_pipeline_tests.cli.command import forked
+from booru_pipeline_tests.server import QUICK, booru_dev
 
 RELEASE = "2021a"
 
@@ -120,14 +120,9 @@ def test_a_release_is_materialized_checked_and_reported_by_clicking(ui, dropped)
     report.close()
 
 
-def booru(ui_home, raw_folder, *arguments):
-    done = subprocess.run(
-        [BOORU, *arguments, "--home", ui_home, *(["--raw", raw_folder] if arguments[0] != "promote" else [])],
-        cwd=ui_home,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+def booru(home, raw_folder, *arguments):
+    more = ["--raw", raw_folder] if arguments[0] != "promote" else []
+    done = forked(home, [*arguments, "--home", home, *more], os.environ)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -88,7 +88,12 @@ def options(
 @contextmanager
 def kept_terminal() -> Iterator[None]:
     """Keep what `say` says on the terminal within the block, while Dagster sends what steps print to a run's log."""
-    with os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding=sys.stdout.encoding, errors="replace") as terminal:
+    try:
+        number = os.dup(sys.stdout.fileno())
+    except OSError:  # who calls the command from Python may have something else in its place
+        yield
+        return
+    with os.fdopen(number, "w", encoding=sys.stdout.encoding, errors="replace") as terminal:
         out.file = terminal
         try:
             yield

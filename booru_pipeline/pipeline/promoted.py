@@ -159,8 +159,7 @@ def clear(lake: Lake) -> None:
         BooruError: The pointer cannot be written.
     """
     noted = _read(lake)
-    if noted.release:
-        _write(lake, _NONE.model_copy(update={"before": (*noted.itself, *noted.before), "left": noted.left}))
+    _write(lake, _NONE.model_copy(update={"before": (*noted.itself, *noted.before), "left": noted.left}))
 
 
 def settle(lake: Lake, release: str, key: str, judgement: str, *, loses: bool) -> Settlement:

@@ -2,10 +2,13 @@
 
 import contextlib
 import fcntl
+import functools
+import json
 import os
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 from pathlib import Path
 
@@ -18,21 +21,37 @@ def environment():
 
 
 def booru(folder, *arguments, **more):
-    return subprocess.run(
-        [BOORU, *arguments], cwd=folder, env={**environment(), **more}, capture_output=True, text=True, timeout=300
-    )
+    return forked(folder, arguments, {**environment(), **more})
 
 
 def piped(folder, *arguments, **more):
     """As `booru`, but with no width set: its output goes to a program."""
-    return subprocess.run(
-        [BOORU, *arguments],
-        cwd=folder,
-        env={**{name: value for name, value in environment().items() if name != "COLUMNS"}, **more},
-        capture_output=True,
+    env = {name: value for name, value in environment().items() if name != "COLUMNS"}
+    return forked(folder, arguments, {**env, **more})
+
+
+@functools.cache
+def _server():
+    """One a test process; it ends when its input is closed, with us."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "booru_pipeline_tests.cli.fork_server"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-        timeout=300,
+        start_new_session=True,
     )
+
+
+def forked(folder, arguments, env):
+    """The command in a process that has what takes long imported already."""
+    command = [str(BOORU), *map(os.fsdecode, arguments)]
+    with tempfile.NamedTemporaryFile() as out, tempfile.NamedTemporaryFile() as err:
+        order = [command, str(folder), dict(env), out.name, err.name]
+        server = _server()
+        server.stdin.write(json.dumps(order) + "\n")
+        server.stdin.flush()
+        status = int(server.stdout.readline())
+        return subprocess.CompletedProcess(command, status, *(Path(file.name).read_text() for file in (out, err)))
 
 
 def on_terminal(folder, *arguments, columns=80):

@@ -3,9 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -23,8 +20,8 @@ from booru_pipeline.pipeline.settings import load_settings
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.release.find import find_release
 from booru_pipeline.sample import generate
+from booru_pipeline_tests.cli.command import forked
 
-BOORU = Path(sys.executable).with_name("booru")
 HAND_TAGGED = """insert into files (BOORU, FID, FILE_NAME, ORIG_MD5, IMG_SIZE_TORR)
   values ("nobooru", 1, "a", "ab", "3x4");
 insert into tags (BOORU, FID, TAG, TAG_ID, TAG_CAT, DANB_FR) values ("nobooru", 1, "1girl", 1, 0, "GENERAL");
@@ -33,7 +30,7 @@ insert into tags (BOORU, FID, TAG, TAG_ID, TAG_CAT, DANB_FR) values ("nobooru", 
 
 def booru(folder, *arguments, **more):
     environment = {**os.environ, "COLUMNS": "200", **more}
-    return subprocess.run([BOORU, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    return forked(folder, arguments, environment)
 
 
 @pytest.fixture(scope="module")
