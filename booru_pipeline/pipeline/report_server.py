@@ -4,7 +4,6 @@ import html
 import ipaddress
 import os
 import socket
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlsplit
 
@@ -93,10 +92,11 @@ def report_app(lake: Lake) -> "Starlette":
             return response
 
     def index(_: Request) -> HTMLResponse:
-        pages = [lake.evaluation_report(key) / "report.html" for key in lake.releases_with(lake.evaluation_report)]
+        keys = [*lake.releases_with(lake.evaluation_report), *lake.trials_with(lake.evaluation_report)]
+        pages = [lake.evaluation_report(key) / "report.html" for key in keys]
         pages += sorted(lake.experiments.glob("*/*/*.html"))
-        paths = [_path_of(lake, page) for page in pages if page.is_file()]  # some may be in a store only
-        items = "".join(f'<li><a href="{html.escape(path)}">{html.escape(path)}</a></li>' for path in paths)
+        paths = [lake.name_of(page) for page in pages if page.is_file()]  # some may be in a store only
+        items = "".join(f'<li><a href="{quote(path)}">{html.escape(path)}</a></li>' for path in paths)
         return HTMLResponse(_INDEX.format(items=items or "<li>none yet</li>"))
 
     folders = [
@@ -104,7 +104,3 @@ def report_app(lake: Lake) -> "Starlette":
         for folder in (lake.reports, lake.experiments)
     ]
     return Starlette(routes=[Route("/", index), *folders])
-
-
-def _path_of(lake: Lake, page: Path) -> str:
-    return quote(page.relative_to(lake.home).as_posix())

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+from urllib.parse import quote
 
 import pytest
 
@@ -19,10 +20,7 @@ PAGE = "<title>a report</title>"
 def lake(tmp_path_factory):
     """A home with reports, and with things that are none of a browser's business."""
     lake = Lake(tmp_path_factory.mktemp("home with a space"))
-    for page in (
-        lake.evaluation_report("2021a") / "report.html",
-        lake.experiment("hydration", "2021a") / "hydration.html",
-    ):
+    for page in pages(lake):
         page.parent.mkdir(parents=True)
         page.write_text(PAGE)
     lake.promoted.write_text("{}")
@@ -31,7 +29,11 @@ def lake(tmp_path_factory):
 
 
 def pages(lake):
-    return lake.evaluation_report("2021a") / "report.html", lake.experiment("hydration", "2021a") / "hydration.html"
+    return (
+        lake.evaluation_report("2021a") / "report.html",
+        lake.evaluation_report("2021a@lr5") / "report.html",
+        lake.experiment("hydration", "2021a") / "hydration.html",
+    )
 
 
 def start(lake, port, **environment):
@@ -62,15 +64,12 @@ def port(lake):
 
 
 def test_a_report_is_reached_by_its_link(lake, port):
-    for page in (
-        lake.evaluation_report("2021a") / "report.html",
-        lake.experiment("hydration", "2021a") / "hydration.html",
-    ):
+    for page in pages(lake):
         path = f"/{page.relative_to(lake.home).as_posix()}"
         status, headers, content = fetch(port, path)
         assert (status, content) == (200, PAGE)
         assert headers["Content-Type"].startswith("text/html")
-        assert f'href="{path.removeprefix("/")}"' in fetch(port, "/")[2]
+        assert f'href="{quote(path.removeprefix("/"))}">{path.removeprefix("/")}<' in fetch(port, "/")[2]
         status, headers, _ = fetch(port, path, **{"If-None-Match": headers["ETag"]})
         assert (status, headers["Cache-Control"]) == (304, "no-cache")
 
