@@ -143,7 +143,7 @@ def settings_command(
     Examples: `booru settings`, `booru settings checkpoint`, `booru settings checkpoint --preset t5-small`
     """
     from booru_pipeline.cli.options import all_options, to_markdown, value_of
-    from booru_pipeline.errors import written
+    from booru_pipeline.pipeline.option_words import written
 
     options = all_options()
     names = list(dict.fromkeys(option.section for option in options))
@@ -173,7 +173,7 @@ def settings_command(
 def _settings_table(shown: "Sequence[tuple[Option, Any, str]]", *, sources: bool) -> Table:
     """A line an option, with what set it where there is room."""
     from booru_pipeline.cli.options import MAIN
-    from booru_pipeline.errors import written
+    from booru_pipeline.pipeline.option_words import written
 
     table = Table("option", "value", *(["from"] if sources else []), box=None, header_style="bold", pad_edge=False)
     table.columns[0].no_wrap = True

@@ -1,8 +1,9 @@
 """Commands that make something: sample, run, experiment."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -21,6 +22,7 @@ from booru_pipeline.cli.app import (
     say,
 )
 from booru_pipeline.errors import BooruError
+from booru_pipeline.lake.trial import release_part
 
 if TYPE_CHECKING:
     from booru_pipeline.pipeline.settings import Settings
@@ -177,7 +179,7 @@ def _run_trial(
         if plan.due:
             run_trial(settings, plan, say)
     say(f"report of {plan.trial}: {settings.lake.evaluation_report(plan.trial) / 'report.html'}")
-    say(f"beside its release: booru compare {plan.trial} {plan.trial.partition('@')[0]}")
+    say(f"beside its release: booru compare {plan.trial} {release_part(plan.trial)}")
     say(f"to have it asked from now on: booru promote {plan.trial}")
 
 
@@ -217,8 +219,6 @@ def experiment_hydration(
 
     Examples: `booru experiment hydration --base-model t5-small`, `booru experiment hydration --seeds 3 --set threads=4`
     """
-    from booru_pipeline.hydration.options import parse_settings
-
     settings = read_settings(raw=raw, home=home, relations=relations)
     given = {
         "base_model": base_model or settings.preset,
@@ -237,6 +237,32 @@ def experiment_hydration(
     found = json.loads(report.with_suffix(".json").read_text(encoding="utf-8"))
     say(f"[bold]{found['verdict']['outcome']}[/]: {escape(found['verdict']['text'])}")
     say(f"report: {report}")
+
+
+def parse_settings(given: Mapping[str, Any], more: Sequence[str]) -> dict[str, Any]:
+    """Put the experiment's options together and check them before anything is started.
+
+    Args:
+        given: By name; `release`, which is the job's, may be among them.
+        more: Others as `name=value`, the value as JSON or else as text.
+
+    Raises:
+        BooruError: An option is unknown, has a bad value, or is not of the form name=value.
+    """
+    from pydantic import ValidationError
+
+    from booru_pipeline.hydration.options import HydrationOptions
+    from booru_pipeline.pipeline.option_words import refusals
+    from booru_pipeline.tag_table.queries import parse_variables
+
+    settings = {**given, **parse_variables(more)}
+    try:
+        HydrationOptions(**{name: value for name, value in settings.items() if name != "release"})
+    except ValidationError as error:
+        known = ", ".join(HydrationOptions.model_fields)
+        found = [f"option {'.'.join(path)}{phrase}." for path, phrase in refusals(error, HydrationOptions).items()]
+        raise BooruError(f"{' '.join(found)} There are {known}.") from error
+    return settings
 
 
 def _stage(name: str) -> "Stage":

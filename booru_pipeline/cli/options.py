@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from booru_pipeline.errors import kind_in_words, written
 from booru_pipeline.hydration.options import HydrationOptions
+from booru_pipeline.pipeline.option_words import kind_in_words, written
 from booru_pipeline.pipeline.settings import Settings
 from booru_pipeline.training.options import PRETRAINED_PLAN, TINY_PLAN, resolve
 from booru_pipeline.vocabulary.base_model import TINY

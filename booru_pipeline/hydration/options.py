@@ -1,12 +1,8 @@
 """Options of the hydration experiment. No heavy import: the Dagster definitions inherit from it."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
-from pydantic import BaseModel, Field, ValidationError, field_validator
-
-from booru_pipeline.errors import BooruError, refusals
-from booru_pipeline.tag_table.queries import parse_variables
+from pydantic import BaseModel, Field, field_validator
 
 PROBLEM_FILE: Final = "problem.txt"  # beside a training's job file: why it failed
 
@@ -67,23 +63,3 @@ class HydrationOptions(BaseModel, frozen=True, extra="forbid"):
         if any(not 0 < share <= 1 for share in value) or len(set(value)) < len(value):
             raise ValueError("shares must be different numbers above 0 and up to 1, such as [0.01, 0.1, 1.0]")
         return sorted(value)
-
-
-def parse_settings(given: Mapping[str, Any], more: Sequence[str]) -> dict[str, Any]:
-    """Put options together and check them before anything is started.
-
-    Args:
-        given: By name; `release`, which is the job's, may be among them.
-        more: Others as `name=value`, the value as JSON or else as text.
-
-    Raises:
-        BooruError: An option is unknown, has a bad value, or is not of the form name=value.
-    """
-    settings = {**given, **parse_variables(more)}
-    try:
-        HydrationOptions(**{name: value for name, value in settings.items() if name != "release"})
-    except ValidationError as error:
-        known = ", ".join(HydrationOptions.model_fields)
-        found = [f"option {'.'.join(path)}{phrase}." for path, phrase in refusals(error, HydrationOptions).items()]
-        raise BooruError(f"{' '.join(found)} There are {known}.") from error
-    return settings

@@ -10,11 +10,12 @@ from typing import Any, Final
 import duckdb
 
 from booru_pipeline.dataset.options import MAX_TOKENS
-from booru_pipeline.errors import BooruError, written
+from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.record import Record
 from booru_pipeline.model.objective_name import objective_name
 from booru_pipeline.model.provenance import PROVENANCE_FILE
+from booru_pipeline.pipeline.option_words import written
 from booru_pipeline.pipeline.stages import Recipe, Stage, makes_nothing_stale
 from booru_pipeline.training.options import plan_defaults
 from booru_pipeline.vocabulary.base_model import TINY

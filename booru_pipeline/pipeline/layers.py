@@ -1,17 +1,19 @@
 """Where settings come from: `--set`, other flags, the environment, the config file; the first that has one counts."""
 
+import difflib
 import json
 import os
 import re
 import tomllib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel
 
-from booru_pipeline.errors import BooruError, kind_in_words, nearest, option_at, printable, written
+from booru_pipeline.errors import BooruError, printable
+from booru_pipeline.pipeline.option_words import kind_in_words, option_at, written
 
 PREFIX: Final = "BOORU_"
 CONFIG_FILE: Final = "booru.toml"
@@ -117,7 +119,7 @@ def suggestion(path: Names, layer: Layer, model: type[BaseModel]) -> str | None:
 
 
 def _near(name: str, paths: Sequence[Names], written: Callable[[Names], str]) -> list[Names]:
-    near = nearest(name, map(written, paths))
+    near = _nearest(name, map(written, paths))
     return [path for path in paths if written(path) == near]
 
 
@@ -215,7 +217,7 @@ def _environment(model: type[BaseModel]) -> dict[str, Any]:
             continue
         if name in known:
             found = merged(found, _from_text(model, known[name], variable, text))
-        elif "__" in own or nearest(own, near_to):
+        elif "__" in own or _nearest(own, near_to):
             found[own.lower()] = text  # which is no option's name, and will be refused
     return found
 
@@ -282,3 +284,8 @@ def _line_of(text: str, path: Names) -> int | None:
         if names == path:
             return number
     return None
+
+
+def _nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that somebody may have meant; None if none is near."""
+    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=0.75)), None)

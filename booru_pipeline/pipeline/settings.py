@@ -8,10 +8,11 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, ValidationError, field_validator
 
-from booru_pipeline.errors import BooruError, printable, refusals
+from booru_pipeline.errors import BooruError, printable
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.store import open_store
 from booru_pipeline.pipeline.layers import Layer, Layers, Names, read_layers, suggestion
+from booru_pipeline.pipeline.option_words import refusals
 from booru_pipeline.pipeline.stages import CONSTANTS, Recipe, Sources
 from booru_pipeline.release.find import Release
 from booru_pipeline.release.fingerprint import release_fingerprint

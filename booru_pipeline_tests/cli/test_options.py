@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from booru_pipeline.cli.make import parse_settings
 from booru_pipeline.cli.options import MAIN, all_options, to_markdown, value_of
 from booru_pipeline.errors import BooruError
 from booru_pipeline.hydration.options import HydrationOptions
@@ -119,3 +120,15 @@ def test_a_broken_combination_is_an_error_of_ours(monkeypatch):
     monkeypatch.setenv("BOORU_CHECKPOINT__WIDTH", "64")
     with pytest.raises(BooruError, match="width is for tiny"):
         value_of(option("checkpoint", "epochs"), load_settings(preset="t5-small"))
+
+
+def test_settings_are_checked_before_anything_starts():
+    assert parse_settings({"steps": 3, "release": "2021a"}, ["shares=[0.1, 1]", "base_model=org/model"]) == {
+        "steps": 3,
+        "release": "2021a",
+        "shares": [0.1, 1],
+        "base_model": "org/model",
+    }
+    for given in ["steps", "steps=-1", "shares=[2]", "shares=[0.1, 0.1]", "nothing=1", "encoding=letters"]:
+        with pytest.raises(BooruError):
+            parse_settings({}, [given])

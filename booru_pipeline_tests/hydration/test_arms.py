@@ -10,7 +10,6 @@ from booru_pipeline.evaluation.figures.probing import auc
 from booru_pipeline.hydration.arms import opaque_texts, permuted_base, random_base
 from booru_pipeline.hydration.concepts import load_concepts, tell_apart
 from booru_pipeline.hydration.measure import place_text_rows
-from booru_pipeline.hydration.options import parse_settings
 from booru_pipeline.hydration.splits import choose_held_out, held_out_auc, share_of
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 from booru_pipeline_tests.dataset.label_rows import posts_of, random_posts
@@ -162,15 +161,3 @@ def test_concepts_are_told_by_scores_and_not_measured_on_too_few_labels():
     assert found["human"].auc == found["animal"].auc == 1
     assert (found["animal"].positives, found["animal"].controls) == (3, 7)
     assert found["place"].auc is None
-
-
-def test_settings_are_checked_before_anything_starts():
-    assert parse_settings({"steps": 3, "release": "2021a"}, ["shares=[0.1, 1]", "base_model=org/model"]) == {
-        "steps": 3,
-        "release": "2021a",
-        "shares": [0.1, 1],
-        "base_model": "org/model",
-    }
-    for given in ["steps", "steps=-1", "shares=[2]", "shares=[0.1, 0.1]", "nothing=1", "encoding=letters"]:
-        with pytest.raises(BooruError):
-            parse_settings({}, [given])

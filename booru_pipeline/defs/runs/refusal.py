@@ -11,8 +11,9 @@ from dagster_shared.error import SerializableErrorInfo
 from pydantic import BaseModel, ValidationError
 
 from booru_pipeline.defs.runs.history import PARTITION, RELEASE_PARTITIONS, TRIAL_PARTITIONS
-from booru_pipeline.errors import BooruError, refusals
+from booru_pipeline.errors import BooruError
 from booru_pipeline.pipeline.contradictions import check_recipe
+from booru_pipeline.pipeline.option_words import refusals
 from booru_pipeline.pipeline.stages import Recipe, Stage
 
 _PRESET: Final = "base_model"  # the resource with the recipe's `preset`
