@@ -30,7 +30,7 @@ def dev(
     from booru_pipeline.defs.assets.common import GRAPH
     from booru_pipeline.defs.automation.schedule import check_cron
     from booru_pipeline.defs.runs.instance import prepare_dagster_home
-    from booru_pipeline.pipeline.dev_server import address_of, log_file, only_one, supervise
+    from booru_pipeline.pipeline.dev_server import address_of, only_one, supervise
 
     settings = read_settings(raw=raw, home=home, relations=relations)
     check_cron(settings)
@@ -44,7 +44,7 @@ def dev(
 
     with only_one(settings.lake, host, port) as note:
         _pass_on(settings)
-        say(f"[dim]starting; what Dagster says meanwhile is in {escape(str(log_file(settings.lake)))}[/]")
+        say(f"[dim]starting; what Dagster says meanwhile is in {escape(str(settings.lake.dev_log))}[/]")
         _serve_reports_beside(settings)
         supervise(settings.lake, note, ["-m", "booru_pipeline.definitions", "-h", host, "-p", str(port)], ready)
     say("ended; what was under way goes on with the next `booru dev` or `booru run`")

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Final
 
 import dagster as dg
-from filelock import BaseFileLock, FileLock, Timeout
+from filelock import BaseFileLock, Timeout
 
 from booru_pipeline.dataset.gate import GateReport
 from booru_pipeline.defs.runs.history import INTERRUPTED
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.lake import Lake
+from booru_pipeline.lake.locks import lock_on
 from booru_pipeline.orphan import PARENT_VARIABLE
 from booru_pipeline.training.job import INTERRUPTED_PROBLEM, LOCKED_PROBLEM, TrainingJob
 
@@ -33,7 +34,7 @@ def training_slot(context: dg.AssetExecutionContext | dg.OpExecutionContext, lak
         BooruError: The home cannot be written.
     """
     limits = {pool.name: pool.limit for pool in context.instance.event_log_storage.get_pool_limits()}
-    slots = [FileLock(lake.training_slot(number)) for number in range(max(limits.get(TRAINING_POOL, 1), 1))]
+    slots = [lock_on(lake.training_slot(number)) for number in range(max(limits.get(TRAINING_POOL, 1), 1))]
     if not any(map(_take, slots)):
         context.log.info("another training is under way in this home: waiting for it to end")
         while not any(map(_take, slots)):

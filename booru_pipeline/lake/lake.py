@@ -37,6 +37,21 @@ class Lake:
         return self.home / "dagster"
 
     @property
+    def dev_log(self) -> Path:
+        """A file: the words of the processes of `booru dev`."""
+        return self.dagster_home / "dev.log"
+
+    @property
+    def dev_note(self) -> Path:
+        """A JSON file: which `booru dev` serves the home; see `booru_pipeline.pipeline.dev_server`."""
+        return self.dagster_home / "dev.json"
+
+    @property
+    def dev_lock(self) -> Path:
+        """A file that `booru dev` locks: a home has but one."""
+        return self.dagster_home / "dev.lock"
+
+    @property
     def wandb(self) -> Path:
         """wandb's run folders, offline ones included."""
         return self.home / "wandb"

@@ -15,10 +15,11 @@ from types import FrameType
 from typing import Any, Final
 
 import psutil
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from booru_pipeline.errors import BooruError, printable
 from booru_pipeline.lake.lake import Lake
+from booru_pipeline.lake.locks import lock_on
 from booru_pipeline.orphan import PARENT_VARIABLE, end_group
 from booru_pipeline.pipeline.report_server import listen
 
@@ -64,11 +65,6 @@ class Running:
         note.write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
 
 
-def log_file(lake: Lake) -> Path:
-    """Where the words of Dagster's processes go."""
-    return lake.dagster_home / "dev.log"
-
-
 def address_of(host: str, port: int) -> str:
     """The URL that opens what listens there, on this machine."""
     name = _EVERYWHERE.get(host, host)
@@ -84,7 +80,7 @@ def only_one(lake: Lake, host: str, port: int) -> Iterator[Path]:
     Raises:
         BooruError: There is one, or the address cannot be listened on.
     """
-    note, lock = lake.dagster_home / "dev.json", FileLock(lake.dagster_home / "dev.lock")
+    note, lock = lake.dev_note, lock_on(lake.dev_lock)
     try:
         lock.acquire(blocking=False)
     except Timeout:
@@ -135,7 +131,7 @@ def supervise(lake: Lake, note: Path, arguments: Sequence[str], ready: Callable[
     assert running is not None
     command = [sys.executable, "-m", "booru_pipeline.orphan", "dagster", "dev", "--log-level", "warning", *arguments]
     former = signal.signal(signal.SIGTERM, _interrupt)
-    with log_file(lake).open("wb") as log:
+    with lake.dev_log.open("wb") as log:
         process = subprocess.Popen(
             command,
             env=_environment(),
@@ -160,7 +156,7 @@ def supervise(lake: Lake, note: Path, arguments: Sequence[str], ready: Callable[
         end_group(process.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
         process.wait()
         signal.signal(signal.SIGTERM, former)
-    raise BooruError(f"the UI has ended: {_last_words(log_file(lake))}. {log_file(lake)} says more.")
+    raise BooruError(f"the UI has ended: {_last_words(lake.dev_log)}. {lake.dev_log} says more.")
 
 
 class _Ended(Exception):

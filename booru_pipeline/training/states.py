@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from safetensors import SafetensorError
 
 from booru_pipeline.errors import BooruError, first_line
+from booru_pipeline.lake.locks import lock_on
 from booru_pipeline.lake.publish import flush
 from booru_pipeline.training.job import LOCKED_PROBLEM
 from booru_pipeline.training.processes import Processes
@@ -47,7 +48,7 @@ class States:
         if processes.is_main:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
-                self._lock = FileLock(folder / _LOCK)  # which the kernel drops with the process
+                self._lock = lock_on(folder / _LOCK)
                 self._lock.acquire(timeout=_WAIT_S)
                 _remove(path for path in folder.iterdir() if path not in (self.folder, folder / _LOCK))
                 _remove(path for path in self.folder.iterdir() if not _STATE.fullmatch(path.name))
@@ -119,7 +120,7 @@ def is_training(folder: Path) -> bool:
     if not lock.exists():
         return False
     try:
-        with FileLock(lock, timeout=0):
+        with lock_on(lock, blocking=False):
             return False
     except OSError:  # held, which is a Timeout; or not ours to write, and so not ours to say that nobody does
         return True
