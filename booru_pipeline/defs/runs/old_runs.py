@@ -119,12 +119,8 @@ def _compact(database: Path) -> None:
     """Give the disk what rows have left. Somebody else at work is not waited for long: the next time does it."""
     with suppress(sqlite3.Error), closing(sqlite3.connect(database, timeout=_WAIT_S)) as connection:
         if database.name == _RUNS:
-            connection.execute(statement("defs", "drop_lone_run_tags"))
-            connection.commit()
-        connection.execute("VACUUM")
-        connection.execute(
-            "PRAGMA wal_checkpoint(TRUNCATE)"
-        )  # the log of the rewriting would stay as large as the file
+            connection.executescript(statement("defs", "drop_lone_run_tags"))
+        connection.executescript(statement("defs", "compact"))
 
 
 def _size(lake: Lake) -> int:
