@@ -1,10 +1,9 @@
 """The command `booru`: its application, common flags and consoles. Heavy imports wait until a command needs them."""
 
-import contextlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -123,7 +122,7 @@ def main() -> None:
 
 
 def _complain(text: str) -> None:
-    with contextlib.suppress(OSError, SystemExit):  # nobody reads it
+    with suppress(OSError, SystemExit):  # nobody reads it
         err.print(f"[bold red]booru:[/] {escape(printable_lines(text))}", soft_wrap=True)
 
 
@@ -142,7 +141,7 @@ def _flush() -> int:
         pass
     except OSError as error:
         return _complain_of(error)
-    with contextlib.suppress(OSError, AttributeError):
+    with suppress(OSError, AttributeError):
         sys.stderr.flush()
     return 0
 

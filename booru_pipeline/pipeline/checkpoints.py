@@ -30,10 +30,10 @@ def find_named(lake: Lake, artifact: Callable[[str], Path], name: str) -> str:
     """
     trials = lake.trials_with(artifact)
     said = name.strip().lower()
-    found = [trial for trial in trials if said in (trial, name_part(trial))]
-    key = None if is_trial(said) else parse_key(said)
-    if key in lake.releases_with(artifact) or not (found or is_trial(said) or trials):
+    key = parse_key(said)
+    if not is_trial(said) and (key in lake.releases_with(artifact) or not trials):
         return lake.newest(artifact, key or name)
+    found = [trial for trial in trials if said in (trial, name_part(trial))]
     if not found:
         what = artifact.__name__.replace("_", " ")
         there = [*lake.releases_with(artifact), *trials]

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from booru_pipeline.errors import BooruError
@@ -11,7 +10,7 @@ from booru_pipeline.lake.publish import discard
 from booru_pipeline.lake.trial import is_trial, name_part, parse_trial, release_part
 from booru_pipeline.pipeline.promoted import read_promoted
 from booru_pipeline.pipeline.retention import size_of
-from booru_pipeline.pipeline.stages import Stage
+from booru_pipeline.pipeline.stages import Stage, all_trials
 from booru_pipeline.release.key import parse_key
 
 
@@ -37,7 +36,7 @@ def keys_of(lake: Lake, name: str, partitions: Collection[str] = ()) -> list[str
     key = name if name in partitions else parse_trial(name) or parse_key(name) or name
     if is_trial(key) or parse_key(key) != key:
         return [key]
-    trials = {trial for stage in Stage for trial in lake.trials_with(partial(stage.path, lake))}
+    trials = {*all_trials(lake)}
     trials |= {partition for partition in partitions if parse_trial(partition) == partition}
     named = [trial for trial in trials if name_part(trial) == key]
     if len(named) == 1 and key not in partitions and not traces_of(lake, key):
@@ -56,7 +55,7 @@ def traces_of(lake: Lake, key: str) -> list[Trace]:
     places |= {f"note of a removed {stage.value}": lake.retired(stage.value, key) for stage in Stage}
     places["training states"] = lake.training_states(key)
     experiments = lake.experiments.iterdir() if lake.experiments.is_dir() else ()
-    places |= {f"experiment {folder.name}": folder / key for folder in experiments}
+    places |= {f"experiment {folder.name}": lake.experiment(folder.name, key) for folder in experiments}
     stored = lake.store.listing() if lake.store is not None else {}
     found = []
     for what, path in places.items():

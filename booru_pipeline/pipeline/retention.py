@@ -16,7 +16,7 @@ from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.publish import discard, leftovers, staged, sweep
 from booru_pipeline.pipeline.promoted import checkpoint_in_use, promoted_before
 from booru_pipeline.pipeline.settings import RetentionOptions
-from booru_pipeline.pipeline.stages import Stage
+from booru_pipeline.pipeline.stages import Stage, all_trials
 
 _WANDB_RUN: Final = re.compile(r"(?:offline-)?run-\d{8}_\d{6}-(?P<id>\w+)")
 _DAY_S: Final = 86_400
@@ -87,7 +87,7 @@ def kept_checkpoints(lake: Lake, newest: int, promoted: str | None) -> dict[str,
 
 def kept_trials(lake: Lake, newest: int, promoted: str | None) -> set[str]:
     """Trials that are kept: those made last, the promoted one, and the one that was promoted before."""
-    made = {trial: _made(lake, trial) for trial in _all_trials(lake)}
+    made = {trial: _made(lake, trial) for trial in all_trials(lake)}
     order = sorted(made, key=lambda trial: made[trial])
     return {*order[-newest:], *(trial for trial in order if trial in (promoted, promoted_before(lake)))}
 
@@ -96,10 +96,6 @@ def _made(lake: Lake, trial: str) -> str:
     """When a trial's checkpoint was made, ISO 8601; one that has none is under way, and new."""
     record = lake.record(lake.checkpoint(trial))
     return record.made if record else "9"
-
-
-def _all_trials(lake: Lake) -> list[str]:
-    return list(dict.fromkeys(trial for stage in Stage for trial in lake.trials_with(partial(stage.path, lake))))
 
 
 def remove(lake: Lake, items: Iterable[Removable]) -> int:
@@ -145,7 +141,7 @@ def _artifacts(
 def _trials(lake: Lake, kept: Collection[str], options: RetentionOptions) -> Iterator[Removable]:
     """What there is of trials that are not kept: checkpoints, reports, and vocabularies and datasets of their own."""
     why = f"older than the newest {options.trials}, and not promoted now or before"
-    for trial in _all_trials(lake):
+    for trial in all_trials(lake):
         for stage in Stage if trial not in kept else ():
             path = stage.path(lake, trial)
             if lake.record(path) is not None:

@@ -7,6 +7,7 @@ made from, down to the raw bytes. `freshness.py` compares it with the key that t
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -206,3 +207,8 @@ def upstream_key(lake: Lake, stage: Stage, release: str) -> str:
             f"Make it with `booru run --release {release} --to {above.value}`."
         )
     return record.key
+
+
+def all_trials(lake: Lake) -> list[str]:
+    """Keys of the trials of which any stage's artifact is there."""
+    return list(dict.fromkeys(trial for stage in Stage for trial in lake.trials_with(partial(stage.path, lake))))

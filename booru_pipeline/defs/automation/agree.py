@@ -207,7 +207,7 @@ def _recorded(folders: Folders, of: Partitioned, asset: str, key: str) -> dg.Ass
     """The event that tells Dagster of an artifact that is there."""
     path = of.assets[asset](folders.lake, key)
     record = folders.lake.record(path)
-    figures = metadata_of_report(path) if path.parent == folders.lake.reports else {}
+    figures = metadata_of_report(path) if asset in (Stage.EVALUATION_REPORT, TRIAL_REPORT) else {}
     return dg.AssetMaterialization(
         asset_key=dg.AssetKey(asset),
         partition=key,
