@@ -4,8 +4,8 @@
     python -m benchmarks.history --runs 50     # a quick look
 
 Two releases of the sample world are loaded. Then one stage of each is made again and again, each time in a run of its
-own, by Dagster as `booru run` has it. That is done in memory (`/dev/shm`, if it is there), by a process a release, and
-the home is copied to the disk to be measured. A run of a whole chain writes some 0.7 MB of events, these less.
+own, by Dagster's `execute_in_process`. That is done in memory (`/dev/shm`, if it is there), by a process a release, and
+the home is copied to the disk to be measured. A run of a whole chain writes more events than these of one stage.
 """
 
 import argparse
