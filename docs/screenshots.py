@@ -13,6 +13,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page
 
+from booru_pipeline.defs.assets.trial import TRIAL_CHECKPOINT
 from booru_pipeline.errors import BooruError
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline_tests.browser import Ui, chromium
@@ -20,7 +21,7 @@ from booru_pipeline_tests.server import BOORU, booru_dev
 
 IMAGES = Path(__file__).with_name("images")
 WORLD = Path(tempfile.gettempdir(), "booru")  # its name is in the pictures
-WIDE = {"width": 2700, "height": 700}  # for the graph to say more than names
+WIDE = {"width": 2700, "height": 800}  # for the graph to say more than names
 RELEASE = "2021b"
 
 
@@ -87,10 +88,15 @@ def two_rows(page: Page) -> Image.Image:
     left, top = place("raw_release")
     step = place(Stage.TAG_TABLE)[0] - left  # from an asset to the next one in its group
     cut = (place(Stage.TRAINING_SHARDS)[0] + 0.85 * step + place(Stage.VOCABULARY)[0] - 0.15 * step) / 2
-    right = place(Stage.EVALUATION_REPORT)[0] + 0.95 * step
+    right, model = place(Stage.EVALUATION_REPORT)
+    trials = place(TRIAL_CHECKPOINT)[1]  # below the model's group, and both beside the labels' one
+    above, below = 0.35 * step, 0.65 * step
+    parts = (
+        (left - 0.15 * step, top - above, cut, top + below),
+        (cut, min(top, model) - above, right + 0.95 * step, max(top, trials) + below),
+    )
     whole = Image.open(io.BytesIO(page.screenshot(animations="disabled"))).convert("RGB")
-    upper, lower = top - 0.35 * step, top + 0.65 * step
-    rows = [whole.crop((int(a), int(upper), int(b), int(lower))) for a, b in ((left - 0.15 * step, cut), (cut, right))]
+    rows = [whole.crop((int(x0), int(y0), int(x1), int(y1))) for x0, y0, x1, y1 in parts]
     picture = Image.new("RGB", (max(row.width for row in rows), sum(row.height for row in rows)), "white")
     picture.paste(rows[0], (0, 0))
     picture.paste(rows[1], (0, rows[0].height))
