@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from booru_pipeline.errors import BooruError
+from booru_pipeline.release.content import open_raw
 
 _BLOCK_BYTES: Final = 1 << 20  # a block and what is made of it stay in the processor's cache
 _LONGEST: Final = (1 << 31) - 1  # Arrow's 32-bit offsets; 64-bit ones would cost a quarter of the memory more
@@ -18,7 +19,7 @@ _SCHEMA: Final = pa.schema([("line", pa.int64()), ("fields", pa.list_(pa.string(
 
 
 def read_lines(path: Path) -> pa.Table:
-    """Read a file's lines, plain or gzip, in order.
+    """Read a file's lines, plain or compressed, in order.
 
     A line ends at LF or CRLF and nowhere else. A CSV reader would do for clean files, but none lets every byte through:
     a lone carriage return, a NUL or a quote changes what counts as a line or a field.
@@ -30,7 +31,7 @@ def read_lines(path: Path) -> pa.Table:
         is no line.
 
     Raises:
-        BooruError: The gzip stream is broken, or a line is longer than 2 GiB.
+        BooruError: It is broken or no text, see `open_raw`, or a line is longer than 2 GiB.
     """
     return pa.Table.from_batches(_batches(path), _SCHEMA)
 
@@ -50,21 +51,18 @@ def _batches(path: Path) -> Iterator[pa.RecordBatch]:
 def _whole_lines(path: Path) -> Iterator[bytes]:
     """Blocks of bytes, each of which ends where a line does."""
     rest: list[bytes] = []  # the beginning of a line, in parts: it may be long
-    try:
-        with pa.input_stream(str(path), compression="detect") as stream:
-            started = False
-            while block := stream.read(_BLOCK_BYTES):
-                if not started:
-                    block = block.removeprefix(_BYTE_ORDER_MARK)
-                    started = True
-                end = block.rfind(b"\n") + 1
-                if end:
-                    yield b"".join([*rest, block[:end]])
-                    rest = [block[end:]]
-                else:
-                    rest.append(block)
-    except OSError as error:
-        raise BooruError(f"{path} cannot be read to its end ({error}). Download it again.") from error
+    with open_raw(path) as stream:
+        started = False
+        while block := stream.read(_BLOCK_BYTES):
+            if not started:
+                block = block.removeprefix(_BYTE_ORDER_MARK)
+                started = True
+            end = block.rfind(b"\n") + 1
+            if end:
+                yield b"".join([*rest, block[:end]])
+                rest = [block[end:]]
+            else:
+                rest.append(block)
     if any(rest):
         yield b"".join([*rest, b"\n"])
 

@@ -48,10 +48,3 @@ def test_a_missing_column_is_named_with_file_and_line(tmp_path):
     path.write_text("BOORU\tFID\tTAG\n")
     with pytest.raises(BooruError, match=r"V2021A_tags\.tsv, line 1: column TAG_CAT is missing"):
         read_header(path, ["booru", "fid", "tag", "tag_cat"])
-
-
-def test_what_only_looks_like_gzip_is_named(tmp_path):
-    path = tmp_path / "V2021A_tags.tsv.gz"
-    path.write_text("BOORU\tFID\tTAG\n")
-    with pytest.raises(BooruError, match="not a whole gzip file"):
-        read_header(path, ["booru"])
