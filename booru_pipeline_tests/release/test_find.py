@@ -43,6 +43,41 @@ def test_a_release_that_is_not_whole_is_named_with_the_remedy(tmp_path, names, s
         find_release(tmp_path, "2021a")
 
 
+@pytest.mark.parametrize("ending", ["", ".gz", ".zst", ".bz2", ".xz", ".zip", ".GZ"])
+def test_a_table_in_any_compression_that_is_read_is_taken(tmp_path, ending):
+    put(tmp_path, f"V2021A_files.tsv{ending}", "V2021A_tags.tsv")
+    assert find_release(tmp_path, "2021a").files == tmp_path / f"V2021A_files.tsv{ending}"
+
+
+PACKED = [".tsv.7z", ".7z", ".tsv.rar", ".tar", ".tgz", ".tsv.tar.gz", ".tsv.tar.zst", ".7z.001", ".part1.rar", ".zip"]
+
+
+@pytest.mark.parametrize("ending", PACKED)
+def test_an_archive_where_a_table_is_missing_is_to_be_unpacked(tmp_path, ending):
+    put(tmp_path / "Safebooru 2021a", "V2021A_files.tsv", f"V2021A_tags{ending}")
+    (incomplete,) = find_releases(tmp_path).incomplete
+    assert incomplete.key == "2021a"
+    assert f"V2021A_tags{ending} is packed. Unpack it: " in incomplete.problem
+    put(tmp_path / "Safebooru 2021a", "V2021A_tags.tsv")  # the archive may stay
+    assert find_releases(tmp_path).incomplete == []
+
+
+@pytest.mark.parametrize(
+    ("names", "key", "shown"),
+    [
+        (["Safebooru 2021A.7z"], "2021a", "Safebooru 2021A.7z"),
+        (["V2021A.zip"], "2021a", "V2021A.zip"),
+        (["V2021A_files.rar", "V2021A_tags.rar"], "2021a", "V2021A_files.rar"),
+        (["walfie.sql.gz"], "walfie", "walfie.sql.gz"),
+    ],
+)
+def test_a_release_that_is_nothing_but_packed_is_named(tmp_path, names, key, shown):
+    put(tmp_path, *names, "Vacation.zip", "pictures.7z")
+    (incomplete,) = find_releases(tmp_path).incomplete
+    assert incomplete.key == key
+    assert f"{shown} is packed. Unpack it: " in incomplete.problem
+
+
 @pytest.mark.parametrize(
     ("folder", "names"),
     [("Safebooru spring", ["V2021A_files.tsv", "V2021A_tags.tsv"]), ("other", ["V20X1_files.tsv", "V20X1_tags.tsv"])],

@@ -75,6 +75,13 @@ def test_it_waits_for_what_still_grows_is_downloaded_empty_or_not_readable(autom
     assert asked(automated.settled_tick()) == [("2021a", "refresh_release", CHAIN)]
 
 
+def test_a_name_that_is_not_utf_8_is_said_and_the_rest_goes_on(automated):
+    folder = automated.put()
+    (folder.parent / "caf\udce9").mkdir()
+    assert "caf\\xe9: the name is not UTF-8" in automated.waits()
+    assert asked(automated.settled_tick()) == [("2021a", "refresh_release", CHAIN)]
+
+
 def test_a_release_that_is_taken_away_is_reported_and_nothing_is_deleted(automated):
     automated.put()
     automated.settled_tick()
