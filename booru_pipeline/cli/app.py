@@ -50,7 +50,7 @@ err = Console(stderr=True, highlight=False, emoji=False)
 Raw = Annotated[Path | None, typer.Option("--raw", help="Folder of releases. [BOORU_RAW, ./booru_raw]")]
 RelationsFolder = Annotated[
     Path | None,
-    typer.Option("--relations", help="Folder of tag_aliases.json and tag_implications.json. [BOORU_RELATIONS]"),
+    typer.Option("--relations", help="Folder of tag_aliases and tag_implications, JSON or CSV. [BOORU_RELATIONS]"),
 ]
 Home = Annotated[Path | None, typer.Option("--home", help="Folder of artifacts. [BOORU_HOME, ./booru_home]")]
 Overrides = Annotated[

@@ -58,8 +58,8 @@ def inspect(
     title = escape(printable(f"{found.booru} {found.fid} ({found.release}), {side}"))
     table = Table("tag", "category", "", title=title)
     for item in found.tags:
-        fate = "" if item.fate == KEPT else f"[dim]{escape(item.fate)}[/]"
-        table.add_row(escape(printable(item.tag)), item.category, fate)
+        notes = [*([] if item.fate == KEPT else [item.fate]), *(["deprecated on Danbooru"] if item.deprecated else [])]
+        table.add_row(escape(printable(item.tag)), item.category, f"[dim]{escape('; '.join(notes))}[/]")
     for column in table.columns[:2]:
         column.overflow = "fold"
     show(table)

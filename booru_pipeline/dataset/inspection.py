@@ -35,11 +35,15 @@ _WORD_START: Final = "▁"  # SentencePiece's sign for white space
 
 
 class TagFate(NamedTuple):
-    """A tag of the post, as the raw release has it, and its fate: `in the caption`, or why not."""
+    """A tag of the post, as the raw release has it, and its fate: `in the caption`, or why not.
+
+    `deprecated` is whether Danbooru has given it up.
+    """
 
     tag: str
     category: str
     fate: str
+    deprecated: bool = False
 
 
 class SeenExample(NamedTuple):
@@ -88,7 +92,7 @@ class Inspector:
         vocabulary: Its vocabulary.
         shards: Folders of training shards by release, those that the dataset was made from.
         tag_tables: DuckDB files by release; without one, a post's aliases are not told.
-        relations: Aliases and implications.
+        relations: Aliases, implications and deprecated tags.
         thresholds: Those that the vocabulary was made with.
         masking: What is hidden of captions.
     """
@@ -151,8 +155,11 @@ class Inspector:
         if left_out is None and (tokens < summary.captions.min_tokens or len(rows) < 2):
             left_out = f"its labels have {tokens} tokens, fewer than min_tokens {summary.captions.min_tokens}"
         kept = set() if left_out else {self.vocabulary.labels[row] for row in choice.choose(post, 0).rows}
+        deprecated = self.relations.deprecated
         fates = [
-            TagFate(tag, Category.name_of(category), self._fate(tag, category, kept, counts, left_out))
+            TagFate(
+                tag, Category.name_of(category), self._fate(tag, category, kept, counts, left_out), tag in deprecated
+            )
             for tag, category in tags.items()
         ]
         fates += [

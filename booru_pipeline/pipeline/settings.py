@@ -127,8 +127,9 @@ class Folders(BaseModel):
     home: Path = Field(Path("booru_home"), description="The folder of artifacts and of Dagster's history.")
     relations: Path | None = Field(
         None,
-        description="A folder with Danbooru's tag_aliases.json, tag_implications.json or both. By default those of the "
-        "raw folder, if it has any, or else none.",
+        description="A folder with Danbooru's lists tag_aliases, tag_implications and deprecated_tags, or some of "
+        "them, each as JSON or CSV, compressed or not. By default those of the raw folder, if it has any, or else "
+        "none.",
     )
     skip_ambiguous_aliases: bool = Field(
         False, description="Leave out aliases that stand for two tags or go in a circle, instead of refusing the file."

@@ -1,18 +1,24 @@
 """Tag aliases and implications: where they come from, and what they make of a tag."""
 
-import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Final
 
 from booru_pipeline.errors import BooruError
 from booru_pipeline.hashing import fingerprint
 from booru_pipeline.tags import closure
+from booru_pipeline.training_shards.relation_files import (
+    ANOTHER_FOLDER,
+    files_of,
+    find_list,
+    read_deprecated,
+    read_pairs,
+    refuse,
+)
 
 ALIASES_FILE: Final = "tag_aliases.json"
 IMPLICATIONS_FILE: Final = "tag_implications.json"
@@ -22,11 +28,12 @@ _MEANING: Final = {
     ALIASES_FILE: ("aliases", "a tag and its other names count as different tags"),
     IMPLICATIONS_FILE: ("implications", "labels that Danbooru adds by itself count as learned"),
 }
+_DEPRECATED: Final = "deprecated_tags"
+_STEMS: Final = ("tag_aliases", "tag_implications", _DEPRECATED)
+
 # Danbooru's BigqueryExportService writes them daily: its tables as newline-delimited JSON.
 _PUBLISHED: Final = "danbooru1.danbooru_public"
 _BUCKET: Final = "gs://danbooru_public/data"
-
-_NAME: Final = re.compile(r"[^\s\ud800-\udfff]+")  # half a surrogate pair can be written in JSON and is no character
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,9 @@ class Relations:
         implications: What a tag implies directly. Both are canonical, and nothing implies itself, however indirectly.
         source: The folder that they are from, or would be from.
         left_out: Aliases that were set aside because the file contradicts itself about them.
-        absent: Names of the files that the folder has not; there are no such relations then.
+        absent: Names of the files that the folder has not, in any form; there are no such relations then.
+        deprecated: Tags that Danbooru has given up. They are marked where tags are shown and never suggested, and no
+            artifact depends on them.
     """
 
     aliases: Mapping[str, str]
@@ -46,6 +55,7 @@ class Relations:
     source: str
     left_out: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
+    deprecated: frozenset[str] = frozenset()
 
     def canonical(self, tag: str) -> str:
         """The tag that a name stands for: itself, unless it is an alias."""
@@ -68,7 +78,7 @@ class Relations:
         if not absent:
             return ""
         them = "it" if len(absent) == 1 else "them"
-        tables = " and ".join(f"{_PUBLISHED}.{name.removesuffix('.json')}" for name in absent)
+        tables = " and ".join(f"{_PUBLISHED}.{_stem(name)}" for name in absent)
         copies = " and ".join(f"{_BUCKET}/{name}" for name in absent)
         return (
             f"no tag {' and no '.join(_MEANING[name][0] for name in absent)}: {' and '.join(absent)} "
@@ -100,16 +110,16 @@ def find_relations(configured: Path | None, raw: Path, *, skip_ambiguous: bool =
     `skip_ambiguous` is that of `load_relations`.
 
     Raises:
-        BooruError: The configured folder has neither file, or a file is broken.
+        BooruError: The configured folder has no list, or a file is broken or in a form that is not read.
     """
-    if configured is not None or relations_files(None, raw):
+    if configured is not None or any(files_of(raw, stem) for stem in _STEMS):
         return load_relations(configured or raw, skip_ambiguous=skip_ambiguous)
     return Relations({}, {}, str(raw), absent=tuple(_MEANING))
 
 
 def relations_files(configured: Path | None, raw: Path) -> list[Path]:
-    """The files that `find_relations` reads."""
-    return [path for name in _MEANING if (path := (configured or raw) / name).is_file()]
+    """The files that `find_relations` reads, or refuses because of their form."""
+    return [path for stem in _STEMS for path in files_of(configured or raw, stem) if path.exists()]
 
 
 def had_the_samples(was: str, now: str) -> bool:
@@ -127,77 +137,44 @@ def had_the_samples(was: str, now: str) -> bool:
 
 
 def load_relations(folder: Path, *, skip_ambiguous: bool = False) -> Relations:
-    """Read `tag_aliases.json` and `tag_implications.json`, one JSON object a line, as Danbooru exports them.
+    """Read Danbooru's lists `tag_aliases`, `tag_implications` and `deprecated_tags`, in a form that `entries` reads.
 
-    Only active ones count. A file that is missing has none; a line may be there twice.
+    Only active aliases and implications count. A list that is missing is empty; an entry may be there twice.
 
     Args:
         folder: Where the files are.
         skip_ambiguous: Leave out aliases that stand for two tags or for each other in a circle, and go on.
 
     Raises:
-        BooruError: Both files are missing; a file cannot be read, a line is broken, a tag stands for or implies itself;
-            or an alias is ambiguous, unless those are skipped.
+        BooruError: All lists are missing, or one is there in two files; a file cannot be read, an entry is broken, a
+            tag stands for or implies itself; or an alias is ambiguous, unless those are skipped.
     """
-    alias_lines = _read(folder / ALIASES_FILE)
-    implication_lines = _read(folder / IMPLICATIONS_FILE)
-    if alias_lines is None and implication_lines is None:
+    paths = {name: find_list(folder, _stem(name)) for name in _MEANING}
+    deprecated = find_list(folder, _DEPRECATED)
+    if not any([*paths.values(), deprecated]):
         raise BooruError(
-            f"{folder} has neither {ALIASES_FILE} nor {IMPLICATIONS_FILE}. Put one of them there, or name another "
-            "folder with --relations or BOORU_RELATIONS."
+            f"{folder} has neither {ALIASES_FILE} nor {IMPLICATIONS_FILE}. Put one of them there, or {ANOTHER_FOLDER}"
         )
-    aliases, left_out = _aliases(alias_lines or {}, folder / ALIASES_FILE, skip_ambiguous)
-    implications = _implications(implication_lines or {}, folder / IMPLICATIONS_FILE, aliases)
-    absent = [name for name, lines in zip(_MEANING, (alias_lines, implication_lines), strict=True) if lines is None]
-    return Relations(aliases, implications, str(folder), left_out, tuple(absent))
+    aliases: dict[str, str] = {}
+    implications: dict[str, frozenset[str]] = {}
+    left_out: tuple[str, ...] = ()
+    if path := paths[ALIASES_FILE]:
+        # Spellings, too: a tag table can be made without the rules that change them.
+        aliases, left_out = _aliases(read_pairs(path, "an alias of itself", spellings=True), path, skip_ambiguous)
+    if path := paths[IMPLICATIONS_FILE]:
+        implications = _implications(read_pairs(path, "implied by itself"), path, aliases)
+    return Relations(
+        aliases,
+        implications,
+        str(folder),
+        left_out,
+        absent=tuple(name for name, path in paths.items() if path is None),
+        deprecated=read_deprecated(deprecated) if deprecated else frozenset(),
+    )
 
 
-def _read(path: Path) -> dict[tuple[str, str], int] | None:
-    """The first line number of each (antecedent, consequent) that is active, or None if there is no such file."""
-    try:
-        content = path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise BooruError(
-            f"{path} cannot be read: {error.strerror}. Make it readable, or name another folder with --relations or "
-            "BOORU_RELATIONS."
-        ) from error
-    lines: dict[tuple[str, str], int] = {}
-    for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
-        pair = _parse(line, path, number) if line.strip() else None
-        if pair is not None:
-            lines.setdefault(pair, number)
-    return lines
-
-
-def _parse(line: bytes, path: Path, number: int) -> tuple[str, str] | None:
-    """The two names of a line, or None if it is not active."""
-    try:
-        entry = json.loads(line.decode())
-    except UnicodeDecodeError:
-        _refuse(path, [number], "this is not UTF-8.")
-    except (ValueError, RecursionError):
-        _refuse(path, [number], "this is not JSON.")
-    if not isinstance(entry, dict):
-        _refuse(path, [number], "this is not a JSON object with antecedent_name, consequent_name and status.")
-    status = entry.get("status", "active")
-    if not isinstance(status, str):
-        _refuse(path, [number], f"status is {_shown(status)}, not a word such as active.")
-    if status != "active":
-        return None
-    antecedent, consequent = (_name(entry, key, path, number) for key in ("antecedent_name", "consequent_name"))
-    if antecedent == consequent:
-        what = "an alias of itself" if path.name == ALIASES_FILE else "implied by itself"
-        _refuse(path, [number], f"{antecedent} is {what}.")
-    return antecedent, consequent
-
-
-def _name(entry: dict[str, Any], key: str, path: Path, number: int) -> str:
-    name = entry.get(key)
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        _refuse(path, [number], f"{key} is {_shown(name)}, not the name of a tag, which has no white space.")
-    return name
+def _stem(name: str) -> str:
+    return name.removesuffix(".json")
 
 
 def _aliases(
@@ -220,7 +197,7 @@ def _aliases(
             problem = f"the aliases {' -> '.join([*circles[0], circles[0][0]])} go in a circle"
         more = len(several) + len(circles) - 1
         also = f" ({more} more such problem{'s' if more > 1 else ''} in the file)" if more else ""
-        _refuse(
+        refuse(
             path,
             numbers,
             f"{problem}{also}.",
@@ -270,22 +247,10 @@ def _implications(
         TopologicalSorter(implied).prepare()
     except CycleError as error:
         circle: list[str] = error.args[1][::-1]  # each implies the next; the first is there again at the end
-        _refuse(
+        refuse(
             path,
             [numbers[pair] for pair in pairwise(circle)],
             f"the implications {' -> '.join(circle)} go in a circle.",
             "Correct or remove one of these lines.",
         )
     return {tag: frozenset(tags) for tag, tags in implied.items()}
-
-
-def _refuse(
-    path: Path, numbers: Sequence[int], problem: str, remedy: str = "Correct the line or remove it."
-) -> NoReturn:
-    where = f"line{'s' if len(numbers) > 1 else ''} {', '.join(str(number) for number in numbers)}"
-    raise BooruError(f"{path}, {where}: {problem} {remedy}")
-
-
-def _shown(value: Any) -> str:
-    text = "missing" if value is None else json.dumps(value)
-    return text if len(text) <= 40 else f"{text[:40]}…"

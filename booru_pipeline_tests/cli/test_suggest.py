@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -228,3 +229,23 @@ def test_a_pattern_that_no_label_has_is_said(workplace):
 
 def test_colons_are_no_pictures(workplace):
     assert "<lora:x:1>" in booru(workplace, "suggest", "smile <lora:x:1>").stderr
+
+
+def test_a_list_of_deprecated_tags_changes_what_is_said_and_makes_nothing_stale(workplace, tmp_path):
+    shutil.copytree(workplace / "booru_raw", tmp_path / "lists", ignore=shutil.ignore_patterns("Safebooru*"))
+    (tmp_path / "lists" / "deprecated_tags.csv").write_text("name\nAnimal Ears\nrabbit_ears\n")
+    lists = {"BOORU_RELATIONS": str(tmp_path / "lists")}
+    plain = booru(workplace, "suggest", "rabbit_ears", "--top", "400", "--json")
+    marked = booru(workplace, "suggest", "rabbit_ears", "--top", "400", "--json", **lists)
+    others = [item for item in json.loads(plain.stdout) if item["tag"] != "animal_ears"]
+    tags = [item["tag"] for item in json.loads(marked.stdout)]
+    assert tags == [item["tag"] for item in others]
+    [said] = [line for line in marked.stderr.splitlines() if "deprecated" in line]
+    assert said.startswith("rabbit_ears is deprecated on Danbooru: ")
+    assert booru(workplace, "status", "--json", **lists).stdout == booru(workplace, "status", "--json").stdout
+    for seed in range(20):
+        post = booru(workplace, "inspect", "--seed", str(seed), **lists).stdout
+        if "deprecated on Danbooru" in post:
+            break
+    else:
+        pytest.fail("no post has a deprecated tag")

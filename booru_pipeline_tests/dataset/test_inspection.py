@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from booru_pipeline.dataset.build import build_dataset
@@ -165,3 +167,12 @@ def test_posts_are_found_by_id_and_booru(made):
     ]:
         with pytest.raises(BooruError, match=problem):
             made.find(words)
+
+
+def test_deprecated_tags_are_marked_and_nothing_else_changes(made):
+    booru, fid = made.sample(1)[0]
+    before = made.inspect(booru, fid)
+    gone = before.tags[0].tag
+    after = replace(made, relations=replace(made.relations, deprecated=frozenset({gone}))).inspect(booru, fid)
+    assert [item.tag for item in after.tags if item.deprecated] == [gone]
+    assert replace(after, tags=[item._replace(deprecated=False) for item in after.tags]) == before

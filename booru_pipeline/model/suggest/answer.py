@@ -121,6 +121,7 @@ class Answer:
         asked: The given tags as they were typed, before aliases were replaced; more than one may be the same tag.
         left_out: What was typed besides, and is not asked about.
         idle: Patterns of tags to leave out that no label has.
+        deprecated: Those of the given tags that Danbooru has deprecated.
     """
 
     given: tuple[str, ...]
@@ -134,3 +135,4 @@ class Answer:
     asked: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     idle: tuple[str, ...] = ()
+    deprecated: tuple[str, ...] = ()

@@ -45,7 +45,7 @@ def suggest(
             prompt; see `prompt.read_prompt`. What is no label is left out.
         checkpoint: The model's folder.
         shards: Folders of training shards to count in; of a post in several releases the latest listing counts.
-        relations: Aliases and implications.
+        relations: Aliases, implications and deprecated tags.
         top: Suggestions at most.
         categories: Names of the categories that are wanted; all if empty.
         exclude: Shell patterns of tags that are left out.
@@ -84,13 +84,14 @@ def ask(
     """The labels that the given ones imply, and what the shards say of the given ones.
 
     The checkpoint is asked about the given tags and what they imply. What they imply is certain: it has probability 1.
+    What is deprecated is never suggested.
 
     Args:
         tags: What a person typed: labels or aliases, in any case, with spaces or underscores, one by one or as a
             prompt; see `prompt.read_prompt`. What is no label is left out.
         checkpoint: The model's folder.
         shards: Folders of training shards to count in; of a post in several releases the latest listing counts.
-        relations: Aliases and implications.
+        relations: Aliases, implications and deprecated tags.
         top: Suggestions at most.
         filters: Which suggestions are wanted; all if None.
         explained: Say of each where it comes from.
@@ -131,8 +132,8 @@ def _answer(
     base, posts = parts.largest()
     counts = counter.tags(base) if base else {}
     every = _suggestions(probability, predictor.vocabulary, given, context, base, posts, counts)
-    wanted = filters.keeps
-    found = list(islice((item for item in every if wanted(item)), top))
+    wanted, deprecated = filters.keeps, relations.deprecated
+    found = list(islice((item for item in every if item.tag not in deprecated and wanted(item)), top))
     if explained and found:
         found = explain(found, given, predictor=predictor, relations=relations, counter=counter)
     compared = [item.tag for item in found[:_COMPARED]]
@@ -149,6 +150,7 @@ def _answer(
         asked=question.asked,
         left_out=question.left_out,
         idle=filters.idle(predictor.vocabulary.labels),
+        deprecated=tuple(tag for tag in given if tag in deprecated),
     )
 
 

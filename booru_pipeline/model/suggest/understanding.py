@@ -76,6 +76,8 @@ def understand(
     if others:
         near = _Names(vocabulary, relations)
         whys = [_why(piece, relations.canonical(piece.tag), found, thresholds, near) for piece in others]
+        given_up = [relations.canonical(piece.tag) in relations.deprecated for piece in others]
+        whys = [f"{why} It is deprecated on Danbooru." if it else why for why, it in zip(whys, given_up, strict=True)]
         left_out = tuple(LeftOut(piece.tag, why) for piece, why in zip(others, whys, strict=True))
     if not asked:
         said = " ".join(item.why for item in left_out)
@@ -93,9 +95,10 @@ class _Names:
     """All names of labels, to find those near to one that is none."""
 
     def __init__(self, vocabulary: Vocabulary, relations: Relations) -> None:
-        self._label_of = {label: label for label in vocabulary.labels}  # the most frequent first
+        labels = [label for label in vocabulary.labels if label not in relations.deprecated]
+        self._label_of = {label: label for label in labels}  # the most frequent first
         for alias, tag in relations.aliases.items():
-            if tag in vocabulary.index:
+            if tag in self._label_of:
                 self._label_of.setdefault(alias, tag)
         self._words = {name: _words(name) for name in self._label_of}
 

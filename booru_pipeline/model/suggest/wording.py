@@ -53,8 +53,11 @@ def about_the_question(answer: Answer, tags: Sequence[str]) -> list[str]:
 
 
 def about_the_given(answer: Answer) -> list[str]:
-    """What a reader must know of the given tags: which posts were counted, and which tags hardly stand together."""
-    lines = []
+    """What a reader must know of the given tags: which are deprecated, which posts were counted, which hardly meet."""
+    lines = [
+        f"{tag} is deprecated on Danbooru: it is not to be used there, and is never suggested"
+        for tag in answer.deprecated
+    ]
     if not answer.observed_on:
         lines.append(f"no post has {' or '.join(answer.given)}: nothing is observed")
     elif answer.observed_on != answer.given:

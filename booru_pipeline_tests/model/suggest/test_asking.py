@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
@@ -277,3 +278,22 @@ def test_an_error_obeys_no_control_bytes(world):
     with pytest.raises(BooruError) as refused:
         suggested(world, "smi\x1b[31mle\udcff")
     assert str(refused.value).startswith("no label is called smi\\x1b[31mle\\xff.")
+
+
+def test_what_is_deprecated_is_never_suggested_and_said_of_what_is_given(world):
+    relations = replace(RELATIONS, deprecated=frozenset({"rabbit_ears", "carrot", "unheard_of"}))
+    others = {**places(world), "relations": relations}
+    before = answered(world, "usada_pekora", top=1000)
+    after = ask(["usada_pekora"], **others, top=1000)
+    assert {"rabbit_ears", "carrot"} < {one.tag for one in before.suggestions}
+    assert after.suggestions == [one for one in before.suggestions if one.tag not in relations.deprecated]
+    assert after.deprecated == before.deprecated == ()
+    given = ask(["bunny_ears", "unheard_of"], **others)
+    assert given.deprecated == ("rabbit_ears",)
+    [left_out] = given.left_out
+    assert left_out.why == "no label is called unheard_of. It is deprecated on Danbooru."
+    with pytest.raises(BooruError, match="id you mean"):
+        answered(world, "rabbit_eers")
+    with pytest.raises(BooruError) as caught:
+        ask(["rabbit_eers"], **others)
+    assert "rabbit_ears" not in str(caught.value)

@@ -68,6 +68,11 @@ def test_the_part_that_was_observed_is_named():
     assert wording.about_the_given(answer(observed_on=(), posts=0)) == ["no post has a or b: nothing is observed"]
 
 
+def test_a_given_tag_that_is_deprecated_is_said():
+    [line] = wording.about_the_given(replace(answer(), deprecated=("b",)))
+    assert line.startswith("b is deprecated on Danbooru: ")
+
+
 def test_pairs_are_said_and_many_are_counted():
     apart = [Pair("1girl", "1boy", 3, 12_000, 140.4)]
     line = "1girl and 1boy: 3 of 12,000 posts with either (by chance: 140)"
