@@ -246,7 +246,8 @@ def _refuse_form(path: Path, line: int, needed: Sequence[str], begins: str) -> N
     refuse(
         path,
         [line],
-        f"this is neither JSON nor the header of a CSV file with {' and '.join(needed)}: {printable(begins[:40])!s}",
+        f"this is neither JSON nor the header of a CSV file with {' and '.join(needed)} (it begins with "
+        f"{printable(begins[:40])}).",
         "Give JSON objects, one a line or in an array, or CSV with a header.",
     )
 

@@ -203,7 +203,7 @@ def test_deprecated_tags_are_a_third_list_that_changes_no_fingerprint(tmp_path, 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("tag\na\n", "line 1: this is neither JSON nor the header of a CSV file with name: tag"),
+        ("tag\na\n", "line 1: this is neither JSON nor the header of a CSV file with name (it begins with tag)"),
         ('{"name": "a", "is_deprecated": "maybe"}', 'line 1: is_deprecated is "maybe", not true or false'),
         ('{"name": ""}', 'line 1: name is "", not the name of a tag'),
     ],
