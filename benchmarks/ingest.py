@@ -71,7 +71,8 @@ def ours(world: Path, workspace: Path, options: Namespace) -> Outcome:
 
     from booru_pipeline.lake.publish import Staging
     from booru_pipeline.release.find import find_releases
-    from booru_pipeline.tag_table.load import load_release, summarise
+    from booru_pipeline.tag_table.accounting import summarise
+    from booru_pipeline.tag_table.load import load_release
     from booru_pipeline.tag_table.options import TagTableOptions
 
     [release] = find_releases(world / "raw").releases

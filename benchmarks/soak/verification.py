@@ -141,7 +141,7 @@ class Verification:
 
         from booru_pipeline.dataset.gate import GateReport
         from booru_pipeline.model.provenance import soundness_of
-        from booru_pipeline.tag_table.load import summarise
+        from booru_pipeline.tag_table.accounting import summarise
         from booru_pipeline.training_shards.shards import count_lost, count_straddling
         from booru_pipeline.vocabulary.vocabulary import Vocabulary
 

@@ -120,7 +120,7 @@ def _reject_share(tag_table: Path) -> float:
 @functools.lru_cache(maxsize=1024)
 def _read_reject_share(tag_table: Path, *marks: int) -> float:
     """It takes 20 ms, and a scan may ask for that of all releases."""
-    from booru_pipeline.tag_table.load import reject_share
+    from booru_pipeline.tag_table.accounting import reject_share
 
     return reject_share(tag_table)
 

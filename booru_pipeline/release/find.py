@@ -5,6 +5,7 @@ from pathlib import Path
 
 from booru_pipeline.errors import BooruError, printable
 from booru_pipeline.release.key import check_key, is_hand_tagged, parse_key, release_order
+from booru_pipeline.release.layout import Layout
 from booru_pipeline.release.sightings import Sightings
 from booru_pipeline.release.walk import is_text, walk
 from booru_pipeline.sample.place import sample_remedy
@@ -12,40 +13,55 @@ from booru_pipeline.sample.place import sample_remedy
 
 @dataclass(frozen=True)
 class Release:
-    """One complete release: two TSV files, plain or compressed, or one file of SQL statements (hand-tagged).
+    """One complete release.
 
     Attributes:
-        key: Such as `2021a`, or `manual_walfie` if it is hand-tagged.
-        files: Where the rows of `files` are, one a picture.
-        tags: Where the rows of `tags` are, one a tag of a picture: the same file if the release is hand-tagged.
+        key: Such as `2021a`, or a name, such as `manual_walfie`.
+        files: Where the rows of `files` are, one a picture: a file, or the folder of a release of many.
+        tags: Where the rows of `tags` are, one a tag of a picture: the same in all layouts but TSV.
+        layout: How it is written down.
+        parts: Its files in reading order, where they are others than these two.
     """
 
     key: str
     files: Path
     tags: Path
-
-    @property
-    def hand_tagged(self) -> bool:
-        """Whether it is a file of SQL statements."""
-        return is_hand_tagged(self.key)
+    layout: Layout = Layout.TSV
+    parts: tuple[Path, ...] = ()
 
     @property
     def paths(self) -> list[Path]:
-        """Its files: two TSV files, or one script."""
-        return [self.files] if self.hand_tagged else [self.files, self.tags]
+        """Its files, in reading order."""
+        return list(self.parts or dict.fromkeys([self.files, self.tags]))
+
+    def path_of(self, source: str) -> Path:
+        """Where the rows of `files` or `tags` are."""
+        return self.files if source == "files" else self.tags
+
+    @property
+    def is_addition(self) -> bool:
+        """Whether it is hand-tagged, and so adds to the releases that stand for themselves."""
+        return self.layout is Layout.SCRIPT
 
     @property
     def shard(self) -> str:
         """The value of the column `shard`: the release's own name, for dated ones as the origin writes it."""
-        return self.key if self.hand_tagged else f"Safebooru {self.key}"
+        return self.key if is_hand_tagged(self.key) else f"Safebooru {self.key}"
 
 
 @dataclass(frozen=True)
 class Incomplete:
-    """Something that looks like a release and is not whole. `problem` names the thing and the remedy."""
+    """Something that looks like a release and is not whole.
+
+    Attributes:
+        key: Its key, or another name for what has none.
+        problem: A sentence that names the thing, and the remedy.
+        is_addition: Whether it is going to be a hand-tagged release.
+    """
 
     key: str
     problem: str
+    is_addition: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,13 +77,20 @@ class Found:
         keys = {release.key for release in self.releases} | {item.key for item in self.incomplete}
         return sorted((key for key in keys if parse_key(key)), key=release_order)
 
+    @property
+    def additions(self) -> set[str]:
+        """Keys of hand-tagged releases, whole or not."""
+        return {item.key for item in (*self.releases, *self.incomplete) if item.is_addition}
+
 
 def find_releases(raw: Path) -> Found:
     """Look through the raw folder, at any depth, for release files and folders.
 
     A `*.sql` file is a hand-tagged release. Its key is the folder's name if the folder holds nothing else of a release
-    (`manual walfie/walfie.sql` is `manual_walfie`), and the file's own name otherwise (`walfie`). Links are followed;
-    a file or folder that several paths lead to counts once. What cannot be a release because of its name, or leads
+    (`manual walfie/walfie.sql` is `manual_walfie`), and the file's own name otherwise (`walfie`). Files of posts, as
+    JSON, Parquet or captions, are one release by the name of their folder; in the raw folder itself each is one by its
+    own name, but captions are none there. Links are followed; a file or folder that several paths lead to counts once.
+    What cannot be a release because of its name, or leads
     nowhere, is among the incomplete under a name that is no key.
 
     Raises:
@@ -83,18 +106,29 @@ def find_releases(raw: Path) -> Found:
     seen = Sightings()
     for folder in walk(raw):
         seen.look(folder, top=folder.path == raw)
+    seen.end()
     releases: list[Release] = []
-    bad = seen.bad
+    bad = [Incomplete(printable(name), printable(problem)) for name, problem in seen.bad]
     for key in sorted(seen.keys, key=release_order):
         if problem := seen.problem(key):
-            bad.append((key, problem))
+            bad.append(Incomplete(key, printable(problem), seen.is_addition(key)))
             continue
-        bad += seen.surplus(key)
-        if is_hand_tagged(key):
-            releases.append(Release(key, files=seen.scripts[key][0], tags=seen.scripts[key][0]))
-        else:
-            releases.append(Release(key, files=seen.tables[key]["files"][0], tags=seen.tables[key]["tags"][0]))
-    return Found(releases, [Incomplete(printable(name), printable(problem)) for name, problem in bad])
+        bad += [Incomplete(printable(name), printable(problem)) for name, problem in seen.surplus(key)]
+        releases.append(_release(seen, key))
+    return Found(releases, bad)
+
+
+def _release(seen: Sightings, key: str) -> Release:
+    [(layout, path)] = seen.layouts(key).items()
+    if layout is Layout.TSV:
+        tables = seen.tables[key]
+        return Release(key, files=tables["files"][0], tags=tables["tags"][0])
+    if layout is Layout.CAPTIONS:
+        return Release(key, path, path, layout, tuple(sorted(seen.posts[key][layout][1:])))
+    parts = sorted(seen.posts[key][layout]) if layout is not Layout.SCRIPT else [path]
+    if len(parts) == 1:
+        return Release(key, path, path, layout)
+    return Release(key, path.parent, path.parent, layout, tuple(parts))
 
 
 def find_release(raw: Path, key: str) -> Release:

@@ -13,23 +13,40 @@ from typing import Final, NamedTuple
 
 from booru_pipeline.errors import printable
 from booru_pipeline.release.key import is_hand_tagged, parse_dated_key, parse_key
+from booru_pipeline.release.layout import Layout
+from booru_pipeline.release.post_files import caption_names, folder_of_captions, has_pictures, holds_posts
 from booru_pipeline.release.walk import Folder, identity
 
 _RELEASE_FOLDER: Final = re.compile(r"Safebooru (?P<key>.+)", re.IGNORECASE)
 # One file in one of these compressions is read, see `content.open_raw`.
 _COMPRESSED: Final = r"\.(?:gz|gzip|zst|zstd|bz2|xz|zip)"
 _TABLE: Final = re.compile(rf"V(?P<key>\w+?)_(?P<table>files|tags)\.tsv(?:{_COMPRESSED})?", re.IGNORECASE)
+# The author's merged sets.
+_MERGED: Final = re.compile(
+    rf"BC_(?:(?P<key>\w+?)_)?(?P<table>posts|tags)\.tsv(?:{_COMPRESSED})?", re.IGNORECASE
+)
+_JSON: Final = re.compile(rf"(?P<name>[^.].*?)\.(?P<form>jsonl|ndjson|json)(?:{_COMPRESSED})?", re.IGNORECASE)
+_PARQUET: Final = re.compile(r"(?P<name>[^.].*)\.parquet", re.IGNORECASE)
 _SCRIPT: Final = re.compile(r"(?P<name>[^.].*)\.sql", re.IGNORECASE)
 # Archives, whole or in parts, which are not unpacked here.
 _ARCHIVE: Final = rf"(?:\.tar)?(?:{_COMPRESSED}|\.(?:7z|rar|tar|tgz|tbz2?|txz|tzst|lz4|lzma|br|z))(?:\.\d+)?"
 _PACKED: Final = re.compile(
-    rf"(?:Safebooru (?P<folder>\w+)|V(?P<key>\w+?)(?:_(?P<table>files|tags))?(?:\.tsv)?|(?P<script>[^.].*)\.sql)"
-    rf"(?:\.part\d+)?{_ARCHIVE}",
+    rf"(?:Safebooru (?P<folder>\w+)|V(?P<key>\w+?)(?:_(?P<table>files|tags))?(?:\.tsv)?|(?P<script>[^.].*)\.sql"
+    rf"|(?P<posts>[^.].*)\.(?:jsonl?|ndjson|parquet))(?:\.part\d+)?{_ARCHIVE}",
     re.IGNORECASE,
 )
 # Of qBittorrent, uTorrent, Firefox and curl, Chrome, Opera, aria2, WinSCP.
 _UNFINISHED: Final = (".!qb", ".!ut", ".part", ".crdownload", ".opdownload", ".aria2", ".filepart")
 
+_TITLES: Final = {
+    Layout.TSV: "TSV files",
+    Layout.SCRIPT: "SQL statements",
+    Layout.JSON_LINES: "JSON",
+    Layout.PARQUET: "Parquet",
+    Layout.CAPTIONS: "captions",
+}
+_NAME_IT: Final = "Put the file into a folder with a name such as danbooru_2021."
+_NAME_FOLDER: Final = "Give it a name of letters, digits, _ and -, such as danbooru_2021."
 _RENAME: Final = "Name the folder `Safebooru 2021a` and its files V2021A_files.tsv and V2021A_tags.tsv (or .tsv.gz)."
 
 
@@ -40,6 +57,8 @@ class Sightings:
     Attributes:
         tables: TSV files by table.
         scripts: Files of SQL statements.
+        posts: Files of posts by layout.
+        captions: Caption files by the folder that is the release, of any name.
         packed: Archives.
         dangling: Links that lead nowhere.
         unfinished: A file whose download has not ended.
@@ -50,21 +69,43 @@ class Sightings:
 
     tables: dict[str, dict[str, list[Path]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
     scripts: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
+    posts: dict[str, dict[Layout, list[Path]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
+    captions: dict[Path, list[Path]] = field(default_factory=dict)
     packed: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
     dangling: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
     unfinished: dict[str, Path] = field(default_factory=dict)
     nameless: dict[Path, Path] = field(default_factory=dict)
     folders: dict[str, Path] = field(default_factory=dict)
     bad: list[tuple[str, str]] = field(default_factory=list)
+    _top: Path = Path()
+    _pictures: set[Path] = field(default_factory=set)  # folders with captions that hold pictures
 
     @property
     def keys(self) -> set[str]:
         """Keys of releases of which there is anything."""
-        return {*self.tables, *self.scripts, *self.packed, *self.dangling, *self.unfinished, *self.folders}
+        return {
+            *(*self.tables, *self.scripts, *self.posts),
+            *(*self.packed, *self.dangling, *self.unfinished, *self.folders),
+        }
+
+    def layouts(self, key: str) -> dict[Layout, Path]:
+        """The layouts that a release has files of, each with its first file; of captions, their folder."""
+        found = {layout: paths[0] for layout, paths in self.posts.get(key, {}).items()}
+        if scripts := self.scripts.get(key):
+            found[Layout.SCRIPT] = scripts[0]
+        if tables := self.tables.get(key):
+            found[Layout.TSV] = next(iter(tables.values()))[0]
+        return found
+
+    def is_addition(self, key: str) -> bool:
+        """Whether it is a hand-tagged release, or is going to be."""
+        return is_hand_tagged(key) and not {*self.layouts(key)} - {Layout.SCRIPT}
 
     def look(self, folder: Folder, *, top: bool) -> None:
         """Note what of releases is in a folder, which may be the raw folder itself."""
         here = folder.path
+        if top:
+            self._top = here
         if folder.no_text:
             first, *others = folder.no_text
             more = f" (and {len(others)} more beside it)" if others else ""
@@ -87,16 +128,39 @@ class Sightings:
                 if name.lower().endswith(_UNFINISHED):
                     # Browsers name a download as they please until it is there.
                     self.nameless[here] = here / name
+        self._see_captions(folder)
         for name in folder.dangling:
             self._see_dangling(here / name, folder, top=top)
+
+    def end(self) -> None:
+        """The walk is over: what lies in folders with something else of a release is no captions."""
+        others = [*self.packed.values(), *self.scripts.values(), *self.dangling.values()]
+        others += [paths for of_key in (*self.tables.values(), *self.posts.values()) for paths in of_key.values()]
+        taken = {folder for paths in others for path in paths for folder in path.parents}
+        taken |= {folder for path in self.unfinished.values() for folder in path.parents}
+        for root, paths in self.captions.items():
+            if root in taken:
+                continue
+            if key := _folder_key(root.name):
+                # Of a release that comes as tables, some notes are no captions.
+                if not _RELEASE_FOLDER.fullmatch(root.name) or any(path.parent in self._pictures for path in paths):
+                    self.posts[key][Layout.CAPTIONS] += [root, *paths]
+            elif any(path.parent in self._pictures for path in paths):
+                self.bad.append((root.name, f"{root} holds captions, and its name is no release key. {_NAME_FOLDER}"))
 
     def problem(self, key: str) -> str | None:
         """Why a release is not whole, with the remedy; None if it is."""
         if unfinished := self.unfinished.get(key) or self._beside(key):
             return f"release {key} is still being downloaded: {unfinished}. Wait for it, or remove that file."
-        if is_hand_tagged(key) and (scripts := self.scripts.get(key, [])):
+        layouts = self.layouts(key)
+        if len(layouts) > 1:
+            both = " and ".join(f"{path} ({_TITLES[layout]})" for layout, path in list(layouts.items())[:2])
+            return f"release {key} has {both}, which are two layouts. Move one of them to a folder of its own."
+        if scripts := self.scripts.get(key, []):
             several = len(scripts) > 1
             return f"release {key} has {scripts[0]} and {scripts[1]}. Join them into one file." if several else None
+        if posts := self.posts.get(key):
+            return _problem_of_posts(key, *posts.items())
         tables = self.tables.get(key, {})
         for table in ("files", "tags"):
             paths = tables.get(table, [])
@@ -120,12 +184,16 @@ class Sightings:
             return f"release {key} is not whole: {packed[0]} is packed. Unpack it: {what}."
         of_others = (path.parent for others in self.tables[key].values() for path in others)
         where = self.folders.get(key) or next(of_others)
-        stem = f"V{key.upper()}"
-        return f"release {key} is not whole: {stem}_{table}.tsv (or .tsv.gz) is missing in {where}. Add the file."
+        name = f"V{key.upper()}_{table}"
+        if match := next((match for paths in self.tables[key].values() if (match := _MERGED.fullmatch(paths[0].name))), None):
+            of_key = f"{match['key']}_" if match["key"] else ""
+            name = f"BC_{of_key}{'posts' if table == 'files' else 'tags'}"
+        return f"release {key} is not whole: {name}.tsv (or .tsv.gz) is missing in {where}. Add the file."
 
     def _beside(self, key: str) -> Path | None:
         """An unfinished download in a folder of the release that does not say what it is going to be."""
-        paths = [*self.scripts.get(key, []), *(path for paths in self.tables.get(key, {}).values() for path in paths)]
+        paths = [*self.scripts.get(key, [])]
+        paths += [path for of_key in (self.tables, self.posts) for paths in of_key.get(key, {}).values() for path in paths]
         folders = {path.parent for path in paths} | ({self.folders[key]} if key in self.folders else set())
         return next((self.nameless[folder] for folder in sorted(folders) if folder in self.nameless), None)
 
@@ -139,6 +207,17 @@ class Sightings:
             self.dangling[key].append(path)
         else:
             self.bad.append((f"{path.name} (link)", _nowhere(path)))
+
+    def _see_captions(self, folder: Folder) -> None:
+        here = folder.path
+        names = caption_names(folder.names)
+        if not names or here == self._top:
+            return
+        if has_pictures(folder.names):
+            self._pictures.add(here)
+        root = next((above for above in here.parents if above in self.captions), None)
+        root = root or folder_of_captions(here, self._top)
+        self.captions.setdefault(root, []).extend(here / name for name in names)
 
     def _no_key(self, path: Path, key: str) -> None:
         self.bad.append((key, f"{path}: {key!r} is not a release key. {_RENAME}"))
@@ -172,6 +251,57 @@ def _see_table(seen: Sightings, file: _File) -> None:
         seen.unfinished[key] = file.path
 
 
+def _see_merged(seen: Sightings, file: _File) -> None:
+    name = f"bc_{file.match['key']}" if file.match["key"] else "bc"
+    key = (None if file.top else _folder_key(file.folder.path.name)) or parse_key(name)
+    table = {"posts": "files", "tags": "tags"}[file.match["table"].lower()]
+    if key is None:
+        seen._no_key(file.path, name)
+    elif file.whole:
+        _add(seen.tables[key][table], file.path)
+    else:
+        seen.unfinished[key] = file.path
+
+
+def _see_json(seen: Sightings, file: _File) -> None:
+    if not file.whole or holds_posts(file.path, only_posts=file.match["form"].lower() == "json"):
+        _see_posts(seen, file, Layout.JSON_LINES)
+
+
+def _see_parquet(seen: Sightings, file: _File) -> None:
+    _see_posts(seen, file, Layout.PARQUET)
+
+
+def _see_posts(seen: Sightings, file: _File, layout: Layout) -> None:
+    key = _folder_key(file.match["name"] if file.top else file.folder.path.name)
+    if key is None:
+        what = file.path if file.top else file.folder.path
+        problem = f"{file.path} holds posts, and {printable(what.name)} is no release key. {_NAME_IT}"
+        seen.bad.append((what.name, problem))
+    elif file.whole:
+        _add(seen.posts[key][layout], file.path)
+    else:
+        seen.unfinished[key] = file.path
+
+
+def _problem_of_posts(key: str, posts: tuple[Layout, list[Path]]) -> str | None:
+    """Why files of one layout are not one release."""
+    layout, paths = posts
+    if layout is Layout.CAPTIONS:
+        first = paths[0]
+        other = next((path for path in paths if path != first and first not in path.parents), None)
+        return f"release {key} is in {first} and in {other}. Rename one of the two." if other else None
+    by_stem: dict[str, Path] = {}
+    for path in paths:
+        if path.parent != paths[0].parent:
+            return f"release {key} is in {paths[0]} and in {path}. Rename one of the two folders."
+        match = _JSON.fullmatch(path.name)
+        other = by_stem.setdefault(match["name"] if match else path.name, path)
+        if other != path:
+            return f"release {key} has {other} and {path}. Remove one of the two."
+    return None
+
+
 def _see_script(seen: Sightings, file: _File) -> None:
     key = _script_key(file.folder, file.match["name"], top=file.top)
     if key is None:
@@ -185,7 +315,9 @@ def _see_script(seen: Sightings, file: _File) -> None:
 
 def _see_packed(seen: Sightings, file: _File) -> None:
     match = file.match
-    if match["script"]:
+    if match["posts"]:
+        key = _folder_key(match["posts"] if file.top else file.folder.path.name)
+    elif match["script"]:
         key = _script_key(file.folder, match["script"], top=file.top)
     else:
         key = parse_dated_key(match["folder"] or match["key"])
@@ -201,7 +333,10 @@ def _see_packed(seen: Sightings, file: _File) -> None:
 # The first that fits decides; it fits a download that has not ended, too, if the name begins so.
 _PATTERNS: Final[tuple[tuple[re.Pattern[str], Callable[[Sightings, _File], None]], ...]] = (
     (_TABLE, _see_table),
+    (_MERGED, _see_merged),
     (_SCRIPT, _see_script),
+    (_JSON, _see_json),
+    (_PARQUET, _see_parquet),
     (_PACKED, _see_packed),
 )
 
@@ -214,6 +349,12 @@ def _script_key(folder: Folder, name: str, *, top: bool) -> str | None:
         if key and is_hand_tagged(key):
             return key
     return None
+
+
+def _folder_key(name: str) -> str | None:
+    """The key that the name of a folder of posts carries, or that of a file without its endings."""
+    match = _RELEASE_FOLDER.fullmatch(name)
+    return parse_dated_key(match["key"]) if match else parse_key(name)
 
 
 def _add(paths: list[Path], path: Path) -> None:

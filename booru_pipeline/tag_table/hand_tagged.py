@@ -4,16 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import duckdb
 import pyarrow as pa
 
-from booru_pipeline import sql
 from booru_pipeline.errors import BooruError
-from booru_pipeline.lake.publish import Staging
-from booru_pipeline.lake.record import Record
-from booru_pipeline.release.find import Release
-from booru_pipeline.tag_table.load import new_tag_table
-from booru_pipeline.tag_table.options import TagTableOptions
 from booru_pipeline.tag_table.sandbox import Sandbox
 from booru_pipeline.tag_table.script import ScriptError, script_rows
 
@@ -24,25 +17,6 @@ TABLES: Final = ("files", "tags")
 _ABOUT: Final = [("number", pa.int64()), ("line", pa.int64()), ("raw", pa.large_binary()), ("is_text", pa.bool_())]
 _BATCH_ROWS: Final = 20_000
 _RULE: Final = "A hand-tagged release may do nothing but INSERT INTO files and tags rows of plain values"
-
-
-def load_captions(release: Release, final: Path, staging: Staging, options: TagTableOptions, record: Record) -> None:
-    """Load a hand-tagged release into one DuckDB file, replacing a former one in one step.
-
-    Arguments and tables are those of `load_release`. A row counts as a line: `lines_read` are the rows that the script
-    inserts, and a reject has the line of the script that the row begins on, and the row as it is written there.
-
-    The script is untrusted. SQLite evaluates it row by row, in memory, behind an authorizer that allows inserts into
-    two tables and nothing else, with small limits; see `Sandbox`.
-
-    Raises:
-        BooruError: The script is too large, is not UTF-8 text, does anything else than insert rows, has no rows, or
-            too many unusable ones; the former table stays.
-    """
-    tables = read_script(release.files)
-    with new_tag_table(release, final, staging, options, record) as connection:
-        _load(connection, "load_files", tables["files"], shard=release.shard)
-        _load(connection, "load_tags", tables["tags"])
 
 
 def read_script(path: Path) -> dict[str, pa.Table]:
@@ -105,9 +79,3 @@ def _batch(schema: pa.Schema, rows: list[tuple[object, ...]]) -> pa.RecordBatch:
     columns = list(zip(*rows, strict=True)) or [()] * len(schema)
     arrays = [pa.array(values, type) for values, type in zip(columns, schema.types, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-def _load(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table, **variables: object) -> None:
-    connection.register("script_rows", rows)
-    sql.run(connection, "tag_table/hand_tagged", name, **variables)
-    connection.unregister("script_rows")

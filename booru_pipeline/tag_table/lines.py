@@ -9,34 +9,29 @@ import pyarrow as pa
 
 from booru_pipeline.errors import BooruError
 from booru_pipeline.release.content import open_raw
+from booru_pipeline.tag_table.raw_rows import RAW_ROWS
 
 _BLOCK_BYTES: Final = 1 << 20  # a block and what is made of it stay in the processor's cache
 _LONGEST: Final = (1 << 31) - 1  # Arrow's 32-bit offsets; 64-bit ones would cost a quarter of the memory more
 _TAB: Final = 9
 _LF: Final = 10
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-_SCHEMA: Final = pa.schema([("line", pa.int64()), ("fields", pa.list_(pa.string())), ("raw", pa.binary())])
 
 
-def read_lines(path: Path) -> pa.Table:
+def line_batches(path: Path) -> Iterator[pa.RecordBatch]:
     """Read a file's lines, plain or compressed, in order.
 
     A line ends at LF or CRLF and nowhere else. A CSV reader would do for clean files, but none lets every byte through:
     a lone carriage return, a NUL or a quote changes what counts as a line or a field.
 
-    Returns:
-        A row a line: `line` (int64, from 1); `fields` (list of string: what stands between tabs, so an empty line has
-        one empty field; null if the line is not UTF-8); `raw` (binary: the line's bytes if it is not UTF-8, else null).
-        Neither has the line end, nor a byte-order mark on line 1. A last line needs no line end; an empty one after it
-        is no line.
+    Yields:
+        Batches of `RAW_ROWS`, a row a line: `fields` is what stands between tabs, so an empty line has one empty field,
+        or null if the line is not UTF-8; `raw` is the line's bytes then, else null. Neither has the line end, nor a
+        byte-order mark on line 1. A last line needs no line end; an empty one after it is no line.
 
     Raises:
         BooruError: It is broken or no text, see `open_raw`, or a line is longer than 2 GiB.
     """
-    return pa.Table.from_batches(_batches(path), _SCHEMA)
-
-
-def _batches(path: Path) -> Iterator[pa.RecordBatch]:
     first_line = 1
     for data in _whole_lines(path):
         if len(data) > _LONGEST:
@@ -91,8 +86,9 @@ def _split(data: bytes, first_line: int) -> pa.RecordBatch:
         pa.array(np.arange(first_line, first_line + count)),
         pa.ListArray.from_arrays(pa.array(line_offsets), fields, mask=masked),
         raw or pa.nulls(count, pa.binary()),
+        pa.nulls(count, pa.string()),
     ]
-    return pa.RecordBatch.from_arrays(columns, schema=_SCHEMA)
+    return pa.RecordBatch.from_arrays(columns, schema=RAW_ROWS)
 
 
 def _not_utf8(data: bytes) -> dict[int, bytes]:

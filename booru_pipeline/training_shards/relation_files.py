@@ -1,18 +1,17 @@
 """Danbooru's lists of tags as files: where they are, in which form, and what they say, entry by entry."""
 
 import csv
-import html
 import io
 import json
 import os
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn
 
 from booru_pipeline.errors import BooruError, printable
 from booru_pipeline.release.content import open_raw
+from booru_pipeline.release.names import canonical_tag
 from booru_pipeline.release.walk import identity, is_text
 
 FORMS: Final = ".json, .jsonl, .ndjson, .csv or .tsv, plain or compressed (.gz, .zst, .bz2, .xz, or a .zip of one file)"
@@ -83,7 +82,7 @@ def find_list(folder: Path, stem: str) -> Path | None:
 
 
 def read_pairs(path: Path, itself: str, *, spellings: bool = False) -> dict[tuple[str, str], int]:
-    """The first line of each pair (antecedent, consequent) that is active, names as `_canonical` has them.
+    """The first line of each pair (antecedent, consequent) that is active, names as `canonical_tag` has them.
 
     Where both are spellings of one name, it is passed over, or kept as it is spelled, if asked for.
 
@@ -113,7 +112,7 @@ def read_pairs(path: Path, itself: str, *, spellings: bool = False) -> dict[tupl
 
 
 def read_deprecated(path: Path) -> frozenset[str]:
-    """The names of a list of deprecated tags, as `_canonical` has them: all but those that say that they are not.
+    """The names of a list of deprecated tags, as `canonical_tag` has them: all but those that say that they are not.
 
     Raises:
         BooruError: The file cannot be read, or an entry is broken.
@@ -254,15 +253,9 @@ def _refuse_form(path: Path, line: int, needed: Sequence[str], begins: str) -> N
 
 def _name(values: Mapping[str, Any], key: str, path: Path, line: int) -> str:
     name = values.get(key)
-    if isinstance(name, str) and is_text(name) and (tag := _canonical(name)):
+    if isinstance(name, str) and is_text(name) and (tag := canonical_tag(name)):
         return tag
     refuse(path, [line], f"{key} is {_shown(name)}, not the name of a tag.")
-
-
-def _canonical(name: str) -> str:
-    """A name as tag tables have it. To be replaced by the one function that makes names canonical."""
-    text = unicodedata.normalize("NFC", html.unescape(name)).lower()
-    return "_".join("".join(letter for letter in text if unicodedata.category(letter) != "Cf").split())
 
 
 def _shown(value: Any) -> str:

@@ -4,6 +4,7 @@ import pytest
 
 from booru_pipeline.errors import BooruError
 from booru_pipeline.release.find import find_release, find_releases
+from booru_pipeline.release.layout import Layout
 
 
 def put(folder: Path, *names: str) -> Path:
@@ -116,7 +117,7 @@ def test_a_script_is_a_hand_tagged_release_and_comes_before_dated_ones(tmp_path,
     assert found.keys[:1] == [key]
     assert "2021a" in found.keys
     release = find_release(tmp_path, key)
-    assert release.hand_tagged
+    assert release.layout is Layout.SCRIPT
     assert release.shard == key
     assert [path.suffix.lower() for path in release.paths] == [".sql"]
 

@@ -7,7 +7,7 @@ import pytest
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.record import Record
 from booru_pipeline.release.find import Release, find_releases
-from booru_pipeline.tag_table.hand_tagged import load_captions
+from booru_pipeline.release.layout import Layout
 from booru_pipeline.tag_table.load import load_release
 from booru_pipeline.tag_table.options import TagTableOptions
 
@@ -25,8 +25,7 @@ def lake(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
         "insert into tags values\n"
         f'  ("{line[0]}", {line[1]}, "only_by_hand", 1, 0, "GENERAL"), ("nobooru", 0, "carrot", 2, 0, "GENERAL");\n'
     )
-    for release in [*releases, Release("manual_walfie", script, script)]:
-        load = load_captions if release.hand_tagged else load_release
+    for release in [*releases, Release("manual_walfie", script, script, Layout.SCRIPT)]:
         record = Record(stage="tag_table", release=release.key, key="key", inputs={"raw_release": "abc"})
-        load(release, lake.tag_table(release.key), lake.staging, TagTableOptions(), record)
+        load_release(release, lake.tag_table(release.key), lake.staging, TagTableOptions(), record)
     return lake

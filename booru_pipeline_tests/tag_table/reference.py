@@ -1,8 +1,12 @@
 """The tag table's rules in slow, obvious Python, to compare the SQL with."""
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 
+from booru_pipeline.release.names import canonical_booru, canonical_tag
+
+PLACEHOLDERS = {"GENERAL", "ARTIST", "COPYRIGHT", "CHARACTER", "META", "SPECIES"}
 LIMITS = {"fid": 63, "file_size": 63, "tag_id": 63, "tag_cat": 7}
 
 
@@ -37,15 +41,35 @@ def _load(table, source, content, kept):
     for raw in lines[1:]:
         outcome, key, row = _line(source, raw, header, table)
         if outcome == "kept" and key in first:
-            outcome = "duplicates" if first[key] == raw else "conflicting_duplicate"
-        if outcome in ("kept", "duplicates", "blank"):
+            outcome = _repeat(row, first[key])
+        if outcome in ("kept", "duplicates", "merged", "blank"):
             count[outcome] += 1
         else:
             count["rejected"] += 1
             table.rejects[source, outcome] += 1
         if outcome == "kept":
-            first[key] = raw
+            first[key] = row
             kept[key] = row
+
+
+def _repeat(row, first):
+    if row.get("raw_tag") != first.get("raw_tag"):
+        return "merged"
+    return "duplicates" if _values(row) == _values(first) else "conflicting_duplicate"
+
+
+def _values(row):
+    """The row's values: numbers however they are written, and a missing one like an empty one."""
+    values = {name: text for name, text in row.items() if text}
+    for name in LIMITS.keys() & values.keys():
+        text = values.pop(name)
+        if text.strip(" "):
+            values[name] = int(text)
+    size = re.fullmatch(r"\s*(\d{1,9})\s*x\s*(\d{1,9})\s*", values.pop("img_size_torr", ""))
+    values["size"] = size and tuple(map(int, size.groups()))
+    if values.get("danb_fr") in PLACEHOLDERS:
+        del values["danb_fr"]
+    return values
 
 
 def _line(source, raw, header, table):
@@ -60,8 +84,14 @@ def _line(source, raw, header, table):
     if len(fields) > len(header):
         return "long_line", None, None
     row = dict(zip(header, fields, strict=False))
+    row["booru"] = canonical_booru(row.get("booru", ""))
+    if "tag" in row:
+        row["raw_tag"] = row["tag"]
+        row["tag"] = canonical_tag(row["tag"])
     if not row.get("booru"):
         return "empty_booru", None, None
+    if source == "tags" and not row.get("tag") and row.get("danb_fr") in PLACEHOLDERS and row["tag_id"] in ("", "0"):
+        return "blank", None, None
     if source == "tags" and not row.get("tag"):
         return "empty_tag", None, None
     if not _is_number(row.get("fid", ""), "fid"):

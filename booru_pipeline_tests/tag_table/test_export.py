@@ -62,7 +62,8 @@ def test_tables_keys_and_indexes_are_the_origins(database):
 def test_rows_are_those_of_the_latest_listings(database, lake, table):
     with duckdb.connect() as connection:
         attach_all(connection, lake)
-        expected = connection.execute(f"SELECT * EXCLUDE (release) FROM {table}_latest").fetchall()
+        ours = "release, rating, score, source" if table == "files" else "release"
+        expected = connection.execute(f"SELECT * EXCLUDE ({ours}) FROM {table}_latest").fetchall()
     found = ask(database, f"select * from {table}")
     assert len(found) > 700
     assert sorted(map(repr, found)) == sorted(map(repr, expected))

@@ -12,8 +12,10 @@ from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.publish import Staging
 from booru_pipeline.lake.record import Record, read_record
 from booru_pipeline.release.find import Release
-from booru_pipeline.tag_table.hand_tagged import LARGEST_SCRIPT, load_captions, read_script
-from booru_pipeline.tag_table.load import summarise
+from booru_pipeline.release.layout import Layout
+from booru_pipeline.tag_table.accounting import summarise
+from booru_pipeline.tag_table.hand_tagged import LARGEST_SCRIPT, read_script
+from booru_pipeline.tag_table.load import load_release
 from booru_pipeline.tag_table.options import TagTableOptions
 from booru_pipeline.tag_table.sandbox import LARGEST_ROW
 
@@ -43,7 +45,9 @@ def load(folder, script, options=ALL):
     path = folder / "walfie.sql"
     path.write_bytes(script if isinstance(script, bytes) else script.encode())
     final = folder / "manual_walfie.duckdb"
-    load_captions(Release("manual_walfie", path, path), final, Staging(folder / ".staging"), options, RECORD)
+    load_release(
+        Release("manual_walfie", path, path, Layout.SCRIPT), final, Staging(folder / ".staging"), options, RECORD
+    )
     return final
 
 
@@ -54,14 +58,14 @@ def rows(path, query):
 
 def test_the_origins_script_becomes_a_tag_table(tmp_path):
     final = load(tmp_path, WALFIE, TagTableOptions())
-    assert rows(final, "SELECT * EXCLUDE (torr_md5, jq, torr_path, tags_char) FROM files") == [
+    assert rows(final, "SELECT * EXCLUDE (torr_md5, jq, torr_path, tags_char, rating, score, source) FROM files") == [
         ("danbooru_manual_walfie", 1, "manual_walfie", "a.gif", "gif", "ab", 5, 10, 20, "hololive", "walfie"),
         ("danbooru_manual_walfie", 2, "manual_walfie", 'say "hi"; it\'s.gif', "gif", "ac", 6, 0, 0, None, "walfie"),
         ("nobooru", 0, "manual_walfie_0", "c.gif", "gif", "ad", 7, 30, 40, "hololive", "walfie"),
     ]
-    assert rows(final, "SELECT * FROM tags") == [
+    assert rows(final, "SELECT * FROM tags ORDER BY booru, fid, tag_id") == [
         ("danbooru_manual_walfie", 1, "usada_pekora", 0, 4, "hololive"),
-        ("danbooru_manual_walfie", 1, "carrot", 1, 0, "GENERAL"),
+        ("danbooru_manual_walfie", 1, "carrot", 1, 0, None),
         ("nobooru", 0, ">_<", None, None, None),
     ]
     assert read_record(final) == RECORD
@@ -79,7 +83,10 @@ def test_without_column_names_the_number_of_values_says_which_columns_they_are(t
     """
     final = load(tmp_path, script)
     rest = ["f", "t", "e", "o", 9, 3, 4, "j", "p", "co", "ch", "ar"]
-    assert rows(final, "FROM files") == [("b", 1, "my shard", *rest), ("b", 2, "manual_walfie", *rest)]
+    assert rows(final, "SELECT * EXCLUDE (rating, score, source) FROM files") == [
+        ("b", 1, "my shard", *rest),
+        ("b", 2, "manual_walfie", *rest),
+    ]
     with pytest.raises(BooruError, match=r"walfie\.sql, line 1: the row has 2 values"):
         load(tmp_path, "insert into files values ('b', 1);")
 

@@ -1,12 +1,14 @@
 import gzip
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from booru_pipeline.errors import BooruError
 from booru_pipeline.tag_table import lines as module
-from booru_pipeline.tag_table.lines import read_lines
+from booru_pipeline.tag_table.lines import line_batches
+from booru_pipeline.tag_table.raw_rows import RAW_ROWS
 
 
 def obvious(content: bytes) -> list[bytes]:
@@ -17,7 +19,7 @@ def obvious(content: bytes) -> list[bytes]:
 
 
 def lines_of(path):
-    table = read_lines(path)
+    table = pa.Table.from_batches(line_batches(path), RAW_ROWS)
     table.validate(full=True)
     assert table["line"].to_pylist() == list(range(1, table.num_rows + 1))
     lines = []

@@ -17,7 +17,8 @@ from booru_pipeline.lake.publish import Staging
 from booru_pipeline.lake.record import Record, read_record
 from booru_pipeline.release.find import find_releases
 from booru_pipeline.sample import generate
-from booru_pipeline.tag_table.load import load_release, summarise
+from booru_pipeline.tag_table.accounting import summarise
+from booru_pipeline.tag_table.load import load_release
 from booru_pipeline.tag_table.options import TagTableOptions
 
 KILLS = 50

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from booru_pipeline.errors import BooruError
 from booru_pipeline.release.header import read_header
-from booru_pipeline.tag_table.load import TAGS_COLUMNS
+from booru_pipeline.tag_table.layouts.tsv import TAGS_COLUMNS
 from booru_pipeline_tests.tag_table.test_load import FILES_HEADER, TAGS_HEADER, compare, file_line, join, load, rows
 
 TAGS = join(TAGS_HEADER, "b\t1\tx\t7\t0\tG")
@@ -64,8 +64,12 @@ def test_nul_bytes_and_lone_carriage_returns_are_part_of_the_field_they_stand_in
     tags = join(TAGS_HEADER, "b\t1\tx\0y\t7\t0\tG", "b\t1\tx\ry\t7\t0\tG\0", "b\t1\t\0\t7\t0\t\r", "b\t1\tx\t7\0\t0\tG")
     final = load(tmp_path, files, tags)
     assert rows(final, "SELECT file_name FROM files ORDER BY fid") == [("a\0b.jpg",), ("a\rb.jpg",)]
-    assert rows(final, "SELECT tag, danb_fr FROM tags") == [("x\0y", "G"), ("x\ry", "G\0"), ("\0", None)]
-    assert rows(final, "SELECT * FROM rejects") == [("tags", 5, "bad_number", b"b\t1\tx\t7\0\t0\tG")]
+    assert rows(final, "SELECT tag, danb_fr FROM tags") == [("xy", "G"), ("x_y", "G\0")]
+    assert rows(final, "SELECT raw_tag FROM raw_tags") == [("x\0y",), ("x\ry",)]
+    assert rows(final, "SELECT * FROM rejects") == [
+        ("tags", 4, "empty_tag", b"b\t1\t\0\t7\t0\t"),
+        ("tags", 5, "bad_number", b"b\t1\tx\t7\0\t0\tG"),
+    ]
 
 
 def test_a_line_of_a_megabyte_is_kept_or_set_aside_whole(tmp_path):
@@ -85,7 +89,7 @@ def test_the_end_of_the_file_may_be_any(tmp_path, end):
     tags = join(TAGS_HEADER, "b\t1\tx\t7\t0\tG", "b\t1\ty\t7\t0\tG").rstrip(b"\n") + end
     final = load(tmp_path, FILES.rstrip(b"\n") + end, tags)
     compare(final, FILES.rstrip(b"\n") + end, tags)
-    assert rows(final, "SELECT tag, danb_fr FROM tags") == [("x", "G"), ("y", "G")]
+    assert rows(final, "SELECT tag, danb_fr FROM tags ORDER BY tag") == [("x", "G"), ("y", "G")]
 
 
 def test_a_file_row_without_tags_stays(tmp_path):
@@ -145,12 +149,17 @@ def test_a_number_is_digits_and_perhaps_a_minus_sign_and_spaces(tmp_path, column
     if expected == "bad_number":
         assert rows(final, query) == []
         assert rows(final, "SELECT reason FROM rejects") == [("bad_number",)]
+    elif column == "tag_cat" and expected is not None:
+        assert rows(final, query) == [(-1,)]  # none of Danbooru's
+        assert rows(final, "SELECT raw_tag, raw_cat FROM raw_tags") == [("y", expected)]
     else:
         assert rows(final, query) == [(expected,)]
 
 
-@pytest.mark.parametrize(("text", "category"), [("-1", -1), ("", None), ("127", 127), ("-128", -128)])
-def test_categories(tmp_path, text, category):
+@pytest.mark.parametrize(
+    ("text", "category"), [("-1", -1), ("", None), ("4", 4), *[(number, -1) for number in ("2", "8", "127", "-128")]]
+)
+def test_categories_that_danbooru_has_not_are_uncatalogued(tmp_path, text, category):
     final = load(tmp_path, FILES, join(TAGS_HEADER, f"b\t1\tx\t0\t{text}\tG"))
     assert rows(final, "SELECT tag_id, tag_cat FROM tags") == [(0, category)]
 

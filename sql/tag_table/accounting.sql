@@ -1,4 +1,4 @@
 -- What became of the lines of each file.
-SELECT source, lines_read, header, kept, duplicates, rejected, blank
+SELECT source, lines_read, header, kept, duplicates, merged, rejected, blank
 FROM accounting
 ORDER BY source;

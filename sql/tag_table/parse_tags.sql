@@ -1,39 +1,54 @@
--- Lines of the tags TSV as typed columns, with a reason where a line cannot be used.
--- Reads: relation `lines` (line BIGINT; fields VARCHAR[], null if the line is not UTF-8; wanted BOOLEAN);
---        variable header, the column names in lower case, in the file's order.
--- There is no quoting: a double quote is an ordinary character. A line may lack its last field.
+-- Rows of tags as a layout gives them, as typed columns, with a reason where a row cannot be used.
+-- Reads: relation `lines` and variable header, as in parse_files.sql; the relation has tag_name too.
+-- Almost all names are plain, printable ASCII without capitals or what begins an entity, and canonical as they are.
+-- There is no quoting: a double quote is an ordinary character. A line may lack its last field. A row with a category
+-- and no tag is how some tools say that the post has none of that category: it says as much as a blank line.
 
 CREATE OR REPLACE TEMP VIEW parsed_tags AS
 WITH named AS (
     SELECT
-        line, fields,
-        fields[list_position(getvariable('header'), 'booru')] AS booru,
-        fields[list_position(getvariable('header'), 'fid')] AS fid_text,
-        fields[list_position(getvariable('header'), 'tag')] AS tag,
-        fields[list_position(getvariable('header'), 'tag_id')] AS tag_id_text,
-        fields[list_position(getvariable('header'), 'tag_cat')] AS tag_cat_text,
-        nullif(fields[list_position(getvariable('header'), 'danb_fr')], '') AS danb_fr
+        number, fields, problem, is_spelled, booru_name, tag_name,
+        field(fields, 'booru') AS raw_booru,
+        field(fields, 'fid') AS fid_text,
+        field(fields, 'tag') AS raw_tag,
+        field(fields, 'tag_id') AS tag_id_text,
+        field(fields, 'tag_cat') AS tag_cat_text,
+        nullif(field(fields, 'danb_fr'), '') AS raw_danb_fr
     FROM lines
-    WHERE wanted
+), spelled AS (
+    SELECT
+        named.*,
+        coalesce(booru_name, raw_booru) AS booru,
+        coalesce(tag_name, raw_tag) AS tag,
+        try_cast(tag_cat_text AS TINYINT) AS raw_cat
+    FROM named
 )
 SELECT
-    line, fields,
+    number, fields,
     CASE
-        WHEN fields IS NULL THEN 'not_utf8'
+        -- almost all rows, and what follows is dear
+        WHEN len(fields) BETWEEN len(getvariable('header')) - 1 AND len(getvariable('header'))
+            AND booru != '' AND tag != '' AND is_plain_number(fid_text)
+            AND is_plain_number(tag_id_text) AND tag_cat_text IN ('-1', '0', '1', '3', '4', '5') THEN NULL
+        WHEN fields IS NULL THEN coalesce(problem, 'not_utf8')
         WHEN fields = [''] THEN 'blank'
         WHEN len(fields) < len(getvariable('header')) - 1 THEN 'short_line'
         WHEN len(fields) > len(getvariable('header')) THEN 'long_line'
         WHEN coalesce(booru, '') = '' THEN 'empty_booru'
+        WHEN coalesce(tag, '') = '' AND is_placeholder(raw_danb_fr) AND tag_id_text IN ('', '0') THEN 'blank'
         WHEN coalesce(tag, '') = '' THEN 'empty_tag'
         WHEN NOT is_number(fid_text) THEN 'bad_number'
         WHEN NOT is_number_or_empty(tag_id_text) THEN 'bad_number'
         WHEN NOT is_number_or_empty(tag_cat_text) THEN 'bad_number'
         WHEN try_cast(tag_cat_text AS BIGINT) NOT BETWEEN -128 AND 127 THEN 'bad_number'
     END AS reason,
+    is_spelled OR regexp_full_match(raw_tag, '[!-%''-@\[-~]*')
+        AND raw_cat IS NOT DISTINCT FROM category_of(raw_cat, booru, raw_danb_fr) AS is_plain,
     booru,
     try_cast(fid_text AS BIGINT) AS fid,
     tag,
     try_cast(tag_id_text AS BIGINT) AS tag_id,
-    try_cast(tag_cat_text AS TINYINT) AS tag_cat,
-    danb_fr
-FROM named;
+    category_of(raw_cat, booru, raw_danb_fr) AS tag_cat,
+    if(is_placeholder(raw_danb_fr), NULL, raw_danb_fr) AS danb_fr,
+    raw_tag, raw_cat
+FROM spelled;

@@ -1,6 +1,21 @@
--- Lines whose key an earlier line has, among the usable ones in relation `lines`. A line equal to the first one with its
--- key is a duplicate. One that differs is in conflict with it, since nothing says which of the two is right.
-SELECT line, if(fields = first_value(fields) OVER same_key, 'duplicate', 'conflicting_duplicate') AS reason
-FROM parsed_tags
-WINDOW same_key AS (PARTITION BY booru, fid, tag ORDER BY line)
+-- Rows of tags whose key an earlier row has. One that is written like the first with the key, with the same values, is a
+-- duplicate; one whose tag is written otherwise is merged into the first; any other is in conflict with it, since nothing
+-- says which of the two is right. Reads: relation suspects, as in repeats_files.sql.
+SELECT
+    number,
+    CASE
+        WHEN raw_tag != first_value(raw_tag) OVER same_key THEN 'merged'
+        WHEN content = first_value(content) OVER same_key THEN 'duplicate'
+        ELSE 'conflicting_duplicate'
+    END AS outcome
+FROM (
+    SELECT
+        number, tags.booru, tags.fid, tags.tag,
+        coalesce(raw_tag, tags.tag) AS raw_tag,
+        row(tag_id, coalesce(raw_cat, tag_cat), danb_fr) AS content
+    FROM tags
+    SEMI JOIN suspects USING (number)
+    LEFT JOIN raw_tags USING (number)
+)
+WINDOW same_key AS (PARTITION BY booru, fid, tag ORDER BY number)
 QUALIFY row_number() OVER same_key > 1;

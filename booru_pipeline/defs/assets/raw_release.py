@@ -12,7 +12,8 @@ from booru_pipeline.pipeline.stages import RAW_RELEASE
 from booru_pipeline.release.find import Release, find_release, find_releases
 from booru_pipeline.release.fingerprint import release_fingerprint
 from booru_pipeline.release.header import read_header
-from booru_pipeline.tag_table.load import FILES_COLUMNS, TAGS_COLUMNS
+from booru_pipeline.release.layout import Layout
+from booru_pipeline.tag_table.layouts.tsv import FILES_COLUMNS, TAGS_COLUMNS
 
 BYTES_CHECK = "bytes_are_what_was_loaded"
 
@@ -45,13 +46,13 @@ def raw_release(context: dg.AssetExecutionContext, folders: FoldersParam) -> dg.
 
 @dg.asset_check(asset=RAW_RELEASE, partitions_def=RELEASES, blocking=True)
 def release_is_whole(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
-    """Both files of the release are there, with all columns that are needed. A hand-tagged release has no header: its
-    script is checked where it is loaded.
+    """The files of the release are there; of TSV files, with all columns that are needed. Other layouts have no header
+    and are checked where they are loaded.
     """
     try:
         release = find_release(folders.raw_folder, release_of(context))
         found = _metadata(release)
-        if not release.hand_tagged:
+        if release.layout is Layout.TSV:
             found["files columns"] = ", ".join(read_header(release.files, FILES_COLUMNS))
             found["tags columns"] = ", ".join(read_header(release.tags, TAGS_COLUMNS))
     except BooruError as error:

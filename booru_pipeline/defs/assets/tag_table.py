@@ -1,5 +1,7 @@
 """The asset `tag_table` and its checks."""
 
+from collections.abc import Iterator
+from dataclasses import astuple
 from typing import Any
 
 import dagster as dg
@@ -10,8 +12,8 @@ from booru_pipeline.defs.resources import FoldersParam
 from booru_pipeline.defs.retry import retry_io
 from booru_pipeline.pipeline.stages import Stage, stage_record
 from booru_pipeline.release.find import find_release
-from booru_pipeline.tag_table.hand_tagged import load_captions
-from booru_pipeline.tag_table.load import Accounting, load_release, summarise
+from booru_pipeline.tag_table.accounting import Accounting, TagTableSummary, summarise
+from booru_pipeline.tag_table.load import load_release
 from booru_pipeline.tag_table.options import TagTableOptions
 
 _COLUMNS = dg.TableSchema(
@@ -39,11 +41,12 @@ def tag_table(
     release = find_release(folders.raw_folder, key)
     path = folders.lake.tag_table(key)
     record = stage_record(Stage.TAG_TABLE, key, folders.fingerprint(release), tag_table_options.model_dump(mode="json"))
-    load = load_captions if release.hand_tagged else load_release
-    load(release, path, folders.lake.staging, tag_table_options, record)
+    load_release(release, path, folders.lake.staging, tag_table_options, record)
     summary = summarise(path)
     files, tags = summary.accounting
     names, rows = summary.sample
+    for sentence in _about_names(summary):
+        context.log.info(sentence)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(record.key),
         metadata={
@@ -55,6 +58,8 @@ def tag_table(
             **open_with("booru", "sql", "--home", folders.home, f'select * from "{key}".tags limit 10'),
             "bytes": path.stat().st_size,
             "accounting": _accounting_table([files, tags]),
+            "names written otherwise": table_of(["file", "of", "rule", "names", "rows"], summary.spellings),
+            "passed over": table_of(["line", "statement"], summary.passed_over),
             "sample": table_of(names, rows),
         },
     )
@@ -85,9 +90,14 @@ def keys_hold(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> 
 
 
 def _accounting_table(accounting: list[Accounting]) -> dg.MetadataValue[Any]:
-    names = ["file", "lines read", "header", "kept", "exact duplicates", "rejected", "blank"]
-    rows = [
-        (item.source, item.lines_read, item.header, item.kept, item.duplicates, item.rejected, item.blank)
-        for item in accounting
-    ]
-    return table_of(names, rows)
+    names = ["file", "lines read", "header", "kept", "exact duplicates", "merged", "rejected", "blank"]
+    return table_of(names, [astuple(item) for item in accounting])
+
+
+def _about_names(summary: TagTableSummary) -> Iterator[str]:
+    """What was done to names, and which statements of a script did nothing, a sentence each."""
+    for source, kind, rule, names, rows in summary.spellings:
+        many = "" if names == 1 else "s"
+        yield f"{source}: the rule {rule} changed {names:,} name{many} of {kind}s, on {rows:,} rows"
+    for line, statement in summary.passed_over:
+        yield f"line {line}: {statement} puts nothing into files or tags, and was passed over"

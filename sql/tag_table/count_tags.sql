@@ -1,0 +1,2 @@
+-- Rows that are kept.
+SELECT count(*) FROM tags;

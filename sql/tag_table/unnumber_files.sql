@@ -1,0 +1,2 @@
+-- All rows are in.
+ALTER TABLE files DROP COLUMN number;
