@@ -28,7 +28,7 @@ from booru_pipeline.pipeline.freshness import State, Status, due_stages, release
 from booru_pipeline.pipeline.settings import Settings
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.release.find import Found, Release, find_releases
-from booru_pipeline.release.key import check_key, is_hand_tagged, release_order
+from booru_pipeline.release.key import check_key, release_order
 from booru_pipeline.sample.place import sample_remedy
 
 # From here on, stages read all earlier releases' shards too.
@@ -127,8 +127,8 @@ def _wanted(settings: Settings, found: Found, keys: Sequence[str]) -> list[str]:
 def _goals(found: Found, wanted: Sequence[str], last: Stage, *, named: bool) -> dict[str, Stage]:
     """The last stage of each release that is to be made, in release order; earlier ones than wanted are read, too."""
     needed = found.keys[: found.keys.index(wanted[-1]) + 1] if wanted and _is_cumulative(last) else wanted
-    # A hand-tagged release is an addition to the dated ones: a model of it alone is made only if asked for.
-    whole = wanted if named else [key for key in wanted if not is_hand_tagged(key)] or wanted
+    # A hand-tagged release is an addition to the others: a model of it alone is made only if asked for.
+    whole = wanted if named else [key for key in wanted if key not in found.additions] or wanted
     shards = min(last, Stage.TRAINING_SHARDS, key=lambda stage: stage.order)
     return {key: last if key in whole else shards for key in needed}
 

@@ -18,7 +18,7 @@ from booru_pipeline.pipeline.freshness import State, Status, release_status
 from booru_pipeline.pipeline.promoted import checkpoint_in_use, read_promoted
 from booru_pipeline.pipeline.settings import Settings
 from booru_pipeline.pipeline.stages import Stage
-from booru_pipeline.release.find import find_releases
+from booru_pipeline.release.find import Found, find_releases
 from booru_pipeline.release.key import release_order
 
 
@@ -72,7 +72,7 @@ def pipeline_status(settings: Settings, instance: dg.DagsterInstance | None) -> 
         stages: list[Status] = []
         if key in whole:
             statuses = release_status(settings.lake, key, settings.sources(whole[key], relations), settings)
-            stages = _with_runs(key, statuses, instance, runs)
+            stages = _with_runs(key, found, statuses, instance, runs)
         result.append(ReleaseStatus(key, stages, problems.get(key), runs[0] if runs else None))
     return result
 
@@ -198,10 +198,10 @@ def why_none_is_promoted(lake: Lake) -> str:
 
 
 def _with_runs(
-    key: str, statuses: list[Status], instance: dg.DagsterInstance | None, runs: list[PastRun]
+    key: str, found: Found, statuses: list[Status], instance: dg.DagsterInstance | None, runs: list[PastRun]
 ) -> list[Status]:
     """The statuses, with what failed in the newest run, and without what nobody needs."""
-    needed = goal_of(key).upto()
+    needed = goal_of(key, found).upto()
     failed = _failed_stage(instance, runs, statuses)
     stages = []
     for status in statuses:

@@ -19,7 +19,6 @@ from booru_pipeline.pipeline.promoted import read_promoted
 from booru_pipeline.pipeline.settings import Settings
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.release.find import Release, find_release, find_releases
-from booru_pipeline.release.key import is_hand_tagged
 
 _ASSETS: Final = {Stage.CHECKPOINT: TRIAL_CHECKPOINT, Stage.EVALUATION_REPORT: TRIAL_REPORT}
 
@@ -48,7 +47,7 @@ def plan_trial(settings: Settings, base: Settings, name: str, release: str | Non
         settings: With the trial's options.
         base: Without them: what the release's own artifacts are made with.
         name: As the person gave it.
-        release: Of which release; None for the newest whole one that is dated.
+        release: Of which release; None for the last whole one that is not hand-tagged.
         retrain: Whether a trial of the name that was made in another way is trained again.
 
     Raises:
@@ -80,13 +79,13 @@ def _release(settings: Settings, key: str | None) -> Release:
     if key is not None:
         return find_release(settings.raw_folder, key)
     releases = find_releases(settings.raw_folder).releases
-    dated = [item for item in releases if not is_hand_tagged(item.key)]
-    if not dated:
+    whole = [item for item in releases if not item.is_addition]
+    if not whole:
         raise BooruError(
             f"there is no whole release in {settings.raw_folder}, so there is nothing to try. `booru releases` says "
             "what is missing; make a sample with `booru sample`."
         )
-    return dated[-1]
+    return whole[-1]
 
 
 def _expected(settings: Settings, trial: str, release: Release) -> dict[Stage, Record]:

@@ -5,23 +5,23 @@ from dataclasses import dataclass
 from typing import Final
 
 from booru_pipeline.release.find import Release
-from booru_pipeline.release.fingerprint import marks_of
+from booru_pipeline.release.fingerprint import marks_of_release
+from booru_pipeline.release.layout import Layout
 
 Look = dict[str, list[int]]  # one scan of the files, by path; see `marks_of`
 _AT_REST_S: Final = 120
 
 
 def look_at(release: Release) -> Look:
-    """Scan the files without reading them.
+    """Scan the files without reading them; a folder of captions as one.
 
     Raises:
         OSError: A file is gone or cannot be read.
     """
-    look = {}
-    for path in release.paths:
+    for path in release.paths if release.layout is not Layout.CAPTIONS else ():
         with path.open("rb"):
-            look[str(path)] = marks_of(path)
-    return look
+            pass  # it can be read
+    return {str(path): marks for path, marks in marks_of_release(release).items()}
 
 
 @dataclass(frozen=True)

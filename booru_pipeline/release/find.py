@@ -80,7 +80,8 @@ class Found:
     @property
     def additions(self) -> set[str]:
         """Keys of hand-tagged releases, whole or not."""
-        return {item.key for item in (*self.releases, *self.incomplete) if item.is_addition}
+        whole = {release.key for release in self.releases if release.is_addition}
+        return whole | {item.key for item in self.incomplete if item.is_addition}
 
 
 def find_releases(raw: Path) -> Found:
@@ -124,7 +125,7 @@ def _release(seen: Sightings, key: str) -> Release:
         tables = seen.tables[key]
         return Release(key, files=tables["files"][0], tags=tables["tags"][0])
     if layout is Layout.CAPTIONS:
-        return Release(key, path, path, layout, tuple(sorted(seen.posts[key][layout][1:])))
+        return Release(key, path, path, layout, tuple(sorted(seen.captions[path])))
     parts = sorted(seen.posts[key][layout]) if layout is not Layout.SCRIPT else [path]
     if len(parts) == 1:
         return Release(key, path, path, layout)

@@ -1,5 +1,6 @@
 """Hashes of a release's bytes, without reading them again when nothing touched the files."""
 
+import hashlib
 import json
 import os
 import tempfile
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from booru_pipeline.hashing import fingerprint, sha256_of
 from booru_pipeline.release.find import Release
+from booru_pipeline.release.layout import Layout
 
 
 def release_fingerprint(release: Release, cache: Path, *, reread: bool = False) -> str:
@@ -22,9 +24,8 @@ def release_fingerprint(release: Release, cache: Path, *, reread: bool = False) 
     known = {} if reread else _read_cache(cache)
     hashes: dict[str, str] = {}
     entries: dict[str, list[object]] = {}
-    for path in release.paths:
-        marks = marks_of(path)
-        hashes[path.name] = _known_hash(known, path, marks) or sha256_of(path)
+    for path, marks in marks_of_release(release).items():
+        hashes[path.name] = _known_hash(known, path, marks) or _hash_of(release, path)
         entries[str(path.resolve())] = [*marks, hashes[path.name]]
     if {**known, **entries} != known:
         _write_cache(cache, {**_read_cache(cache), **entries})
@@ -34,7 +35,35 @@ def release_fingerprint(release: Release, cache: Path, *, reread: bool = False) 
 def is_known(release: Release, cache: Path) -> bool:
     """Whether the fingerprint can be given without reading the files."""
     known = _read_cache(cache)
-    return all(_known_hash(known, path, marks_of(path)) is not None for path in release.paths)
+    return all(_known_hash(known, path, marks) is not None for path, marks in marks_of_release(release).items())
+
+
+def marks_of_release(release: Release) -> dict[Path, list[int]]:
+    """Figures that change when a release does, see `marks_of`: of each file, or of the whole folder of captions.
+
+    There may be a hundred thousand captions: of all together, size in bytes, the latest of the times, and 60 bits of a
+    hash of all their names and figures.
+
+    Raises:
+        OSError: A file is gone.
+    """
+    if release.layout is not Layout.CAPTIONS:
+        return {path: marks_of(path) for path in release.paths}
+    all_marks = [marks_of(path) for path in release.paths]
+    names = [path.relative_to(release.files).as_posix() for path in release.paths]
+    sizes, written, changed, _ = zip(*all_marks, strict=True)
+    both = list(zip(names, all_marks, strict=True))
+    return {release.files: [sum(sizes), max(written), max(changed), int(fingerprint(both), 16) >> 4]}
+
+
+def _hash_of(release: Release, path: Path) -> str:
+    """The SHA-256 of a file, or of the names and bytes of all captions."""
+    if release.layout is not Layout.CAPTIONS:
+        return sha256_of(path)
+    both = hashlib.sha256()
+    for caption in release.paths:
+        both.update(f"{caption.relative_to(path).as_posix()}\0{sha256_of(caption)}\n".encode())
+    return both.hexdigest()
 
 
 def marks_of(path: Path) -> list[int]:

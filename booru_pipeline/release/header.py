@@ -14,7 +14,7 @@ _ALSO_CALLED: Final = {"danb_fr": "danb_tag"}  # the BC_20xx layout
 def read_header(path: Path, required: Sequence[str]) -> list[str]:
     """Column names of a TSV file (plain or compressed) in lower case, in the file's order.
 
-    A column that some layouts call otherwise is given under the name asked for: `danb_tag` as `danb_fr`.
+    A column that some layouts call otherwise is given under the origin's name: `danb_tag` as `danb_fr`.
 
     Raises:
         BooruError: The file is empty, cannot be read or is no text (see `open_raw`), or lacks one of the columns.
@@ -26,7 +26,7 @@ def read_header(path: Path, required: Sequence[str]) -> list[str]:
     header = line.decode("utf-8-sig", errors="surrogateescape").rstrip("\r\n")
     columns = [name.strip().lower() for name in header.split("\t")]
     for name, other in _ALSO_CALLED.items():
-        if name in required and name not in columns and other in columns:
+        if name not in columns and other in columns:
             columns[columns.index(other)] = name
     missing = [name for name in required if name not in columns]
     if missing and not header.replace("\t", "").isprintable():

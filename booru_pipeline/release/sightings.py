@@ -6,7 +6,7 @@ A kind of file is a pattern of its name in `_PATTERNS` and what is noted of such
 import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -22,9 +22,7 @@ _RELEASE_FOLDER: Final = re.compile(r"Safebooru (?P<key>.+)", re.IGNORECASE)
 _COMPRESSED: Final = r"\.(?:gz|gzip|zst|zstd|bz2|xz|zip)"
 _TABLE: Final = re.compile(rf"V(?P<key>\w+?)_(?P<table>files|tags)\.tsv(?:{_COMPRESSED})?", re.IGNORECASE)
 # The author's merged sets.
-_MERGED: Final = re.compile(
-    rf"BC_(?:(?P<key>\w+?)_)?(?P<table>posts|tags)\.tsv(?:{_COMPRESSED})?", re.IGNORECASE
-)
+_MERGED: Final = re.compile(rf"BC_(?:(?P<key>\w+?)_)?(?P<table>posts|tags)\.tsv(?:{_COMPRESSED})?", re.IGNORECASE)
 _JSON: Final = re.compile(rf"(?P<name>[^.].*?)\.(?P<form>jsonl|ndjson|json)(?:{_COMPRESSED})?", re.IGNORECASE)
 _PARQUET: Final = re.compile(r"(?P<name>[^.].*)\.parquet", re.IGNORECASE)
 _SCRIPT: Final = re.compile(r"(?P<name>[^.].*)\.sql", re.IGNORECASE)
@@ -57,7 +55,7 @@ class Sightings:
     Attributes:
         tables: TSV files by table.
         scripts: Files of SQL statements.
-        posts: Files of posts by layout.
+        posts: Files of posts by layout; of captions, their folder.
         captions: Caption files by the folder that is the release, of any name.
         packed: Archives.
         dangling: Links that lead nowhere.
@@ -89,7 +87,7 @@ class Sightings:
         }
 
     def layouts(self, key: str) -> dict[Layout, Path]:
-        """The layouts that a release has files of, each with its first file; of captions, their folder."""
+        """The layouts that a release has files of, each with its first file, or the folder of captions."""
         found = {layout: paths[0] for layout, paths in self.posts.get(key, {}).items()}
         if scripts := self.scripts.get(key):
             found[Layout.SCRIPT] = scripts[0]
@@ -135,7 +133,7 @@ class Sightings:
     def end(self) -> None:
         """The walk is over: what lies in folders with something else of a release is no captions."""
         others = [*self.packed.values(), *self.scripts.values(), *self.dangling.values()]
-        others += [paths for of_key in (*self.tables.values(), *self.posts.values()) for paths in of_key.values()]
+        others += [*map(_all_of, self.tables.values()), *map(_all_of, self.posts.values())]
         taken = {folder for paths in others for path in paths for folder in path.parents}
         taken |= {folder for path in self.unfinished.values() for folder in path.parents}
         for root, paths in self.captions.items():
@@ -144,7 +142,7 @@ class Sightings:
             if key := _folder_key(root.name):
                 # Of a release that comes as tables, some notes are no captions.
                 if not _RELEASE_FOLDER.fullmatch(root.name) or any(path.parent in self._pictures for path in paths):
-                    self.posts[key][Layout.CAPTIONS] += [root, *paths]
+                    self.posts[key][Layout.CAPTIONS].append(root)
             elif any(path.parent in self._pictures for path in paths):
                 self.bad.append((root.name, f"{root} holds captions, and its name is no release key. {_NAME_FOLDER}"))
 
@@ -182,19 +180,18 @@ class Sightings:
         if packed := sorted(packed, key=lambda path: f"_{table}" not in path.name.lower()):
             what = "one file in gzip, zstd, bz2, xz or zip is read as it is, an archive is not"
             return f"release {key} is not whole: {packed[0]} is packed. Unpack it: {what}."
-        of_others = (path.parent for others in self.tables[key].values() for path in others)
-        where = self.folders.get(key) or next(of_others)
+        where = self.folders.get(key) or next(path.parent for path in _all_of(self.tables[key]))
         name = f"V{key.upper()}_{table}"
-        if match := next((match for paths in self.tables[key].values() if (match := _MERGED.fullmatch(paths[0].name))), None):
+        if match := next(filter(None, (_MERGED.fullmatch(path.name) for path in _all_of(self.tables[key]))), None):
             of_key = f"{match['key']}_" if match["key"] else ""
             name = f"BC_{of_key}{'posts' if table == 'files' else 'tags'}"
         return f"release {key} is not whole: {name}.tsv (or .tsv.gz) is missing in {where}. Add the file."
 
     def _beside(self, key: str) -> Path | None:
         """An unfinished download in a folder of the release that does not say what it is going to be."""
-        paths = [*self.scripts.get(key, [])]
-        paths += [path for of_key in (self.tables, self.posts) for paths in of_key.get(key, {}).values() for path in paths]
-        folders = {path.parent for path in paths} | ({self.folders[key]} if key in self.folders else set())
+        paths = [*self.scripts.get(key, []), *_all_of(self.tables.get(key, {})), *_all_of(self.posts.get(key, {}))]
+        folders = {path.parent for path in paths} | {*self.posts.get(key, {}).get(Layout.CAPTIONS, [])}
+        folders |= {self.folders[key]} if key in self.folders else set()
         return next((self.nameless[folder] for folder in sorted(folders) if folder in self.nameless), None)
 
     def _see_dangling(self, path: Path, folder: Folder, *, top: bool) -> None:
@@ -288,9 +285,7 @@ def _problem_of_posts(key: str, posts: tuple[Layout, list[Path]]) -> str | None:
     """Why files of one layout are not one release."""
     layout, paths = posts
     if layout is Layout.CAPTIONS:
-        first = paths[0]
-        other = next((path for path in paths if path != first and first not in path.parents), None)
-        return f"release {key} is in {first} and in {other}. Rename one of the two." if other else None
+        return f"release {key} is in {paths[0]} and in {paths[1]}. Rename one of the two." if len(paths) > 1 else None
     by_stem: dict[str, Path] = {}
     for path in paths:
         if path.parent != paths[0].parent:
@@ -361,6 +356,10 @@ def _add(paths: list[Path], path: Path) -> None:
     """Another file, unless it is one of these under another name."""
     if identity(path) not in _identities(paths):
         paths.append(path)
+
+
+def _all_of(paths: Mapping[str, list[Path]]) -> list[Path]:
+    return [path for some in paths.values() for path in some]
 
 
 def _identities(paths: Iterable[Path]) -> set[object]:

@@ -11,9 +11,8 @@ from booru_pipeline.pipeline.settings import Folders
 from booru_pipeline.pipeline.stages import RAW_RELEASE
 from booru_pipeline.release.find import Release, find_release, find_releases
 from booru_pipeline.release.fingerprint import release_fingerprint
-from booru_pipeline.release.header import read_header
 from booru_pipeline.release.layout import Layout
-from booru_pipeline.tag_table.layouts.tsv import FILES_COLUMNS, TAGS_COLUMNS
+from booru_pipeline.tag_table.layouts.tsv import read_headers
 
 BYTES_CHECK = "bytes_are_what_was_loaded"
 
@@ -53,8 +52,7 @@ def release_is_whole(context: dg.AssetCheckExecutionContext, folders: FoldersPar
         release = find_release(folders.raw_folder, release_of(context))
         found = _metadata(release)
         if release.layout is Layout.TSV:
-            found["files columns"] = ", ".join(read_header(release.files, FILES_COLUMNS))
-            found["tags columns"] = ", ".join(read_header(release.tags, TAGS_COLUMNS))
+            found["files columns"], found["tags columns"] = map(", ".join, read_headers(release))
     except BooruError as error:
         return dg.AssetCheckResult(passed=False, description=str(error))
     return dg.AssetCheckResult(passed=True, metadata=found)

@@ -17,7 +17,6 @@ from booru_pipeline.pipeline.settings import Settings
 from booru_pipeline.pipeline.stages import Sources, Stage
 from booru_pipeline.release.find import Found, Release
 from booru_pipeline.release.fingerprint import is_known
-from booru_pipeline.release.key import is_hand_tagged
 
 # A scan is made over RPC, which ends after a minute by default. What is not read by then is read at the next one.
 _READING_S: Final = 20.0
@@ -72,9 +71,9 @@ class Decision:
     statuses: dict[str, list[Status]] = field(default_factory=dict)
 
 
-def goal_of(release: str) -> Stage:
-    """The last stage that is made unattended. A hand-tagged release is an addition to dated ones: it gets no model."""
-    return Stage.TRAINING_SHARDS if is_hand_tagged(release) else Stage.EVALUATION_REPORT
+def goal_of(release: str, found: Found) -> Stage:
+    """The last stage that is made unattended. A hand-tagged release is an addition to others: it gets no model."""
+    return Stage.TRAINING_SHARDS if release in found.additions else Stage.EVALUATION_REPORT
 
 
 def decide(
@@ -99,7 +98,7 @@ def decide(
         relations: `tag_relations.fingerprints`.
         again: Ask again for what failed, was canceled, or was made and removed since.
     """
-    scan = _Scan(settings, instance, relations, again)
+    scan = _Scan(settings, instance, relations, found, again)
     whole = {release.key: release for release in found.releases}
     problems = {item.key: item.problem for item in found.incomplete} | dict(unstable)
     scan.decision.waiting.extend(item.problem for item in found.incomplete if item.key not in found.keys)
@@ -118,12 +117,18 @@ class _Scan:
     """One scan of all releases, in release order."""
 
     def __init__(
-        self, settings: Settings, instance: dg.DagsterInstance, relations: tuple[str, str], again: bool
+        self,
+        settings: Settings,
+        instance: dg.DagsterInstance,
+        relations: tuple[str, str],
+        found: Found,
+        again: bool,
     ) -> None:
         self.decision = Decision()
         self._settings = settings
         self._instance = instance
         self._relations = relations
+        self._found = found
         self._again = again
         self._gate = Stage.CHECKPOINT if settings.checkpoint.strategy == "continue" else Stage.TRAINING_SHARDS
         self._blocker: str | None = None  # what the later releases wait for: the first one's stage
@@ -137,7 +142,8 @@ class _Scan:
         """Decide about a whole release."""
         key = release.key
         sources = self._settings.sources(release, self._relations)
-        statuses = release_status(self._settings.lake, key, sources, self._settings)[: goal_of(key).order + 1]
+        goal = goal_of(key, self._found)
+        statuses = release_status(self._settings.lake, key, sources, self._settings)[: goal.order + 1]
         self.decision.statuses[key] = statuses
         due = due_stages(statuses)
         left = bool(due) and self._decide(release, sources, statuses, due)
@@ -149,7 +155,7 @@ class _Scan:
             self._block(key)
 
     def _gate_of(self, key: str) -> Stage:
-        return min(self._gate, goal_of(key), key=lambda stage: stage.order)
+        return min(self._gate, goal_of(key, self._found), key=lambda stage: stage.order)
 
     def _block(self, key: str) -> None:
         self._blocker = self._blocker or f"the {self._gate_of(key).value.replace('_', ' ')} of {key}"

@@ -2,7 +2,8 @@
 
 Danbooru's API and its BigQuery export give `tag_string_general`, `tag_string_artist` …; the metadata of danbooru2017 to
 danbooru2020 has `tags`, a list of `{"id": "1", "name": "1boy", "category": "0"}`; e621's API has `tags`, an object of
-lists by category, and `file`. Moebooru and Gelbooru have `tags`, a string without categories. `docs/dumps.md` shows each.
+lists by category, and `file`. Moebooru and Gelbooru have `tags`, a string without categories. `docs/dumps.md` has an
+example of each.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""A Parquet file of posts, a row a post with its tags: as data sets on the Hugging Face Hub have them, and our shards."""
+"""A Parquet file of posts, a row a post with its tags, as data sets on the Hugging Face Hub and our own shards are."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -36,8 +36,8 @@ _CALLED: Final[Mapping[str, tuple[str, ...]]] = {
     "height": ("image_height", "img_height_torr"),
 }
 _NEEDED: Final = (
-    "It needs an id (fid, id or post_id) and tags: tags or tag_string, a list or a string a post, or tag_string_general "
-    "and its like. Rename the columns, or move the file out of the release's folder if it is another table."
+    "It needs an id (fid, id or post_id) and tags: tags or tag_string, a list or a string a post, or "
+    "tag_string_general and its like. Rename the columns, or move the file out of the release's folder if it is another table."
 )
 
 

@@ -1,6 +1,6 @@
 """The origin's layout: two files of tab-separated values, a line a picture and a line a tag of a picture.
 
-The author's merged sets, `BC_posts.tsv` and `BC_tags.tsv`, have the same columns under other names.
+The author's merged sets, `BC_posts.tsv` and `BC_tags.tsv`, have the same columns, some under other names, and not all.
 """
 
 from functools import partial
@@ -16,6 +16,9 @@ FILES_COLUMNS: Final = [
     *["tags_copyr", "tags_char", "tags_artist"],
 ]
 TAGS_COLUMNS: Final = ["booru", "fid", "tag", "tag_id", "tag_cat", "danb_fr"]
+# Of a merged set: what a row cannot be without.
+_MERGED_FILES: Final = ["booru", "fid"]
+_MERGED_TAGS: Final = ["booru", "fid", "tag"]
 
 
 def read(release: Release) -> RawRelease:
@@ -25,7 +28,18 @@ def read(release: Release) -> RawRelease:
         BooruError: A file is empty, lacks a column, or cannot be read to its end.
     """
     files, tags = (
-        RawRows(read_header(path, columns), partial(line_batches, path), headers=1)
-        for path, columns in ((release.files, FILES_COLUMNS), (release.tags, TAGS_COLUMNS))
+        RawRows(columns, partial(line_batches, path), headers=1)
+        for path, columns in zip((release.files, release.tags), read_headers(release), strict=True)
     )
     return RawRelease(files, tags)
+
+
+def read_headers(release: Release) -> tuple[list[str], list[str]]:
+    """Names of the columns of both files.
+
+    Raises:
+        BooruError: See `read_header`.
+    """
+    is_merged = release.files.name.lower().startswith("bc_")
+    files, tags = (_MERGED_FILES, _MERGED_TAGS) if is_merged else (FILES_COLUMNS, TAGS_COLUMNS)
+    return read_header(release.files, files), read_header(release.tags, tags)
