@@ -71,6 +71,7 @@ def sql_command(
     """
     import duckdb as engine
 
+    from booru_pipeline.release.names import canonical_booru, canonical_tag
     from booru_pipeline.tag_table.attach import attach_all
     from booru_pipeline.tag_table.queries import check_variables, parse_variables, set_variables
 
@@ -87,6 +88,8 @@ def sql_command(
     lake = read_settings(raw=raw, home=home).lake
     with engine.connect() as connection:
         keys = attach_all(connection, lake)
+        for name, function in (("tag_name", canonical_tag), ("booru_name", canonical_booru)):
+            connection.create_function(name, function, ["VARCHAR"], "VARCHAR")
         set_variables(connection, values)
         if asked is not None:
             _execute(connection, asked.text, form)

@@ -21,6 +21,7 @@ from booru_pipeline.dataset.posts import Posts
 from booru_pipeline.dataset.sides import Sides
 from booru_pipeline.errors import BooruError
 from booru_pipeline.ragged import IntArray, offsets_of
+from booru_pipeline.release.names import canonical_booru
 from booru_pipeline.tags import Category
 from booru_pipeline.training_shards.relations import Relations
 from booru_pipeline.training_shards.shards import attach, shard_files
@@ -116,14 +117,14 @@ class Inspector:
         Raises:
             BooruError: It is not in the dataset's releases, or the name fits several.
         """
-        *booru, number = [part for word in post for part in word.replace("/", " ").split()]
+        *booru, number = [part for word in post for part in word.rsplit("/", 1) for part in part.split()]
         if not number.isdecimal() or len(booru) > 1:
             raise BooruError(
                 f"{' '.join(post)} is not a post. Give its id, or booru and id, such as `booru inspect "
                 "danbooru.donmai.us 4263151`."
             )
         boorus = sorted(set(self._sides.filter(pc.field("fid") == int(number))["booru"].to_pylist()))
-        boorus = [name for name in boorus if not booru or booru[0] in name]
+        boorus = [name for name in boorus if not booru or canonical_booru(booru[0]) in name]
         if not boorus:
             raise BooruError(
                 f"no post {' '.join(post)} in {', '.join(self.shards)}. Look for one with "
@@ -144,7 +145,7 @@ class Inspector:
             others = [tag for tag in tags if tag not in self.vocabulary.index]
             files = shard_files(*self.shards.values())
             counts = dict(sql.run(connection, _SQL, "post_counts", shards=files, asked=others).fetchall())
-            aliases = self._aliases(connection, side, tags)
+            aliases, spellings = self._aliases(connection, side, tags)
         summary = DatasetSummary.read(self.dataset)
         choice = CaptionChoice.of(self.vocabulary, summary.captions, seed)
         rows = [self.vocabulary.index[tag] for tag in tags if tag in self.vocabulary.index]
@@ -163,6 +164,10 @@ class Inspector:
             for tag, category in tags.items()
         ]
         fates += [
+            TagFate(written, Category.name_of(tags[tag]), f"written so in the dump: {tag}")
+            for written, tag in spellings.items()
+        ]
+        fates += [
             TagFate(alias, Category.name_of(tags[tag]), f"an alias of {tag}, which stands for it")
             for alias, tag in aliases.items()
         ]
@@ -179,15 +184,20 @@ class Inspector:
 
     def _aliases(
         self, connection: duckdb.DuckDBPyConnection, side: Mapping[str, Any], tags: Mapping[str, int]
-    ) -> dict[str, str]:
-        """Names of the raw release that stand for a tag of the post."""
+    ) -> tuple[dict[str, str], dict[str, str]]:
+        """Names of the raw release that stand for a tag of the post, and other spellings of its tags there."""
         table = self.tag_tables.get(side["release"])
         if table is None or not table.is_file():
-            return {}
+            return {}, {}
         attach(connection, table)
         raw = sql.run(connection, _SQL, "raw_tags", booru=side["booru"], fid=side["fid"]).fetchall()
-        named = {tag: self.relations.canonical(tag) for (tag,) in raw if tag not in tags}
-        return {alias: tag for alias, tag in named.items() if tag in tags}
+        named = {tag: self.relations.canonical(tag) for tag, _ in raw if tag not in tags}
+        canonical = {tag: tag for tag in tags} | named
+        spellings = {written: canonical[tag] for tag, written in raw if written != tag}
+        return (
+            {alias: tag for alias, tag in named.items() if tag in tags},
+            {written: tag for written, tag in spellings.items() if tag in tags},
+        )
 
     def _fate(self, tag: str, category: int, kept: set[str], counts: Mapping[str, int], left_out: str | None) -> str:
         if tag in kept:

@@ -42,8 +42,8 @@ class Stage(StrEnum):
     code_version: str
     order: int
 
-    TAG_TABLE = "tag_table", "tag_table_options"
-    TRAINING_SHARDS = "training_shards", "shard_options", "2"
+    TAG_TABLE = "tag_table", "tag_table_options", "2"
+    TRAINING_SHARDS = "training_shards", "shard_options", "3"
     VOCABULARY = "vocabulary", "vocabulary_options"
     TOKENIZED_DATASET = "tokenized_dataset", "dataset_options"
     CHECKPOINT = "checkpoint", "training_options", "2"

@@ -110,7 +110,7 @@ def _invisible(text: str) -> str:
 
 @cache
 def _is_hidden(letter: str) -> bool:
-    return unicodedata.category(letter) in ("Cc", "Cf", "Cs")
+    return unicodedata.category(letter) in ("Cc", "Cf")
 
 
 def _host(text: str) -> str:

@@ -10,4 +10,12 @@ class ShardOptions(BaseModel, frozen=True, extra="forbid"):
     test_share: float = Field(
         0.05, gt=0, lt=0.5, description="Share of pictures in the test split, without which nothing can be evaluated."
     )
+    ratings: list[str] = Field(
+        [],
+        description="Ratings of the posts that are taken: g, s, q, e, or unrated for posts of dumps that have none. "
+        "Empty: all posts.",
+    )
+    min_score: int | None = Field(
+        None, description="The score that a post needs, where its dump has scores; posts without one are taken."
+    )
     salt: str = Field("booru", description="Mixed into the hash that splits: another salt, another split.")

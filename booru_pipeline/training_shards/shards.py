@@ -33,6 +33,8 @@ class ShardManifest(Document):
         content_sha256: Of the files' SHA-256s in that order.
         aliased: Rows of the tag table whose tag was an alias.
         merged: Those of them that fell together with another row of their post.
+        left_out_posts, left_out_tags: Posts that ratings and min_score leave out, and their tags.
+        without_picture: Posts whose md5 is none of a picture: each counts as a picture of its own.
         frequent_aliases: The ten that most rows had, each with its `alias`, its `tag` and the `rows`.
     """
 
@@ -47,6 +49,9 @@ class ShardManifest(Document):
     content_sha256: str
     aliased: int = 0
     merged: int = 0
+    left_out_posts: int = 0
+    left_out_tags: int = 0
+    without_picture: int = 0
     frequent_aliases: list[dict[str, Any]] = Field(default_factory=list)
 
 
@@ -61,7 +66,8 @@ def build_shards(
     """Write a tag table's posts as Parquet, each with its canonical tags.
 
     Columns: booru, fid, release, split (train, validation, test), group_md5 (of the picture), tags (list of string,
-    alphabetical), categories (list of int8, parallel to tags; -1 is uncatalogued). A tag that takes an alias's place
+    alphabetical), categories (list of int8, parallel to tags; -1 is uncatalogued), rating and score (null where the
+    dump has none). A tag that takes an alias's place
     has the category that it has most often in the tag table, or the alias's, if it is nowhere in it.
 
     Args:
@@ -73,17 +79,24 @@ def build_shards(
         aliases: Canonical tag by alias; no canonical tag is an alias.
 
     Raises:
-        BooruError: There is no tag table.
+        BooruError: There is no tag table, or the options leave out all its posts.
     """
     names = aliases or {}
     with staged(final, staging) as draft, duckdb.connect() as connection:
         attach(connection, tag_table)
         columns = [pa.array(names.keys(), pa.string()), pa.array(names.values(), pa.string())]
         connection.register("aliases", pa.table(columns, ["alias", "tag"]))
+        sql.run(connection, "training_shards", "take", ratings=options.ratings, min_score=options.min_score)
         sql.run(connection, "training_shards", "apply_aliases")
         [(aliased, merged)] = sql.run(connection, "training_shards", "aliases_applied").fetchall()
         sql.run(connection, "training_shards", "posts", release=record.release, **options.model_dump())
+        [(left_out, left_out_tags, without_picture)] = sql.run(connection, "training_shards", "left_out").fetchall()
         rows = sql.run(connection, "training_shards", "splits").fetchall()
+        if not rows and left_out:
+            raise BooruError(
+                f"ratings and min_score leave out all {left_out:,} posts of {record.release}. Take more ratings: "
+                "`unrated` is for posts of dumps that have none."
+            )
         splits = {split: {"posts": posts, "pictures": pictures, "tags": tags} for split, posts, pictures, tags in rows}
         draft.mkdir()
         files = [draft / _POSTS]
@@ -97,6 +110,9 @@ def build_shards(
             content_sha256=hashlib.sha256(bytes.fromhex("".join(map(sha256_of, files)))).hexdigest(),
             aliased=aliased,
             merged=merged,
+            left_out_posts=left_out,
+            left_out_tags=left_out_tags,
+            without_picture=without_picture,
             frequent_aliases=sql.table(connection, "training_shards", "frequent_aliases").to_pylist(),
         )
         manifest.write(draft)
@@ -126,9 +142,8 @@ def count_lost(shards: Path, tag_table: Path) -> dict[str, int]:
     manifest = ShardManifest.read(shards)
     with duckdb.connect() as connection:
         attach(connection, tag_table)
-        counted = sql.run(
-            connection, "training_shards", "lost_posts", shards=shard_files(shards), merged=manifest.merged
-        )
+        known = manifest.model_dump(include={"merged", "left_out_posts", "left_out_tags"})
+        counted = sql.run(connection, "training_shards", "lost_posts", shards=shard_files(shards), **known)
         [(posts, tags)] = counted.fetchall()
     return {"posts": posts, "tags": tags}
 

@@ -13,6 +13,7 @@ from booru_pipeline.lake.publish import Staging
 from booru_pipeline.lake.record import Record, read_record
 from booru_pipeline.release.find import Release
 from booru_pipeline.release.layout import Layout
+from booru_pipeline.release.names import canonical_tag
 from booru_pipeline.tag_table.accounting import summarise
 from booru_pipeline.tag_table.hand_tagged import LARGEST_SCRIPT, read_script
 from booru_pipeline.tag_table.load import load_release
@@ -182,14 +183,15 @@ def test_any_rows_are_judged_as_the_obvious_reference_does(tmp_path, script):
     files, tags = plainly(script)
     final = load(tmp_path, f"{script};\n{LEAST}")
     kept, outcome = judge(files, tags)
-    assert rows(final, "SELECT booru, fid, file_name FROM files WHERE booru != 'z'") == list(kept["files"])
-    assert rows(final, "SELECT booru, fid, tag FROM tags WHERE booru != 'z'") == list(kept["tags"])
+    found = rows(final, "SELECT booru, fid, file_name FROM files WHERE booru != 'z'")
+    assert {(booru, fid): name for booru, fid, name in found} == kept["files"]
+    assert set(rows(final, "SELECT booru, fid, tag FROM tags WHERE booru != 'z'")) == set(kept["tags"])
     summary = summarise(final)
-    assert summary.rejects == {key: count for key, count in outcome.items() if key[1] != "duplicate"}
+    assert summary.rejects == {key: count for key, count in outcome.items() if key[1] not in ("duplicate", "merged")}
     for item in summary.accounting:
         assert item.holds
         assert item.lines_read == len(files if item.source == "files" else tags) + 1
-        assert item.duplicates == outcome[item.source, "duplicate"]
+        assert (item.duplicates, item.merged) == (outcome[item.source, "duplicate"], outcome[item.source, "merged"])
 
 
 def judge(files, tags):
@@ -203,21 +205,20 @@ def judge(files, tags):
             digits = number.removeprefix("-")
             if not booru:
                 outcome[source, "empty_booru"] += 1
-            elif source == "tags" and not text:
+            elif source == "tags" and not canonical_tag(text):
                 outcome[source, "empty_tag"] += 1
             elif not (digits.isascii() and digits.isdigit()):
                 outcome[source, "bad_number"] += 1
-            elif source == "tags" and (booru, int(number)) not in {row[:2] for row in kept["files"]}:
+            elif source == "tags" and (booru, int(number)) not in kept["files"]:
                 outcome[source, "no_such_file"] += 1
             else:
-                key = (booru, int(number)) if source == "files" else (booru, int(number), text)
-                row = (booru, int(number), text)
-                if key not in kept[source].values():
-                    kept[source][row] = key
-                elif row in kept[source]:
+                key = (booru, int(number)) if source == "files" else (booru, int(number), canonical_tag(text))
+                if key not in kept[source]:
+                    kept[source][key] = text
+                elif kept[source][key] == text:
                     outcome[source, "duplicate"] += 1
                 else:
-                    outcome[source, "conflicting_duplicate"] += 1
+                    outcome[source, "merged" if source == "tags" else "conflicting_duplicate"] += 1
     return kept, outcome
 
 

@@ -1,16 +1,16 @@
--- The rows of the tag table (attached as `source`) whose tag is an alias, and the canonical rows that take their place.
--- Reads: relation aliases (alias, tag).
+-- The rows of the tag table whose tag is an alias, and the canonical rows that take their place.
+-- Reads: view taken_tags; relation aliases (alias, tag).
 -- renamed -> every such row; canonical -> those that its post does not have yet, one a post and tag.
 
 CREATE OR REPLACE TEMP TABLE renamed AS
 SELECT booru, fid, aliases.alias, aliases.tag, coalesce(tag_cat, -1) AS category
-FROM source.tags
-JOIN aliases ON source.tags.tag = aliases.alias;
+FROM taken_tags
+JOIN aliases ON taken_tags.tag = aliases.alias;
 
 CREATE OR REPLACE TEMP TABLE canonical AS
 WITH present AS (
     SELECT booru, fid, tag, coalesce(tag_cat, -1) AS category
-    FROM source.tags
+    FROM taken_tags
     SEMI JOIN renamed USING (tag)
 ), usual AS (
     -- the category that most posts give, the lower on a tie, as in the vocabulary

@@ -21,6 +21,8 @@ _COLUMNS = dg.TableSchema(
         dg.TableColumn("group_md5", "string", "The picture: posts that share it are on one side"),
         dg.TableColumn("tags", "list<string>", "Alphabetical; canonical, that is, no aliases"),
         dg.TableColumn("categories", "list<int8>", "Parallel to tags"),
+        dg.TableColumn("rating", "string", "g, s, q or e; null where the dump has none"),
+        dg.TableColumn("score", "int32", "Null where the dump has none"),
     ]
 )
 
@@ -54,6 +56,8 @@ def training_shards(
             "tags": manifest.tags,
             "aliases replaced": manifest.aliased,
             "of them merged": manifest.merged,
+            "posts left out by rating or score": manifest.left_out_posts,
+            "posts whose picture is not known": manifest.without_picture,
             **location(folders, path),
             **open_with(*show_parquet(path / "*.parquet")),
             "splits": table_of(

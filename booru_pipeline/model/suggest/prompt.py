@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from booru_pipeline.release.names import canonical_tag
+
 _LONGEST: Final = 16  # words of a name
 _READINGS: Final = 100  # of one piece of text: who types a hundred brackets gets no better
 
@@ -61,11 +63,6 @@ class _Word:
 
     text: str
     begins: bool
-
-
-def spelled(text: str) -> str:
-    """A name as tags are spelled: in lower case, composed, with underscores for spaces."""
-    return "_".join(unicodedata.normalize("NFC", text).lower().split())
 
 
 def read_prompt(arguments: Sequence[str], known: Known) -> list[Piece]:
@@ -157,12 +154,12 @@ def _several(text: str, known: Known) -> list[Piece]:
     names = [name for _, name in cuts if name is not None]
     if len(parts) > 1 and len(names) == len(cuts):
         return [Piece(name, True) for name in names]
-    return [Piece(text if _NETWORK.fullmatch(text) else spelled(_bare(text)), False)]
+    return [Piece(text if _NETWORK.fullmatch(text) else canonical_tag(_bare(text)), False)]
 
 
 def _named(text: str, known: Known) -> str | None:
     """The name that a text is as it stands, if it is one."""
-    return next((name for name in (spelled(text), "_".join(text.split())) if name and known(name)), None)
+    return next((name for name in (canonical_tag(text), "_".join(text.split())) if name and known(name)), None)
 
 
 def _match(text: str, known: Known) -> tuple[str, bool] | None:

@@ -10,7 +10,8 @@ from typing import Final
 from booru_pipeline.errors import BooruError, printable
 from booru_pipeline.model.suggest.answer import LeftOut
 from booru_pipeline.model.suggest.counting import PostCounter
-from booru_pipeline.model.suggest.prompt import Piece, read_prompt, spelled
+from booru_pipeline.model.suggest.prompt import Piece, read_prompt
+from booru_pipeline.release.names import canonical_tag
 from booru_pipeline.tags import Category
 from booru_pipeline.training_shards.relations import Relations
 from booru_pipeline.vocabulary.options import VocabularyOptions
@@ -88,7 +89,7 @@ def understand(
 
 def is_as_typed(asked: Sequence[str], tags: Sequence[str]) -> bool:
     """Whether these are the arguments one by one, but for spaces and capitals."""
-    return list(asked) == list(dict.fromkeys(filter(None, map(spelled, tags))))
+    return list(asked) == list(dict.fromkeys(filter(None, map(canonical_tag, tags))))
 
 
 class _Names:

@@ -2,7 +2,8 @@ import time
 
 import pytest
 
-from booru_pipeline.model.suggest.prompt import read_prompt, spelled
+from booru_pipeline.model.suggest.prompt import read_prompt
+from booru_pipeline.release.names import canonical_tag
 
 NAMES = {
     *("1girl", "blue_hair", "rabbit_ears", "rabbit", "hat", "hat_ribbon", "ribbon", "smile", "hololive", "black_hat"),
@@ -128,4 +129,4 @@ def test_a_long_prompt_takes_no_long_time(typed):
 
 
 def test_names_are_spelled_as_tags_are():
-    assert spelled("  Bunny\u3000 EARS ") == "bunny_ears"
+    assert canonical_tag("  Bunny\u3000 EARS ") == "bunny_ears"
