@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from booru_pipeline.errors import printable
 from booru_pipeline.release.key import is_hand_tagged, parse_dated_key, parse_key
@@ -358,7 +358,7 @@ def _add(paths: list[Path], path: Path) -> None:
         paths.append(path)
 
 
-def _all_of(paths: Mapping[str, list[Path]]) -> list[Path]:
+def _all_of(paths: Mapping[Any, list[Path]]) -> list[Path]:
     return [path for some in paths.values() for path in some]
 
 

@@ -37,7 +37,8 @@ _CALLED: Final[Mapping[str, tuple[str, ...]]] = {
 }
 _NEEDED: Final = (
     "It needs an id (fid, id or post_id) and tags: tags or tag_string, a list or a string a post, or "
-    "tag_string_general and its like. Rename the columns, or move the file out of the release's folder if it is another table."
+    "tag_string_general and its like. Rename the columns, or move the file out of the release's folder if it is another"
+    " table."
 )
 
 
