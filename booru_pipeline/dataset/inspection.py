@@ -190,7 +190,10 @@ class Inspector:
         if table is None or not table.is_file():
             return {}, {}
         attach(connection, table)
-        raw = sql.run(connection, _SQL, "raw_tags", booru=side["booru"], fid=side["fid"]).fetchall()
+        try:
+            raw = sql.run(connection, _SQL, "raw_tags", booru=side["booru"], fid=side["fid"]).fetchall()
+        except duckdb.CatalogException:  # an older version made the tag table, without raw_tags
+            return {}, {}
         named = {tag: self.relations.canonical(tag) for tag, _ in raw if tag not in tags}
         canonical = {tag: tag for tag in tags} | named
         spellings = {written: canonical[tag] for tag, written in raw if written != tag}

@@ -18,7 +18,7 @@ OPTIONS = [(stage, name) for stage in Stage for name in type(Recipe().options_mo
 
 # The decision on every option: these say when to stop, what is accepted, how fast it goes, what is said and kept.
 NOTHING_STALE = {
-    Stage.TAG_TABLE: {"max_reject_share"},
+    Stage.TAG_TABLE: {"max_reject_share", "memory_mib"},
     Stage.TOKENIZED_DATASET: {"min_coverage"},
     Stage.CHECKPOINT: {
         *("time_limit_s", "gradient_checkpointing", "compile", "threads", "evaluations"),
@@ -62,6 +62,10 @@ def another(stage, name):
     kinds = [kind for kind in get_args(field.annotation) if kind is not type(None)]
     if kinds and all(isinstance(kind, str) for kind in kinds):  # a Literal
         return kinds[-1] if kinds[-1] not in (field.default, "retrain") else kinds[0]
+    if name == "skip_name_rules":
+        return ["case"]
+    if name == "ratings":
+        return ["g"]
     if get_origin(field.annotation) is list:
         return [0.25] if "shares" in name else [4]
     if field.annotation is bool:
@@ -176,9 +180,9 @@ def table_with_rejects(lake, share, limit):
     with duckdb.connect(str(path)) as connection:
         record.write_table(connection)
         connection.execute(
-            "CREATE TABLE accounting AS SELECT * FROM (VALUES ('files', 101, 1, 100, 0, 0, 0), "
-            "('tags', 1001, 1, $kept, 0, $rejected, 0)) "
-            "t(source, lines_read, header, kept, duplicates, rejected, blank)",
+            "CREATE TABLE accounting AS SELECT * FROM (VALUES ('files', 101, 1, 100, 0, 0, 0, 0), "
+            "('tags', 1001, 1, $kept, 0, 0, $rejected, 0)) "
+            "t(source, lines_read, header, kept, duplicates, merged, rejected, blank)",
             {"kept": round(1000 * (1 - share)), "rejected": round(1000 * share)},
         )
 
