@@ -51,7 +51,7 @@ def _begins_with_post(path: Path, *_marks: int) -> bool | None:
     except BooruError:
         return None
     if head[:1] not in (b"{", b"["):
-        return None if not head else False
+        return None
     text = head.decode(errors="replace")
     try:
         value, _ = json.JSONDecoder().raw_decode(text[1:].lstrip() if text[0] == "[" else text)

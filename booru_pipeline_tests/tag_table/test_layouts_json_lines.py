@@ -164,7 +164,9 @@ def test_a_line_that_is_no_post_is_rejected_with_its_bytes_and_a_blank_one_is_co
 def test_numbers_and_texts_of_other_types_do_not_matter_where_nothing_needs_them(tmp_path):
     odd = {"id": 9, "tags": "a", "score": [], "rating": 5, "source": {}, "file": 3, "image_width": 1e400, "md5": None}
     final = load_found(put(tmp_path / "raw", odd))
-    assert rows(final, "SELECT fid, score, source, img_width_torr, orig_md5 FROM files") == [(9, None, None, None, None)]
+    assert rows(final, "SELECT fid, score, source, img_width_torr, orig_md5 FROM files") == [
+        (9, None, None, None, None)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,20 @@ TOGETHER = 200  # files whose rows are judged together
 
 TOKENS = [
     *(b"\0", b"\xff", b"\xef\xbb\xbf", b"\r", b"\n", b"\t", b"\xed\xa0\x80", b"\\ud800", b"{", b"}", b"[", b"]", b'"'),
-    *(b",", b":", b"\\", b"null", b"-1", b"1e999", b"9" * 30, b"9" * 5000, b"[" * 2000, b'{"id":', b"PAR1", b"\x1f\x8b"),
+    *(
+        b",",
+        b":",
+        b"\\",
+        b"null",
+        b"-1",
+        b"1e999",
+        b"9" * 30,
+        b"9" * 5000,
+        b"[" * 2000,
+        b'{"id":',
+        b"PAR1",
+        b"\x1f\x8b",
+    ),
 ]
 
 
@@ -169,7 +182,9 @@ def test_every_row_of_a_broken_file_is_accounted_for_or_the_file_is_refused_in_w
     contents = {path: path.read_bytes() for path in paths}
     dice = random.Random(layout)
     outcomes: Counter[str] = Counter()
-    waiting: dict[tuple[tuple[str, ...], ...], list[dict[str, tuple[RawRows, list[pa.RecordBatch]]]]] = defaultdict(list)
+    waiting: dict[tuple[tuple[str, ...], ...], list[dict[str, tuple[RawRows, list[pa.RecordBatch]]]]] = defaultdict(
+        list
+    )
     for _ in range(MUTATIONS):
         path = dice.choice(paths)
         path.write_bytes(mutated(contents[path], dice))

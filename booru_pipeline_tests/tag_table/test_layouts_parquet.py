@@ -60,7 +60,13 @@ def test_columns_of_data_sets_are_read(tmp_path):
 
 @pytest.mark.parametrize("categories", [[[0, 4], [-1]], [["general", "character"], ["-1"]]])
 def test_our_shards_are_a_release_with_their_categories(tmp_path, categories):
-    columns = {"booru": ["b", "b"], "fid": [1, 2], "release": ["x"] * 2, "split": ["train"] * 2, "group_md5": ["a" * 32] * 2}
+    columns = {
+        "booru": ["b", "b"],
+        "fid": [1, 2],
+        "release": ["x"] * 2,
+        "split": ["train"] * 2,
+        "group_md5": ["a" * 32] * 2,
+    }
     final = load_found(put(tmp_path / "raw", {**columns, "tags": [["a", "b"], ["c"]], "categories": categories}))
     assert rows(final, "SELECT tag, tag_cat FROM tags ORDER BY tag") == [("a", 0), ("b", 4), ("c", -1)]
     assert rows(final, "SELECT DISTINCT orig_md5 FROM files") == [("a" * 32,)]
