@@ -23,4 +23,8 @@ def test_json_lines_become_shards_and_are_to_become_a_report(tmp_path):
     assert result.returncode == 0, result.stderr
     manifest = json.loads((Lake(tmp_path / "booru_home").training_shards("danbooru2021") / "manifest.json").read_text())
     assert sum(split["posts"] for split in manifest["splits"].values()) == 400
-    assert "evaluation_report" in booru(tmp_path, "run", "--dry-run", "--raw", "raw").stdout
+    (tmp_path / "raw" / "walfie.sql").write_text("insert into files (booru, fid, file_name) values ('b', 1, 'x');\n")
+    plan = booru(tmp_path, "run", "--dry-run", "--raw", "raw").stdout
+    assert "danbooru2021  evaluation_report is missing" in plan
+    assert "walfie  training_shards is missing" in plan
+    assert "walfie  checkpoint" not in plan

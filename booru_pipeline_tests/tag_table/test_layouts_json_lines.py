@@ -177,7 +177,7 @@ def test_numbers_and_texts_of_other_types_do_not_matter_where_nothing_needs_them
         (b"<!DOCTYPE html><html>", ["posts.jsonl is an HTML or XML page"]),
         (b"\x1f\x8b\x08\0cut", ["posts.jsonl cannot be read to its end"]),
         (gzip.compress(json.dumps(DANBOORU).encode() * 99)[:-9], ["posts.jsonl cannot be read to its end"]),
-        (b'{\n  "id": 1,\n  "tags": "a"\n}\n', ["posts.jsonl, line 1", "over several lines", "jq -c"]),
+        (b'{\n  "id": 1,\n  "tags": "a"\n}\n', ["posts.jsonl, line 1", "over several lines", "jq -c . FILE"]),
         (b'{"id": 1, "tags": "a"}\n{"id": \x1b[31m', ["posts.jsonl: 1 of 2", "line 2: not_json"]),
         (b'{"id": 1, "tags": ""}\n', ["posts.jsonl", "has a tag"]),
         (b'{"id": 1}\n', ["posts.jsonl: 1 of 1", "line 1: no_tags"]),

@@ -34,6 +34,7 @@ _BLOCK_LINES: Final = 4096
 _BLOCK_BYTES: Final = 8 << 20
 _LONGEST: Final = 32 << 20  # of a line, in bytes; as Python objects it takes ten times as much
 _ARRAY_REMEDY: Final = "Write it with an object a line: `jq -c '.[]' FILE > posts.jsonl`."
+_OBJECTS_REMEDY: Final = "Write it with an object a line: `jq -c . FILE > posts.jsonl`."
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _HALF_PAIR: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -163,7 +164,7 @@ class _Array:
             return text
         if self._state == "before":
             if text == b"{" or (text[:1] == b"[" and text[1:].strip() == b"{"):
-                raise self._spread(number)
+                raise self._spread(number, _ARRAY_REMEDY if text[:1] == b"[" else _OBJECTS_REMEDY)
             self._is_open = text[:1] == b"["
             if self._is_open and text[-1:] == b"]" and _is_json(text):
                 self._is_open = False
@@ -175,7 +176,7 @@ class _Array:
             return text
         text = text.strip(b", \t")
         if text == b"{":
-            raise self._spread(number)
+            raise self._spread(number, _ARRAY_REMEDY)
         if text == b"]" or (text.endswith(b"]") and not _is_json(text)):
             self._is_open = False
             text = text[:-1].strip(b", \t")
@@ -186,8 +187,8 @@ class _Array:
         if self._is_open:
             raise BooruError(f"{self._path} ends before its JSON array does. Download it again.")
 
-    def _spread(self, number: int) -> BooruError:
-        return BooruError(f"{self._path}, line {number}: a JSON object that goes over several lines. {_ARRAY_REMEDY}")
+    def _spread(self, number: int, remedy: str) -> BooruError:
+        return BooruError(f"{self._path}, line {number}: a JSON object that goes over several lines. {remedy}")
 
 
 def _is_json(text: bytes) -> bool:
