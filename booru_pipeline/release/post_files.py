@@ -14,7 +14,9 @@ _HEAD_BYTES: Final = 1 << 16
 _LIST: Final = re.compile(r"(?:tag_aliases|tag_implications|deprecated_tags|tags)(?:[^a-z].*)?", re.IGNORECASE)
 _OF_LISTS: Final = frozenset({"antecedent_name", "post_count", "is_deprecated"})
 _OF_POSTS: Final = frozenset({"tags", "tag_string", "tag_string_general", "md5", "file", "file_url", "rating"})
-_ID: Final = re.compile(rb'"(?:id|posts?)"\s*:')
+# Of an object that is longer than what is looked at.
+_ID: Final = re.compile(rb'"id"\s*:')
+_OF_POST: Final = re.compile(rb'"(?:tag_string(?:_[a-z]+)?|md5|file_url|image_width)"\s*:')
 
 _NO_CAPTION: Final = re.compile(
     r"(?:read[-_ ]?me|requirements|licen[cs]e|copying|changelog|credits|notice|robots).*", re.IGNORECASE
@@ -57,7 +59,9 @@ def _begins_with_post(path: Path, *_marks: int) -> bool | None:
         value, _ = json.JSONDecoder().raw_decode(text[1:].lstrip() if text[0] == "[" else text)
     except (ValueError, RecursionError):
         # Of a longer object, its names tell; of a broken one, nothing does.
-        return True if len(head) == _HEAD_BYTES and _ID.search(head) else None
+        if len(head) < _HEAD_BYTES - 3:
+            return None
+        return bool(_ID.search(head) and _OF_POST.search(head))
     return _is_post(value)
 
 

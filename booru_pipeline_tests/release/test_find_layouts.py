@@ -63,8 +63,14 @@ def test_what_is_no_release_is_left_alone(tmp_path):
     put(tmp_path, "notes.txt", "requirements.txt", "relations/README.txt", "relations/LICENSE.txt", text="x")
     put(tmp_path, "lists/tag_aliases.jsonl", text=ALIAS)
     put(tmp_path, ".hidden.jsonl")
+    put(tmp_path / "tokenizer", "tokenizer.json", text='{"id": 1, "tags": {}, "vocab": "' + "x" * 99_999 + '"}')
     found = find_releases(tmp_path)
     assert (found.releases, found.incomplete) == ([], [])
+
+
+def test_posts_on_one_long_line_are_found(tmp_path):
+    put(tmp_path, "posts.json", text='{"posts": [' + ",".join(['{"id": 1, "tags": "a", "md5": "x"}'] * 3000) + "]}")
+    assert only(tmp_path) == ("posts", Layout.JSON_LINES, ["posts.json"])
 
 
 def test_notes_beside_a_release_are_no_captions(tmp_path):
