@@ -1,52 +1,85 @@
-"""Loading a hand-tagged release: a script of SQLite INSERT statements that nobody vouches for."""
+"""Reading a hand-tagged release: a script of SQLite statements that nobody vouches for."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
 
 from booru_pipeline.errors import BooruError
-from booru_pipeline.tag_table.sandbox import Sandbox
-from booru_pipeline.tag_table.script import ScriptError, script_rows
+from booru_pipeline.tag_table.play import Player
+from booru_pipeline.tag_table.sandbox import TABLES, Sandbox
+from booru_pipeline.tag_table.script import ScriptError
 
 # People tag hundreds of pictures by hand, a kilobyte each. What is larger is a mistake or an attack.
 LARGEST_SCRIPT: Final = 1 << 26
 
-TABLES: Final = ("files", "tags")
 _ABOUT: Final = [("number", pa.int64()), ("line", pa.int64()), ("raw", pa.large_binary()), ("is_text", pa.bool_())]
 _BATCH_ROWS: Final = 20_000
-_RULE: Final = "A hand-tagged release may do nothing but INSERT INTO files and tags rows of plain values"
 
 
-def read_script(path: Path) -> dict[str, pa.Table]:
-    """The rows that a script inserts, as it says them: for `files` and for `tags`.
+@dataclass(frozen=True)
+class ScriptContent:
+    """What a script leaves behind.
 
-    Columns: number (int64, from 1), line (int64), raw (large_binary, the row as it is written), is_text (whether all
-    values are text, numbers or NULL), and the columns of sql/tag_table/hand_tagged/sqlite_tables.sql as strings.
+    Attributes:
+        tables: The rows of `files` and of `tags`, by table. Columns: number (int64, from 1), line (int64, of the row,
+            or of the statement that made it or changed it last), raw (large_binary, the row as it is written, or as an
+            INSERT would say it), is_text (whether all values are text, numbers or NULL), and the columns of
+            sql/tag_table/hand_tagged/sqlite_tables.sql as strings.
+        passed_over: Statements that put no row into either table, each with its line, and words that name it and say
+            what it did to rows, or why it failed.
+    """
+
+    tables: dict[str, pa.Table]
+    passed_over: list[tuple[int, str]]
+
+
+def read_script(path: Path) -> ScriptContent:
+    """Run a script, which is untrusted, in memory behind an authorizer and small limits; see `Sandbox` and `Player`.
 
     Raises:
-        BooruError: The script is too large, is not UTF-8 text, or does anything else than insert rows.
+        BooruError: The script is too large, is not UTF-8 text, is cut off, fails to write its rows, reaches out of the
+            sandbox, or takes too much. The message has the line and the remedy.
     """
     text = _read(path)
-    sandbox = Sandbox()
-    schemas = {
-        table: pa.schema([*_ABOUT, *((name, pa.string()) for name in sandbox.columns[table])]) for table in TABLES
-    }
-    batches: dict[str, list[pa.RecordBatch]] = {table: [] for table in TABLES}
-    pending: dict[str, list[tuple[object, ...]]] = {table: [] for table in TABLES}
+    player = Player(text)
     try:
-        for number, row in enumerate(script_rows(text), start=1):
-            table, values = sandbox.insert(row)
-            pending[table].append((number, row.line, row.values.encode(), *_as_text(values)))
-            if len(pending[table]) == _BATCH_ROWS:
-                batches[table].append(_batch(schemas[table], pending[table]))
-                pending[table] = []
+        player.run()
+        tables = {table: _table(player.sandbox, table, text) for table in TABLES}
     except ScriptError as error:
-        raise BooruError(f"{path}, {error} {_RULE}; correct or remove that statement.") from None
+        raise BooruError(f"{path}, {error}") from None
     finally:
-        sandbox.close()
-    return {table: pa.Table.from_batches([*batches[table], _batch(schemas[table], pending[table])]) for table in TABLES}
+        player.sandbox.close()
+    return ScriptContent(tables, player.passed_over.all())
+
+
+def _table(sandbox: Sandbox, table: str, text: str) -> pa.Table:
+    names = sandbox.columns[table]
+    schema = pa.schema([*_ABOUT, *((name, pa.string()) for name in names)])
+    batches: list[pa.RecordBatch] = []
+    pending: list[tuple[object, ...]] = []
+    for number, ((line, start, end), values) in enumerate(sandbox.written(table), start=1):
+        raw = text[start:end] if start >= 0 else _as_insert(table, names, values)
+        pending.append((number, line, raw.encode(), *_as_text(values)))
+        if len(pending) == _BATCH_ROWS:
+            batches.append(_batch(schema, pending))
+            pending = []
+    return pa.Table.from_batches([*batches, _batch(schema, pending)])
+
+
+def _as_insert(table: str, names: list[str], values: tuple[object, ...]) -> str:
+    """A row that is not written in the script, as a statement that would put it there."""
+    there = [(name, _literal(value)) for name, value in zip(names, values, strict=True) if value is not None]
+    columns, literals = (", ".join(part) for part in zip(*(there or [("booru", "NULL")]), strict=True))
+    return f"INSERT INTO {table} ({columns}) VALUES ({literals})"
+
+
+def _literal(value: object) -> str:
+    if isinstance(value, bytes):
+        return f"x'{value.hex()}'"
+    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else str(value)
 
 
 def _read(path: Path) -> str:
@@ -68,7 +101,7 @@ def _read(path: Path) -> str:
     return text
 
 
-def _as_text(values: list[object]) -> Iterator[object]:
+def _as_text(values: tuple[object, ...]) -> Iterator[object]:
     """Whether all values are text, numbers or NULL, and then each as text."""
     yield not any(isinstance(value, bytes) for value in values)
     for value in values:

@@ -71,7 +71,7 @@ class Statement:
         end: Offset behind it, at its semicolon.
         words: What it begins with outside of parentheses: words and quoted names as written, signs, and "(" where
             there is something in parentheses.
-        name_end: Offset behind each of `words`.
+        word_ends: The offset behind each of them.
         head_end: Of an INSERT that lists rows, the offset behind its word VALUES; else -1.
         tail: Where something follows the rows, such as ON CONFLICT; else -1.
     """
@@ -212,7 +212,7 @@ class _Cutter:
             if kind == "word" and statement.head_end < 0 and symbol.upper() == "VALUES" and _lists_rows(words):
                 statement.head_end, due = position, True
             elif len(words) <= 4:
-                trigger = trigger or is_trigger(words)
+                trigger = trigger or _is_trigger(words)
         else:
             statement.end = size
         if depth or due or (trigger and not (last.upper() == "END" and before == ";")):
@@ -236,12 +236,14 @@ def _lists_rows(words: list[str]) -> bool:
     return not any(word.upper() in ("SELECT", "WITH", "DEFAULT") for word in words[1:])
 
 
-def is_trigger(words: list[str]) -> bool:
+def _is_trigger(words: list[str]) -> bool:
     """Whether a statement makes a trigger."""
     upper = [word.upper() for word in words if word.upper() not in ("EXPLAIN", "TEMP", "TEMPORARY")]
     return upper[:2] == ["CREATE", "TRIGGER"]
 
 
 def shortened(text: str) -> str:
-    """A line of some words of a script, that a terminal can show."""
-    return printable(" ".join(text.split())[:_SHOWN])
+    """The beginning of a piece of a script on one line, without its comments, as a terminal can show it."""
+    tokens = _TOKEN.finditer(text[: 20 * _SHOWN])
+    line = "".join(" " if token.lastgroup == "blank" else token[0] for token in tokens)
+    return printable(" ".join(line.split())[:_SHOWN])

@@ -1,8 +1,6 @@
 """A hand-tagged release: a script of SQL statements that put rows into `files` and `tags`, as the origin's captions."""
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from booru_pipeline.release.find import Release
 from booru_pipeline.tag_table.hand_tagged import read_script
@@ -10,13 +8,14 @@ from booru_pipeline.tag_table.raw_rows import RAW_ROWS, RawRelease, RawRows
 
 
 def read(release: Release) -> RawRelease:
-    """The rows that the script inserts. A row has the line of the script that it begins on.
+    """The rows that the script leaves, and its statements that put none in. A row has the line of the script that it
+    begins on, or that of the statement that made it.
 
     Raises:
         BooruError: See `read_script`.
     """
-    tables = read_script(release.files)
-    return RawRelease(files=_rows(tables["files"]), tags=_rows(tables["tags"]))
+    content = read_script(release.files)
+    return RawRelease(_rows(content.tables["files"]), _rows(content.tables["tags"]), content.passed_over)
 
 
 def _rows(table: pa.Table) -> RawRows:

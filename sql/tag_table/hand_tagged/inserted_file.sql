@@ -1,2 +1,0 @@
--- SQLite: the row that a statement has put into files.
-SELECT * FROM files;
