@@ -25,6 +25,7 @@ from booru_pipeline.release.names import canonical_booru
 from booru_pipeline.tags import Category
 from booru_pipeline.training_shards.relations import Relations
 from booru_pipeline.training_shards.shards import attach, shard_files
+from booru_pipeline.vocabulary.faults import LabelFaults
 from booru_pipeline.vocabulary.options import VocabularyOptions
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
@@ -105,6 +106,10 @@ class Inspector:
     relations: Relations
     thresholds: VocabularyOptions = field(default_factory=VocabularyOptions)
     masking: MaskingOptions = field(default_factory=MaskingOptions)
+
+    @cached_property
+    def _left_out(self) -> list[dict[str, Any]]:
+        return LabelFaults.read(self.vocabulary.folder).left_out
 
     def sample(self, number: int, seed: int = 0) -> list[tuple[str, int]]:
         """Some posts of the dataset at random, as (booru, fid)."""
@@ -209,6 +214,9 @@ class Inspector:
             return "a label, but the post is left out" if left_out else "a label, left out of this caption for length"
         if category not in self.thresholds.categories:
             return f"no label: {Category.name_of(category)} tags are not learned"
+        for item in self._left_out:
+            if item["label"] == tag:
+                return f"no label: it cannot be told apart by its tokens ({', '.join(item['faults'])})"
         posts = counts.get(tag, 0)
         least = self.thresholds.min_general_posts if category == Category.GENERAL else self.thresholds.min_name_posts
         return f"no label: on {posts:,} post{'' if posts == 1 else 's'}, {least:,} are needed"

@@ -1,12 +1,14 @@
 """Making a vocabulary: counted labels, their tokens, the tokenizer."""
 
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from booru_pipeline import sql
@@ -41,6 +43,9 @@ def build_vocabulary(
 ) -> Vocabulary:
     """Count tags, keep the frequent ones as labels, and give each its text, pieces and token.
 
+    Labels that do not come back from their tokens, or that share them with a more frequent one, are left out; see
+    `LabelFaults`.
+
     Args:
         shards: Folders of training shards by release, in release order; the last is this release's.
         base_model: Whose tokenizer cuts the text; `tiny` has one trained on the labels here.
@@ -50,7 +55,8 @@ def build_vocabulary(
         record: What the vocabulary is made from.
 
     Raises:
-        BooruError: No tag reaches the thresholds, shards are missing, or the base model's tokenizer cannot be had.
+        BooruError: No tag reaches the thresholds or none can be a label, shards are missing, or the base model's
+            tokenizer cannot be had.
     """
     with duckdb.connect() as connection:
         counts = sql.table(
@@ -69,11 +75,30 @@ def build_vocabulary(
         )
     from booru_pipeline.vocabulary.faults import find_faults  # builds on this module
 
+    left_out: list[dict[str, Any]] = []
     with staged(final, staging) as draft:
         draft.mkdir()
-        table, tokenizer = tokenize_labels(counts, base_model)
-        write_vocabulary(draft, table, tokenizer)
-        find_faults(Vocabulary.load(draft)).write(draft)
+        while True:  # without a label, pieces may be other ones
+            table, tokenizer = tokenize_labels(counts, base_model)
+            write_vocabulary(draft, table, tokenizer)
+            faults = find_faults(Vocabulary.load(draft))
+            if not faults.failures:
+                break
+            reasons: dict[str, list[str]] = {}
+            for reason, names in faults.failures.items():
+                for name in names:
+                    reasons.setdefault(name, []).append(reason)
+            is_faulty = pc.is_in(counts["label"], pa.array(reasons.keys(), pa.string()))
+            for row in counts.filter(is_faulty).select(["label", "category", "posts"]).to_pylist():
+                left_out.append({**row, "faults": reasons[row["label"]]})
+            counts = counts.filter(pc.invert(is_faulty))
+            if not len(counts):
+                raise BooruError(
+                    f"none of the {len(left_out):,} labels of {', '.join(shards)} comes back from its tokens "
+                    f"({', '.join(left_out[0]['faults'])}). Choose another --preset."
+                )
+            shutil.rmtree(draft / TOKENIZER_FOLDER)
+        faults.model_copy(update={"left_out": left_out}).write(draft)
         record.write(draft)
     return Vocabulary.load(final)
 

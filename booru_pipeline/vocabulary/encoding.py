@@ -81,4 +81,5 @@ class Encoding:
 
     @cached_property
     def _rows(self) -> dict[tuple[int, ...], int]:
-        return {tuple(part.tolist()): row for row, part in enumerate(np.split(self.tokens, self.offsets[1:-1]))}
+        parts = list(enumerate(np.split(self.tokens, self.offsets[1:-1])))
+        return {tuple(part.tolist()): row for row, part in reversed(parts)}  # of equal ones the most frequent

@@ -1,14 +1,23 @@
 """Faults of single labels: whether each comes back from its tokens, in both encodings."""
 
+from typing import Any, Final
+
+from pydantic import Field
+
 from booru_pipeline.lake.document import Document
 from booru_pipeline.vocabulary.encoding import Encoding
 from booru_pipeline.vocabulary.options import EncodingName
 from booru_pipeline.vocabulary.text import SEPARATOR, text_label
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
+FAULTS: Final = (
+    *("unknown_piece", "text_lost", "token_lost", "shared_pieces", "holds_separator"),
+    *("not_sentencepiece", "cut_otherwise"),
+)
+
 
 class LabelFaults(Document):
-    """Faults of single labels, over the whole vocabulary. Every list but `ties` must be empty.
+    """Faults of single labels, over the whole vocabulary. Every list of a fault must be empty.
 
     Attributes:
         labels: How many were looked at.
@@ -23,6 +32,7 @@ class LabelFaults(Document):
             SentencePiece's, which the base model was trained with. Where two ways to cut have the same score,
             SentencePiece adds up in single precision and transformers in double, and no tokenizer of transformers can
             follow.
+        left_out: Labels that had a fault, which the vocabulary is without: label, category, posts and faults of each.
     """
 
     FILE = "faults.json"
@@ -37,11 +47,12 @@ class LabelFaults(Document):
     not_sentencepiece: list[str]
     cut_otherwise: list[str]
     ties: list[str]
+    left_out: list[dict[str, Any]] = Field(default_factory=list)
 
     @property
     def failures(self) -> dict[str, list[str]]:
         """Labels that do not pass, by reason."""
-        return {name: labels for name, labels in self if isinstance(labels, list) and labels and name != "ties"}
+        return {name: labels for name, labels in self if name in FAULTS and labels}
 
 
 def find_faults(vocabulary: Vocabulary) -> LabelFaults:
@@ -51,7 +62,7 @@ def find_faults(vocabulary: Vocabulary) -> LabelFaults:
     """
     import transformers
 
-    from booru_pipeline.vocabulary.tokenizer import encode_pieces, label_token
+    from booru_pipeline.vocabulary.tokenizer import encode_pieces, label_tokens
 
     tokenizer = transformers.AutoTokenizer.from_pretrained(vocabulary.tokenizer_folder)
     processor, separator = vocabulary.pieces, vocabulary.special_tokens.separator
@@ -62,10 +73,10 @@ def find_faults(vocabulary: Vocabulary) -> LabelFaults:
     back = processor.decode(decodable)
     ported_back = tokenizer.batch_decode(decodable, clean_up_tokenization_spaces=False)
     cut, ported_cut = processor.encode(texts), encode_pieces(tokenizer, texts)
-    tokens = tokenizer([label_token(label) for label in labels], add_special_tokens=False)["input_ids"]
+    tokens = tokenizer(label_tokens(tokenizer, labels), add_special_tokens=False)["input_ids"]
     encodings = [Encoding.of(vocabulary, name) for name in EncodingName]
     first_with: dict[tuple[int, ...], str] = {}
-    faulty: dict[str, list[str]] = {name: [] for name in LabelFaults.model_fields if name != "labels"}
+    faulty: dict[str, list[str]] = {name: [] for name in (*FAULTS, "ties")}
     for row, (label, text, ids) in enumerate(zip(labels, texts, pieces, strict=True)):
         same_pieces = sorted(ids) == sorted(ported_cut[row])
         found = {

@@ -25,6 +25,7 @@ _TINY_PIECES: Final = 2000
 _TOKENIZER_FILES: Final = ("tokenizer.json", SENTENCEPIECE_FILE)
 _SENTINELS: Final = 100
 _LONGEST: Final = 512  # what T5 was pre-trained with; its relative positions set no limit of their own
+_NOT_LEARNED: Final = frozenset("\u2581\0")
 _NEW_PIECE_PENALTY: Final = 10.0  # log-probability below the rarest piece: no text that T5 could cut changes
 
 
@@ -33,7 +34,9 @@ def base_tokenizer(base_model: BaseModel, texts: Sequence[str]) -> tuple[transfo
 
     T5's SentencePiece model has no `~`, `^`, `<`, backslash or backtick: of 136,632 Danbooru labels 102 contain one
     (`>_<`). Such characters become pieces of the model, not added tokens, since an added token takes the white space
-    around it and the text would not come back.
+    around it and the text would not come back. T5's normaliser turns other ones into what it has (`…` into `...`, `½`,
+    full-width letters), so that two labels would be one: where a text has such, the tokenizer is without the
+    normaliser, and they become pieces too.
 
     Args:
         base_model: `tiny` gets a SentencePiece unigram model trained on the texts; others are loaded.
@@ -55,10 +58,8 @@ def base_tokenizer(base_model: BaseModel, texts: Sequence[str]) -> tuple[transfo
                 "Give the model that it was made from."
             )
     first_added = len(tokenizer)
-    characters = sorted({character for text in texts for character in text if not character.isspace()})
-    cut = zip(characters, encode_pieces(tokenizer, characters), strict=True)
-    if missing := [character for character, ids in cut if tokenizer.unk_token_id in ids]:
-        tokenizer = _with_pieces(tokenizer, missing, base_model.name)
+    if base_model.source is not None:
+        tokenizer = _able_to_cut(tokenizer, texts, base_model.name)
     # In T5 a line end is white space like any other, so as a token of its own it changes no text that it could cut.
     tokenizer.add_tokens([AddedToken(SEPARATOR, normalized=False)])
     return tokenizer, first_added
@@ -128,9 +129,15 @@ def encode_pieces(tokenizer: transformers.PreTrainedTokenizerBase, texts: Sequen
     return list(tokenizer(list(texts), add_special_tokens=False)["input_ids"])
 
 
-def label_token(label: str) -> str:
-    """The token that stands for a whole label. No label contains white space, so none can run into the next."""
-    return f"<{label}>"
+def label_tokens(tokenizer: transformers.PreTrainedTokenizerBase, labels: Sequence[str]) -> list[str]:
+    """The tokens that stand for whole labels, `<rabbit_ears>`.
+
+    No label has white space, so none can run into the next, and `< pad >` is free for a label whose token the tokenizer
+    has for itself: `<pad>` and `<extra_id_0>`, and pieces of its own.
+    """
+    ours = {token.content for token in tokenizer.added_tokens_decoder.values() if not token.special}
+    taken = tokenizer.get_vocab().keys() - ours
+    return [f"< {label} >" if f"<{label}>" in taken else f"<{label}>" for label in labels]
 
 
 def add_label_tokens(tokenizer: transformers.PreTrainedTokenizerBase, labels: Sequence[str]) -> int:
@@ -140,7 +147,7 @@ def add_label_tokens(tokenizer: transformers.PreTrainedTokenizerBase, labels: Se
         The first label's id; the others follow.
     """
     first = len(tokenizer)
-    added = tokenizer.add_tokens([AddedToken(label_token(label), normalized=False) for label in labels])
+    added = tokenizer.add_tokens([AddedToken(token, normalized=False) for token in label_tokens(tokenizer, labels)])
     if added != len(labels):
         raise BooruError(
             f"only {added} of {len(labels)} labels are new to the tokenizer: is the base model one of ours, "
@@ -151,8 +158,11 @@ def add_label_tokens(tokenizer: transformers.PreTrainedTokenizerBase, labels: Se
 
 def _train(texts: Sequence[str]) -> transformers.PreTrainedTokenizerBase:
     model = io.BytesIO()
+    # Not those with the trainer's own sign for white space, or a zero byte, which ends it; nor is nothing a sentence.
+    learned = sorted(text for text in texts if text.split() and not _NOT_LEARNED.intersection(text))
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(sorted(texts)),
+        sentence_iterator=iter(learned or ["label"]),
+        required_chars="".join(sorted(set("".join(learned)) - {" "})),  # of texts that it skips too, such as `<pad>`
         model_writer=model,
         model_type="unigram",
         vocab_size=_TINY_PIECES,
@@ -171,8 +181,29 @@ def _train(texts: Sequence[str]) -> transformers.PreTrainedTokenizerBase:
     return transformers.T5Tokenizer(vocab=pieces, extra_ids=100)
 
 
+def _able_to_cut(
+    tokenizer: transformers.PreTrainedTokenizerBase, texts: Sequence[str], name: str
+) -> transformers.PreTrainedTokenizerBase:
+    used = {character for text in texts for character in text if not character.isspace()}
+    characters = sorted(used - _NOT_LEARNED)
+    missing = [
+        character
+        for character, ids in zip(characters, encode_pieces(tokenizer, characters), strict=True)
+        if tokenizer.unk_token_id in ids or _is_changed(tokenizer, character)
+    ]
+    is_changed = any(_is_changed(tokenizer, text) for text in texts)
+    if not missing and not is_changed:
+        return tokenizer
+    return _with_pieces(tokenizer, missing, name, normalised=not is_changed)
+
+
+def _is_changed(tokenizer: transformers.PreTrainedTokenizerBase, text: str) -> bool:
+    normalizer = tokenizer.backend_tokenizer.normalizer
+    return normalizer is not None and bool(normalizer.normalize_str(text) != text)
+
+
 def _with_pieces(
-    tokenizer: transformers.PreTrainedTokenizerBase, characters: Sequence[str], name: str
+    tokenizer: transformers.PreTrainedTokenizerBase, characters: Sequence[str], name: str, *, normalised: bool
 ) -> transformers.PreTrainedTokenizerBase:
     with tempfile.TemporaryDirectory() as folder:
         tokenizer.save_pretrained(folder)
@@ -190,6 +221,9 @@ def _with_pieces(
                 "Give the model that it was made from."
             )
         score = min(score for _, score in model["vocab"]) - _NEW_PIECE_PENALTY
-        model["vocab"].extend([character, score] for character in characters)
+        known = {piece for piece, _ in model["vocab"]}
+        model["vocab"].extend([character, score] for character in characters if character not in known)
+        if not normalised:
+            content["normalizer"] = None
         path.write_text(json.dumps(content), encoding="utf-8")
         return transformers.AutoTokenizer.from_pretrained(folder)

@@ -37,7 +37,9 @@ def test_a_name_has_one_spelling_and_says_which_rules_made_it(written, name, rul
     assert canonical(written) == (name, tuple(NameRule(rule) for rule in rules.split()))
 
 
-@pytest.mark.parametrize("name", [">_<", "^_^", "__", ":d", "rock&copyright", "a&b;", "1girl", "\u2026", "\uff57", E_ACUTE])
+@pytest.mark.parametrize(
+    "name", [">_<", "^_^", "__", ":d", "rock&copyright", "a&b;", "1girl", "\u2026", "\uff57", E_ACUTE]
+)
 def test_what_is_a_name_already_stays(name):
     assert canonical(name) == (name, ())
 

@@ -124,7 +124,8 @@ def test_more_rows_than_are_loaded_at_once_give_the_same(tmp_path, monkeypatch):
     lines = [f"b\t{fid}\t{tag}\t{fid}\t0\tG" for fid in range(300) for tag in ("x y", "x_y", "z", "Z", "z", "w")]
     tags = join(TAGS_HEADER, *lines, *lines[:100], "b\t1\tw\t9\t0\tG", "b\t7\tw\t9\t0\tG")
     whole = load(tmp_path / "whole", files, tags)
-    from booru_pipeline.tag_table import filling, lines as line_module
+    from booru_pipeline.tag_table import filling
+    from booru_pipeline.tag_table import lines as line_module
 
     monkeypatch.setattr(module, "_CHUNK_SHARE", 1e-9)
     monkeypatch.setattr(line_module, "_BLOCK_BYTES", 1000)

@@ -1,4 +1,5 @@
 import itertools
+import shutil
 from collections import Counter
 
 import duckdb
@@ -237,3 +238,51 @@ def test_a_gap_in_the_history_is_an_error_that_names_it():
     assert earlier_releases("2021c", ["2021a", "2021c"], {"2021b", "2021a", "2021d"}) == ["2021a", "2021b"]
     with pytest.raises(BooruError, match="2021b, which comes earlier and has no training shards"):
         earlier_releases("2021c", ["2021a", "2021b", "2021c"], {"2021a"})
+
+
+@pytest.fixture
+def altered(tables, tmp_path):
+    """Shards of the first release after a statement changed its tag table."""
+
+    def make(statement, **options):
+        table = tmp_path / "altered.duckdb"
+        shutil.copy(next(iter(tables.values())), table)
+        with duckdb.connect(str(table)) as connection:
+            connection.execute(statement)
+        folder = tmp_path / "altered"
+        made = record("training_shards", "2021a")
+        manifest = build_shards(table, folder, Staging(tmp_path / ".staging"), ShardOptions(**options), made)
+        assert count_lost(folder, table) == {"posts": 0, "tags": 0}
+        return manifest, rows(folder)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "md5", [None, "", "0" * 32, "f" * 32, "d41d8cd98f00b204e9800998ecf8427e", "abc", "5" + "0123456789abcde" * 2 + "f"]
+)
+def test_posts_whose_md5_is_no_pictures_are_not_one_picture(altered, md5):
+    value = "NULL" if md5 is None else f"'{md5}'"
+    manifest, posts = altered(f"UPDATE files SET orig_md5 = {value} WHERE rowid < 200")
+    groups = Counter(row["group_md5"] for row in posts)
+    assert manifest.without_picture == 200
+    assert max(groups.values()) < 20
+    assert len(groups) > len(posts) - 100
+
+
+def test_ratings_and_scores_choose_posts_and_are_in_the_shards(altered):
+    rate = """
+        UPDATE files SET
+            rating = CASE fid % 4 WHEN 0 THEN 'g' WHEN 1 THEN 's' WHEN 2 THEN 'e' END,
+            score = CASE WHEN fid % 3 > 0 THEN (fid % 10)::INTEGER END
+    """
+    manifest, posts = altered(rate, ratings=["g", "s", "unrated"], min_score=5)
+    assert {row["rating"] for row in posts} == {"g", "s", None}
+    assert {row["score"] for row in posts} == {None, *range(5, 10)}
+    assert manifest.left_out_posts == 1500 - len(posts) > 0
+    assert manifest.left_out_tags > 0
+
+
+def test_ratings_that_leave_nothing_are_named(altered):
+    with pytest.raises(BooruError, match=r"ratings and min_score leave out all .* `unrated` is for posts"):
+        altered("UPDATE files SET rating = NULL", ratings=["g"])

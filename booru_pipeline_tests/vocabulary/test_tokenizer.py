@@ -12,7 +12,7 @@ from booru_pipeline.vocabulary.tokenizer import (
     add_label_tokens,
     base_tokenizer,
     encode_pieces,
-    label_token,
+    label_tokens,
     sentencepiece_model,
 )
 
@@ -90,7 +90,7 @@ def test_label_tokens_stand_side_by_side_without_running_into_each_other(shared)
     tokenizer, _ = base_tokenizer(BaseModel("t5", str(shared / "t5")), [label_text(label) for label in labels])
     first = add_label_tokens(tokenizer, labels)
     rows = list(range(len(labels))) + list(reversed(range(len(labels))))
-    text = "".join(label_token(labels[row]) for row in rows)
+    text = "".join(label_tokens(tokenizer, [labels[row] for row in rows]))
     assert tokenizer(text, add_special_tokens=False)["input_ids"] == [first + row for row in rows]
 
 

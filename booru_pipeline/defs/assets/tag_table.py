@@ -59,7 +59,9 @@ def tag_table(
             "bytes": path.stat().st_size,
             "accounting": _accounting_table([files, tags]),
             "names written otherwise": table_of(["file", "of", "rule", "names", "rows"], summary.spellings),
-            "passed over": table_of(["line", "statement"], summary.passed_over),
+            "statements passed over, or that did more than insert": table_of(
+                ["line", "statement"], summary.passed_over
+            ),
             "sample": table_of(names, rows),
         },
     )
@@ -100,4 +102,4 @@ def _about_names(summary: TagTableSummary) -> Iterator[str]:
         many = "" if names == 1 else "s"
         yield f"{source}: the rule {rule} changed {names:,} name{many} of {kind}s, on {rows:,} rows"
     for line, statement in summary.passed_over:
-        yield f"line {line}: {statement} puts nothing into files or tags, and was passed over"
+        yield f"line {line}: {statement}"

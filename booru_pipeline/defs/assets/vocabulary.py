@@ -18,6 +18,7 @@ from booru_pipeline.defs.retry import retry_io
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.tags import Category
 from booru_pipeline.vocabulary.build import build_vocabulary
+from booru_pipeline.vocabulary.faults import LabelFaults
 from booru_pipeline.vocabulary.options import VocabularyOptions
 from booru_pipeline.vocabulary.vocabulary import LABELS_FILE, Vocabulary
 
@@ -59,6 +60,10 @@ def vocabulary(
         preset=base_model.preset,
     )
     built = build_vocabulary(shards, base, path, folders.lake.staging, vocabulary_options, record)
+    left_out = LabelFaults.read(path).left_out
+    if left_out:
+        some = ", ".join(item["label"] for item in left_out[:10])
+        context.log.warning(f"{len(left_out):,} labels cannot be told apart by their tokens and are left out: {some}")
     by_category = Counter(Category.name_of(category) for category in built.categories.tolist())
     return dg.MaterializeResult(
         data_version=dg.DataVersion(record.key),
@@ -70,6 +75,13 @@ def vocabulary(
             **location(folders, path),
             **open_with(*show_parquet(path / LABELS_FILE)),
             "labels by category": table_of(["category", "labels"], by_category.most_common()),
+            "left out": table_of(
+                ["label", "category", "posts", "why"],
+                [
+                    (item["label"], Category.name_of(item["category"]), item["posts"], ", ".join(item["faults"]))
+                    for item in left_out
+                ],
+            ),
             "most frequent": table_of(
                 ["label", "category", "posts", "text"],
                 [
