@@ -15,6 +15,8 @@ _LIST: Final = re.compile(r"(?:tag_aliases|tag_implications|deprecated_tags|tags
 _OF_LISTS: Final = frozenset({"antecedent_name", "post_count", "is_deprecated"})
 _OF_POSTS: Final = frozenset({"tags", "tag_string", "tag_string_general", "md5", "file", "file_url", "rating"})
 # Of an object that is longer than what is looked at.
+_SHORT: Final = 4096  # bytes of a text that are looked at
+_LONG_NAME: Final = 80  # letters: what is longer is a sentence
 _ID: Final = re.compile(rb'"id"\s*:')
 _OF_POST: Final = re.compile(rb'"(?:tag_string(?:_[a-z]+)?|md5|file_url|image_width)"\s*:')
 
@@ -76,6 +78,16 @@ def _is_post(value: Any) -> bool | None:
 def caption_names(names: list[str]) -> list[str]:
     """The names of files that may be captions, in a folder with these files."""
     return [name for name in names if name.lower().endswith(".txt") and not _NO_CAPTION.fullmatch(name)]
+
+
+def are_tags(path: Path) -> bool:
+    """Whether a text without a picture beside it may be a caption: it begins with short names between commas."""
+    try:
+        with path.open("rb") as file:
+            first = file.read(_SHORT).decode(errors="replace").strip().partition("\n")[0]
+    except OSError:
+        return True  # loading says what is wrong with it
+    return all(len(name) < _LONG_NAME for name in first.split(","))
 
 
 def has_pictures(names: list[str]) -> bool:

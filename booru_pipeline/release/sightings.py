@@ -14,11 +14,12 @@ from typing import Any, Final, NamedTuple
 from booru_pipeline.errors import printable
 from booru_pipeline.release.key import is_hand_tagged, parse_dated_key, parse_key
 from booru_pipeline.release.layout import Layout
-from booru_pipeline.release.post_files import caption_names, folder_of_captions, has_pictures, holds_posts
+from booru_pipeline.release.post_files import are_tags, caption_names, folder_of_captions, has_pictures, holds_posts
 from booru_pipeline.release.walk import Folder, identity
 
 _RELEASE_FOLDER: Final = re.compile(r"Safebooru (?P<key>.+)", re.IGNORECASE)
 # One file in one of these compressions is read, see `content.open_raw`.
+_LOOKED_AT: Final = 20  # texts of a folder without pictures
 _COMPRESSED: Final = r"\.(?:gz|gzip|zst|zstd|bz2|xz|zip)"
 _TABLE: Final = re.compile(rf"V(?P<key>\w+?)_(?P<table>files|tags)\.tsv(?:{_COMPRESSED})?", re.IGNORECASE)
 # The author's merged sets.
@@ -212,6 +213,8 @@ class Sightings:
             return
         if has_pictures(folder.names):
             self._pictures.add(here)
+        elif not any(are_tags(here / name) for name in names[:_LOOKED_AT]):
+            return  # somebody's notes
         root = next((above for above in here.parents if above in self.captions), None)
         root = root or folder_of_captions(here, self._top)
         self.captions.setdefault(root, []).extend(here / name for name in names)
