@@ -9,7 +9,10 @@ _DATED: Final = re.compile(r"(?P<year>\d{4})(?P<part>[a-z]{0,2})")
 _NAMED: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
 # A release's tag table is attached under its key: these names mean something else there.
-_TAKEN: Final = {"main", "memory", "system", "temp", "files", "tags", "rejects", "accounting", "releases"}
+_TAKEN: Final = {
+    *("main", "memory", "system", "temp", "releases"),
+    *("files", "tags", "raw_tags", "spellings", "rejects", "passed_over", "accounting"),
+}
 
 
 def parse_key(text: str) -> str | None:

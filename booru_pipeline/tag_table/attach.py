@@ -13,9 +13,10 @@ from booru_pipeline.release.key import release_order
 def attach_all(connection: duckdb.DuckDBPyConnection, lake: Lake, only: Sequence[str] = ()) -> list[str]:
     """Attach releases read-only, each under its key, and make views over all of them.
 
-    The views `files`, `tags`, `rejects` and `accounting` have the tables' columns and `release`, the key. In
-    `files_latest` and `tags_latest` a post that is listed again in a later one of these releases is there as it is
-    listed last, with the tags of that listing only. The table `releases` has the keys with their `position`.
+    The views `files`, `tags`, `raw_tags`, `spellings`, `rejects`, `passed_over` and `accounting` have the tables'
+    columns and `release`, the key. In `files_latest` and `tags_latest` a post that is listed again in a later one of
+    these releases is there as it is listed last, with the tags of that listing only. The table `releases` has the keys
+    with their `position`.
 
     Returns:
         Keys of the releases, in release order: those of `only`, or of all that are loaded.

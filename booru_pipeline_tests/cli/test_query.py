@@ -32,6 +32,11 @@ def test_sql_reads_a_query_from_a_pipe_and_refuses_to_write(workplace):
     assert_refused(booru(workplace, "sql", "select nothing"), "the query failed")
 
 
+def test_sql_knows_names_however_they_are_written(workplace):
+    asked = "select tag_name('Animal&nbsp;Ears ') as tag, booru_name('https://Example.org/posts/1') as booru"
+    assert booru(workplace, "sql", "--csv", asked).stdout.splitlines()[1] == "animal_ears,example.org"
+
+
 def test_sql_lists_its_library_and_runs_a_query_of_it_with_variables(workplace):
     listed = booru(workplace, "sql", "--list")
     assert listed.returncode == 0

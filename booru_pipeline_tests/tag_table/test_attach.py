@@ -23,7 +23,7 @@ def by_release(lake, table):
     return rows
 
 
-@pytest.mark.parametrize("table", ["files", "tags", "rejects", "accounting"])
+@pytest.mark.parametrize("table", ["files", "tags", "raw_tags", "spellings", "rejects", "accounting"])
 def test_a_view_has_all_releases_rows_and_says_which(connection, lake, table):
     assert attach_all(connection, lake) == ["manual_walfie", "2021a", "2021b"]
     found = connection.execute(f"FROM {table}")

@@ -102,4 +102,5 @@ def _about_names(summary: TagTableSummary) -> Iterator[str]:
         many = "" if names == 1 else "s"
         yield f"{source}: the rule {rule} changed {names:,} name{many} of {kind}s, on {rows:,} rows"
     for line, statement in summary.passed_over:
-        yield f"line {line}: {statement}"
+        did = "" if statement.endswith(")") and "row" in statement else ", passed over"  # else it says what it did
+        yield f"line {line}{did}: {statement}"

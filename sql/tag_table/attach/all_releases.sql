@@ -7,7 +7,9 @@ WITH selects AS (
         position,
         format('SELECT *, ''{}'' AS release FROM "{}".{}', key, key, kind) AS text
     FROM unnest(getvariable('keys')) WITH ORDINALITY AS releases(key, position)
-    CROSS JOIN unnest(['files', 'tags', 'rejects', 'accounting']) AS kinds(kind)
+    JOIN duckdb_tables() ON database_name = key  -- a table of an older version may not be there
+    CROSS JOIN unnest(['files', 'tags', 'raw_tags', 'spellings', 'rejects', 'passed_over', 'accounting']) AS kinds(kind)
+    WHERE table_name = kind
 )
 SELECT format('CREATE VIEW {} AS {}', kind, string_agg(text, ' UNION ALL BY NAME ' ORDER BY position))
 FROM selects
