@@ -88,6 +88,11 @@ def _new_table(final: Path, staging: Staging, options: TagTableOptions) -> Itera
             sql.run(connection, _SQL, "schema")
             sql.run(connection, _SQL, "macros")
             yield connection
+    except duckdb.OutOfMemoryException as error:
+        raise BooruError(
+            f"to load {final.stem} takes more memory than memory_mib = {options.memory_mib:,} under [tag_table]: raise "
+            "that; the former table, if there was one, is untouched."
+        ) from error
     except duckdb.Error as error:  # of several classes: a commit that finds the disk full is a TransactionException
         problem = next((text for text in _DISK_PROBLEMS if text in str(error)), None)
         if problem is None:
