@@ -43,12 +43,13 @@ class Filling:
     ) -> None:
         self._connection = connection
         self._source = source
+        self._folder = f"{_SQL}/{source}"
         self._rows = rows
         self._spelling = spelling
         self._variables = {"header": rows.columns, "shard": shard, "source": source}
         self._outcomes: Counter[str] = Counter()
         self._read = 0
-        self._run(f"number_{source}")
+        self._run("number")
 
     def insert(self, chunk: pa.Table) -> None:
         """Take the rows that come next."""
@@ -63,10 +64,10 @@ class Filling:
             return
         missing = self._try(self._spelled(missing))
         if self._source == "tags":
-            self._run("insert_raw_tags")
+            self._run("insert_raw")
         if len(missing):
             self._give("lines", missing)
-            verdicts = self._table(f"judge_{self._source}")
+            verdicts = self._table("judge")
             self._reject(missing.append_column("reason", verdicts["reason"]))
 
     def finish(self) -> None:
@@ -74,14 +75,14 @@ class Filling:
         repeats = pa.concat_tables(self._repeats())
         if len(repeats):
             self._give("repeats", repeats)
-            self._run(f"remove_{self._source}")
+            self._run("remove")
             if self._source == "tags":
-                self._run("unique_raw_tags")
+                self._run("unique_raw")
             conflicts = pc.equal(repeats["outcome"], "conflicting_duplicate")
             self._outcomes.update(repeats.filter(pc.invert(conflicts))["outcome"].to_pylist())
             self._reject_again(np.sort(repeats.filter(conflicts)["number"].to_numpy()))
-        self._run(f"unnumber_{self._source}")
-        [(kept,)] = self._connection.execute(sql.statement(_SQL, f"count_{self._source}")).fetchall()
+        self._run("unnumber")
+        [(kept,)] = self._connection.execute(sql.statement(self._folder, "count")).fetchall()
         headers = min(self._rows.headers, self._read)
         blank, duplicates, merged = (self._outcomes.pop(name, 0) for name in ("blank", "duplicate", "merged"))
         rejected = self._outcomes.total()
@@ -93,10 +94,10 @@ class Filling:
         if not len(rows):
             return rows
         self._give("lines", rows)
-        self._run(f"parse_{self._source}")
-        self._run(f"insert_{self._source}")
+        self._run("parse")
+        self._run("insert")
         numbers = rows["number"].to_numpy()
-        inserted = self._table(f"numbers_{self._source}", start=int(numbers[0]))["number"].to_numpy()
+        inserted = self._table("numbers", start=int(numbers[0]))["number"].to_numpy()
         missing = np.isin(numbers, inserted, invert=True)
         return rows.filter(pa.array(missing))
 
@@ -105,8 +106,8 @@ class Filling:
         self._give("lines", rows)
         columns = {"is_spelled": pa.repeat(True, len(rows))}
         for kind in _NAMES:
-            self._give("names", self._spelling.look_at(self._source, kind, self._table(f"names_{kind}s")))
-            columns[f"{kind}_name"] = self._table(f"respelled_{kind}s")["name"]
+            self._give("names", self._spelling.look_at(self._source, kind, self._table("names", _SQL, kind=kind)))
+            columns[f"{kind}_name"] = self._table("respelled", _SQL, kind=kind)["name"]
         for name, column in columns.items():
             rows = rows.set_column(rows.column_names.index(name), name, column)
         return rows
@@ -116,19 +117,19 @@ class Filling:
         yield pa.table({"number": pa.array([], pa.int64()), "outcome": pa.array([], pa.string())})
         parts = max(-(-self._read // _HASHES), 1)
         for part in range(parts):
-            found = self._table(f"hashes_{self._source}", parts=parts, part=part)
+            found = self._table("hashes", parts=parts, part=part)
             hashes = np.sort(found["key_hash"].to_numpy())
             repeated = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
             if len(repeated):
                 self._give("suspects", found.filter(pc.is_in(found["key_hash"], pa.array(repeated))))
-                yield self._table(f"repeats_{self._source}")
+                yield self._table("repeats")
 
     def _reject(self, rows: pa.Table) -> None:
         self._outcomes.update(rows["reason"].to_pylist())
         rows = rows.filter(pc.not_equal(rows["reason"], "blank"))
         if len(rows):
             self._give("unusable", rows.select(_UNUSABLE))
-            self._run("insert_rejects")
+            self._run("insert_rejects", _SQL)
 
     def _reject_again(self, numbers: "NDArray[np.int64]") -> None:
         """Reject rows that are in conflict with others, as they are written: they are read again."""
@@ -140,13 +141,13 @@ class Filling:
                 self._reject(rows.append_column("reason", pa.repeat("conflicting_duplicate", len(rows))))
             start += len(batch)
         if len(numbers):
-            self._run("sort_rejects")
+            self._run("sort_rejects", _SQL)
 
     def _give(self, name: str, rows: pa.Table) -> None:
         self._connection.register(name, rows)
 
-    def _run(self, statement: str, **variables: object) -> None:
-        sql.run(self._connection, _SQL, statement, **self._variables, **variables)
+    def _run(self, statement: str, folder: str | None = None, **variables: object) -> None:
+        sql.run(self._connection, folder or self._folder, statement, **self._variables, **variables)
 
-    def _table(self, statement: str, **variables: object) -> pa.Table:
-        return sql.table(self._connection, _SQL, statement, **self._variables, **variables)
+    def _table(self, statement: str, folder: str | None = None, **variables: object) -> pa.Table:
+        return sql.table(self._connection, folder or self._folder, statement, **self._variables, **variables)

@@ -73,7 +73,7 @@ def _as_insert(table: str, names: list[str], values: tuple[object, ...]) -> str:
     """A row that is not written in the script, as a statement that would put it there."""
     there = [(name, _literal(value)) for name, value in zip(names, values, strict=True) if value is not None]
     columns, literals = (", ".join(part) for part in zip(*(there or [("booru", "NULL")]), strict=True))
-    return f"INSERT INTO {table} ({columns}) VALUES ({literals})"
+    return f"insert into {table} ({columns}) values ({literals})"
 
 
 def _literal(value: object) -> str:

@@ -6,7 +6,7 @@ from typing import Final
 from booru_pipeline.tag_table.sandbox import TABLES
 from booru_pipeline.tag_table.script import Statement, shortened
 
-_VERBS: Final = frozenset({"INSERT", "REPLACE", "UPDATE", "DELETE", "SELECT", "VALUES"})
+_VERBS: Final = frozenset(map(str.upper, ("insert", "replace", "update", "delete", "select", "values")))
 _KINDS: Final = frozenset({"TABLE", "VIEW", "INDEX", "TRIGGER"})
 
 

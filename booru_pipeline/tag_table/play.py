@@ -19,7 +19,7 @@ _UNNAMED: Final = {
 }
 # Statements that change nothing that is kept here: settings of a database, statistics, what is shown to a person.
 _IDLE: Final = frozenset({"PRAGMA", "ANALYZE", "REINDEX", "EXPLAIN", "DETACH"})
-_SHOW: Final = frozenset({"SELECT", "VALUES"})
+_SHOW: Final = frozenset(map(str.upper, ("select", "values")))
 _RUN: Final = frozenset(
     {
         *("INSERT", "REPLACE", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER"),

@@ -15,6 +15,7 @@ import psutil
 
 from booru_pipeline import sql
 from booru_pipeline.errors import printable
+from booru_pipeline.tag_table.functions import PURE, REACHING
 
 _SQL: Final = "tag_table/hand_tagged"
 _SHOWN: Final = 250  # of a message of SQLite, which may quote the script
@@ -43,131 +44,7 @@ MOST_SECONDS: Final = 30  # of all statements but plain rows: a bound for what o
 MOST_MEMORY: Final = 512 << 20  # that the program may grow by, looked at every so many questions
 _WEIGHED_EVERY: Final = 100
 
-# Functions whose result depends on their arguments and on nothing else, so that a script always gives the same rows:
-# no clock, no chance, no files, nothing of the library's inner life.
-_PURE: Final = frozenset(
-    [
-        "->",
-        "->>",
-        "abs",
-        "acos",
-        "acosh",
-        "asin",
-        "asinh",
-        "atan",
-        "atan2",
-        "atanh",
-        "avg",
-        "ceil",
-        "ceiling",
-        "char",
-        "coalesce",
-        "concat",
-        "concat_ws",
-        "cos",
-        "cosh",
-        "count",
-        "cume_dist",
-        "degrees",
-        "dense_rank",
-        "exp",
-        "first_value",
-        "floor",
-        "format",
-        "glob",
-        "group_concat",
-        "hex",
-        "if",
-        "ifnull",
-        "iif",
-        "instr",
-        "json",
-        "json_array",
-        "json_array_length",
-        "json_each",
-        "json_error_position",
-        "json_extract",
-        "json_group_array",
-        "json_group_object",
-        "json_insert",
-        "json_object",
-        "json_patch",
-        "json_pretty",
-        "json_quote",
-        "json_remove",
-        "json_replace",
-        "json_set",
-        "json_tree",
-        "json_type",
-        "json_valid",
-        "lag",
-        "last_value",
-        "lead",
-        "length",
-        "like",
-        "likelihood",
-        "likely",
-        "ln",
-        "log",
-        "log10",
-        "log2",
-        "lower",
-        "ltrim",
-        "max",
-        "min",
-        "mod",
-        "nth_value",
-        "ntile",
-        "nullif",
-        "octet_length",
-        "percent_rank",
-        "pi",
-        "pow",
-        "power",
-        "printf",
-        "quote",
-        "radians",
-        "rank",
-        "replace",
-        "round",
-        "row_number",
-        "rtrim",
-        "sign",
-        "sin",
-        "sinh",
-        "sqrt",
-        "string_agg",
-        "substr",
-        "substring",
-        "sum",
-        "tan",
-        "tanh",
-        "total",
-        "trim",
-        "trunc",
-        "typeof",
-        "unhex",
-        "unicode",
-        "unistr",
-        "unlikely",
-        "upper",
-    ]
-)
-# What would read or write outside: of SQLite, and of its shell.
-REACHING: Final = frozenset(
-    [
-        "load_extension",
-        "readfile",
-        "writefile",
-        "edit",
-        "lsdir",
-        "fsdir",
-        "zipfile",
-        "sqlar_compress",
-        "fts3_tokenizer",
-        "sqlite_log",
-    ]
-)
+_WRITTEN: Final = {"files": "written_files", "tags": "written_tags"}
 _MODULES: Final = frozenset({"json_each", "json_tree"})
 _ACTIONS: Final = {
     getattr(sqlite3, f"SQLITE_{name.replace(' ', '_')}"): name
@@ -242,7 +119,7 @@ class Sandbox:
         for limit, value in _LIMITS.items():
             self._connection.setlimit(limit, value)
         self.columns = {
-            table: [column[0] for column in self._ours(f"written_{table}").description[1:]] for table in TABLES
+            table: [column[0] for column in self._ours(_WRITTEN[table]).description[1:]] for table in TABLES
         }
         self._known = {*TABLES, *_MODULES}  # tables and views that may be read
         self._has_keys = self._has_triggers = False
@@ -309,7 +186,7 @@ class Sandbox:
     def count(self) -> int:
         """How many rows there are in both."""
         began = time.monotonic()
-        rows = sum(self._as_ours(f"SELECT count(*) FROM {table};").fetchone()[0] for table in TABLES)
+        rows = sum(self._as_ours(f"select count(*) from {table};").fetchone()[0] for table in TABLES)
         self._seconds += time.monotonic() - began
         return int(rows)
 
@@ -332,7 +209,7 @@ class Sandbox:
             finally:
                 self._seconds += time.monotonic() - began
             scratch.set_authorizer(None)
-            return [column[0] for column in scratch.execute(f"SELECT * FROM {table} LIMIT 0").description]
+            return [column[0] for column in scratch.execute(f"select * from {table} limit 0").description]
 
     @property
     def in_transaction(self) -> bool:
@@ -346,7 +223,7 @@ class Sandbox:
         self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 2 * LARGEST_ROW)
         lines, starts, ends = self._marks[table]
         self._trusted = True  # from here on nothing else runs
-        for rowid, *values in self._ours(f"written_{table}"):
+        for rowid, *values in self._ours(_WRITTEN[table]):
             yield (lines[rowid], starts[rowid], ends[rowid]), tuple(values)
 
     def close(self) -> None:
@@ -405,7 +282,7 @@ class Sandbox:
         if action == "FUNCTION":
             if detail.startswith(self._guard):
                 return isinstance(by, str) and by.startswith(self._guard)
-            return detail.lower() in _PURE
+            return detail.lower() in PURE
         system = target.startswith("sqlite_")  # SQLite itself refuses to write there, but for its own statements
         if action == "READ":
             self.reads.add(target)

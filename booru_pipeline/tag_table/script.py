@@ -194,7 +194,7 @@ class _Cutter:
                     statement.end = start
                     break
             if depth:
-                if kind == "word" and symbol.upper() in ("SELECT", "VALUES"):
+                if kind == "word" and symbol.lower() in ("select", "values"):
                     asks = True
                 commas += symbol == "," and depth == 1
                 continue

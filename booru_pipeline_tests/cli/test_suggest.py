@@ -144,7 +144,7 @@ def test_where_nothing_is_left_it_is_said(workplace):
         (["smile", "--exclude", ""], ["--exclude is empty"]),
         (["smile", "--min-support", "-1"], ["--min-support is -1"]),
         (["smile", "--top", "0"], ["--top must be at least 1"]),
-        (["\x1b[31msmile"], ["no label is called \\x1b[31msmile"]),
+        (["\x1b[31msmile"], ["no label is called [31msmile"]),
         ([b"smile\xff"], ["no label is called smile\\xff"]),
     ],
 )

@@ -8,6 +8,7 @@ from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.record import Record
 from booru_pipeline.release.find import Release, find_releases
 from booru_pipeline.release.layout import Layout
+from booru_pipeline.tag_table.hand_tagged import read_script
 from booru_pipeline.tag_table.load import load_release
 from booru_pipeline.tag_table.options import TagTableOptions
 
@@ -29,3 +30,21 @@ def lake(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
         record = Record(stage="tag_table", release=release.key, key="key", inputs={"raw_release": "abc"})
         load_release(release, lake.tag_table(release.key), lake.staging, TagTableOptions(), record)
     return lake
+
+
+@pytest.fixture
+def play(tmp_path, monkeypatch):
+    """Reads a script that lies in an empty folder, which is the current one too, and sees that it leaves no trace."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    path = folder / "walfie.sql"
+
+    def read(script):
+        path.write_bytes(script if isinstance(script, bytes) else script.encode())
+        try:
+            return read_script(path)
+        finally:
+            assert [item.name for item in folder.iterdir()] == ["walfie.sql"]
+
+    return read

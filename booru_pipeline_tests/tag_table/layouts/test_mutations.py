@@ -26,7 +26,7 @@ from booru_pipeline.tag_table.filling import Filling
 from booru_pipeline.tag_table.layouts.read import read_release
 from booru_pipeline.tag_table.raw_rows import RAW_ROWS, RawRows
 from booru_pipeline.tag_table.spelling import Spelling
-from booru_pipeline_tests.tag_table.test_layouts_json_lines import DANBOORU, E621, MOEBOORU, OLDER
+from booru_pipeline_tests.tag_table.layouts.test_json_lines import DANBOORU, E621, MOEBOORU, OLDER
 from booru_pipeline_tests.tag_table.test_load import FILES_HEADER, TAGS_HEADER, file_line, join
 
 MUTATIONS = int(os.environ.get("BOORU_MUTATIONS", "60"))  # read here, since tests do not see BOORU_ settings

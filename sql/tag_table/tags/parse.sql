@@ -1,5 +1,5 @@
 -- Rows of tags as a layout gives them, as typed columns, with a reason where a row cannot be used.
--- Reads: relation `lines` and variable header, as in parse_files.sql; the relation has tag_name too.
+-- Reads: relation `lines` and variable header, as in files/parse.sql; the relation has tag_name too.
 -- Almost all names are plain, printable ASCII without capitals or what begins an entity, and canonical as they are.
 -- There is no quoting: a double quote is an ordinary character. A line may lack its last field. A row with a category
 -- and no tag is how some tools say that the post has none of that category: it says as much as a blank line.

@@ -1,6 +1,6 @@
 -- Rows of tags whose key an earlier row has. One that is written like the first with the key, with the same values, is a
 -- duplicate; one whose tag is written otherwise is merged into the first; any other is in conflict with it, since nothing
--- says which of the two is right. Reads: relation suspects, as in repeats_files.sql.
+-- says which of the two is right. Reads: relation suspects, as in files/repeats.sql.
 SELECT
     number,
     CASE
