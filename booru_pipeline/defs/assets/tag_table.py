@@ -99,8 +99,10 @@ def _accounting_table(accounting: list[Accounting]) -> dg.MetadataValue[Any]:
 def _about_names(summary: TagTableSummary) -> Iterator[str]:
     """What was done to names, and which statements of a script did nothing, a sentence each."""
     for source, kind, rule, names, rows in summary.spellings:
-        many = "" if names == 1 else "s"
-        yield f"{source}: the rule {rule} changed {names:,} name{many} of {kind}s, on {rows:,} rows"
+        yield (
+            f"{source}, {kind}: the rule {rule} changed {names:,} name{'' if names == 1 else 's'} on "
+            f"{rows:,} row{'' if rows == 1 else 's'}"
+        )
     for line, statement in summary.passed_over:
         did = "" if statement.endswith(")") and "row" in statement else ", passed over"  # else it says what it did
         yield f"line {line}{did}: {statement}"
