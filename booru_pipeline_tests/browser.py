@@ -108,7 +108,8 @@ class Ui:
         if config:
             dialog.get_by_text("Config", exact=True).click()
             dialog.get_by_role("button", name="Add config").click()
-            self.page.locator(".CodeMirror").last.click()
+            # Focus, not a click: while the dialog still settles, a bar of it may lie over the middle of the editor.
+            self.page.locator(".CodeMirror textarea").last.focus()
             self.page.keyboard.press("Control+A")
             self.page.keyboard.insert_text(config)
             self.page.get_by_text("No errors", exact=True).wait_for()
