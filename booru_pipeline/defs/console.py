@@ -106,7 +106,9 @@ def figures_of(stage: str, metadata: Mapping[str, dg.MetadataValue[Any]]) -> str
     found = {name: metadata[name].value for name in _FIGURES.get(stage, {}) if name in metadata}
     numbers = {name: value for name, value in found.items() if isinstance(value, int | float)}
     return ", ".join(
-        filesize.decimal(int(value)) if name == "bytes" else f"{value:,.6g} {_FIGURES[stage][name]}"
+        filesize.decimal(int(value))
+        if name == "bytes"
+        else f"{value:,{'' if isinstance(value, int) else '.6g'}} {_FIGURES[stage][name]}"
         for name, value in numbers.items()
     )
 

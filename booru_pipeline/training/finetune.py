@@ -36,6 +36,7 @@ from booru_pipeline.model.provenance import LOG_FILE, PROVENANCE_FILE, read_prov
 from booru_pipeline.model.ranking import ranker_for
 from booru_pipeline.model.start import check_base, pretrained_model, quiet_transformers, tiny_model
 from booru_pipeline.orphan import end_with_parent
+from booru_pipeline.progress import told_to
 from booru_pipeline.tags import Category
 from booru_pipeline.training.interruption import Interruption
 from booru_pipeline.training.job import INTERRUPTED_PROBLEM, TrainingJob
@@ -66,7 +67,8 @@ def finetune(path: Path, interruption: Interruption) -> int:
         try:
             interruption.raised()
             job = TrainingJob.read(path)
-            run(job, log, processes, interruption)
+            with told_to(log.info):
+                run(job, log, processes, interruption)
         except (BooruError, KeyboardInterrupt) as error:
             problem = str(error) or _interrupted(job)
             alike = isinstance(error, Interrupted | Diverged)

@@ -13,6 +13,7 @@ from booru_pipeline.defs.assets.common import asset_settings, at_hand, check_set
 from booru_pipeline.defs.assets.metadata import line_plot, location, open_with, table_of
 from booru_pipeline.defs.payload import TRAINING_POOL, refuse_failed_gate, run_payload
 from booru_pipeline.defs.resources import BaseModelChoice, FoldersParam
+from booru_pipeline.defs.telling import telling
 from booru_pipeline.lake.publish import staged
 from booru_pipeline.lake.record import Record
 from booru_pipeline.lake.trial import is_trial, release_part
@@ -156,6 +157,7 @@ def _mean(points: list[tuple[float, float]]) -> int:
 
 
 @dg.asset_check(**check_settings(Stage.CHECKPOINT, blocking=True))
+@telling
 def weights_are_sound(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
     """The model's files can be used. Every weight is a finite number, and nothing in the folder would be unpickled."""
     found = soundness_of(at_hand(context, folders, Stage.CHECKPOINT))
@@ -170,6 +172,7 @@ def weights_are_sound(context: dg.AssetCheckExecutionContext, folders: FoldersPa
 
 
 @dg.asset_check(**check_settings(Stage.CHECKPOINT, blocking=False))
+@telling
 def has_left_the_unigram_plateau(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
     """The model has learned more than which tags are frequent. On the validation split it finds more hidden labels than
     the most frequent ones would: it is off the plateau on which T5 starts from random weights.

@@ -12,6 +12,7 @@ from booru_pipeline.defs.assets.common import asset_settings, at_hand, check_set
 from booru_pipeline.defs.assets.metadata import line_plot, location, open_with, table_of
 from booru_pipeline.defs.resources import FoldersParam
 from booru_pipeline.defs.retry import retry_io
+from booru_pipeline.defs.telling import telling
 from booru_pipeline.evaluation.options import EvaluationOptions
 from booru_pipeline.lake.publish import staged
 from booru_pipeline.pipeline.checkpoints import find_predecessor, source_of
@@ -30,6 +31,7 @@ _DIFFERENCE = ("hidden", "metric", "less", "mean", "low", "high")  # low and hig
 
 @dg.asset(**asset_settings(Stage.EVALUATION_REPORT, "model", {"html", "parquet"}))
 @retry_io
+@telling
 def evaluation_report(
     context: dg.AssetExecutionContext, folders: FoldersParam, evaluation_options: dg.ResourceParam[EvaluationOptions]
 ) -> dg.MaterializeResult:
@@ -115,6 +117,7 @@ def report_on(
 
 
 @dg.asset_check(**check_settings(Stage.EVALUATION_REPORT, blocking=False))
+@telling
 def beats_the_baselines(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
     """The model finds more hidden tags than any way of counting does. At every hidden share the model recovers more
     labels that are not derivable than every baseline, in recall@10 and MRR and by more than the 95 % interval, and
@@ -145,6 +148,7 @@ def beats_the_baselines(context: dg.AssetCheckExecutionContext, folders: Folders
 
 
 @dg.asset_check(**check_settings(Stage.EVALUATION_REPORT, blocking=False))
+@telling
 def does_not_lose(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
     """The model is not clearly worse than counting, nor than the model before it. It loses neither to a baseline nor to
     its parent or the promoted checkpoint: at no hidden share does the whole 95 % interval of a difference lie below 0,

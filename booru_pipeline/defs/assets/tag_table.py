@@ -10,6 +10,7 @@ from booru_pipeline.defs.assets.common import asset_settings, at_hand, check_set
 from booru_pipeline.defs.assets.metadata import location, open_with, table_of
 from booru_pipeline.defs.resources import FoldersParam
 from booru_pipeline.defs.retry import retry_io
+from booru_pipeline.defs.telling import telling
 from booru_pipeline.pipeline.stages import Stage, stage_record
 from booru_pipeline.release.find import find_release
 from booru_pipeline.tag_table.accounting import Accounting, TagTableSummary, summarise
@@ -30,6 +31,7 @@ _COLUMNS = dg.TableSchema(
 
 @dg.asset(**asset_settings(Stage.TAG_TABLE, "data", {"duckdb", "tsv"}))
 @retry_io
+@telling
 def tag_table(
     context: dg.AssetExecutionContext, folders: FoldersParam, tag_table_options: dg.ResourceParam[TagTableOptions]
 ) -> dg.MaterializeResult:
@@ -68,6 +70,7 @@ def tag_table(
 
 
 @dg.asset_check(**check_settings(Stage.TAG_TABLE, blocking=True))
+@telling
 def every_line_is_accounted_for(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
     """Every line of both files is a row, an exact duplicate, a reject with a reason, blank, or the header."""
     summary = summarise(at_hand(context, folders, Stage.TAG_TABLE))
@@ -83,6 +86,7 @@ def every_line_is_accounted_for(context: dg.AssetCheckExecutionContext, folders:
 
 
 @dg.asset_check(**check_settings(Stage.TAG_TABLE, blocking=True))
+@telling
 def keys_hold(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
     """No picture is listed twice, nor a tag of it, and no tag is without its picture. (booru, fid) is unique in files,
     (booru, fid, tag) in tags.

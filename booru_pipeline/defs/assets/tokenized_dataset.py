@@ -19,6 +19,7 @@ from booru_pipeline.defs.assets.metadata import location, open_with, table_of
 from booru_pipeline.defs.assets.raw_release import release_of
 from booru_pipeline.defs.resources import FoldersParam
 from booru_pipeline.defs.retry import retry_io
+from booru_pipeline.defs.telling import telling
 from booru_pipeline.errors import BooruError
 from booru_pipeline.pipeline.settings import Folders
 from booru_pipeline.pipeline.stages import Stage
@@ -47,6 +48,7 @@ _SHOWN_POSTS = 3
 
 @dg.asset(**asset_settings(Stage.TOKENIZED_DATASET, "labels", {"huggingface", "arrow"}))
 @retry_io
+@telling
 def tokenized_dataset(
     context: dg.AssetExecutionContext,
     folders: FoldersParam,
@@ -141,6 +143,7 @@ def _examples(inspector: "Inspector") -> dict[str, dg.MetadataValue[Any]]:
 
 
 @dg.asset_check(**check_settings(Stage.TOKENIZED_DATASET, blocking=True))
+@telling
 def no_label_is_lost(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
     """The model can read and say every tag that it is to learn; else it is not trained. Every label comes back from its
     pieces and from its own token, no text has an unknown piece, no two labels share pieces, the pieces are
@@ -172,6 +175,7 @@ def no_label_is_lost(context: dg.AssetCheckExecutionContext, folders: FoldersPar
 
 
 @dg.asset_check(**check_settings(Stage.TOKENIZED_DATASET, blocking=True))
+@telling
 def split_does_not_leak(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
     """Nothing that the model is tested on was there to learn from. No group of posts (one picture, or nearly the same)
     is on two sides of the split, and no post or picture has changed its side since the last release's dataset.

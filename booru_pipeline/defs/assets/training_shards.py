@@ -7,6 +7,7 @@ from booru_pipeline.defs.assets.metadata import location, open_with, show_parque
 from booru_pipeline.defs.assets.raw_release import release_of
 from booru_pipeline.defs.resources import FoldersParam
 from booru_pipeline.defs.retry import retry_io
+from booru_pipeline.defs.telling import telling
 from booru_pipeline.pipeline.stages import ALIASES, Stage
 from booru_pipeline.training_shards.options import ShardOptions
 from booru_pipeline.training_shards.relations import ALIASES_FILE
@@ -29,6 +30,7 @@ _COLUMNS = dg.TableSchema(
 
 @dg.asset(**asset_settings(Stage.TRAINING_SHARDS, "data", {"parquet", "duckdb"}))
 @retry_io
+@telling
 def training_shards(
     context: dg.AssetExecutionContext, folders: FoldersParam, shard_options: dg.ResourceParam[ShardOptions]
 ) -> dg.MaterializeResult:
@@ -75,6 +77,7 @@ def training_shards(
 
 
 @dg.asset_check(**check_settings(Stage.TRAINING_SHARDS, blocking=True))
+@telling
 def nothing_is_lost(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
     """No picture and no tag was lost on the way from the tag table. The shards have as many posts and tags as it, less
     the aliases that stood beside the tag they stand for.
@@ -84,6 +87,7 @@ def nothing_is_lost(context: dg.AssetCheckExecutionContext, folders: FoldersPara
 
 
 @dg.asset_check(**check_settings(Stage.TRAINING_SHARDS, blocking=True))
+@telling
 def no_picture_on_two_sides(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
     """No picture that is tested on is trained on too. None of this and the earlier releases is on two sides of the
     split. Releases are loaded in any order: it looks at those that are there.

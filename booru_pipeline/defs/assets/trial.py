@@ -14,6 +14,7 @@ from booru_pipeline.defs.payload import TRAINING_POOL
 from booru_pipeline.defs.resources import BaseModelChoice, FoldersParam
 from booru_pipeline.defs.retry import retry_io
 from booru_pipeline.defs.runs.history import TRIAL_PARTITIONS
+from booru_pipeline.defs.telling import telling
 from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation.options import EvaluationOptions
 from booru_pipeline.lake.lake import Lake
@@ -105,6 +106,7 @@ def _refuse_to_replace(lake: Lake, name: str, dataset: Record, options: Training
     config_schema={},
 )
 @retry_io
+@telling
 def trial_report(
     context: dg.AssetExecutionContext, folders: FoldersParam, evaluation_options: dg.ResourceParam[EvaluationOptions]
 ) -> dg.MaterializeResult:

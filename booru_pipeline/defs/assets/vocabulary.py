@@ -15,6 +15,7 @@ from booru_pipeline.defs.assets.common import (
 from booru_pipeline.defs.assets.metadata import location, open_with, show_parquet, table_of
 from booru_pipeline.defs.resources import BaseModelChoice, FoldersParam
 from booru_pipeline.defs.retry import retry_io
+from booru_pipeline.defs.telling import telling
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.tags import Category
 from booru_pipeline.vocabulary.build import build_vocabulary
@@ -37,6 +38,7 @@ _COLUMNS = dg.TableSchema(
 
 @dg.asset(**asset_settings(Stage.VOCABULARY, "labels", {"parquet", "huggingface"}))
 @retry_io
+@telling
 def vocabulary(
     context: dg.AssetExecutionContext,
     folders: FoldersParam,
@@ -94,6 +96,7 @@ def vocabulary(
 
 
 @dg.asset_check(**check_settings(Stage.VOCABULARY, blocking=False))
+@telling
 def labels_occur_in_train(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> dg.AssetCheckResult:
     """Every tag to learn is on a picture that is trained on. A label that is not can only be guessed."""
     built = Vocabulary.load(at_hand(context, folders, Stage.VOCABULARY))
