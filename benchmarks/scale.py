@@ -11,6 +11,7 @@ the same is done on the same releases by another commit of this repository, stag
 """
 
 import argparse
+import json
 import os
 import re
 import subprocess
@@ -88,8 +89,11 @@ def checkout_of(commit: str, folder: Path) -> Iterator[Path]:
         subprocess.run(["git", "worktree", "remove", "--force", folder], cwd=ROOT, check=True)
 
 
-def make_world(raw: Path, posts: int, releases: int, tags: int) -> dict[str, int]:
-    """Write the releases in a process of its own, whose memory a child of this one would be counted with."""
+def make_world(raw: Path, posts: int, releases: int, tags: int) -> None:
+    """Write the releases, and their tag rows to rows.json.
+
+    That is done in a process of its own: a child of this one is counted with the memory that this one has.
+    """
     numbers = ["--posts", str(posts), "--releases", str(releases), "--tags", str(tags)]
     command = [sys.executable, "-m", "benchmarks.large_world", str(raw), *numbers]
     said = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
@@ -127,6 +131,7 @@ def main() -> None:
     parser.add_argument("--tags", type=int, default=24, help="of a post, about (default %(default)s)")
     parser.add_argument("--to", type=Stage, default=Stage.EVALUATION_REPORT, help="last stage (default %(default)s)")
     parser.add_argument("--time-limit", type=int, default=60, help="of the training, seconds (default %(default)s)")
+    parser.add_argument("--world", type=Path, help="folder to keep the releases in, or where they are")
     parser.add_argument("--before", metavar="COMMIT", help="another commit to compare with")
     given = parser.parse_args()
     print(
@@ -134,15 +139,18 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        rows = make_world(folder / "raw", given.posts, given.releases, given.tags)
+        raw: Path = given.world or folder / "raw"
+        if not (raw / "rows.json").exists():
+            make_world(raw, given.posts, given.releases, given.tags)
+        rows = json.loads((raw / "rows.json").read_text())
         print(f"{given.posts:,} posts, {sum(rows.values()):,} tag rows, {given.releases} releases\n", flush=True)
         now = Side("now", ROOT, folder / "home")
         if given.before is None:
-            measure([now], folder / "raw", rows, given.to, given.time_limit)
+            measure([now], raw, rows, given.to, given.time_limit)
         else:
             with checkout_of(given.before, folder / "before") as checkout:
                 sides = [Side("before", checkout, folder / "home_before"), now]
-                measure(sides, folder / "raw", rows, given.to, given.time_limit)
+                measure(sides, raw, rows, given.to, given.time_limit)
 
 
 if __name__ == "__main__":
