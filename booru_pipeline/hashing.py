@@ -2,8 +2,13 @@
 
 import hashlib
 import json
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+from booru_pipeline.progress import step
+
+_LARGE: Final = 1 << 28  # bytes, which a slow disk needs seconds for
 
 
 def fingerprint(*parts: Any) -> str:
@@ -14,5 +19,9 @@ def fingerprint(*parts: Any) -> str:
 
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file's bytes (64 hex digits)."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with path.open("rb", buffering=0) as file:
+        size = path.stat().st_size
+        # A step is a thread, which a small file is not worth.
+        told = step(f"reading {path.name}", measure=lambda: file.tell() / size) if size > _LARGE else nullcontext()
+        with told:
+            return hashlib.file_digest(file, "sha256").hexdigest()

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from booru_pipeline.errors import DISK_ERRORS, BooruError, Stopped, printable_lines
+from booru_pipeline.progress import told_to
 
 if TYPE_CHECKING:
     from booru_pipeline.pipeline.settings import Settings
@@ -103,7 +104,8 @@ def kept_terminal() -> Iterator[None]:
 def main() -> None:
     """Run the command; a `BooruError` becomes a message and exit status 1."""
     try:
-        app()
+        with told_to(lambda line: err.print(f"[dim]{escape(line)}[/]", soft_wrap=True)):
+            app()
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
     except Stopped as stop:

@@ -10,7 +10,7 @@ import re
 import secrets
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +24,7 @@ from pydantic import BaseModel, Field
 from booru_pipeline.errors import BooruError, first_line
 from booru_pipeline.hashing import sha256_of
 from booru_pipeline.lake.record import Record, read_record
+from booru_pipeline.progress import step
 
 _CURRENT: Final = "current"
 _DRAFTS: Final = "drafts"
@@ -233,7 +234,10 @@ class Store:
         for parent in {target.parent for target in targets.values()}:
             parent.mkdir(parents=True, exist_ok=True)
         folder = self._folder(stored)
-        self._fs.get([f"{folder}/{file}" for file in targets], [str(path) for path in targets.values()])
+        sources = [f"{folder}/{file}" for file in targets]
+        moved = _Moved()
+        with step(f"fetching {stored.name} from the store", measure=moved.share_of(stored.bytes)):
+            self._fs.get(sources, [str(path) for path in targets.values()], callback=moved)
 
     def _pointer(self, name: str) -> str:
         return f"{self._root}/{_CURRENT}/{name}.json"
@@ -258,9 +262,13 @@ class Store:
 
     def _upload(self, paths: Mapping[str, Path], folder: str) -> None:
         self._make_folders({f"{folder}/{file}" for file in paths})
+        targets = [f"{folder}/{file}" for file in paths]
+        size = sum(path.stat().st_size for path in paths.values())
         for wait_s in (*self._waits_s, None):
             try:
-                self._fs.put([str(path) for path in paths.values()], [f"{folder}/{file}" for file in paths])
+                moved = _Moved()
+                with step(f"sending {folder[len(self._root) + 1 :]} to the store", measure=moved.share_of(size)):
+                    self._fs.put([str(path) for path in paths.values()], targets, callback=moved)
                 return
             except (PermissionError, FileNotFoundError):  # nothing that waiting mends
                 raise
@@ -307,6 +315,22 @@ class Store:
                 f"the store {self.url} did not {what}: {first_line(error)}. Look at [store] in booru.toml and at the "
                 "credentials (for s3://: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE), then try again."
             ) from error
+
+
+class _Moved(fsspec.Callback):
+    """Counts the bytes of files under way: the whole counts files, and each has a callback of its own for its bytes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._files: list[fsspec.Callback] = []
+
+    def branched(self, *_: str, **__: Any) -> fsspec.Callback:
+        self._files.append(fsspec.Callback())
+        return self._files[-1]
+
+    def share_of(self, size: int) -> Callable[[], float]:
+        """Gives the share that has moved of so many bytes."""
+        return lambda: sum(file.value for file in self._files) / max(size, 1)
 
 
 @lru_cache(maxsize=8)

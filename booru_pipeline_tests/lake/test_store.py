@@ -1,5 +1,7 @@
 """Artifacts in an S3 server and in a folder."""
 
+import contextlib
+
 import pytest
 
 from booru_pipeline.lake.lake import Lake
@@ -97,3 +99,18 @@ def test_staging_without_a_store_publishes_here_only(tmp_path):
     with staged(tmp_path / "x", Staging(tmp_path / ".staging")) as draft:
         draft.write_text("x")
     assert (tmp_path / "x").read_text() == "x"
+
+
+def test_moving_an_artifact_tells_how_much_of_it_has_moved(tmp_path, place, monkeypatch):
+    told = {}
+
+    def noted(what, measure):
+        told[what.partition("/")[0]] = measure
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr("booru_pipeline.lake.store.step", noted)
+    write(Lake(tmp_path / "one", Store(*place)), "some bytes")
+    two = Lake(tmp_path / "two", Store(*place))
+    assert read(two) == {"some bytes"}
+    assert [what.split()[0] for what in told] == ["sending", "fetching"]
+    assert [measure() for measure in told.values()] == [1, 1]
