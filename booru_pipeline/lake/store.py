@@ -318,7 +318,10 @@ class Store:
 
 
 class _Moved(fsspec.Callback):
-    """Counts the bytes of files under way: the whole counts files, and each has a callback of its own for its bytes."""
+    """Counts what has moved: the whole counts files, and each has a callback of its own for its bytes.
+
+    A folder's own kind of store counts files alone.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -329,8 +332,8 @@ class _Moved(fsspec.Callback):
         return self._files[-1]
 
     def share_of(self, size: int) -> Callable[[], float]:
-        """Gives the share that has moved of so many bytes."""
-        return lambda: sum(file.value for file in self._files) / max(size, 1)
+        """Gives the share that has moved of so many bytes, or of the files."""
+        return lambda: sum(file.value for file in self._files) / max(size, 1) or self.value / (self.size or 1)
 
 
 @lru_cache(maxsize=8)
