@@ -141,13 +141,15 @@ class Verification:
 
         from booru_pipeline.dataset.gate import GateReport
         from booru_pipeline.model.provenance import soundness_of
-        from booru_pipeline.tag_table.accounting import summarise
+        from booru_pipeline.tag_table.accounting import key_violations, summarise
         from booru_pipeline.training_shards.shards import count_lost, count_straddling
         from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
         lake = self.lake
         summary = summarise(lake.tag_table(key))
-        if not all(accounting.holds for accounting in summary.accounting) or any(summary.key_violations.values()):
+        if not all(accounting.holds for accounting in summary.accounting) or any(
+            key_violations(lake.tag_table(key)).values()
+        ):
             yield "lines unaccounted for, or keys violated"
         if any(count_lost(lake.training_shards(key), lake.tag_table(key)).values()):
             yield "the shards lack something"

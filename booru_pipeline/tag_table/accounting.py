@@ -52,7 +52,6 @@ class TagTableSummary:
     Attributes:
         accounting: For `files` and `tags`.
         rejects: Lines that could not be used, by (file, reason).
-        key_violations: Repeated keys and tags without a file, by kind; all 0 in a good table.
         spellings: What each rule for names changed: file, kind of name, rule, names, and rows.
         passed_over: Statements of a hand-tagged release that put nothing into the tables, each with its line.
         sample: A few rows of `tags`, as (column names, rows).
@@ -60,7 +59,6 @@ class TagTableSummary:
 
     accounting: list[Accounting]
     rejects: dict[tuple[str, str], int]
-    key_violations: dict[str, int]
     spellings: list[tuple[str, str, str, int, int]]
     passed_over: list[tuple[int, str]]
     sample: tuple[list[str], list[tuple[object, ...]]]
@@ -71,13 +69,19 @@ def summarise(tag_table: Path) -> TagTableSummary:
     with duckdb.connect(str(tag_table), read_only=True) as connection:
         rejects = sql.run(connection, "tag_table", "reject_counts").fetchall()
         accounting = read_accounting(connection)
-        [violations] = sql.table(connection, "tag_table", "key_violations").to_pylist()
         sample = sql.run(connection, "tag_table", "sample_rows")
         return TagTableSummary(
             accounting=accounting,
             rejects={(source, reason): lines for source, reason, lines in rejects},
-            key_violations=violations,
             spellings=sql.run(connection, "tag_table", "rules_applied").fetchall(),
             passed_over=sql.run(connection, "tag_table", "passed_over").fetchall(),
             sample=([column[0] for column in sample.description], sample.fetchall()),
         )
+
+
+def key_violations(tag_table: Path) -> dict[str, int]:
+    """Repeated keys and tags without a file, by kind; all 0 in a good table. Sorts on disk what 2 GB do not hold."""
+    with duckdb.connect(str(tag_table), read_only=True, config={"memory_limit": "2GB"}) as connection:
+        violations: dict[str, int]
+        [violations] = sql.table(connection, "tag_table", "key_violations").to_pylist()
+    return violations

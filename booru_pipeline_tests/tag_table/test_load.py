@@ -11,7 +11,7 @@ from booru_pipeline.lake.publish import Staging
 from booru_pipeline.lake.record import Record, read_record
 from booru_pipeline.release.find import Release, find_releases
 from booru_pipeline.sample import generate
-from booru_pipeline.tag_table.accounting import summarise
+from booru_pipeline.tag_table.accounting import key_violations, summarise
 from booru_pipeline.tag_table.load import load_release
 from booru_pipeline.tag_table.options import TagTableOptions
 from booru_pipeline_tests.tag_table import reference
@@ -60,7 +60,7 @@ def compare(path, files: bytes, tags: bytes):
     content = {"files": reference.lines_of(files), "tags": reference.lines_of(tags)}
     for source, line, raw in rows(path, "SELECT source, line, raw FROM rejects"):
         assert raw == content[source][line - 1]
-    assert summary.key_violations == {"repeated_files": 0, "repeated_tags": 0, "tags_without_file": 0}
+    assert key_violations(path) == {"repeated_files": 0, "repeated_tags": 0, "tags_without_file": 0}
     for booru, fid, file_name, orig_md5 in rows(path, "SELECT booru, fid, file_name, orig_md5 FROM files"):
         row = expected.files.pop((booru, fid))
         assert (file_name, orig_md5 or "") == (row.get("file_name", ""), row.get("orig_md5", "").lower())

@@ -13,7 +13,7 @@ from booru_pipeline.defs.retry import retry_io
 from booru_pipeline.defs.telling import telling
 from booru_pipeline.pipeline.stages import Stage, stage_record
 from booru_pipeline.release.find import find_release
-from booru_pipeline.tag_table.accounting import Accounting, TagTableSummary, summarise
+from booru_pipeline.tag_table.accounting import Accounting, TagTableSummary, key_violations, summarise
 from booru_pipeline.tag_table.load import load_release
 from booru_pipeline.tag_table.options import TagTableOptions
 
@@ -91,7 +91,7 @@ def keys_hold(context: dg.AssetCheckExecutionContext, folders: FoldersParam) -> 
     """No picture is listed twice, nor a tag of it, and no tag is without its picture. (booru, fid) is unique in files,
     (booru, fid, tag) in tags.
     """
-    violations = summarise(at_hand(context, folders, Stage.TAG_TABLE)).key_violations
+    violations = key_violations(at_hand(context, folders, Stage.TAG_TABLE))
     return dg.AssetCheckResult(passed=not any(violations.values()), metadata=dict(violations))
 
 
