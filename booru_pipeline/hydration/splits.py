@@ -120,7 +120,7 @@ def choose_held_out(
     """Choose general labels by hash, one of each run of 1 / share labels that are about as frequent.
 
     Args:
-        vocabulary: The labels, the most frequent first.
+        vocabulary: The labels.
         test: The posts that will rank them.
         share: Of the labels that can be held out.
         min_positives: Test posts that a label must have, and that must lack it.
@@ -135,7 +135,7 @@ def choose_held_out(
     """
     has = np.bincount(test.rows, minlength=len(vocabulary))
     able = (vocabulary.categories == Category.GENERAL) & (has >= min_positives) & (len(test) - has >= min_positives)
-    rows = [row for row in np.flatnonzero(able).tolist() if vocabulary.labels[row] not in keep]
+    rows = [row for row in vocabulary.by_posts.tolist() if able[row] and vocabulary.labels[row] not in keep]
     run = max(1, round(1 / share))
 
     def digest(row: int) -> bytes:

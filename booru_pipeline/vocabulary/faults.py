@@ -20,7 +20,7 @@ class LabelFaults(Document):
     """Faults of single labels, over the whole vocabulary. Every list of a fault must be empty.
 
     Attributes:
-        labels: How many were looked at.
+        labels: How many there are.
         unknown_piece: Labels whose text has a piece that the base model does not know.
         text_lost: Labels whose text does not come back from their pieces.
         token_lost: Labels whose own token does not come back as the label.
@@ -55,10 +55,15 @@ class LabelFaults(Document):
         return {name: labels for name, labels in self if name in FAULTS and labels}
 
 
-def find_faults(vocabulary: Vocabulary) -> LabelFaults:
+def find_faults(vocabulary: Vocabulary, first: int = 0) -> LabelFaults:
     """Send every label of a vocabulary through its tokenizer and back.
 
     The pieces that are looked at are those in labels.parquet, since these are what the model is fed.
+
+    Args:
+        vocabulary: Which.
+        first: Labels before this row are known to come back, and what is new changes none of their pieces: they are
+            looked at for what later ones must not share with them.
     """
     import transformers
 
@@ -66,8 +71,8 @@ def find_faults(vocabulary: Vocabulary) -> LabelFaults:
 
     tokenizer = transformers.AutoTokenizer.from_pretrained(vocabulary.tokenizer_folder)
     processor, separator = vocabulary.pieces, vocabulary.special_tokens.separator
-    labels, pieces = vocabulary.labels, vocabulary.piece_ids
-    texts = vocabulary.table["text"].to_pylist()
+    labels, pieces = vocabulary.labels[first:], vocabulary.piece_ids[first:]
+    texts = vocabulary.table["text"].slice(first).to_pylist()
     known = [bool(ids) and max(ids) < len(processor) and processor.unk_id() not in ids for ids in pieces]
     decodable = [ids if is_known else [] for ids, is_known in zip(pieces, known, strict=True)]
     back = processor.decode(decodable)
@@ -75,15 +80,17 @@ def find_faults(vocabulary: Vocabulary) -> LabelFaults:
     cut, ported_cut = processor.encode(texts), encode_pieces(tokenizer, texts)
     tokens = tokenizer(label_tokens(tokenizer, labels), add_special_tokens=False)["input_ids"]
     encodings = [Encoding.of(vocabulary, name) for name in EncodingName]
-    first_with: dict[tuple[int, ...], str] = {}
+    first_with = {
+        tuple(ids): label for label, ids in zip(vocabulary.labels, vocabulary.piece_ids[:first], strict=False)
+    }
     faulty: dict[str, list[str]] = {name: [] for name in (*FAULTS, "ties")}
     for row, (label, text, ids) in enumerate(zip(labels, texts, pieces, strict=True)):
         same_pieces = sorted(ids) == sorted(ported_cut[row])
         found = {
             "unknown_piece": not known[row],
             "text_lost": text_label(text) != label or not text == back[row] == ported_back[row],
-            "token_lost": tokens[row] != [vocabulary.first_token_id + row]
-            or any(encoding.decode(encoding.encode([row])) != [row] for encoding in encodings),
+            "token_lost": tokens[row] != [vocabulary.first_token_id + first + row]
+            or any(encoding.decode(encoding.encode([first + row])) != [first + row] for encoding in encodings),
             "shared_pieces": first_with.setdefault(tuple(ids), label) != label,
             "holds_separator": SEPARATOR in text or separator in ids,
             "not_sentencepiece": ids != cut[row],
@@ -93,4 +100,4 @@ def find_faults(vocabulary: Vocabulary) -> LabelFaults:
         for name in found:
             if found[name]:
                 faulty[name].append(label)
-    return LabelFaults(labels=len(labels), **faulty)
+    return LabelFaults(labels=len(vocabulary), **faulty)

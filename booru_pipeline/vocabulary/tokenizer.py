@@ -7,7 +7,7 @@ import base64
 import io
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -25,8 +25,14 @@ _TINY_PIECES: Final = 2000
 _TOKENIZER_FILES: Final = ("tokenizer.json", SENTENCEPIECE_FILE)
 _SENTINELS: Final = 100
 _LONGEST: Final = 512  # what T5 was pre-trained with; its relative positions set no limit of their own
-_NOT_LEARNED: Final = frozenset("\u2581\0")
+NOT_LEARNED: Final = frozenset("\u2581\0")
 _NEW_PIECE_PENALTY: Final = 10.0  # log-probability below the rarest piece: no text that T5 could cut changes
+_SPARE_PIECES: Final = tuple(map(chr, range(0xF0000, 0xF0080)))  # of private use, so no label has them
+
+
+def is_spare(piece: str) -> bool:
+    """Whether a piece is one of those that stand for no text yet, see `vocabulary.extension`."""
+    return piece in _SPARE_PIECES
 
 
 def base_tokenizer(base_model: BaseModel, texts: Sequence[str]) -> tuple[transformers.PreTrainedTokenizerBase, int]:
@@ -37,6 +43,8 @@ def base_tokenizer(base_model: BaseModel, texts: Sequence[str]) -> tuple[transfo
     around it and the text would not come back. T5's normaliser turns other ones into what it has (`…` into `...`, `½`,
     full-width letters), so that two labels would be one: where a text has such, the tokenizer is without the
     normaliser, and they become pieces too.
+
+    It has spare pieces, which later labels' characters take the place of.
 
     Args:
         base_model: `tiny` gets a SentencePiece unigram model trained on the texts; others are loaded.
@@ -137,7 +145,12 @@ def label_tokens(tokenizer: transformers.PreTrainedTokenizerBase, labels: Sequen
     """
     ours = {token.content for token in tokenizer.added_tokens_decoder.values() if not token.special}
     taken = tokenizer.get_vocab().keys() - ours
-    return [f"< {label} >" if f"<{label}>" in taken else f"<{label}>" for label in labels]
+    return [token_of(label, taken) for label in labels]
+
+
+def token_of(label: str, taken: Collection[str]) -> str:
+    """A label's token, where these are the tokenizer's own; see `label_tokens`."""
+    return f"< {label} >" if f"<{label}>" in taken else f"<{label}>"
 
 
 def add_label_tokens(tokenizer: transformers.PreTrainedTokenizerBase, labels: Sequence[str]) -> int:
@@ -159,7 +172,7 @@ def add_label_tokens(tokenizer: transformers.PreTrainedTokenizerBase, labels: Se
 def _train(texts: Sequence[str]) -> transformers.PreTrainedTokenizerBase:
     model = io.BytesIO()
     # Not those with the trainer's own sign for white space, or a zero byte, which ends it; nor is nothing a sentence.
-    learned = sorted(text for text in texts if text.split() and not _NOT_LEARNED.intersection(text))
+    learned = sorted(text for text in texts if text.split() and not NOT_LEARNED.intersection(text))
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(learned or ["label"]),
         required_chars="".join(sorted(set("".join(learned)) - {" "})),  # of texts that it skips too, such as `<pad>`
@@ -178,6 +191,8 @@ def _train(texts: Sequence[str]) -> transformers.PreTrainedTokenizerBase:
     )
     processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
     pieces = [(processor.id_to_piece(row), processor.get_score(row)) for row in range(len(processor))]
+    known, score = {piece for piece, _ in pieces}, min(score for _, score in pieces) - _NEW_PIECE_PENALTY
+    pieces += [(piece, score) for piece in _SPARE_PIECES if piece not in known]
     return transformers.T5Tokenizer(vocab=pieces, extra_ids=100)
 
 
@@ -185,15 +200,13 @@ def _able_to_cut(
     tokenizer: transformers.PreTrainedTokenizerBase, texts: Sequence[str], name: str
 ) -> transformers.PreTrainedTokenizerBase:
     used = {character for text in texts for character in text if not character.isspace()}
-    characters = sorted(used - _NOT_LEARNED)
+    characters = sorted(used - NOT_LEARNED - {*_SPARE_PIECES})
     missing = [
         character
         for character, ids in zip(characters, encode_pieces(tokenizer, characters), strict=True)
         if tokenizer.unk_token_id in ids or _is_changed(tokenizer, character)
     ]
     is_changed = any(_is_changed(tokenizer, text) for text in texts)
-    if not missing and not is_changed:
-        return tokenizer
     return _with_pieces(tokenizer, missing, name, normalised=not is_changed)
 
 
@@ -212,17 +225,20 @@ def _with_pieces(
         model = content["model"]
         if model["type"] != "Unigram":
             raise BooruError(
-                f"{name} has a {model['type']} tokenizer that lacks {' '.join(characters)}. "
-                "Choose a T5 with a SentencePiece unigram model, such as t5-small."
+                f"{name} has a {model['type']} tokenizer. Choose a T5 with a SentencePiece unigram model, such as "
+                "t5-small."
             )
         if len(model["vocab"]) != len(tokenizer):
+            if not characters and normalised:
+                return tokenizer
             raise BooruError(
                 f"the tokenizer of {name} has tokens after its pieces, so new pieces would take their ids. "
                 "Give the model that it was made from."
             )
         score = min(score for _, score in model["vocab"]) - _NEW_PIECE_PENALTY
         known = {piece for piece, _ in model["vocab"]}
-        model["vocab"].extend([character, score] for character in characters if character not in known)
+        added = [*characters, *_SPARE_PIECES]
+        model["vocab"].extend([character, score] for character in added if character not in known)
         if not normalised:
             content["normalizer"] = None
         path.write_text(json.dumps(content), encoding="utf-8")

@@ -52,7 +52,8 @@ class Vocabulary:
 
     Attributes:
         folder: Where `labels.parquet` lies.
-        table: One row a label, the most frequent first. Columns: label, category (int8), posts and train_posts (int64:
+        table: One row a label: those of the earlier releases' vocabularies in their rows, then those new with this
+            release, the most frequent first. Columns: label, category (int8), posts and train_posts (int64:
             posts with the label up to this release, and those of them in the train split), qualifiers (list of
             string: `fate` of `saber_(fate)`), text, piece_ids (list of int32: the text in the base model's own pieces,
             as SentencePiece cuts it), token_id (int32: the label's own token; contiguous, in row order).
@@ -92,6 +93,11 @@ class Vocabulary:
     @cached_property
     def posts(self) -> "NDArray[np.int64]":
         return self.table["posts"].to_numpy()
+
+    @cached_property
+    def by_posts(self) -> "NDArray[np.int64]":
+        """int64 [labels]: rows by how many posts have the label, most first; of equal ones the first."""
+        return np.argsort(-self.posts, kind="stable")
 
     @cached_property
     def train_posts(self) -> "NDArray[np.int64]":

@@ -114,7 +114,8 @@ def _provenance(
 
 def _metadata(folders: Folders, name: str, vocabulary: Path) -> dict[str, Any]:
     path = folders.lake.checkpoint(name)
-    frequent = Vocabulary.load(vocabulary).labels[0]
+    known = Vocabulary.load(vocabulary)
+    frequent = known.labels[known.by_posts[0]]
     where = ("--raw", folders.raw, "--home", folders.home)
     relations = ("--relations", folders.relations) if folders.relations else ()
     provenance = read_provenance(path)

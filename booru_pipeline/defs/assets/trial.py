@@ -10,6 +10,7 @@ from booru_pipeline.defs.assets.checkpoint import train
 from booru_pipeline.defs.assets.common import OWNERS, earlier_keys, shards_so_far
 from booru_pipeline.defs.assets.evaluation_report import report_on
 from booru_pipeline.defs.assets.tokenized_dataset import earlier_sides
+from booru_pipeline.defs.assets.vocabulary import earlier_vocabulary
 from booru_pipeline.defs.payload import TRAINING_POOL
 from booru_pipeline.defs.resources import BaseModelChoice, FoldersParam
 from booru_pipeline.defs.retry import retry_io
@@ -167,7 +168,8 @@ class _Inputs:
         """Make the vocabulary, if neither release nor trial has it."""
         if not self._is_there(Stage.VOCABULARY, record):
             base, path = base_model.resolve(), self._lake.vocabulary(self._name)
-            build_vocabulary(self._shards, base, path, self._lake.staging, options, record)
+            earlier = earlier_vocabulary(self._folders, self._release)
+            build_vocabulary(self._shards, base, path, self._lake.staging, options, record, earlier)
 
     def make_dataset(self, options: DatasetOptions, record: Record) -> None:
         """Make the dataset, if neither release nor trial has it."""

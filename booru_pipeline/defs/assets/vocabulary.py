@@ -1,6 +1,7 @@
 """The asset `vocabulary` and its check."""
 
 from collections import Counter
+from pathlib import Path
 
 import dagster as dg
 
@@ -16,6 +17,7 @@ from booru_pipeline.defs.assets.metadata import location, open_with, show_parque
 from booru_pipeline.defs.resources import BaseModelChoice, FoldersParam
 from booru_pipeline.defs.retry import retry_io
 from booru_pipeline.defs.telling import telling
+from booru_pipeline.pipeline.settings import Folders
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.tags import Category
 from booru_pipeline.vocabulary.build import build_vocabulary
@@ -47,7 +49,7 @@ def vocabulary(
 ) -> dg.MaterializeResult:
     """The tags that the model learns: those on enough pictures. They are counted over this and all earlier releases,
     each with its text, its pieces and a token of its own. `labels.parquet` is the table, `tokenizer/` a Hugging Face
-    tokenizer.
+    tokenizer. A tag that is a label keeps its row and its token in every later release.
     """
     key = context.partition_key
     path = folders.lake.vocabulary(key)
@@ -61,7 +63,8 @@ def vocabulary(
         also_read=earlier_keys(shards, key),
         preset=base_model.preset,
     )
-    built = build_vocabulary(shards, base, path, folders.lake.staging, vocabulary_options, record)
+    earlier = earlier_vocabulary(folders, key)
+    built = build_vocabulary(shards, base, path, folders.lake.staging, vocabulary_options, record, earlier)
     left_out = LabelFaults.read(path).left_out
     if left_out:
         some = ", ".join(item["label"] for item in left_out[:10])
@@ -88,11 +91,23 @@ def vocabulary(
                 ["label", "category", "posts", "text"],
                 [
                     (row["label"], Category.name_of(row["category"]), row["posts"], row["text"])
-                    for row in built.table.slice(0, 20).to_pylist()
+                    for row in built.table.take(built.by_posts[:20]).to_pylist()
                 ],
             ),
         },
     )
+
+
+def earlier_vocabulary(folders: Folders, release: str) -> Path | None:
+    """The vocabulary of the newest earlier release that has one, whose rows are kept; None if none has.
+
+    What is to be replaced is fetched too, if it is in the store only: its rows are kept as well.
+    """
+    lake = folders.lake
+    if lake.record(lake.vocabulary(release)) is not None:
+        lake.bring(lake.vocabulary(release))
+    keys = lake.releases_before(lake.vocabulary, release)
+    return lake.bring(lake.vocabulary(keys[-1])) if keys else None
 
 
 @dg.asset_check(**check_settings(Stage.VOCABULARY, blocking=False))

@@ -176,7 +176,7 @@ def _suggestions(
     """
     known = set(context)
     implied = np.array([label in known for label in vocabulary.labels])
-    for row in np.lexsort((np.arange(len(probability)), ~implied, -probability)).tolist():
+    for row in np.lexsort((-vocabulary.posts, ~implied, -probability)).tolist():
         tag = vocabulary.labels[row]
         if tag in given:
             continue

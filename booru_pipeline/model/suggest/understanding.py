@@ -96,8 +96,8 @@ class _Names:
     """All names of labels, to find those near to one that is none."""
 
     def __init__(self, vocabulary: Vocabulary, relations: Relations) -> None:
-        labels = [label for label in vocabulary.labels if label not in relations.deprecated]
-        self._label_of = {label: label for label in labels}  # the most frequent first
+        labels = (vocabulary.labels[row] for row in vocabulary.by_posts)  # the most frequent first
+        self._label_of = {label: label for label in labels if label not in relations.deprecated}
         for alias, tag in relations.aliases.items():
             if tag in self._label_of:
                 self._label_of.setdefault(alias, tag)

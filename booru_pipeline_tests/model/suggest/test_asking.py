@@ -223,9 +223,11 @@ def test_names_with_the_word_come_before_those_of_a_like_spelling(world, typed, 
 
 
 def test_the_most_frequent_names_come_first_and_more_are_hinted_at(world, tmp_path):
-    table = Vocabulary.load(world.checkpoint).table
+    vocabulary = Vocabulary.load(world.checkpoint)
     names = ["tears", "cat_ears", "animal_ears", "horse_ears", "ears_down", "(ears)"]
-    table = table.set_column(0, "label", [[*names, *table["label"].to_pylist()[len(names) :]]])
+    named = dict(zip(vocabulary.by_posts.tolist(), names, strict=False))
+    labels = [named.get(row, label) for row, label in enumerate(vocabulary.labels)]
+    table = vocabulary.table.set_column(0, "label", [labels])
     checkpoint = tmp_path / "checkpoint"
     shutil.copytree(world.checkpoint, checkpoint)
     pq.write_table(table, checkpoint / "labels.parquet")

@@ -1,0 +1,2 @@
+-- counted, in the same order each time.
+FROM counted ORDER BY tag, category;
