@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument(
         "--seconds", type=float, help="of each training (default: 1,140 on the shared releases, else 60)"
     )
+    parser.add_argument("--epochs", type=float, help="of each training, in place of seconds: the same on any machine")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--objectives", nargs="+", default=["present"], choices=["present", "set"])
     parser.add_argument("--checkpoints", type=Path, nargs="+", help="evaluate these folders and train nothing")
@@ -48,7 +49,8 @@ def main() -> None:
         world = World(Path(scratch), options.world)
         for objective in options.objectives if not options.checkpoints else ["given"]:
             made = options.checkpoints or [
-                world.train(folder / f"{objective}-{seed}", objective, seed, options.seconds) for seed in options.seeds
+                world.train(folder / f"{objective}-{seed}", objective, seed, options.seconds, options.epochs)
+                for seed in options.seeds
             ]
             found = [world.evaluate(checkpoint, folder / f"{checkpoint.name}-report") for checkpoint in made]
             print_tables(objective, made, found)
@@ -93,14 +95,16 @@ class World:
         known = build_vocabulary(shards, base, self.vocabulary, lake.staging, VocabularyOptions(), made)
         build_dataset(shards, known, self.dataset, lake.staging, DatasetOptions(), made)
 
-    def train(self, output: Path, objective: str, seed: int, seconds: float | None) -> Path:
-        """Train with the defaults of `tiny`, but for the seconds, and on a large world the epochs."""
+    def train(self, output: Path, objective: str, seed: int, seconds: float | None, epochs: float | None) -> Path:
+        """Train with the defaults of `tiny`, but for the seconds, and on a large world the epochs; or those alone."""
         from booru_pipeline.training.finetune import finetune
         from booru_pipeline.training.interruption import Interruption
         from booru_pipeline.training.job import TrainingJob
         from booru_pipeline.training.options import TrainingOptions
 
         length = {"time_limit_s": seconds or SECONDS[self.name], "epochs": EPOCHS[self.name]}
+        if epochs:
+            length = {"time_limit_s": 0.0, "epochs": epochs}
         job = TrainingJob(
             dataset=self.dataset,
             vocabulary=self.vocabulary,
