@@ -121,7 +121,7 @@ def test_more_posts_take_no_more_memory_at_a_time(vocabulary, model):
     budget = 16 * weights
     ranker = pieces_of(model, vocabulary, ObjectiveName.SEQUENCE, nodes_at_once=32, memory=budget)
     peaks = []
-    for posts in (40, 400):
+    for posts in (20, 100):
         with Largest() as largest:
             ranker.scores(random_posts(posts, len(LABELS), least=12, most=12))
         peaks.append(largest.bytes)

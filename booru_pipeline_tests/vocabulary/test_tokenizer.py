@@ -1,5 +1,6 @@
 import csv
 import gzip
+from dataclasses import dataclass
 
 import pytest
 import sentencepiece
@@ -36,35 +37,50 @@ def test_tiny_is_the_same_every_time():
     assert first == second
 
 
-def test_t5_loses_no_danbooru_label_and_cuts_other_text_as_before(shared, tmp_path):
+@dataclass(frozen=True)
+class Cut:
+    """Danbooru's labels as texts, T5's tokenizer as it comes and ours made of it, and what each cuts the texts into."""
+
+    texts: list[str]
+    plain: transformers.PreTrainedTokenizerBase
+    before: list[list[int]]
+    ours: transformers.PreTrainedTokenizerBase
+    first_added: int
+    after: list[list[int]]
+
+
+@pytest.fixture(scope="module")
+def danbooru(shared):
     with gzip.open(shared / "data" / "danbooru_tags.csv.gz", "rt", encoding="utf-8") as file:
         texts = [label_text(row["tag"]) for row in csv.DictReader(file)]
     plain = transformers.AutoTokenizer.from_pretrained(shared / "t5")
-    assert len(lost(plain, texts)) == 102
-    tokenizer, first_added = base_tokenizer(BaseModel("t5", str(shared / "t5")), texts)
-    assert first_added == len(plain)
-    assert lost(tokenizer, texts) == []
-    ids = encode_pieces(tokenizer, texts)
-    assert len(set(map(tuple, ids))) == len(texts)
-    unchanged = [
-        (before, after) for before, after in zip(encode_pieces(plain, texts), ids, strict=True) if 2 not in before
-    ]
+    ours, first_added = base_tokenizer(BaseModel("t5", str(shared / "t5")), texts)
+    return Cut(texts, plain, encode_pieces(plain, texts), ours, first_added, encode_pieces(ours, texts))
+
+
+def test_t5_loses_no_danbooru_label_and_cuts_other_text_as_before(danbooru, tmp_path):
+    unknown = [text for text, ids in zip(danbooru.texts, danbooru.before, strict=True) if 2 in ids]
+    assert len(unknown) == len(lost(danbooru.plain, unknown)) == 102
+    assert danbooru.first_added == len(danbooru.plain)
+    assert danbooru.ours.batch_decode(danbooru.after, clean_up_tokenization_spaces=False) == danbooru.texts
+    assert not any(2 in ids for ids in danbooru.after)
+    assert len(set(map(tuple, danbooru.after))) == len(danbooru.texts)
+    unchanged = [pair for pair in zip(danbooru.before, danbooru.after, strict=True) if 2 not in pair[0]]
     assert all(before == after for before, after in unchanged)
-    tokenizer.save_pretrained(tmp_path)
-    assert encode_pieces(transformers.AutoTokenizer.from_pretrained(tmp_path), texts) == ids
+    danbooru.ours.save_pretrained(tmp_path)
+    some = [*danbooru.texts[::20], *unknown]
+    loaded = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    assert encode_pieces(loaded, some) == encode_pieces(danbooru.ours, some)
 
 
-def test_the_model_made_of_the_tokenizer_cuts_as_t5s_own_sentencepiece(shared):
+def test_the_model_made_of_the_tokenizer_cuts_as_t5s_own_sentencepiece(shared, danbooru):
     """And not quite as transformers does: where two ways to cut tie, the two add up in another precision."""
-    with gzip.open(shared / "data" / "danbooru_tags.csv.gz", "rt", encoding="utf-8") as file:
-        texts = [label_text(row["tag"]) for row in csv.DictReader(file)]
-    tokenizer, _ = base_tokenizer(BaseModel("t5", str(shared / "t5")), texts)
-    ours = sentencepiece.SentencePieceProcessor(model_proto=sentencepiece_model(tokenizer)).encode(texts)
+    texts = danbooru.texts
+    ours = sentencepiece.SentencePieceProcessor(model_proto=sentencepiece_model(danbooru.ours)).encode(texts)
     own = sentencepiece.SentencePieceProcessor(model_file=str(shared / "t5" / "spiece.model")).encode(texts)
     assert [text for text, ids, theirs in zip(texts, ours, own, strict=True) if ids != theirs and 2 not in theirs] == []
     assert sum(2 in ids for ids in own) == 102
-    ported = encode_pieces(tokenizer, texts)
-    different = [(ids, theirs) for ids, theirs in zip(ours, ported, strict=True) if ids != theirs]
+    different = [(ids, theirs) for ids, theirs in zip(ours, danbooru.after, strict=True) if ids != theirs]
     assert 0 < len(different) < 200
     assert all(sorted(ids) == sorted(theirs) for ids, theirs in different)
 
