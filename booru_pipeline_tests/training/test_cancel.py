@@ -21,7 +21,7 @@ from booru_pipeline_tests.training.process import REPOSITORY, wait_until
 
 BOORU = Path(sys.executable).with_name("booru")
 TRAINING = {
-    "BOORU_CHECKPOINT__MAX_STEPS": "300",
+    "BOORU_CHECKPOINT__MAX_STEPS": "160",
     "BOORU_CHECKPOINT__EPOCHS": "0",
     "BOORU_CHECKPOINT__LOG_INTERVAL_STEPS": "10",
     "BOORU_CHECKPOINT__STATE_INTERVAL_STEPS": "20",

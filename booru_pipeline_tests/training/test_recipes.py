@@ -24,9 +24,9 @@ def test_a_checkpoint_learns_and_answers(encoded, objective, forks, tmp_path):
     encoding, made = encoded
     options = {
         "objective": objective,
-        "max_steps": 300,
+        "max_steps": 120,
         "batch_size": 32,
-        "evaluations": 5,
+        "evaluations": 2,
         "optimizer": "adamw",
         "learning_rate": 3e-3,
     }
