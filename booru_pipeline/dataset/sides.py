@@ -7,7 +7,6 @@ sides joins neither: it is left out, and so is who is later like it. A settled p
 picture or other tags, and now is like a group on another side, is left out too: it keeps its side, and is used no more.
 """
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,38 +14,19 @@ from pathlib import Path
 from typing import Final
 
 import duckdb
-import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from booru_pipeline import sql
-from booru_pipeline.dataset.duplicates import TagSets, components, near_duplicates
+from booru_pipeline.dataset.ledger import Ledger
 from booru_pipeline.dataset.options import SplitOptions
+from booru_pipeline.dataset.settling import SIDES, recall, settle
 from booru_pipeline.errors import BooruError
-from booru_pipeline.ragged import IntArray, offsets_of
 from booru_pipeline.training_shards.shards import ShardManifest, shard_files
 
+__all__ = ["SIDES", "Sides", "decide_sides"]
+
 _SQL: Final = "dataset/sides"
-
-SIDES: Final = ("train", "validation", "test")  # from the mildest to the strictest
-SIDES_FILE: Final = "sides.parquet"
-
 _EXAMPLES: Final = 10
-_BATCH: Final = 65_536  # posts whose tags are gone through at a time
-
-_RULES: Final = 1  # raise it when other rules give other sides: what was decided by the former ones is no start
-_METADATA: Final = b"decided_from"
-_SCHEMA: Final = pa.schema(
-    [
-        ("booru", pa.string()),
-        ("fid", pa.int64()),
-        ("release", pa.string()),
-        ("picture", pa.string()),
-        ("group_md5", pa.string()),
-        ("split", pa.string()),
-        ("left_out", pa.string()),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -65,32 +45,16 @@ class Sides:
     shards: dict[str, str]
     options: SplitOptions
 
-    def write(self, folder: Path) -> None:
-        """Write `sides.parquet` into a folder."""
-        decided_from = {"rules": _RULES, "shards": self.shards, "options": self.options.model_dump()}
-        table = self.table.replace_schema_metadata({_METADATA: json.dumps(decided_from)})
-        pq.write_table(table, folder / SIDES_FILE, compression="zstd", write_page_checksum=True)
-
     @classmethod
     def read(cls, folder: Path) -> "Sides":
-        """Read `sides.parquet` of a folder.
+        """Read the sides of a dataset's folder.
 
         Raises:
-            BooruError: It is not there, or is not what `write` writes.
+            BooruError: They are not there, or not as they were written.
         """
-        path = folder / SIDES_FILE
-        remedy = "Make it again with `booru run --to tokenized_dataset`."
-        if not path.is_file():
-            raise BooruError(f"there are no sides at {path}. {remedy}")
-        try:
-            table = pq.read_table(path, page_checksum_verification=True)
-            decided_from = json.loads((table.schema.metadata or {})[_METADATA])
-            if decided_from["rules"] != _RULES or not table.schema.equals(_SCHEMA):
-                raise BooruError(f"{path} was written by another version. {remedy}")
-            options = SplitOptions(**decided_from["options"])
-            return cls(table.replace_schema_metadata(), dict(decided_from["shards"]), options)
-        except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
-            raise BooruError(f"{path} cannot be read ({type(error).__name__}). {remedy}") from error
+        ledger = Ledger.read(folder)
+        ledger.check()
+        return cls(ledger.table(), ledger.shards, ledger.options)
 
     def is_start_of(self, shards: Mapping[str, str], options: SplitOptions) -> bool:
         """Whether these sides are what the first of these releases give with these options."""
@@ -109,26 +73,33 @@ def decide_sides(shards: dict[str, Path], options: SplitOptions, earlier: Sides 
     Raises:
         BooruError: There are no shards in a folder.
     """
-    options = SplitOptions(**{name: getattr(options, name) for name in SplitOptions.model_fields})
-    contents = {release: ShardManifest.read(folder).content_sha256 for release, folder in shards.items()}
-    if earlier is None or not earlier.is_start_of(contents, options):
-        earlier = Sides(_SCHEMA.empty_table(), {}, options)
-    if len(earlier.shards) == len(shards):
+    options = split_options(options)
+    contents = contents_of(shards)
+    if earlier is not None and not earlier.is_start_of(contents, options):
+        earlier = None
+    if earlier is not None and len(earlier.shards) == len(shards):
         return earlier
-    seen: list[TagSets] = []
-    with duckdb.connect() as connection:
-        sql.run(connection, _SQL, "schema", sides=list(SIDES))
-        connection.register("earlier", earlier.table)
-        sql.run(connection, _SQL, "recall_groups")
-        for release, folder in shards.items():
-            seen.append(_list_release(connection, folder, sum(map(len, seen))))
-            if release in earlier.shards:
-                sql.run(connection, _SQL, "recall")
-            else:
-                _settle(connection, seen, options)
-            sql.run(connection, _SQL, "remember", release=release)
-        table = sql.table(connection, _SQL, "result")
-    return Sides(table.cast(_SCHEMA).combine_chunks(), contents, options)
+    ledger = Ledger.empty(options)
+    for release, folder in shards.items():
+        if earlier is not None and release in earlier.shards:
+            ledger = recall(ledger, release, folder, contents[release], earlier.table)
+        else:
+            ledger = settle(ledger, release, folder, contents[release])
+    return Sides(ledger.table(), contents, options)
+
+
+def split_options(options: SplitOptions) -> SplitOptions:
+    """Those of the split alone, of options that have more."""
+    return SplitOptions(**{name: getattr(options, name) for name in SplitOptions.model_fields})
+
+
+def contents_of(shards: Mapping[str, Path]) -> dict[str, str]:
+    """The `content_sha256` of each release's manifest.
+
+    Raises:
+        BooruError: There are no shards in a folder.
+    """
+    return {release: ShardManifest.read(folder).content_sha256 for release, folder in shards.items()}
 
 
 @dataclass(frozen=True)
@@ -222,49 +193,3 @@ def count_near_duplicates_across(shards: Mapping[str, Path], sides: Sides, large
         )
     examples = [f"{pair['one']} and {pair['other']}" for pair in pairs.slice(0, _EXAMPLES).to_pylist()]
     return Across(len(pairs), blocks, posts, examples)
-
-
-def _list_release(connection: duckdb.DuckDBPyConnection, folder: Path, first: int) -> TagSets:
-    """Read a release into the table `listing`, its rows numbered from `first`, and give what its posts are told by."""
-    rows = sql.table(connection, _SQL, "rows", shards=shard_files(folder))
-    batches = (rows.slice(start, _BATCH) for start in range(0, max(len(rows), 1), _BATCH))
-    columns = ("tokens", "categories", "picture_token")
-    sets = TagSets.concatenate([TagSets.of(*(batch[name].combine_chunks() for name in columns)) for batch in batches])
-    rows = rows.select(["booru", "fid", "picture", "side"])
-    rows = rows.append_column("row", pa.array(np.arange(first, first + len(sets), dtype=np.int32)))
-    rows = rows.append_column("block", pa.array(sets.blocks)).append_column("signature", pa.array(sets.signatures))
-    connection.register("rows", rows)
-    sql.run(connection, _SQL, "listing")
-    connection.unregister("rows")
-    return sets
-
-
-def _settle(connection: duckdb.DuckDBPyConnection, seen: list[TagSets], options: SplitOptions) -> None:
-    """Decide the release in hand, the last of those seen."""
-    alike = _alike(connection, seen, options)
-    connection.register("alike", pa.table({"a": alike[:, 0], "b": alike[:, 1]}))
-    edges = sql.table(connection, _SQL, "links")
-    ends = np.column_stack([edges["a"].to_numpy(), edges["b"].to_numpy()])
-    nodes, links = np.unique(ends, return_inverse=True)
-    component = components(links.reshape(-1, 2), len(nodes))
-    connection.register("components", pa.table({"row": nodes[nodes >= 0], "component": component[nodes >= 0]}))
-    sql.run(connection, _SQL, "decide")
-
-
-def _alike(connection: duckdb.DuckDBPyConnection, seen: list[TagSets], options: SplitOptions) -> IntArray:
-    """Near-duplicates of the release in hand, among each other and with the latest listings of others, as rows."""
-    if not options.near_duplicate_jaccard:
-        return np.empty((0, 2), np.int64)
-    *former, listed = seen
-    starts = offsets_of([len(sets) for sets in former])
-    others = sql.table(connection, _SQL, "same_blocks")["row"].to_numpy()
-    parts, rows = [listed], [starts[-1] + np.arange(len(listed))]
-    for sets, start in zip(former, starts, strict=False):
-        of_release = others[(others >= start) & (others < start + len(sets))]
-        parts.append(sets.take(of_release - start))
-        rows.append(of_release)
-    row = np.concatenate(rows)
-    links = near_duplicates(
-        TagSets.concatenate(parts), row >= starts[-1], options.near_duplicate_jaccard, options.near_duplicate_min_tags
-    )
-    return row[links]

@@ -45,7 +45,7 @@ class Stage(StrEnum):
     TAG_TABLE = "tag_table", "tag_table_options", "2"
     TRAINING_SHARDS = "training_shards", "shard_options", "3"
     VOCABULARY = "vocabulary", "vocabulary_options", "2"
-    TOKENIZED_DATASET = "tokenized_dataset", "dataset_options"
+    TOKENIZED_DATASET = "tokenized_dataset", "dataset_options", "2"
     CHECKPOINT = "checkpoint", "training_options", "2"
     EVALUATION_REPORT = "evaluation_report", "evaluation_options", "3"
 

@@ -63,7 +63,7 @@ def build_vocabulary(
         BooruError: No tag reaches the thresholds or none can be a label, shards are missing, or the base model's
             tokenizer cannot be had.
     """
-    made = made_with(shards[next(reversed(shards))], base_model, options)
+    made = made_with(shards[list(shards)[-1]], base_model, options)
     kept = labels_kept([folder for folder in (earlier, final) if folder is not None], made)
     before = TagCounts.read(earlier) if earlier is not None else None
     if before is not None and before.made_with != made:

@@ -1,5 +1,6 @@
 """Faults of single labels: whether each comes back from its tokens, in both encodings."""
 
+from pathlib import Path
 from typing import Any, Final
 
 from pydantic import Field
@@ -55,7 +56,7 @@ class LabelFaults(Document):
         return {name: labels for name, labels in self if name in FAULTS and labels}
 
 
-def find_faults(vocabulary: Vocabulary, first: int = 0) -> LabelFaults:
+def find_faults(vocabulary: Vocabulary, first: int = 0, alone: Path | None = None) -> LabelFaults:
     """Send every label of a vocabulary through its tokenizer and back.
 
     The pieces that are looked at are those in labels.parquet, since these are what the model is fed.
@@ -64,12 +65,13 @@ def find_faults(vocabulary: Vocabulary, first: int = 0) -> LabelFaults:
         vocabulary: Which.
         first: Labels before this row are known to come back, and what is new changes none of their pieces: they are
             looked at for what later ones must not share with them.
+        alone: Folder of a tokenizer without the tokens of these, if any: the others' begin where theirs would.
     """
     import transformers
 
     from booru_pipeline.vocabulary.tokenizer import encode_pieces, label_tokens
 
-    tokenizer = transformers.AutoTokenizer.from_pretrained(vocabulary.tokenizer_folder)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(alone or vocabulary.tokenizer_folder)
     processor, separator = vocabulary.pieces, vocabulary.special_tokens.separator
     labels, pieces = vocabulary.labels[first:], vocabulary.piece_ids[first:]
     texts = vocabulary.table["text"].slice(first).to_pylist()
@@ -89,7 +91,7 @@ def find_faults(vocabulary: Vocabulary, first: int = 0) -> LabelFaults:
         found = {
             "unknown_piece": not known[row],
             "text_lost": text_label(text) != label or not text == back[row] == ported_back[row],
-            "token_lost": tokens[row] != [vocabulary.first_token_id + first + row]
+            "token_lost": tokens[row] != [vocabulary.first_token_id + (0 if alone else first) + row]
             or any(encoding.decode(encoding.encode([first + row])) != [first + row] for encoding in encodings),
             "shared_pieces": first_with.setdefault(tuple(ids), label) != label,
             "holds_separator": SEPARATOR in text or separator in ids,

@@ -12,7 +12,7 @@ import sentencepiece
 
 from booru_pipeline.vocabulary.base_model import BaseModel
 from booru_pipeline.vocabulary.build import label_columns, tokenize_labels, write_vocabulary
-from booru_pipeline.vocabulary.extension import extend_tokenizer, within_earlier
+from booru_pipeline.vocabulary.extension import extend_tokenizer, tokens_taken, within_others
 from booru_pipeline.vocabulary.faults import LabelFaults, find_faults
 from booru_pipeline.vocabulary.vocabulary import LABELS_FILE, SENTENCEPIECE_FILE, TOKENIZER_FOLDER, Vocabulary
 
@@ -58,7 +58,8 @@ def extended_vocabulary(folder: Path, counts: pa.Table, kept: Vocabulary) -> tup
     former = LabelFaults.read(kept.folder)
     while True:
         labels = counts["label"].to_pylist()[len(kept) :]
-        tokens = extend_tokenizer(kept.tokenizer_folder, folder / TOKENIZER_FOLDER, kept.labels, labels)
+        alone = folder.with_name("new labels")
+        extend_tokenizer(kept.tokenizer_folder, folder / TOKENIZER_FOLDER, alone, kept.labels, labels)
         table = pa.concat_tables([kept.table.select(_MADE), _made(folder, labels, kept.first_token_id + len(kept))])
         for place, name in enumerate(_COUNTED):
             table = table.add_column(place, counts.schema.field(name), counts[name])
@@ -67,15 +68,16 @@ def extended_vocabulary(folder: Path, counts: pa.Table, kept: Vocabulary) -> tup
         if not labels:
             return former.model_copy(update={"left_out": []}), reasons
         vocabulary = Vocabulary.load(folder)
-        faults = find_faults(vocabulary, len(kept))
+        faults = find_faults(vocabulary, len(kept), alone)
         found = _by_label(faults)
-        for label in within_earlier(vocabulary.labels, tokens):
-            found.setdefault(label, []).append("cut_otherwise")
+        for label in within_others(vocabulary.labels, tokens_taken(alone), len(kept)):
+            found.setdefault(label, ["cut_otherwise"])
         if not found:
             return faults.model_copy(update={"ties": [*former.ties, *faults.ties]}), reasons
         reasons |= found
         counts = _without(counts, found)
         shutil.rmtree(folder / TOKENIZER_FOLDER)
+        shutil.rmtree(alone)
 
 
 def _made(folder: Path, labels: Sequence[str], first: int) -> pa.Table:

@@ -32,7 +32,7 @@ class Post:
 
 def write(folder, posts):
     """A folder of shards, with what `decide_sides` reads of a manifest."""
-    tags = [[*post.tags, post.artist] for post in posts]
+    tags = [[*sorted(post.tags), post.artist] for post in posts]
     table = pa.table(
         {
             "booru": pa.array([post.booru for post in posts], pa.string()),

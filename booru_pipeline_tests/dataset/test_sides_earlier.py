@@ -1,17 +1,14 @@
 """Sides in a file, and where deciding starts."""
 
+import json
 from dataclasses import replace
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from booru_pipeline.dataset.options import DatasetOptions, SplitOptions
-from booru_pipeline.dataset.sides import (
-    SIDES_FILE,
-    Sides,
-    decide_sides,
-)
+from booru_pipeline.dataset.ledger import LEDGER_FOLDER, version_of_rules
+from booru_pipeline.dataset.options import SplitOptions
+from booru_pipeline.dataset.sides import Sides, decide_sides
 from booru_pipeline.errors import BooruError
 from booru_pipeline_tests.dataset.listed_posts import (
     CAT,
@@ -40,13 +37,6 @@ class TestEarlier:
         return replace(
             sides, table=sides.table.set_column(column, "split", pa.array(["validation"] * len(sides.table)))
         )
-
-    def test_it_is_written_and_read(self, shards, tmp_path):
-        sides = decide_sides(shards, DatasetOptions(near_duplicate_min_tags=9))
-        sides.write(tmp_path)
-        assert Sides.read(tmp_path) == sides
-        assert sides.options == SplitOptions(near_duplicate_min_tags=9)
-        assert list(sides.shards) == ["r0", "r1"]
 
     def test_it_is_where_deciding_starts(self, shards):
         sides = decide_sides(shards, OPTIONS, self.flipped(decide_sides(self.first(shards), OPTIONS)))
@@ -78,35 +68,18 @@ class TestEarlier:
             earlier = decide_sides({**shards, **lake([], [], [Post(7, "test 7")], name="more")}, OPTIONS)
         assert decide_sides(shards, OPTIONS, self.flipped(earlier)) == expected
 
-    def test_what_is_no_file_of_sides_says_so(self, shards, tmp_path):
-        path = tmp_path / SIDES_FILE
+    def test_what_holds_no_sides_says_so(self, tmp_path):
         with pytest.raises(BooruError, match="there are no sides"):
             Sides.read(tmp_path)
-        path.write_bytes(b"nonsense")
-        with pytest.raises(BooruError, match=r"sides\.parquet cannot be read"):
-            Sides.read(tmp_path)
-        pq.write_table(pa.table({"a": [1]}), path)
+        (tmp_path / LEDGER_FOLDER).mkdir()
         with pytest.raises(BooruError, match="cannot be read"):
             Sides.read(tmp_path)
-        sides = decide_sides(shards, OPTIONS)
-        replace(sides, table=sides.table.drop_columns(["left_out"])).write(tmp_path)
-        with pytest.raises(BooruError, match="another version"):
-            Sides.read(tmp_path)
-
-    def test_a_changed_byte_is_noticed_or_is_in_the_way_or_does_not_matter(self, shards, tmp_path):
-        sides = decide_sides(shards, OPTIONS)
-        sides.write(tmp_path)
-        content = (tmp_path / SIDES_FILE).read_bytes()
-        noticed = 0
-        for place in range(0, len(content), 11):
-            (tmp_path / SIDES_FILE).write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
-            try:
-                found = Sides.read(tmp_path)
-            except BooruError:
-                noticed += 1
-            else:
-                assert found == sides or not found.is_start_of(sides.shards, OPTIONS)
-        assert noticed > len(content) / 11 / 2
+        for version, match in (("1", "another version"), (version_of_rules(), "cannot be read")):
+            content = {"version": version, "shards": {"r0": ""}, "options": {}, "checksums": [0]}
+            (tmp_path / LEDGER_FOLDER / "parts.json").write_text(json.dumps(content))
+            (tmp_path / LEDGER_FOLDER / "r0.arrow").write_bytes(b"nonsense")
+            with pytest.raises(BooruError, match=match):
+                Sides.read(tmp_path)
 
     def test_missing_shards_say_how_to_make_them(self, tmp_path):
         with pytest.raises(BooruError, match="--to training_shards"):

@@ -1,6 +1,7 @@
 """The asset `tokenized_dataset` and its checks."""
 
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -68,7 +69,7 @@ def tokenized_dataset(
     shards = shards_so_far(context, folders, key)
     record = record_for(Stage.TOKENIZED_DATASET, folders, key, dataset_options, also_read=earlier_keys(shards, key))
     labels = Vocabulary.load(folders.lake.bring(folders.lake.vocabulary(key)))
-    earlier = earlier_sides(folders, key)
+    earlier = earlier_dataset(folders, key)
     summary = build_dataset(shards, labels, path, folders.lake.staging, dataset_options, record, earlier)
     inspector = Inspector(
         dataset=path,
@@ -103,6 +104,13 @@ def tokenized_dataset(
             **_examples(inspector),
         },
     )
+
+
+def earlier_dataset(folders: Folders, release: str) -> Path | None:
+    """The dataset of the newest earlier release that has one, which the next goes on from; None if none has."""
+    lake = folders.lake
+    keys = lake.releases_before(lake.tokenized_dataset, release)
+    return lake.bring(lake.tokenized_dataset(keys[-1])) if keys else None
 
 
 def earlier_sides(folders: Folders, release: str) -> "Sides | None":

@@ -9,7 +9,7 @@ from booru_pipeline.dataset.options import DatasetOptions
 from booru_pipeline.defs.assets.checkpoint import train
 from booru_pipeline.defs.assets.common import OWNERS, earlier_keys, shards_so_far
 from booru_pipeline.defs.assets.evaluation_report import report_on
-from booru_pipeline.defs.assets.tokenized_dataset import earlier_sides
+from booru_pipeline.defs.assets.tokenized_dataset import earlier_dataset
 from booru_pipeline.defs.assets.vocabulary import earlier_vocabulary
 from booru_pipeline.defs.payload import TRAINING_POOL
 from booru_pipeline.defs.resources import BaseModelChoice, FoldersParam
@@ -178,7 +178,7 @@ class _Inputs:
         lake = self._lake
         if not self._is_there(Stage.TOKENIZED_DATASET, record):
             labels = Vocabulary.load(lake.bring(source_of(lake, Stage.VOCABULARY, self._name)))
-            earlier, path = earlier_sides(self._folders, self._release), lake.tokenized_dataset(self._name)
+            earlier, path = earlier_dataset(self._folders, self._release), lake.tokenized_dataset(self._name)
             build_dataset(self._shards, labels, path, lake.staging, options, record, earlier)
 
     def _record(self, stage: Stage, upstream: str, options: dict[str, object]) -> Record:

@@ -1,5 +1,5 @@
 -- A release's posts (Parquet files in variable shards), tags and pictures also as hashes.
--- hash() and not md5(): it is fast, and these hashes are never stored.
+-- hash() and not md5(): it is fast. What is stored of it says with which version of DuckDB.
 SELECT
     booru, fid,
     group_md5 AS picture,
