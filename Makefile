@@ -1,8 +1,8 @@
 # Two commands set everything up: `make demo` and `make test`.
 
 VENV ?= .venv
-# Processes that share the tests.
-WORKERS ?= 2
+# Processes that share the tests: more than the cores, since many tests wait for servers and processes.
+WORKERS ?= 3
 # The demo's own places: whatever the environment and booru.toml say, it meets no real releases, artifacts or store.
 SAMPLE_RAW = booru_sample/raw
 SAMPLE_HOME = booru_sample/home
@@ -14,7 +14,7 @@ BENCHMARKS = ingest dataset training evaluation model overhead history soak
 BOORU = $(VENV)/bin/booru
 INSTALLED = $(VENV)/.installed
 
-.PHONY: demo dev test lint format bench screenshots clean
+.PHONY: demo dev test tests lint format bench screenshots clean
 
 # A sample that is there is taken as it is: somebody may have made it larger. Its last file is the truth about it.
 demo: $(INSTALLED)  ## sample releases, the whole graph, and what usada_pekora implies
@@ -28,7 +28,10 @@ demo: $(INSTALLED)  ## sample releases, the whole graph, and what usada_pekora i
 dev: $(INSTALLED)  ## the Dagster web UI on the demo's home, or on yours: BOORU_RAW and BOORU_HOME
 	$(OPENED) $(BOORU) dev
 
-test: lint  ## lint, types, layers, then every test
+# With --jobs=2 the tests run beside the lint.
+test: lint tests  ## lint, types, layers, then every test
+
+tests: $(INSTALLED)
 	$(VENV)/bin/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)
@@ -51,10 +54,10 @@ clean:  ## the virtual environment; samples and artifacts stay
 	rm -rf $(VENV)
 
 # The versions are pinned, so that a demo works next year as it does today. pip takes torch first: on a machine without a
-# GPU its own index may then offer the CPU build.
+# GPU its own index may then offer the CPU build. What is imported is compiled then: all of it would take a minute.
 $(INSTALLED): pyproject.toml constraints.txt
 	sh make_venv.sh '$(VENV)' '$(PYTHON)'
 	$(VENV)/bin/pip install --quiet --upgrade pip
-	$(VENV)/bin/pip install --quiet --constraint constraints.txt torch
-	$(VENV)/bin/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(VENV)/bin/pip install --quiet --no-compile --constraint constraints.txt torch
+	$(VENV)/bin/pip install --quiet --no-compile --constraint constraints.txt --editable '.[dev]'
 	@touch $@
