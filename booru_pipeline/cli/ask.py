@@ -38,12 +38,12 @@ def inspect(
     lake = settings.lake
     key = lake.newest(lake.tokenized_dataset, release)
     from booru_pipeline.dataset.inspection import KEPT, Inspector
+    from booru_pipeline.dataset.ledger import Ledger
     from booru_pipeline.dataset.options import MaskingOptions
-    from booru_pipeline.dataset.sides import Sides
     from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
     dataset = lake.bring(lake.tokenized_dataset(key))
-    keys = list(Sides.read(dataset).shards)
+    keys = list(Ledger.read(dataset).shards)
     inspector = Inspector(
         dataset=dataset,
         vocabulary=Vocabulary.load(lake.bring(lake.vocabulary(key))),

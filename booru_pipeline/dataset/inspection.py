@@ -15,16 +15,17 @@ from booru_pipeline import sql
 from booru_pipeline.dataset.build import DatasetSummary
 from booru_pipeline.dataset.captions import CaptionChoice
 from booru_pipeline.dataset.chance import post_keys
+from booru_pipeline.dataset.ledger import SIDE_COLUMNS, Ledger
 from booru_pipeline.dataset.masking import Kind, Masking
 from booru_pipeline.dataset.options import MaskingOptions
 from booru_pipeline.dataset.posts import Posts
-from booru_pipeline.dataset.sides import Sides
 from booru_pipeline.errors import BooruError
 from booru_pipeline.ragged import IntArray, offsets_of
 from booru_pipeline.release.names import canonical_booru
 from booru_pipeline.tags import Category
 from booru_pipeline.training_shards.relations import Relations
 from booru_pipeline.training_shards.shards import attach, shard_files
+from booru_pipeline.vocabulary.counting import TagCounts
 from booru_pipeline.vocabulary.faults import LabelFaults
 from booru_pipeline.vocabulary.options import VocabularyOptions
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
@@ -113,8 +114,9 @@ class Inspector:
 
     def sample(self, number: int, seed: int = 0) -> list[tuple[str, int]]:
         """Some posts of the dataset at random, as (booru, fid)."""
-        chosen = np.random.default_rng(seed).permutation(len(self._sides))[:number]
-        return [(row["booru"], row["fid"]) for row in self._sides.take(np.sort(chosen)).to_pylist()]
+        rows = np.sort(np.random.default_rng(seed).permutation(len(self._ledger))[:number])
+        posts = self._ledger.take(self._ledger.last(self._ledger.numbers("key", rows)), ["booru", "fid"])
+        return [(row["booru"], row["fid"]) for row in posts.to_pylist()]
 
     def find(self, post: Sequence[str]) -> tuple[str, int]:
         """A post that a person named: its id, with the booru before it where two boorus have that id.
@@ -128,7 +130,7 @@ class Inspector:
                 f"{' '.join(post)} is not a post. Give its id, or booru and id, such as `booru inspect "
                 "danbooru.donmai.us 4263151`."
             )
-        boorus = sorted(set(self._sides.filter(pc.field("fid") == int(number))["booru"].to_pylist()))
+        boorus = sorted(set(self._listings(int(number))["booru"].to_pylist()))
         boorus = [name for name in boorus if not booru or canonical_booru(booru[0]) in name]
         if not boorus:
             raise BooruError(
@@ -143,14 +145,13 @@ class Inspector:
 
     def inspect(self, booru: str, fid: int, seed: int = 0) -> Inspection:
         """Say what became of a post of the dataset's releases; the seed is that of the examples."""
-        (side,) = self._sides.filter((pc.field("booru") == booru) & (pc.field("fid") == fid)).to_pylist()
+        side = self._listings(fid).filter(pc.field("booru") == booru).to_pylist()[-1]
         with duckdb.connect() as connection:
             of_release = shard_files(self.shards[side["release"]])
             tags = dict(sql.run(connection, _SQL, "listing", shards=of_release, booru=booru, fid=fid).fetchall())
             others = [tag for tag in tags if tag not in self.vocabulary.index]
-            files = shard_files(*self.shards.values())
-            counts = dict(sql.run(connection, _SQL, "post_counts", shards=files, asked=others).fetchall())
             aliases, spellings = self._aliases(connection, side, tags)
+        counts = TagCounts.posts_of(self.vocabulary.folder, others)
         summary = DatasetSummary.read(self.dataset)
         choice = CaptionChoice.of(self.vocabulary, summary.captions, seed)
         rows = [self.vocabulary.index[tag] for tag in tags if tag in self.vocabulary.index]
@@ -184,8 +185,12 @@ class Inspector:
         )
 
     @cached_property
-    def _sides(self) -> pa.Table:
-        return Sides.read(self.dataset).table
+    def _ledger(self) -> Ledger:
+        return Ledger.read(self.dataset)
+
+    def _listings(self, fid: int) -> pa.Table:
+        """All that the ledger says of posts with this id, the last word on each last; the columns of `Sides.table`."""
+        return self._ledger.take(self._ledger.where(fid=np.array([fid])), SIDE_COLUMNS)
 
     def _aliases(
         self, connection: duckdb.DuckDBPyConnection, side: Mapping[str, Any], tags: Mapping[str, int]

@@ -47,7 +47,7 @@ _SCHEMA: Final = pa.schema(
         ("categories", pa.list_(pa.int8())),
     ]
 )
-_SIDES: Final = ["booru", "fid", "release", "picture", "group_md5", "split", "left_out"]
+SIDE_COLUMNS: Final = ["booru", "fid", "release", "picture", "group_md5", "split", "left_out"]
 
 
 class Among:
@@ -210,7 +210,7 @@ class Ledger:
         """Each post as the last word has it, by booru and fid: see `Sides.table`."""
         keys = np.concatenate([np.empty(0, np.int64), *(part["key"].to_numpy() for part in self.parts)])
         _, from_the_end = np.unique(keys[::-1], return_index=True)
-        table = self.take(np.sort(len(keys) - 1 - from_the_end), _SIDES)
+        table = self.take(np.sort(len(keys) - 1 - from_the_end), SIDE_COLUMNS)
         plain = pa.schema([(item.name, pa.string() if item.type == _NAME else item.type) for item in table.schema])
         return table.cast(plain).sort_by([("booru", "ascending"), ("fid", "ascending")]).combine_chunks()
 

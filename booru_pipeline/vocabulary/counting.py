@@ -8,9 +8,11 @@ from typing import Any, Final, Self
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from booru_pipeline import sql
+from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.record import read_record
 from booru_pipeline.training_shards.shards import ShardManifest, shard_files
 from booru_pipeline.vocabulary.base_model import BaseModel
@@ -57,6 +59,19 @@ class TagCounts:
             return cls(table.replace_schema_metadata().cast(_SCHEMA), content["shards"], content["made_with"])
         except (OSError, pa.ArrowException, ValueError, KeyError, TypeError):
             return None
+
+    @classmethod
+    def posts_of(cls, folder: Path, tags: Sequence[str]) -> dict[str, int]:
+        """How many posts have each of some tags, in a vocabulary's folder; tags of none are not among them."""
+        counts = cls.read(folder)
+        if counts is None:
+            raise BooruError(
+                f"{folder / COUNTS_FILE} is not there, or of another version. "
+                "Make the vocabulary again with `booru run --to vocabulary`."
+            )
+        found = counts.table.filter(pc.is_in(counts.table["tag"], pa.array(tags, pa.string())))
+        summed = found.group_by("tag").aggregate([("posts", "sum")])
+        return dict(zip(summed["tag"].to_pylist(), summed["posts_sum"].to_pylist(), strict=True))
 
 
 @dataclass(frozen=True)
