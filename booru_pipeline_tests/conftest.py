@@ -90,21 +90,37 @@ def _no_instance_of_other_modules() -> "Iterator[None]":
         yield
 
 
-# Files that take longest begin first, so that no worker is left alone with one of them at the end.
-_LONGEST = (
+# Files that take longest begin first, in this order, so that no worker is left alone with one of them at the end.
+_LONGEST = [
     "cli/test_run.py",
     "booru_pipeline_tests/test_browser.py",
     "defs/test_graph.py",
-    "cli/test_ask.py",
-    "booru_pipeline_tests/test_webserver.py",
     "training/test_cancel.py",
-    "training/test_recipes.py",
+    "pipeline/test_dev_server.py",
+    "training/test_payload.py",
     "deploy/test_postgresql.py",
-)
+    "lake/test_store_commands.py",
+    "cli/test_suggest.py",
+    "booru_pipeline_tests/test_webserver.py",
+    "booru_pipeline_tests/test_ui_agrees.py",
+    "training/test_recipes.py",
+    "evaluation/test_evaluate.py",
+    "training/test_processes.py",
+    "hydration/test_experiment.py",
+    "vocabulary/test_tokenizer.py",
+    "vocabulary/test_faults.py",
+    "tag_table/test_reliability.py",
+]
+
+
+def _place(path: Path) -> int:
+    name = path.as_posix()
+    return next((place for place, longest in enumerate(_LONGEST) if name.endswith(longest)), len(_LONGEST))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not item.path.as_posix().endswith(_LONGEST))  # stable: files stay together
+    places = {path: _place(path) for path in {item.path for item in items}}
+    items.sort(key=lambda item: places[item.path])  # stable: files stay together
 
 
 _STATUS = pytest.StashKey[int]()
