@@ -57,11 +57,11 @@ def ours(world: Path, workspace: Path, options: Namespace) -> Outcome:
     import datasets  # noqa: F401  (imports take seconds and are not what is measured)
     import transformers  # noqa: F401
 
-    from booru_pipeline.dataset import build
+    from booru_pipeline.dataset import build, growth
     from booru_pipeline.dataset.options import DatasetOptions
     from booru_pipeline.lake.publish import Staging
 
-    lake, decide, taken = Lake(world / "home"), build.decide_sides, Outcome()
+    lake, decide, taken = Lake(world / "home"), growth.settle, Outcome()
 
     def timed(*arguments: Any) -> Any:
         begin = time.perf_counter()
@@ -69,14 +69,14 @@ def ours(world: Path, workspace: Path, options: Namespace) -> Outcome:
         taken.seconds = time.perf_counter() - begin
         return sides
 
-    build.decide_sides = timed
+    growth.settle = timed
     staging = Staging(workspace / "staging")
     with clock() as outcome:
         vocabulary = Vocabulary.load(lake.vocabulary(KEY))
         shards = {KEY: lake.training_shards(KEY)}
         made = build.build_dataset(shards, vocabulary, workspace / "dataset", staging, DatasetOptions(), record(KEY))
     outcome.count = sum(made.posts.values())
-    outcome.figures["seconds of decide_sides"] = taken.seconds
+    outcome.figures["seconds of deciding sides"] = taken.seconds
     return outcome
 
 
