@@ -5,6 +5,8 @@ import os
 import signal
 import socket
 import subprocess
+import urllib.request
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -110,7 +112,13 @@ def test_a_home_has_one_which_says_where_it_is_and_starts_again_after_a_kill(sta
     assert not (home / "dagster" / "dev.json").exists()
 
 
-def test_nothing_outlives_a_kill_and_a_dead_web_server_is_told_of(start, home):
+def is_served(port):
+    with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/") as answer:
+        return b"<h1>Reports</h1>" in answer.read()
+    return False
+
+
+def test_nothing_outlives_a_kill_and_a_dead_web_server_is_told_of(start, home, ports):
     first = start()
     lines_until_ready(first)
     (web,) = (one for one in all_of(first) if "dagster_webserver" in one.cmdline())
@@ -125,8 +133,10 @@ def test_nothing_outlives_a_kill_and_a_dead_web_server_is_told_of(start, home):
     second = start()
     lines_until_ready(second)
     everyone = all_of(second)
+    assert is_served(ports[1])  # the reports
     second.kill()
     second.wait()
+    eventually(lambda: not is_served(ports[1]))
     gone, left = psutil.wait_procs(everyone, timeout=15)
     assert not alive(left)
     assert len(gone) == len(everyone)

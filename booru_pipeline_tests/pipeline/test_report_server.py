@@ -2,7 +2,6 @@
 
 import http.client
 import os
-import signal
 import socket
 import subprocess
 from urllib.parse import quote
@@ -11,7 +10,7 @@ import pytest
 
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.pipeline.report_server import local_address
-from booru_pipeline_tests.server import BOORU, booru_dev, eventually, free_port
+from booru_pipeline_tests.server import BOORU, eventually, free_port
 
 PAGE = "<title>a report</title>"
 
@@ -107,23 +106,6 @@ def test_a_home_without_reports_has_none_yet(tmp_path):
     finally:
         server.terminate()
         server.wait(30)
-
-
-def test_booru_dev_serves_the_reports_and_they_end_with_it(raw, tmp_path):
-    (empty := tmp_path / "booru.toml").touch()
-    with booru_dev(raw, tmp_path, empty) as server:
-        port = int(server.reports.rpartition(":")[2])
-        eventually(lambda: fetch(port, "/"), server.log.read_text)
-        os.kill(server.pid, signal.SIGKILL)
-        eventually(lambda: is_free(port))
-
-
-def is_free(port):
-    try:
-        fetch(port, "/")
-    except ConnectionRefusedError:
-        return True
-    return False
 
 
 def test_a_port_that_is_taken_is_named_with_the_remedy(lake):
