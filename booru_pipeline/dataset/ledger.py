@@ -121,13 +121,13 @@ class Ledger:
         except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
             raise BooruError(f"{path} cannot be read ({type(error).__name__}). {_REMEDY}") from error
 
-    def check(self) -> None:
-        """Read the files from end to end.
+    def check(self, first: int = 0) -> None:
+        """Read the files from end to end, from that part on.
 
         Raises:
             BooruError: One is not as it was written.
         """
-        for file, checksum in zip(self.files, self.checksums, strict=False):
+        for file, checksum in zip(self.files[first:], self.checksums[first:], strict=False):
             if zlib.crc32(file.read_bytes()) != checksum:
                 raise BooruError(f"{file} is not as it was written: the disk or a copy has damaged it. {_REMEDY}")
 
@@ -210,7 +210,23 @@ class Ledger:
         """Each post as the last word has it, by booru and fid: see `Sides.table`."""
         keys = np.concatenate([np.empty(0, np.int64), *(part["key"].to_numpy() for part in self.parts)])
         _, from_the_end = np.unique(keys[::-1], return_index=True)
-        table = self.take(np.sort(len(keys) - 1 - from_the_end), SIDE_COLUMNS)
+        return self.sides(np.sort(len(keys) - 1 - from_the_end))
+
+    def concerned(self, first: int) -> IntArray:
+        """The last words on the posts of these parts, and on what shares a picture, a group or a block with them."""
+        parts = self.parts[first:]
+        names = ("key", "picture_token", "group_token", "block")
+        values = {name: np.concatenate([part[name].to_numpy() for part in parts]) for name in names}
+        return self.last_of(self.where(**values))
+
+    def last_of(self, rows: IntArray) -> IntArray:
+        """Those of these rows that have the last word on their post, ascending."""
+        last = self.last(self.numbers("key", rows))
+        return last[np.isin(last, rows)]
+
+    def sides(self, rows: IntArray) -> pa.Table:
+        """These rows, which are ascending, as a table of `Sides`."""
+        table = self.take(rows, SIDE_COLUMNS)
         plain = pa.schema([(item.name, pa.string() if item.type == _NAME else item.type) for item in table.schema])
         return table.cast(plain).sort_by([("booru", "ascending"), ("fid", "ascending")]).combine_chunks()
 

@@ -9,18 +9,21 @@ picture or other tags, and now is like a group on another side, is left out too:
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from booru_pipeline import sql
 from booru_pipeline.dataset.ledger import Ledger
 from booru_pipeline.dataset.options import SplitOptions
 from booru_pipeline.dataset.settling import SIDES, recall, settle
 from booru_pipeline.errors import BooruError
+from booru_pipeline.ragged import IntArray
 from booru_pipeline.training_shards.shards import ShardManifest, shard_files
 
 __all__ = ["SIDES", "Sides", "decide_sides"]
@@ -174,22 +177,97 @@ def count_near_duplicates_across(shards: Mapping[str, Path], sides: Sides, large
         return Across(0, 0, 0, [])
     with duckdb.connect() as connection:
         connection.register("sides", sides.table)
-        pairs = sql.table(
-            connection,
-            _SQL,
-            "across",
-            shards=shard_files(*shards.values()),
-            sides=list(SIDES),
-            jaccard=sides.options.near_duplicate_jaccard,
-            min_tags=sides.options.near_duplicate_min_tags,
-            largest_block=largest_block,
-        )
-        [(held, blocks, posts)] = sql.run(connection, _SQL, "gone_through").fetchall()
+        sql.run(connection, _SQL, "used", shards=shard_files(*shards.values()), sides=list(SIDES))
+        held, found = _across(connection, sides.options, largest_block)
     used = sides.table["left_out"].null_count
     if held != used:
         raise BooruError(
             f"the sides have {used:,} posts in use, and the shards hold {held:,} of them as they were listed last. "
             "Make the dataset again with `booru run --to tokenized_dataset`."
         )
+    return found
+
+
+def _across(connection: duckdb.DuckDBPyConnection, options: SplitOptions, largest_block: int) -> tuple[int, Across]:
+    """How many posts are in the table `posts`, and what of them is across."""
+    pairs = sql.table(
+        connection,
+        _SQL,
+        "across",
+        jaccard=options.near_duplicate_jaccard,
+        min_tags=options.near_duplicate_min_tags,
+        largest_block=largest_block,
+    )
+    [(held, blocks, posts)] = sql.run(connection, _SQL, "gone_through").fetchall()
     examples = [f"{pair['one']} and {pair['other']}" for pair in pairs.slice(0, _EXAMPLES).to_pylist()]
-    return Across(len(pairs), blocks, posts, examples)
+    return held, Across(len(pairs), blocks, posts, examples)
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What is wrong with the sides of a dataset.
+
+    Attributes:
+        straddling: What is on two sides.
+        across: Near-duplicates on two sides.
+        moved: What is on another side than in the earlier dataset, or left out no more; None without one.
+        compared_with: The earlier dataset's release.
+    """
+
+    straddling: Misplaced
+    across: Across
+    moved: Misplaced | None
+    compared_with: str | None
+
+
+def audit_sides(dataset: Path, shards: Mapping[str, Path], earlier: Path | None, largest_block: int = 100_000) -> Audit:
+    """Look for leaks between the sides of a dataset, and for what changed since an earlier one.
+
+    In a dataset that goes on from the earlier one, whose own audit went through its posts, those are looked at that the
+    releases since concern, among each other and with all that share a picture, a group or a block. Any other one is
+    gone through in full, against the shards.
+
+    Args:
+        dataset: Its folder.
+        shards: The folders of training shards that it was made from.
+        earlier: The folder of an earlier release's dataset, if there is one of this version.
+        largest_block: Blocks of more posts are skipped.
+
+    Raises:
+        BooruError: There are no sides, or they are not as they were written.
+    """
+    ledger = Ledger.read(dataset)
+    before = None
+    with suppress(BooruError):  # of an older version
+        before = Ledger.read(earlier) if earlier is not None else None
+    known = before.checksums if before is not None else []
+    first = len(known) if ledger.checksums[: len(known)] == known and ledger.options == _options(before) else 0
+    ledger.check(first)
+    rows = ledger.concerned(first)
+    sides = Sides(ledger.sides(rows), ledger.shards, ledger.options)
+    moved = None
+    if before is not None:
+        names = ("key", "picture_token")
+        same = before.where(**{name: ledger.numbers(name, rows) for name in names})
+        moved = count_moved(Sides(before.sides(before.last_of(same)), before.shards, before.options), sides)
+    across = Across(0, 0, 0, [])
+    if not first:
+        across = count_near_duplicates_across(shards, sides, largest_block)
+    elif ledger.options.near_duplicate_jaccard:
+        with duckdb.connect() as connection:
+            connection.register("posts", _posts_of(ledger, rows))
+            _, across = _across(connection, ledger.options, largest_block)
+    return Audit(count_straddling(sides), across, moved, list(before.shards)[-1] if before is not None else None)
+
+
+def _options(ledger: Ledger | None) -> SplitOptions | None:
+    return ledger.options if ledger is not None else None
+
+
+def _posts_of(ledger: Ledger, rows: IntArray) -> pa.Table:
+    """Rows of a ledger that are in use, as what `across` reads."""
+    table = ledger.take(rows, ["booru", "fid", "split", "left_out", "block", "tokens"])
+    table = table.append_column("post", pa.array(rows)).filter(pc.is_null(table["left_out"]))
+    side = pc.add(pc.index_in(table["split"].cast(pa.string()), value_set=pa.array(SIDES)), 1)
+    names = {name: table[name] for name in ("post", "fid", "block", "tokens")}
+    return pa.table({**names, "booru": table["booru"].cast(pa.string()), "side": side})

@@ -1,6 +1,5 @@
 """The asset `tokenized_dataset` and its checks."""
 
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,6 @@ from booru_pipeline.defs.assets.raw_release import release_of
 from booru_pipeline.defs.resources import FoldersParam
 from booru_pipeline.defs.retry import retry_io
 from booru_pipeline.defs.telling import telling
-from booru_pipeline.errors import BooruError
 from booru_pipeline.pipeline.settings import Folders
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline.tags import Category
@@ -31,8 +29,6 @@ from booru_pipeline.vocabulary.vocabulary import Vocabulary
 # What reads or makes a dataset imports scipy and rensa, half a second that loading the definitions need not cost.
 if TYPE_CHECKING:
     from booru_pipeline.dataset.inspection import Inspector
-    from booru_pipeline.dataset.sides import Sides
-
 _COLUMNS = dg.TableSchema(
     [
         dg.TableColumn("booru", "string"),
@@ -113,17 +109,6 @@ def earlier_dataset(folders: Folders, release: str) -> Path | None:
     return lake.bring(lake.tokenized_dataset(keys[-1])) if keys else None
 
 
-def earlier_sides(folders: Folders, release: str) -> "Sides | None":
-    """The sides that the newest earlier dataset was made with; None if there is none to be read."""
-    from booru_pipeline.dataset.sides import Sides
-
-    lake = folders.lake
-    for key in reversed(lake.releases_before(lake.tokenized_dataset, release)):
-        with suppress(BooruError):  # of an older version: the sides are decided again
-            return Sides.read(lake.bring(lake.tokenized_dataset(key)))
-    return None
-
-
 def _examples(inspector: "Inspector") -> dict[str, dg.MetadataValue[Any]]:
     """Some posts: what became of their tags, and how the model sees them."""
     from booru_pipeline.dataset.inspection import KEPT
@@ -188,34 +173,31 @@ def split_does_not_leak(context: dg.AssetCheckExecutionContext, folders: Folders
     """Nothing that the model is tested on was there to learn from. No group of posts (one picture, or nearly the same)
     is on two sides of the split, and no post or picture has changed its side since the last release's dataset.
     """
-    from booru_pipeline.dataset.sides import Sides, count_moved, count_near_duplicates_across, count_straddling
+    from booru_pipeline.dataset.sides import audit_sides
 
     key = release_of(context)
-    sides = Sides.read(at_hand(context, folders, Stage.TOKENIZED_DATASET))
-    earlier = earlier_sides(folders, key)
-    straddling = count_straddling(sides)
-    across = count_near_duplicates_across(shards_so_far(context, folders, key), sides)
+    dataset = at_hand(context, folders, Stage.TOKENIZED_DATASET)
+    found = audit_sides(dataset, shards_so_far(context, folders, key), earlier_dataset(folders, key))
     counts = {
-        "groups on two sides": straddling.groups,
-        "pictures on two sides": straddling.pictures,
-        "posts on two sides": straddling.posts,
-        "pairs of near-duplicates on two sides": across.pairs,
+        "groups on two sides": found.straddling.groups,
+        "pictures on two sides": found.straddling.pictures,
+        "posts on two sides": found.straddling.posts,
+        "pairs of near-duplicates on two sides": found.across.pairs,
     }
-    examples = [*straddling.examples, *across.examples]
-    if earlier is not None:
-        moved = count_moved(earlier, sides)
+    examples = [*found.straddling.examples, *found.across.examples]
+    if found.moved is not None:
         counts |= {
-            "posts that changed side": moved.posts,
-            "pictures that changed side": moved.pictures,
-            "posts that were left out and are back": moved.returned,
+            "posts that changed side": found.moved.posts,
+            "pictures that changed side": found.moved.pictures,
+            "posts that were left out and are back": found.moved.returned,
         }
-        examples += moved.examples
+        examples += found.moved.examples
     return dg.AssetCheckResult(
         passed=not any(counts.values()),
         metadata={
             "counts": table_of(["what", "number"], list(counts.items())),
             "examples": "; ".join(examples) or "none",
-            "compared with": f"the dataset of {list(earlier.shards)[-1]}" if earlier else "no earlier dataset",
-            "posts not compared, in blocks too large": across.skipped_posts,
+            "compared with": f"the dataset of {found.compared_with}" if found.compared_with else "no earlier dataset",
+            "posts not compared, in blocks too large": found.across.skipped_posts,
         },
     )
