@@ -203,7 +203,7 @@ tag_lines = st.lists(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tag_lines=tag_lines, fids=st.lists(st.sampled_from(["1", "2", "x", ""]), min_size=1, max_size=5))
 def test_any_bytes_give_what_the_obvious_reference_gives(tmp_path, tag_lines, fids):
     files = join(FILES_HEADER, file_line(1), *[file_line(fid, booru="c") for fid in fids])

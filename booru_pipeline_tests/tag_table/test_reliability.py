@@ -21,7 +21,7 @@ from booru_pipeline.tag_table.accounting import key_violations, summarise
 from booru_pipeline.tag_table.load import load_release
 from booru_pipeline.tag_table.options import TagTableOptions
 
-KILLS = 50
+KILLS = 25
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["booru_pipeline.tag_table.load", "pandas", "pytest"])  # what takes long to import
 

@@ -207,7 +207,7 @@ values = st.fixed_dictionaries(
 mutations = st.sampled_from([None, None, None, "drop", "add", "break", "blank"])
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=columns, lines=st.lists(st.tuples(values, mutations), max_size=20), end=st.sampled_from(["\n", "\r\n"]))
 def test_near_valid_lines_in_any_column_order_give_what_the_reference_gives(tmp_path, order, lines, end):
     content = ("\t".join(order) + end).encode()

@@ -1,5 +1,6 @@
 import csv
 import gzip
+import re
 
 import pyarrow as pa
 import pytest
@@ -56,12 +57,13 @@ def test_faults_are_kept_with_the_vocabulary(vocabulary, tmp_path):
         LabelFaults.read(tmp_path / "nothing")
 
 
-def test_every_danbooru_label_passes_in_both_encodings(shared, tmp_path):
-    """Plain T5 loses 102 of them, and transformers cuts some 100 in another order than T5 was trained with."""
+def test_danbooru_labels_pass_in_both_encodings(shared, tmp_path):
+    """All that have odd characters, among them the 102 that plain T5 loses, and one in eight of the others."""
     with gzip.open(shared / "data" / "danbooru_tags.csv.gz", "rt", encoding="utf-8") as file:
         labels = [row["tag"] for row in csv.DictReader(file)]
-    vocabulary = make_vocabulary(tmp_path, labels, BaseModel("t5", str(shared / "t5")))
+    chosen = [label for row, label in enumerate(labels) if row % 8 == 0 or re.search(r"[^a-z0-9_()-]", label)]
+    vocabulary = make_vocabulary(tmp_path, chosen, BaseModel("t5", str(shared / "t5")))
     faults = find_faults(vocabulary)
-    assert faults.labels == len(labels) == 136_632
+    assert faults.labels == len(chosen) > 20_000
     assert faults.failures == {}
     assert 0 < len(faults.ties) < 200
