@@ -13,7 +13,12 @@ import termios
 from pathlib import Path
 
 BOORU = Path(sys.executable).with_name("booru")
-QUICK = {"BOORU_CHECKPOINT__MAX_STEPS": "60", "BOORU_CHECKPOINT__WANDB_PROJECT": ""}
+QUICK = {
+    "BOORU_CHECKPOINT__MAX_STEPS": "60",
+    "BOORU_CHECKPOINT__WANDB_PROJECT": "",
+    "BOORU_EVALUATION_REPORT__BOOTSTRAP_SAMPLES": "50",
+    "BOORU_EVALUATION_REPORT__HIDDEN_SHARES": "[0.5]",  # the plots of each share take a second
+}
 
 
 def environment():

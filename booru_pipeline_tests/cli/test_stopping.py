@@ -1,6 +1,7 @@
 """`booru run` that a person or a supervisor ends: real signals, to the process group as a terminal sends them."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -16,12 +17,20 @@ from booru_pipeline_tests.cli.command import BOORU, environment
 from booru_pipeline_tests.training.process import wait_until
 
 TRAINING = {
-    "BOORU_CHECKPOINT__MAX_STEPS": "400",
+    "BOORU_CHECKPOINT__MAX_STEPS": "150",
     "BOORU_CHECKPOINT__EPOCHS": "0",
     "BOORU_CHECKPOINT__LOG_INTERVAL_STEPS": "10",
     "BOORU_CHECKPOINT__STATE_INTERVAL_STEPS": "20",
     "BOORU_CHECKPOINT__THREADS": "1",
 }
+
+
+@pytest.fixture
+def to_train(workplace, tmp_path):
+    """A copy of the workplace in which everything up to the checkpoint is made."""
+    folder = tmp_path / "to_train"
+    shutil.copytree(workplace, folder, ignore=shutil.ignore_patterns("checkpoints", "reports", "promoted.json", "dagster"))
+    return folder
 
 
 def start(folder, *arguments):
@@ -59,8 +68,8 @@ def outcomes(folder):
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_training_that_is_stopped_says_at_which_step_and_goes_on_from_there(copy, number, status):
-    process = start(copy)
+def test_a_training_that_is_stopped_says_at_which_step_and_goes_on_from_there(to_train, number, status):
+    process = start(to_train)
     read_until(process, "step ")
     os.killpg(process.pid, number)
     said, code = ended(process)
@@ -70,12 +79,12 @@ def test_a_training_that_is_stopped_says_at_which_step_and_goes_on_from_there(co
     assert notice == "stopping; once more ends it at once"
     words = stopped.split()
     assert stopped == f"stopped at step {words[3].strip(';')}; `booru run` goes on from there"
-    assert outcomes(copy) == [dg.DagsterRunStatus.CANCELED]
-    again = start(copy)
+    assert outcomes(to_train) == [dg.DagsterRunStatus.CANCELED]
+    again = start(to_train)
     said, code = ended(again)
     assert code == 0, said
     assert any(f"going on from step {words[3].strip(';')}, after" in line for line in said)
-    assert read_record(Lake(copy / "booru_home").checkpoint("2021a"))
+    assert read_record(Lake(to_train / "booru_home").checkpoint("2021a"))
 
 
 @pytest.mark.parametrize("to", ["its process", "all processes"])
@@ -93,10 +102,10 @@ def test_a_stage_that_is_stopped_is_named_and_leaves_nothing_half_written(copy, 
     assert outcomes(copy) == [dg.DagsterRunStatus.CANCELED]
 
 
-def test_the_second_signal_ends_it_at_once(copy):
+def test_the_second_signal_ends_it_at_once(to_train):
     import psutil
 
-    process = start(copy)
+    process = start(to_train)
     read_until(process, "step ")
     children = psutil.Process(process.pid).children(recursive=True)
     (payload,) = (child for child in children if "training.payload" in " ".join(child.cmdline()))
@@ -109,4 +118,4 @@ def test_the_second_signal_ends_it_at_once(copy):
     said, code = ended(process)
     assert (said, code) == ([], 130)
     wait_until(lambda: not payload.is_running() or payload.status() == psutil.STATUS_ZOMBIE)
-    assert outcomes(copy) == [dg.DagsterRunStatus.CANCELED]
+    assert outcomes(to_train) == [dg.DagsterRunStatus.CANCELED]
