@@ -29,7 +29,9 @@ TRAINING = {
 def to_train(workplace, tmp_path):
     """A copy of the workplace in which everything up to the checkpoint is made."""
     folder = tmp_path / "to_train"
-    shutil.copytree(workplace, folder, ignore=shutil.ignore_patterns("checkpoints", "reports", "promoted.json", "dagster"))
+    shutil.copytree(
+        workplace, folder, ignore=shutil.ignore_patterns("checkpoints", "reports", "promoted.json", "dagster")
+    )
     return folder
 
 

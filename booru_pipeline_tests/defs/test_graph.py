@@ -182,9 +182,7 @@ def test_states_that_a_killed_run_left_beside_its_checkpoint_go_with_the_evaluat
     other = states / "0123456789abcdef" / "step-000000001"
     for state in (published, other):
         state.mkdir(parents=True)
-    other_seed = aside.model_copy(
-        update={"evaluation_report": aside.evaluation_report.model_copy(update={"seed": 7})}
-    )
+    other_seed = aside.model_copy(update={"evaluation_report": aside.evaluation_report.model_copy(update={"seed": 7})})
     run_plan(other_seed, make_plan(other_seed, ["2021a"], Stage.EVALUATION_REPORT), print)
     assert not published.exists()
     assert other.exists()
