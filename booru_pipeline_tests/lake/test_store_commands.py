@@ -38,6 +38,7 @@ wandb_project = ""
 [evaluation_report]
 test_posts = 20
 bootstrap_samples = 50
+hidden_shares = [0.5]
 """
 
 
