@@ -1,11 +1,11 @@
 """Loading one raw release into its tag table."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -21,10 +21,12 @@ from booru_pipeline.tag_table.filling import Filling
 from booru_pipeline.tag_table.layouts.read import read_release
 from booru_pipeline.tag_table.options import TagTableOptions
 from booru_pipeline.tag_table.raw_rows import RAW_ROWS, RawRows
+from booru_pipeline.tag_table.reader import TextChunk
 from booru_pipeline.tag_table.spelling import Spelling
 
 _DISK_PROBLEMS: Final = [os.strerror(number) for number in DISK_ERRORS]
 _SQL: Final = "tag_table"
+Item = TypeVar("Item")
 _MIB: Final = 1 << 20
 # Of the memory that may be taken: DuckDB's share, and that of a chunk of rows. Two chunks are there at once, one that
 # is loaded and one that is read ahead.
@@ -56,7 +58,7 @@ def load_release(release: Release, final: Path, staging: Staging, options: TagTa
     size = int(options.memory_mib * _MIB * _CHUNK_SHARE)
     with _new_table(final, staging, options) as connection, ThreadPoolExecutor(1) as reader:
         tables = {"files": content.files, "tags": content.tags}
-        chunks = ((source, chunk) for source, rows in tables.items() for chunk in _chunks(rows, size))
+        chunks = ((source, chunk) for source, rows in tables.items() for chunk in _chunks(source, rows, size))
         ahead = reader.submit(next, chunks, None)  # the next chunk is read while one is loaded
         for source, rows in tables.items():
             filling = Filling(connection, source, rows, spelling, release.shard)
@@ -84,7 +86,7 @@ def _new_table(final: Path, staging: Staging, options: TagTableOptions) -> Itera
             staged(final, staging) as draft,
             duckdb.connect(str(draft), config={"memory_limit": limit}) as connection,
         ):
-            connection.execute("SET enable_progress_bar = false")
+            sql.run(connection, _SQL, "settings")
             sql.run(connection, _SQL, "schema")
             sql.run(connection, _SQL, "macros")
             yield connection
@@ -103,18 +105,30 @@ def _new_table(final: Path, staging: Staging, options: TagTableOptions) -> Itera
         ) from error
 
 
-def _chunks(rows: RawRows, size: int) -> Iterator[pa.Table]:
-    """Rows some at a time, of about so many bytes."""
-    batches: list[pa.RecordBatch] = []
-    gathered = 0
-    for batch in rows.batches():
-        batches.append(batch)
-        gathered += batch.nbytes
-        if gathered >= size:
+def _chunks(source: str, rows: RawRows, size: int) -> Iterator[pa.Table | TextChunk]:
+    """Rows some at a time, of about so many bytes; lines of text are given without the header."""
+    if rows.blocks is not None:
+        for blocks in _gathered(rows.blocks(), size, lambda block: len(block.data)):
+            if blocks[0].first_line == 1:
+                blocks[0] = blocks[0].without_first()
+            yield TextChunk(blocks, source, rows.columns)
+    else:
+        for batches in _gathered(rows.batches(), size, lambda batch: batch.nbytes):
             yield pa.Table.from_batches(batches, RAW_ROWS)
-            batches, gathered = [], 0
-    if batches:
-        yield pa.Table.from_batches(batches, RAW_ROWS)
+
+
+def _gathered(items: Iterator[Item], size: int, size_of: Callable[[Item], int]) -> Iterator[list[Item]]:
+    """Items in lists of about so many bytes."""
+    gathered: list[Item] = []
+    taken = 0
+    for item in items:
+        gathered.append(item)
+        taken += size_of(item)
+        if taken >= size:
+            yield gathered
+            gathered, taken = [], 0
+    if gathered:
+        yield gathered
 
 
 def _check(

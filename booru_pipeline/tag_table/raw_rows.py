@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
+
+if TYPE_CHECKING:
+    from booru_pipeline.tag_table.lines import Block
 
 RAW_ROWS: Final = pa.schema(
     [("line", pa.int64()), ("fields", pa.list_(pa.string())), ("raw", pa.binary()), ("problem", pa.string())]
@@ -21,11 +24,13 @@ class RawRows:
             in the file. `fields` are the row's fields as text, null where a line is no row; then `raw` is what stands
             there, and `problem` the reason why it is none, by default `not_utf8`.
         headers: How many rows at the beginning are no rows of the table.
+        blocks: Gives the same rows as lines of text, if they are such.
     """
 
     columns: list[str]
     batches: Callable[[], Iterator[pa.RecordBatch]]
     headers: int = 0
+    blocks: "Callable[[], Iterator[Block]] | None" = None
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,10 @@
 -- A number as almost all are written, which is cheap to tell: digits, perhaps a minus sign, in 64 bits.
 CREATE OR REPLACE TEMP MACRO is_plain_number(text) AS try_cast(text AS BIGINT)::VARCHAR = text;
 
+-- The same of a width or height, which may be missing.
+CREATE OR REPLACE TEMP MACRO is_plain_size(text) AS 
+    text IS NULL OR (try_cast(text AS INTEGER) >= 0 AND try_cast(text AS INTEGER)::VARCHAR = text);
+
 -- Any number: there may be spaces around it and zeros before it. A cast alone would also take 1.5, 1e3, 1_000 and 0x1F.
 CREATE OR REPLACE TEMP MACRO is_number(text) AS
     try_cast(text AS BIGINT) IS NOT NULL AND regexp_full_match(text, ' *-?[0-9]+ *');

@@ -8,7 +8,7 @@ from typing import Final
 
 from booru_pipeline.release.find import Release
 from booru_pipeline.release.header import read_header
-from booru_pipeline.tag_table.lines import line_batches
+from booru_pipeline.tag_table.lines import line_batches, line_blocks
 from booru_pipeline.tag_table.raw_rows import RawRelease, RawRows
 
 FILES_COLUMNS: Final = [
@@ -28,7 +28,7 @@ def read(release: Release) -> RawRelease:
         BooruError: A file is empty, lacks a column, or cannot be read to its end.
     """
     files, tags = (
-        RawRows(columns, partial(line_batches, path), headers=1)
+        RawRows(columns, partial(line_batches, path), headers=1, blocks=partial(line_blocks, path))
         for path, columns in zip((release.files, release.tags), read_headers(release), strict=True)
     )
     return RawRelease(files, tags)

@@ -1,2 +1,2 @@
--- Rows of files that turned out to be repeats. Reads: relation repeats (number BIGINT, of the row).
-DELETE FROM files WHERE number IN (SELECT number FROM repeats);
+-- Rows of files that turned out to be repeats. Reads: relation repeats (row BIGINT).
+DELETE FROM files WHERE rowid IN (SELECT row FROM repeats);

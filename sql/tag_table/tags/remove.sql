@@ -1,2 +1,2 @@
--- Rows of tags that turned out to be repeats. Reads: relation repeats (number BIGINT, of the row).
-DELETE FROM tags WHERE number IN (SELECT number FROM repeats);
+-- Rows of tags that turned out to be repeats. Reads: relation repeats (row BIGINT).
+DELETE FROM tags WHERE rowid IN (SELECT row FROM repeats);

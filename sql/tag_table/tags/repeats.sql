@@ -2,7 +2,7 @@
 -- duplicate; one whose tag is written otherwise is merged into the first; any other is in conflict with it, since nothing
 -- says which of the two is right. Reads: relation suspects, as in files/repeats.sql.
 SELECT
-    number,
+    row, number,
     CASE
         WHEN raw_tag != first_value(raw_tag) OVER same_key THEN 'merged'
         WHEN content = first_value(content) OVER same_key THEN 'duplicate'
@@ -10,12 +10,12 @@ SELECT
     END AS outcome
 FROM (
     SELECT
-        number, tags.booru, tags.fid, tags.tag,
+        suspects.row, suspects.number, tags.booru, tags.fid, tags.tag,
         coalesce(raw_tag, tags.tag) AS raw_tag,
         row(tag_id, coalesce(raw_cat, tag_cat), danb_fr) AS content
     FROM tags
-    SEMI JOIN suspects USING (number)
-    LEFT JOIN raw_tags USING (number)
+    JOIN suspects ON tags.rowid = suspects.row
+    LEFT JOIN raw_tags ON raw_tags.number = tags.number
 )
 WINDOW same_key AS (PARTITION BY booru, fid, tag ORDER BY number)
 QUALIFY row_number() OVER same_key > 1;

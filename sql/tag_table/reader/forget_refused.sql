@@ -1,0 +1,3 @@
+-- What the reader noted is read.
+DROP TABLE reject_errors;
+DROP TABLE reject_scans;
