@@ -62,19 +62,26 @@ def base_model() -> BaseModel:
     return BaseModel("t5", str(SHARED / "t5")) if (SHARED / "t5").is_dir() else BaseModel("tiny", None)
 
 
-def repeated_release(raw: Path, posts: int) -> None:
-    """Write one large release into a raw folder: the lines of the first one over and over, each time with other ids."""
+def repeated_release(raw: Path, posts: int, number: int = 0) -> None:
+    """Write one large release into a raw folder: the lines of the first one over and over, each time with other ids.
+
+    Args:
+        raw: The folder.
+        posts: About how many.
+        number: Of the release, from 0, which is 2021a; each has other ids.
+    """
     source = min(path for path in raw_releases(raw.parent / "source", posts).iterdir() if path.is_dir())
-    target = raw / source.name
+    key = f"{2021 + number // 4}{'abcd'[number % 4]}"
+    target = raw / f"Safebooru {key}"
     target.mkdir(parents=True)
     copies = 0
-    for path in sorted(source.iterdir()):  # the files file first
+    for path, name in zip(sorted(source.iterdir()), ("files", "tags"), strict=True):
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         header, lines = content.split(b"\n", 1)
         copies = copies or -(-posts // lines.count(b"\n"))
-        with (target / path.name.removesuffix(".gz")).open("wb") as file:
+        with (target / f"V{key.upper()}_{name}.tsv").open("wb") as file:
             file.write(header + b"\n")
-            file.writelines(_with_other_ids(lines, copy * 10**9) for copy in range(copies))
+            file.writelines(_with_other_ids(lines, (number * 1000 + copy) * 10**9) for copy in range(copies))
 
 
 def _with_other_ids(lines: bytes, by: int) -> bytes:

@@ -1,6 +1,8 @@
 """Raw releases to tables, side by side: the origin's sqlite3 recipe, pyarrow.csv reading alone, and `load_release`.
 
     python -m benchmarks.ingest                             # one release of 250,000 posts: a few minutes
+    python -m benchmarks.ingest --releases 6 --rounds 1     # six such, one after another
+    python -m benchmarks.ingest --before ../before          # and that of another checkout, `git worktree add ../before`
     python -m benchmarks.ingest --posts 20000 --rounds 1    # a quick look
 
 The release is the first one of `shared/` beside the checkout, or the sample's, written over and over with other ids.
@@ -8,6 +10,7 @@ Needs the command-line shell of SQLite and awk (`apt-get install sqlite3 mawk`).
 """
 
 import subprocess
+import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import Final
@@ -30,7 +33,7 @@ create index tags_tag_cat on tags(tag_cat);
 """
 # Lines with a double quote are dropped; the shard becomes the third column, and the size is split in two.
 ORIGIN_IMPORT: Final = r"""
-.import --skip 1 "|awk -f files.awk '{files}'" files
+.import --skip 1 "|awk -f files{number}.awk '{files}'" files
 .import --skip 1 "|grep -v '\"' '{tags}'" tags
 """
 ORIGIN_AWK: Final = """
@@ -41,10 +44,11 @@ BEGIN { FS = OFS = "\\t" }
 
 def origin(world: Path, workspace: Path, options: Namespace) -> Outcome:
     """The origin's recipe."""
-    [release] = (world / "raw").iterdir()
-    files, tags = sorted(release.iterdir())
-    (workspace / "files.awk").write_text(ORIGIN_AWK.replace("RELEASE", release.name))
-    script = ORIGIN_SCHEMA + ORIGIN_IMPORT.format(files=files, tags=tags)
+    script = ORIGIN_SCHEMA
+    for number, release in enumerate(sorted((world / "raw").iterdir())):
+        files, tags = sorted(release.iterdir())
+        (workspace / f"files{number}.awk").write_text(ORIGIN_AWK.replace("RELEASE", release.name))
+        script += ORIGIN_IMPORT.format(number=number, files=files, tags=tags)
     # Its complaints about repeated rows and missing last fields go to standard error; it keeps on, and so do we.
     with clock() as outcome:
         subprocess.run(["sqlite3", "o.db"], input=script, text=True, cwd=workspace, stderr=subprocess.DEVNULL)
@@ -75,27 +79,47 @@ def ours(world: Path, workspace: Path, options: Namespace) -> Outcome:
     from booru_pipeline.tag_table.load import load_release
     from booru_pipeline.tag_table.options import TagTableOptions
 
-    [release] = find_releases(world / "raw").releases
-    table = workspace / "table.duckdb"
+    releases = find_releases(world / "raw").releases
+    tables = [workspace / f"{release.key}.duckdb" for release in releases]
     with clock() as outcome:
-        load_release(
-            release, table, Staging(workspace / "staging"), TagTableOptions(max_reject_share=1), record(release.key)
-        )
-    outcome.count = sum(accounting.kept for accounting in summarise(table).accounting)
-    outcome.figures["database, MiB"] = table.stat().st_size / MIB
+        for release, table in zip(releases, tables, strict=True):
+            load_release(
+                release, table, Staging(workspace / "staging"), TagTableOptions(max_reject_share=1), record(release.key)
+            )
+    outcome.count = sum(accounting.kept for table in tables for accounting in summarise(table).accounting)
+    outcome.figures["database, MiB"] = sum(table.stat().st_size for table in tables) / MIB
     return outcome
+
+
+def before(world: Path, workspace: Path, options: Namespace) -> Outcome:
+    """The same with the package of another checkout."""
+    for name in [name for name in sys.modules if name.split(".")[0] == "booru_pipeline"]:
+        del sys.modules[name]  # `benchmarks.corpus` has some of ours
+    sys.path.insert(0, str(Path(options.before).resolve()))
+    return ours(world, workspace, options)
+
+
+def prepare(world: Path, options: Namespace) -> None:
+    """Releases of the same lines with other ids: 2021a, 2021b …"""
+    for number in range(options.releases):
+        repeated_release(world / "raw", options.posts, number)
 
 
 BENCHMARK: Final = Benchmark(
     about=__doc__,
     unit="rows",
-    prepare=lambda world, options: repeated_release(world / "raw", options.posts),
+    prepare=prepare,
     contenders={
         "origin": Contender("the origin's recipe", origin, rounds=1),
         "floor": Contender("pyarrow.csv, reading only", floor),
+        **({"before": Contender("load_release before", before)} if {"--before", "--child"} & {*sys.argv} else {}),
         "ours": Contender("load_release", ours),
     },
-    options={"--posts": {"type": int, "default": 250_000, "help": "about how many (default %(default)s)"}},
+    options={
+        "--posts": {"type": int, "default": 250_000, "help": "of a release, about how many (default %(default)s)"},
+        "--releases": {"type": int, "default": 1, "help": "how many (default %(default)s)"},
+        "--before": {"help": "another checkout, to compare with"},
+    },
     packages=("duckdb", "pyarrow", "numpy"),
 )
 
