@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,10 @@ from booru_pipeline.vocabulary.options import EncodingName
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
 Contexts = Sequence[Sequence[int]]
+
+_CELLS: Final = 1 << 19
+"""Contexts x labels that T5 and counting are mixed for at once, which fits the cache: 128 contexts of 40,399 labels
+take 0.2 CPU seconds, and 0.6 when all are mixed at once."""
 
 
 class T5Alone:
@@ -166,8 +171,9 @@ class Predictor:
         scores = self.t5.scores(contexts, batch_size, shortlist)
         if self.mixture is not None and self.table is not None:
             visible = as_posts(contexts)
-            for start in range(0, len(visible), batch_size):
-                chosen = np.arange(start, min(start + batch_size, len(visible)))
+            few = max(1, min(batch_size, _CELLS // self.table.labels))
+            for start in range(0, len(visible), few):
+                chosen = np.arange(start, min(start + few, len(visible)))
                 some = visible.take(chosen)
                 odds = self.t5.calibration.log_odds(scores[chosen], some.sizes)
                 scores[chosen] = self.mixture.log_odds(views_of(odds, self.table, some))

@@ -20,8 +20,9 @@ from booru_pipeline.evaluation.baselines.counting import (
 from booru_pipeline.evaluation.baselines.ease import Ease, Edlae
 from booru_pipeline.evaluation.baselines.rules import AssociationRules, mine
 from booru_pipeline.evaluation.baselines.tuning import Pair, Settings, climb
-from booru_pipeline.evaluation.scorer import Contexts, Renumbered, hide_visible, rows_of
+from booru_pipeline.evaluation.scorer import Contexts, hide_visible, rows_of
 from booru_pipeline.model.pairs import PairCounts
+from booru_pipeline.progress import step
 
 
 def most_frequent(counts: NDArray[np.float64], cap: int) -> NDArray[np.int64]:
@@ -48,17 +49,20 @@ class Capped:
         self.described = (
             f"{inner.described}; of the {len(known):,} most frequent labels, the others below by popularity"
         )
-        self._inner = Renumbered(inner, column_of(known, len(counts)))
-        self._others = np.flatnonzero(~self._inner.known)
+        self._inner, self._known = inner, known
+        self._column = column_of(known, len(counts))
+        self._others = np.flatnonzero(self._column < 0)
         _, place = np.unique(-counts[self._others], return_inverse=True)
         self._place = 1 + place.astype(np.float32)
 
     def scores(self, contexts: Contexts, batch_size: int = 256) -> NDArray[np.float32]:
         """Score each label, [len(contexts), labels]; the visible ones are at -inf."""
-        scores = self._inner.scores(contexts, batch_size)
-        lowest = scores.min(axis=1, where=np.isfinite(scores), initial=np.inf)
-        lowest[np.isinf(lowest)] = 0  # all that it knows is visible
-        scores[:, self._others] = lowest[:, None] - self._place
+        answers = self._inner.scores([rows_of(context, self._column) for context in contexts], batch_size)
+        scores = np.empty((len(contexts), len(self._column)), dtype=np.float32)
+        for row, answer in zip(scores, answers, strict=True):  # post by post: what is at hand then fits the cache
+            lowest = answer.min(where=np.isfinite(answer), initial=np.inf)
+            row[self._known] = answer
+            row[self._others] = (lowest if np.isfinite(lowest) else 0) - self._place  # or all that it knows is visible
         return hide_visible(scores, contexts)
 
 
@@ -164,7 +168,8 @@ def fit_baselines(
             best = [ImplicationClosure(implied)] * len(questions)
         else:
             make, grid, start, how = TUNABLE[name]
-            best = climb(partial(make, count(how)), grid, start, questions)
+            with step(f"choosing the settings of {name}"):
+                best = climb(partial(make, count(how)), grid, start, questions)
             capped = {id(inner): Capped(inner, known, counts) for inner in best} if cut else {}
             best = [capped.get(id(inner), inner) for inner in best]
         for of_share, own in zip(fitted.values(), best, strict=True):
