@@ -25,8 +25,8 @@ from booru_pipeline.model.together import count_together
 from booru_pipeline.progress import step
 from booru_pipeline.vocabulary.vocabulary import SpecialTokens, Vocabulary
 
-# Of the factorization. Validation loss on the shared releases after 12,800 posts: ARPACK 4.691, one pass 4.836, two
-# 4.751, three 4.716; each halves what is left, and takes as long as the others.
+# Of the factorization. Validation loss on the shared releases after 12,800 posts, one seed: ARPACK 4.691, one pass
+# 4.836, two 4.751, three 4.716, five 4.704; each takes as long as the others.
 _PASSES: Final = 5
 _MORE_DIRECTIONS: Final = 10  # than are wanted, as Halko et al. advise
 
