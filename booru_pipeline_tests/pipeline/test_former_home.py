@@ -24,7 +24,8 @@ from booru_pipeline.sample import generate
 FORMER = json.loads(Path(__file__).with_name("home_of_4423e90.json").read_text(encoding="utf-8"))
 
 # Stages whose code gives another artifact since then, on purpose, with the code version of then. Tag tables of then
-# have names as they were written, and shards no ratings. Reports of then lack T5 alone, EDLAE, nDCG and settings by
+# have names as they were written, and shards no ratings. Vocabularies of then number their labels anew in each release,
+# and datasets have no file a release. Reports of then lack T5 alone, EDLAE, nDCG and settings by
 # hidden share; checkpoints of then say which label is next, and do not count.
 RAISED = {Stage(name): version for name, version in FORMER["raised_code_versions"].items()}
 
