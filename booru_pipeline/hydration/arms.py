@@ -89,8 +89,8 @@ def permuted_base(source: str, folder: Path, pieces: Iterable[int], seed: int) -
 def opaque_texts(pieces: sentencepiece.SentencePieceProcessor, labels: int, seed: int) -> list[str]:
     """A text for each of so many labels that says nothing: `tag 0123`, as `tag_0123` reads.
 
-    Numbers are drawn, because labels' rows are in order of age and frequency, and a number in order would tell it. No two texts have the
-    same pieces in another order, or the labels' rows would start as one.
+    Numbers are drawn, because labels' rows are in order of age and frequency, and a number in order would tell it. No
+    two texts have the same pieces in another order, or the labels' rows would start as one.
     """
     texts: dict[tuple[int, ...], str] = {}  # by the pieces in ascending order
     digits = max(_DIGITS, len(str(2 * labels)))
