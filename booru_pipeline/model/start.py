@@ -21,7 +21,7 @@ from transformers import (
 
 from booru_pipeline.dataset.posts import Posts
 from booru_pipeline.errors import BooruError, first_line
-from booru_pipeline.model.together import count_together
+from booru_pipeline.model.pairs import count_together
 from booru_pipeline.progress import step
 from booru_pipeline.vocabulary.vocabulary import SpecialTokens, Vocabulary
 

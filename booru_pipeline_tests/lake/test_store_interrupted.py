@@ -98,7 +98,7 @@ def test_an_upload_that_fails_leaves_both_places_as_they_were(tmp_path, place):
         def __getattr__(self, name):
             return getattr(self._whole, name)
 
-        def put(self, sources, targets):
+        def put(self, sources, targets, **_):
             self._whole.put(sources[:1], targets[:1])
             raise TimeoutError("the cable was pulled")
 
@@ -114,7 +114,7 @@ def test_an_upload_is_tried_again(tmp_path, place):
     lake = Lake(tmp_path / "home", Store(*place, waits_s=(0.0, 0.0)))
     put, calls = lake.store._fs.put, []
 
-    def flaky(sources, targets):
+    def flaky(sources, targets, **_):
         calls.append(targets)
         if len(calls) < 3:
             raise ConnectionResetError

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+from scipy import sparse
 
 from booru_pipeline.dataset.posts import incidence
 from booru_pipeline.errors import BooruError
 from booru_pipeline.model.pair_table import PAIRS_FILE, PairTable
-from booru_pipeline.model.pairs import PairCounts, edlae
+from booru_pipeline.model.pairs import PairCounts, count_together, edlae
 from booru_pipeline_tests.dataset.label_rows import posts_of, random_posts, sets
 
 LABELS = 30
@@ -106,3 +107,12 @@ def test_a_broken_file_is_named_with_what_to_do(tmp_path, content):
 def test_no_posts_and_no_labels_are_no_failure():
     assert PairTable.of(incidence([], LABELS)).strongest(posts_of([1])).shape == (1, LABELS)
     assert PairTable.of(incidence([[]], 0)).labels == 0
+
+
+@pytest.mark.parametrize("at_a_time", [1, 7, 10_000])
+def test_pairs_are_counted_alike_however_few_labels_at_a_time(monkeypatch, at_a_time):
+    monkeypatch.setattr("booru_pipeline.model.pairs._PRODUCT", at_a_time)
+    train = sparse.random_array((40, 15), density=0.3, rng=np.random.default_rng(1), format="csr")
+    train.data[:] = 1
+    whole = train.toarray()
+    assert (count_together(train.astype(np.float32)).toarray() == whole.T @ whole).all()
