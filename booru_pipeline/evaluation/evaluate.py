@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from booru_pipeline.dataset.posts import incidence, load_posts
+from booru_pipeline.dataset.posts import load_posts
 from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation import results as names
 from booru_pipeline.evaluation.baselines.counting import Baseline
@@ -30,6 +30,7 @@ from booru_pipeline.evaluation.task import Hidden, RecoveryTask, hide, implied_m
 from booru_pipeline.model.predictor import Predictor, T5Alone
 from booru_pipeline.model.provenance import EarlierCheckpoint, has_learned, read_loss_curve
 from booru_pipeline.model.shortlist import ShortlistScorer
+from booru_pipeline.progress import step
 from booru_pipeline.training_shards.relations import Relations
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
@@ -73,8 +74,10 @@ def evaluate(
     hidden = steps.hide(task)
     tuned_on, baselines = steps.fit_baselines()
     described = describe(baselines)
-    shortlist = steps.shortlist(baselines, hidden)
     shares, answers = steps.measure(baselines, task, hidden)
+    with step("asking what single labels say of others"):
+        probes = steps.probe(baselines[hidden[-1].share])
+    baselines.clear()  # they are large
     headline = options.hidden_shares.index(options.headline_share)
     findings = Findings(
         release=release,
@@ -86,8 +89,8 @@ def evaluate(
         methods=[Method(name=name, description=words) for name, words in {**steps.in_words, **described}.items()],
         shares=shares,
         comparison=steps.compare(parent, promoted, task, shares, answers) if parent is not None else None,
-        probes=steps.probe(baselines),
-        shortlist=shortlist,
+        probes=probes,
+        shortlist=steps.shortlist(),
         generation=steps.generate(hidden[headline]),
         added=find_added(task, answers[headline], steps.labels),
         examples=pick_examples(task, answers[headline], steps.labels, count=options.examples),
@@ -110,9 +113,14 @@ class _Steps:
         self.dataset, self.options, self.relations = dataset, options, relations
         self.vocabulary = Vocabulary.load(vocabulary)
         self.labels = self.vocabulary.labels
-        self.train, self.validation, self.test = (
-            load_posts(dataset, split, labels=len(self.labels), about=True) for split in ("train", "validation", "test")
-        )
+        with step("reading the posts"):
+            train = load_posts(dataset, "train", labels=len(self.labels))
+            self.train_matrix = train.matrix(len(self.labels))
+            self.train_matrix.sort_indices()
+            del train
+            self.validation, self.test = (
+                load_posts(dataset, split, labels=len(self.labels), about=True) for split in ("validation", "test")
+            )
         self.predictor = Predictor.load(checkpoint)
         if list(self.predictor.vocabulary.labels) != list(self.labels):
             raise BooruError(
@@ -120,7 +128,7 @@ class _Steps:
                 "Train again with `booru run`."
             )
         self.implied = implied_matrix(self.vocabulary, relations)
-        self.train_matrix = incidence(self.train.labels, len(self.labels))
+        self._ceilings: list[Ceiling] = []
 
     @property
     def limit(self) -> int:
@@ -157,7 +165,7 @@ class _Steps:
     def sizes(self, task: RecoveryTask, tuned_on: RecoveryTask) -> Sizes:
         return Sizes(
             labels=len(self.labels),
-            train_posts=len(self.train),
+            train_posts=self.train_matrix.shape[0],
             validation_posts=len(tuned_on),
             test_posts=len(task),
             test_posts_available=task.available,
@@ -182,21 +190,17 @@ class _Steps:
         }
         return {**ours, **baselines}
 
-    def shortlist(
-        self, baselines: Mapping[float, Mapping[str, Baseline]], hidden: Sequence[Hidden]
-    ) -> Shortlist | None:
-        """What the model cannot exceed where it ranks only what EASE proposes."""
+    def shortlist(self) -> Shortlist | None:
+        """What the model could not exceed where it ranked only what EASE proposed; None where it ranked all."""
         size = self.options.shortlist
-        if not size:
-            return None
-        ceilings = []
-        for part in hidden:
-            question = part.not_derivable()
-            if len(question):
-                given, asked = ([rows.tolist() for rows in part] for part in (question.given, question.asked))
-                model = ShortlistScorer(self.predictor, baselines[part.share][names.EASE], size)
-                ceilings.append(Ceiling(hidden_share=part.share, ceiling=model.ceiling(given, asked)))
-        return Shortlist(size=size, proposer=names.EASE, ceiling=ceilings)
+        return Shortlist(size=size, proposer=names.EASE, ceiling=self._ceilings) if size else None
+
+    def _ceiling(self, ease: Baseline, part: Hidden) -> None:
+        size, question = self.options.shortlist, part.not_derivable()
+        if size and len(question):
+            given, asked = ([rows.tolist() for rows in side] for side in (question.given, question.asked))
+            found = ShortlistScorer(self.predictor, ease, size).ceiling(given, asked)
+            self._ceilings.append(Ceiling(hidden_share=part.share, ceiling=found))
 
     def measure(
         self, baselines: dict[float, dict[str, Baseline]], task: RecoveryTask, hidden: Sequence[Hidden]
@@ -221,6 +225,7 @@ class _Steps:
             share, answer = recovery.measure(part)
             shares.append(share)
             answers.append(answer)
+            self._ceiling(baselines[part.share][names.EASE], part)
             if part is not hidden[-1]:
                 del baselines[part.share], methods, recovery
         return shares, answers
@@ -242,16 +247,18 @@ class _Steps:
             task=task,
             answers=asked,
             best={share.hidden_share: share.not_derivable.best_baseline for share in shares if share.not_derivable},
-            splits=(self.train, self.validation, self.test),
+            splits=(load_posts(self.dataset, "train", about=True), self.validation, self.test),
             labels=self.labels,
             options=self.options,
         )
 
-    def probe(self, baselines: Mapping[float, Mapping[str, Baseline]]) -> ProbeFindings:
+    def probe(self, baselines: Mapping[str, Baseline]) -> ProbeFindings:
         """Probes give one label: the baselines are those of the largest share, whose questions are the most like it."""
-        methods = self.methods(baselines[max(baselines)])
+        methods = self.methods(baselines)
         model, options, train = self.predictor, self.options, Split(self.train_matrix)
-        test = Split(incidence(self.test.labels, len(self.labels)), self.test.keys)
+        posts = self.test.matrix(len(self.labels))
+        posts.sort_indices()
+        test = Split(posts, self.test.keys)
         t5 = model.t5 if model.mixes else None
         return probe(
             Exam(methods, model, self.vocabulary, train, test, self.relations, options, t5=t5, questions=self.limit)

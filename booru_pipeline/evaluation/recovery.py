@@ -29,6 +29,7 @@ from booru_pipeline.evaluation.results import (
 )
 from booru_pipeline.evaluation.scorer import Calibrated, Model, Scorer, scores_in_parts
 from booru_pipeline.evaluation.task import Hidden, Question, RecoveryTask
+from booru_pipeline.progress import Step, step
 from booru_pipeline.tags import Category
 
 CURVE_KS: Final = 30
@@ -74,6 +75,29 @@ class _Answers:
     guesses: list[Guesses]
 
 
+@dataclass(frozen=True)
+class _Said:
+    """One method's answers to sets of visible labels: ranks of what is hidden, scores that are followed, guesses."""
+
+    ranks: list[NDArray[np.int64]]
+    followed: NDArray[np.float32]
+    guesses: list[Guesses]
+
+    def of(self, question: Question, place: NDArray[np.int64], columns: NDArray[np.int64]) -> _Answers:
+        """Those to a question.
+
+        Args:
+            question: What was asked.
+            place: [posts of the question], which set each post is.
+            columns: The columns of `followed` that the question follows.
+        """
+        return _Answers(
+            Ranks.of(question.posts, question.asked, [self.ranks[at] for at in place.tolist()]),
+            self.followed[np.ix_(place, columns)],
+            [self.guesses[at] for at in place.tolist()] if self.guesses else [],
+        )
+
+
 class Recovery:
     """Measures methods on a task.
 
@@ -116,7 +140,7 @@ class Recovery:
             BooruError: The model's scores are not numbers.
         """
         everything, question, derivable = hidden.all_labels(), hidden.not_derivable(), hidden.derivable
-        to_everything, to_question = self._ask(everything), self._ask(question)
+        to_everything, to_question = self._ask(everything, question, hidden.share)
         model = to_question[MODEL]
         result = ShareResult(
             hidden_share=hidden.share,
@@ -131,9 +155,26 @@ class Recovery:
         by_method = {name: answer.ranks for name, answer in to_question.items()}
         return result, Asked(question, model.ranks, model.guesses, by_method)
 
-    def _ask(self, question: Question) -> dict[str, _Answers]:
-        follow = self._followed(question)
-        return {name: self._answer(name, scorer, question, follow) for name, scorer in self._methods.items()}
+    def _ask(self, everything: Question, question: Question, share: float) -> list[dict[str, _Answers]]:
+        """Every method's answers to both questions; where a post is shown the same in both, it is asked about once."""
+        pairs = zip(question.posts.tolist(), question.given, strict=True)
+        differs = np.array([len(given) > len(everything.given[post]) for post, given in pairs], dtype=bool)
+        again = np.flatnonzero(differs).tolist()
+        place = question.posts.copy()
+        place[again] = len(everything) + np.arange(len(again))
+        both = ((everything, np.arange(len(everything))), (question, place))
+        follow = np.union1d(self._followed(everything), self._followed(question))
+        given, asked = (
+            [*of_all, *(rows[post] for post in again)]
+            for of_all, rows in ((everything.given, question.given), (everything.asked, question.asked))
+        )
+        answers: list[dict[str, _Answers]] = [{}, {}]
+        with step(f"finding labels, {100 * share:.3g} % hidden", len(self._methods) * len(given)) as told:
+            for name, scorer in self._methods.items():
+                said = self._answer(name, scorer, given, asked, follow, told)
+                for found, (one, at) in zip(answers, both, strict=True):
+                    found[name] = said.of(one, at, np.searchsorted(follow, self._followed(one)))
+        return answers
 
     def _followed(self, question: Question) -> NDArray[np.int64]:
         """The labels whose scores are kept: those asked for most often, ascending."""
@@ -141,26 +182,35 @@ class Recovery:
         often = np.flatnonzero(counts >= self._options.label_support)
         return np.sort(often[np.argsort(-counts[often], kind="stable")[: self._options.label_limit]])
 
-    def _answer(self, name: str, scorer: Scorer, question: Question, follow: NDArray[np.int64]) -> _Answers:
-        """Score a question, some posts at a time."""
+    def _answer(
+        self,
+        name: str,
+        scorer: Scorer,
+        given: Sequence[NDArray[np.int64]],
+        asked: Sequence[NDArray[np.int64]],
+        follow: NDArray[np.int64],
+        told: Step,
+    ) -> _Said:
+        """Score sets of visible labels, some at a time."""
         ranks: list[NDArray[np.int64]] = []
         guesses: list[Guesses] = []
-        followed = np.empty((len(question), len(follow)), dtype=np.float32)
-        for part, scores in scores_in_parts(scorer, question.given, self._options.batch_size):
+        followed = np.empty((len(given), len(follow)), dtype=np.float32)
+        for part, scores in scores_in_parts(scorer, given, self._options.batch_size):
             if name in (MODEL, T5_ALONE) and np.isnan(scores).any():
                 raise BooruError(
                     "the model gives scores that are not numbers: its training diverged. "
                     "Train again with a lower learning rate."
                 )
-            ranks += hidden_ranks(scores, question.asked[part])
+            ranks += hidden_ranks(scores, asked[part])
             followed[part] = scores[:, follow]
-            visible = np.array([len(rows) for rows in question.given[part]])
+            visible = np.array([len(rows) for rows in given[part]])
             if name in self._calibrated:
                 # Log-probabilities sum to 1 within a post; what compares posts is the probability of presence.
                 followed[part] = self._calibrated[name].to_probabilities(followed[part], visible)
             if name == MODEL:
                 guesses += _first_guesses(scores, self._model, visible, self._options.top)
-        return _Answers(Ranks.of(question.posts, question.asked, ranks), followed, guesses)
+            told.advance(len(scores))
+        return _Said(ranks, followed, guesses)
 
     def _result(
         self, question: Question, answers: Mapping[str, _Answers], asked: Sequence[NDArray[np.int64]]

@@ -1,15 +1,18 @@
 """The guard against leakage: what lies on two sides of the split would be learned by heart."""
 
 from collections.abc import Sequence
-from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Final
 
-from datasets import Dataset
+import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
 from booru_pipeline.dataset.posts import Posts, open_splits
 from booru_pipeline.evaluation.finding import Count, Finding
+
+_GROUP: Final = ["group_md5"]
+_POST: Final = ["booru", "fid"]
 
 
 class Leaks(Finding):
@@ -31,18 +34,15 @@ def find_leaks(dataset: Path) -> Leaks:
     Raises:
         BooruError: There is no dataset at the path, or it lacks a split.
     """
-    groups, posts = zip(*map(_named, open_splits(dataset).values()), strict=True)
-    return Leaks(groups=_shared(groups), posts=_shared(posts))
+    splits = [split.data.table for split in open_splits(dataset).values()]
+    return Leaks(groups=_shared(splits, _GROUP), posts=_shared(splits, _POST))
 
 
-def _named(split: Dataset) -> tuple[set[str], set[tuple[str, int]]]:
-    """The picture groups and the posts of a split."""
-    booru, fid, group = (split.data.table[name].to_pylist() for name in ("booru", "fid", "group_md5"))
-    return set(group), set(zip(booru, fid, strict=True))
-
-
-def _shared(sides: Sequence[set[Any]]) -> int:
-    return len(set().union(*(one & other for one, other in combinations(sides, 2))))
+def _shared(splits: Sequence[pa.Table], names: list[str]) -> int:
+    """How many values of some columns are in more than one of the splits."""
+    distinct = [split.select(names).group_by(names).aggregate([]) for split in splits]
+    counted = pa.concat_tables(distinct).group_by(names).aggregate([([], "count_all")])
+    return int(pc.sum(pc.greater(counted["count_all"], 1)).as_py() or 0)
 
 
 def trained_on(dataset: Path, test: Posts) -> frozenset[str]:
@@ -53,6 +53,9 @@ def trained_on(dataset: Path, test: Posts) -> frozenset[str]:
     Raises:
         BooruError: There is no dataset at the path.
     """
-    groups, keys = _named(open_splits(dataset)["train"])
-    posts = zip(*(test.column(name) for name in ("booru", "fid", "group_md5")), strict=True)
-    return frozenset(group for booru, fid, group in posts if group in groups or (booru, fid) in keys)
+    if test.about is None:
+        raise ValueError("nothing is known of the posts but their labels")
+    train = open_splits(dataset)["train"].data.table
+    named = test.about.select([*_POST, *_GROUP])
+    seen = (named.join(train.select(keys), keys, join_type="left semi")[_GROUP[0]] for keys in (_GROUP, _POST))
+    return frozenset(group for column in seen for group in column.to_pylist())
