@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 
 from booru_pipeline.dataset.posts import incidence
+from booru_pipeline.evaluation.baselines import rules as rules_module
 from booru_pipeline.evaluation.baselines.rules import LEAST_CONFIDENCE, LEAST_POSTS, AssociationRules, mine
 from booru_pipeline_tests.evaluation.baselines.countable_posts import random_posts
 
@@ -78,3 +79,14 @@ def test_a_rule_below_the_floor_does_not_fire():
     assert AssociationRules(mine(matrix(posts))).scores([[0]])[0].argmax() == 2  # 2 is the most frequent
     posts.append({0, 1})
     assert AssociationRules(mine(matrix(posts))).scores([[0]])[0].argmax() == 1
+
+
+def test_of_many_posts_the_first_are_mined_and_all_say_how_frequent_a_label_is(monkeypatch):
+    first, others = [{0, 1}, {0, 1}, {2}] * LEAST_POSTS, [{2, 3}] * 100
+    alone = mine(matrix(first))
+    monkeypatch.setattr(rules_module, "MINED_POSTS", len(first))
+    rules = mine(matrix(first + others))
+    assert (rules.posts, rules.least_posts) == (len(first), LEAST_POSTS)
+    for name in ("twos", "antecedent", "consequent", "confidence", "lift"):
+        np.testing.assert_array_equal(getattr(rules, name), getattr(alone, name))
+    assert rules.share[2] == pytest.approx(110 / 130)
