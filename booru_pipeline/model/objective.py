@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from booru_pipeline.dataset.collator import IGNORED, PAD_ROW
+from booru_pipeline.model.candidates import Candidates
 from booru_pipeline.model.presence import Presence
 from booru_pipeline.vocabulary.options import EncodingName
 from booru_pipeline.vocabulary.vocabulary import SpecialTokens
@@ -37,15 +38,19 @@ class FirstStep(nn.Module):
 
     def logits(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """`model(...).logits[:, 0, first:first + labels]`, float32 [posts, labels]."""
+        rows = self.model.lm_head.weight.narrow(0, self.first_token_id, self.labels)
+        return functional.linear(self.state(input_ids, attention_mask), rows).float()
+
+    def state(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """What the output layer is given at that step, [posts, d_model]."""
         model = self.model
         memory = model.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         start = torch.tensor([self._answer_start], device=input_ids.device).expand(len(input_ids), -1)
         state = model.decoder(
             input_ids=start, encoder_hidden_states=memory, encoder_attention_mask=attention_mask, use_cache=False
         ).last_hidden_state[:, -1]
-        if model.config.scale_decoder_outputs:
-            state = state * model.model_dim**-0.5
-        return functional.linear(state, model.lm_head.weight.narrow(0, self.first_token_id, self.labels)).float()
+        scaled: torch.Tensor = state * model.model_dim**-0.5 if model.config.scale_decoder_outputs else state
+        return scaled
 
     def visible(self, input_ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The row of each visible label, int64 [posts, tokens], and which tokens are labels; others have row 0."""
@@ -70,11 +75,25 @@ class PresentObjective(FirstStep):
     """
 
     def __init__(
-        self, model: Any, presence: Presence, first_token_id: int, labels: int, answer_start: Sequence[int] = ()
+        self,
+        model: Any,
+        presence: Presence,
+        first_token_id: int,
+        labels: int,
+        answer_start: Sequence[int] = (),
+        candidates: Candidates | None = None,
     ) -> None:
-        """Make the objective of that many labels; for the arguments see `FirstStep`."""
+        """Make the objective of that many labels; for the arguments see `FirstStep`.
+
+        With `candidates` the loss is estimated from these while training, and gradients of embedding and output rows
+        are sparse; otherwise, and in validation, it is that of all labels.
+        """
         super().__init__(model, first_token_id, labels, answer_start)
         self.presence = presence
+        self.candidates = candidates
+        for module in model.modules() if candidates is not None else ():
+            if isinstance(module, nn.Embedding) and module.num_embeddings >= labels:
+                module.sparse = True
 
     def log_odds(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Log-odds that a post has each label, float32 [posts, labels]; those of visible labels mean nothing."""
@@ -94,6 +113,8 @@ class PresentObjective(FirstStep):
             attention_mask: int64 [posts, tokens].
             hidden: int64 [posts, hidden], vocabulary rows, filled up with -1.
         """
+        if self.training and self.candidates is not None:
+            return {"loss": self._estimate(input_ids, attention_mask, hidden, self.candidates)}
         rows, is_label = self.visible(input_ids)
         odds = self._odds(input_ids, attention_mask, is_label)
         is_hidden = hidden != PAD_ROW
@@ -102,6 +123,22 @@ class PresentObjective(FirstStep):
         known = functional.softplus(odds.gather(1, rows)).masked_fill(~is_label, 0.0).sum(1)
         there = odds.gather(1, hidden.clamp(min=0)).masked_fill(~is_hidden, 0.0).sum(1)
         return {"loss": ((absent - known - there) / is_hidden.sum(1)).mean()}
+
+    def _estimate(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, hidden: torch.Tensor, candidates: Candidates
+    ) -> torch.Tensor:
+        """The loss by candidates; its expectation and its gradient's are those of the loss over all labels."""
+        rows, is_label = self.visible(input_ids)
+        is_hidden = hidden != PAD_ROW
+        chosen, weight, place = candidates.draw(hidden[is_hidden])
+        output = functional.embedding(self.first_token_id + chosen, self.model.lm_head.weight, sparse=True)
+        logits = functional.linear(self.state(input_ids, attention_mask), output).float()
+        odds = self.presence(logits, is_label.sum(1), chosen)
+        absent = functional.softplus(odds) * weight
+        at = place[rows]
+        known = absent.gather(1, at.clamp(min=0)).masked_fill(~is_label | (at < 0), 0.0).sum(1)
+        there = odds.gather(1, place[hidden.clamp(min=0)].clamp(min=0)).masked_fill(~is_hidden, 0.0).sum(1)
+        return ((absent.sum(1) - known - there) / is_hidden.sum(1)).mean()
 
 
 class SetObjective(FirstStep):

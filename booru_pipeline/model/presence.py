@@ -39,15 +39,17 @@ class Presence(nn.Module):
             odds = np.minimum(np.log(share) - np.log1p(-share), _MOST)
         return cls(torch.from_numpy(odds.astype(np.float32)))
 
-    def forward(self, logits: torch.Tensor, visible: torch.Tensor) -> torch.Tensor:
+    def forward(self, logits: torch.Tensor, visible: torch.Tensor, chosen: torch.Tensor | None = None) -> torch.Tensor:
         """Log-odds of each label, float32 [posts, labels].
 
         Args:
             logits: float32 [posts, labels].
             visible: int64 [posts], how many labels are visible; none counts as one.
+            chosen: int64 [labels], the rows of the labels that the logits are of; None = of all.
         """
+        bias = self.bias if chosen is None else self.bias.index_select(0, chosen)
         n = visible.clamp(min=1).to(logits.dtype).log()[:, None]
-        return logits * self.scale + self.bias + self.size[0] * n + self.size[1] * n * n
+        return logits * self.scale + bias + self.size[0] * n + self.size[1] * n * n
 
     def write(self, folder: Path) -> None:
         """Write it into a checkpoint's folder."""

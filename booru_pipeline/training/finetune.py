@@ -27,6 +27,7 @@ from booru_pipeline.dataset.options import CaptionOptions
 from booru_pipeline.dataset.posts import Posts, load_posts, releases_of
 from booru_pipeline.errors import BooruError
 from booru_pipeline.model.calibration import Calibration
+from booru_pipeline.model.candidates import Candidates
 from booru_pipeline.model.mixture import Mixture
 from booru_pipeline.model.objective import PresentObjective, SequenceObjective, SetObjective, answer_tokens
 from booru_pipeline.model.objective_name import ObjectiveName, objective_name
@@ -54,6 +55,8 @@ from booru_pipeline.training.warm_start import carry_over, carry_presence, with_
 from booru_pipeline.training.watch import Surroundings
 from booru_pipeline.vocabulary.vocabulary import LABELS_FILE, Vocabulary
 
+_MANY_LABELS: Final = 16_384  # above, the output layer is most of a step on a CPU
+_DRAWN: Final = 2_048
 _VALIDATION_SEED: Final = 20210101  # other labels are hidden than in any training run
 
 
@@ -125,7 +128,8 @@ def run(job: TrainingJob, log: logging.Logger, processes: Processes, interruptio
     presence = Presence.of_counts(data.counts, len(data.posts)) if name is ObjectiveName.PRESENT else None
     if job.parent is not None:
         data = _go_on_from(job.parent, job, model, presence, tokenizer, data, log)
-    objective = _objective(name, model, presence, data, checkpointing=options.gradient_checkpointing)
+    candidates = _candidates(job, plan, data, processes)
+    objective = _objective(name, model, presence, candidates, data, checkpointing=options.gradient_checkpointing)
     validation = Validation(
         data.held_out,
         Hiding.of(options, _VALIDATION_SEED),
@@ -258,15 +262,31 @@ def _go_on_from(
     return data
 
 
+def _candidates(job: TrainingJob, plan: Plan, data: Data, processes: Processes) -> Candidates | None:
+    """What stands for all labels in a step, if something does."""
+    drawn = job.options.candidates
+    if drawn is None:
+        drawn = _DRAWN if len(data.vocabulary) > _MANY_LABELS and not torch.cuda.is_available() else 0
+    if not drawn or drawn >= len(data.vocabulary) or plan.optimizer != "adamw_rms" or processes.count > 1:
+        return None
+    return Candidates.of_counts(data.counts, drawn)
+
+
 def _objective(
-    name: ObjectiveName, model: Any, presence: Presence | None, data: Data, *, checkpointing: bool
+    name: ObjectiveName,
+    model: Any,
+    presence: Presence | None,
+    candidates: Candidates | None,
+    data: Data,
+    *,
+    checkpointing: bool,
 ) -> nn.Module:
     if checkpointing:
         # Not the reentrant kind: under DDP a weight would be ready twice.
         model.activation_checkpointing_enable({"use_reentrant": False})
     first, labels = data.vocabulary.first_token_id, len(data.vocabulary)
     if presence is not None:
-        return PresentObjective(model, presence, first, labels)
+        return PresentObjective(model, presence, first, labels, candidates=candidates)
     if name is ObjectiveName.SET:
         return SetObjective(model, first, labels)
     tokens = answer_tokens(data.captions.encoding_name, first, labels, data.vocabulary.special_tokens)

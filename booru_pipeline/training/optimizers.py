@@ -18,7 +18,8 @@ class AdamWRms(torch.optim.AdamW):
 
     nanoT5's `AdamWScale` (Nawrot 2023, "nanoT5: A PyTorch framework for pre-training and fine-tuning T5-style models
     with limited resources"): Adafactor's relative steps with Adam's moments, since T5's weights lie orders of
-    magnitude apart.
+    magnitude apart. Where a gradient is sparse, only the rows that it has are moved, moments included, as in
+    `torch.optim.SparseAdam`.
     """
 
     @torch.no_grad()
@@ -29,11 +30,31 @@ class AdamWRms(torch.optim.AdamW):
             (weight,) = group["params"]
             rms = torch.linalg.vector_norm(weight) / math.sqrt(weight.numel())
             group["lr"] = group["lr"] * rms.clamp(min=_LEAST_RMS)  # a tensor: a GPU need not be waited for
+            if weight.grad is not None and weight.grad.is_sparse:
+                self._move_rows(weight, group)
+                weight.grad = None
         try:
             return super().step(closure)
         finally:
             for group, rate in zip(self.param_groups, rates, strict=True):
                 group["lr"] = rate
+
+    def _move_rows(self, weight: torch.Tensor, group: dict[str, Any]) -> None:
+        """Adam's step for the rows of a sparse gradient, with the state that AdamW has for a weight."""
+        state = self.state[weight]
+        if not state:
+            state["step"] = torch.zeros(())
+            state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(weight), torch.zeros_like(weight)
+        state["step"] += 1
+        gradient = weight.grad.coalesce()  # type: ignore[union-attr]
+        rows, values = gradient.indices()[0], gradient.values()
+        (first, second), steps = group["betas"], state["step"]
+        mean = state["exp_avg"].index_select(0, rows).lerp_(values, 1 - first)
+        square = state["exp_avg_sq"].index_select(0, rows).mul_(second).addcmul_(values, values, value=1 - second)
+        state["exp_avg"].index_copy_(0, rows, mean)
+        state["exp_avg_sq"].index_copy_(0, rows, square)
+        spread = (square / (1 - second**steps)).sqrt_().add_(group["eps"])
+        weight.index_add_(0, rows, -group["lr"] * (mean / (1 - first**steps)) / spread)
 
 
 def optimizer_for(objective: nn.Module, plan: Plan) -> torch.optim.Optimizer:

@@ -82,6 +82,13 @@ class TrainingOptions(MaskingOptions, frozen=True, extra="forbid"):
     width: int | None = Field(
         None, ge=8, description="Numbers that stand for a label in tiny; a pre-trained base has its own and takes none."
     )
+    candidates: int | None = Field(
+        None,
+        ge=0,
+        description="present with adamw_rms, in one process: labels that a step looks at beside those that its posts "
+        "hide; what the others would say is estimated without bias. 0 = all labels. Not set: 2,048 on a CPU with more "
+        "than 16,384 labels, else all.",
+    )
     seed: int = Field(0, ge=0, description="Of the random weights, of the order of posts, and of what is hidden.")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto (bf16 on a GPU that has it, else fp32), fp32 or bf16. fp16 overflows in T5."

@@ -80,6 +80,19 @@ class StatefulTrainer(Trainer):
         self._watch.see(outputs["loss"].detach(), inputs["attention_mask"].sum())
         return (outputs["loss"], outputs) if return_outputs else outputs["loss"]
 
+    def _clip_grad_norm(self, model: Any) -> Any:
+        """As the base does, and of sparse gradients too, whose rows are added up first."""
+        weights = [weight for weight in model.parameters() if weight.grad is not None]
+        if not any(weight.grad.is_sparse for weight in weights):
+            return super()._clip_grad_norm(model)
+        for weight in weights:
+            if weight.grad.is_sparse:
+                weight.grad = weight.grad.coalesce()
+        values = [weight.grad.values() if weight.grad.is_sparse else weight.grad for weight in weights]
+        norm = nn.utils.get_total_norm(values)
+        torch._foreach_mul_(values, (self.args.max_grad_norm / (norm + 1e-6)).clamp(max=1.0))
+        return norm
+
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         states = self._around.states
         if states is None:

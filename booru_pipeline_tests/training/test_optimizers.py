@@ -90,11 +90,16 @@ def test_schedules_rise_alike_and_go_on_as_named(name, halfway, end):
     assert schedule.get_last_lr()[0] / 2 == pytest.approx(end, abs=0.01)
 
 
-@pytest.mark.parametrize(("optimizer", "schedule"), list(zip(OPTIMIZERS, SCHEDULES[1:], strict=True)))
-def test_each_goes_on_from_a_state_as_if_there_had_been_no_break(made, forks, tmp_path, optimizer, schedule):
+@pytest.mark.parametrize(
+    ("optimizer", "schedule", "candidates"),
+    [*zip(OPTIMIZERS, SCHEDULES[1:], [0] * len(OPTIMIZERS), strict=True), ("adamw_rms", "linear", 30)],
+)
+def test_each_goes_on_from_a_state_as_if_there_had_been_no_break(
+    made, forks, tmp_path, optimizer, schedule, candidates
+):
     options = {"max_steps": 12, "state_interval_steps": 5, "log_interval_steps": 1}
     options |= {"batch_size": 32, "learning_rate": 0.01, "embedding_learning_rate_factor": 2, "warmup_steps": 2}
-    job = job_in(tmp_path, made, {**options, "optimizer": optimizer, "schedule": schedule})
+    job = job_in(tmp_path, made, {**options, "optimizer": optimizer, "schedule": schedule, "candidates": candidates})
     path = job.write(tmp_path / "job.json")
     assert forks.run(path).status == 0
     log = job.output / "training_log.json"
@@ -111,3 +116,22 @@ def test_each_goes_on_from_a_state_as_if_there_had_been_no_break(made, forks, tm
 def test_what_is_not_known_is_named(wrong):
     with pytest.raises(ValueError, match=r"is unknown: use one of (adamw, adamw_rms, adafactor|linear, cosine)"):
         TrainingOptions(**wrong)
+
+
+def test_a_sparse_gradient_moves_its_rows_as_a_dense_one_would_and_no_other():
+    whole, some = (nn.Parameter(torch.linspace(-1, 1, 40).reshape(10, 4)) for _ in range(2))
+    dense, sparse = (AdamWRms([{"params": [weight]}], lr=0.1, weight_decay=0.0) for weight in (whole, some))
+    rows, before = torch.tensor([2, 7, 2]), some.detach().clone()  # a row that is read twice has its gradients added
+    for step in range(3):
+        values = torch.full((3, 4), 0.5 + step)
+        some.grad = torch.sparse_coo_tensor(rows[None], values, some.shape)
+        whole.grad = some.grad.to_dense()
+        dense.step()
+        sparse.step()
+    assert torch.allclose(whole, some, atol=1e-6)
+    others = [row for row in range(10) if row not in rows]
+    assert torch.equal(some[others], before[others])
+    assert not torch.allclose(some[rows], before[rows])
+    assert {key: value.shape for key, value in sparse.state_dict()["state"][0].items()} == {
+        key: value.shape for key, value in dense.state_dict()["state"][0].items()
+    }
