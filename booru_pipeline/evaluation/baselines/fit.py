@@ -18,6 +18,7 @@ from booru_pipeline.evaluation.baselines.counting import (
     Popularity,
 )
 from booru_pipeline.evaluation.baselines.ease import Ease, Edlae
+from booru_pipeline.evaluation.baselines.later import Later
 from booru_pipeline.evaluation.baselines.rules import AssociationRules, mine
 from booru_pipeline.evaluation.baselines.tuning import Pair, Settings, climb
 from booru_pipeline.evaluation.scorer import Contexts, hide_visible, rows_of
@@ -144,7 +145,8 @@ def fit_baselines(
 
     Returns:
         By hidden share the baselines by name, in the report's order. Each says what was chosen in `described`; shares
-        with the same choice share one.
+        with the same choice share one. Those with settings are fitted when they are first asked, so that only those in
+        use are in memory.
 
     Raises:
         ValueError: `implied` is of other labels than `train`.
@@ -169,9 +171,12 @@ def fit_baselines(
         else:
             make, grid, start, how = TUNABLE[name]
             with step(f"choosing the settings of {name}"):
-                best = climb(partial(make, count(how)), grid, start, questions)
-            capped = {id(inner): Capped(inner, known, counts) for inner in best} if cut else {}
-            best = [capped.get(id(inner), inner) for inner in best]
+                chosen = climb(partial(make, count(how)), grid, start, questions)
+            made: dict[str, Baseline] = {}
+            for settings, described in chosen:
+                later = Later(name, described, partial(make, count(how), **settings))
+                made.setdefault(described, Capped(later, known, counts) if cut else later)
+            best = [made[described] for _, described in chosen]
         for of_share, own in zip(fitted.values(), best, strict=True):
             of_share[name] = own
     return fitted

@@ -1,11 +1,12 @@
 """The choice of a baseline's settings, for each hidden share, on validation posts."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from booru_pipeline.evaluation.baselines.counting import Baseline
 from booru_pipeline.evaluation.figures.ranks import Ranks, hidden_ranks, recall_at, reciprocal_rank
 from booru_pipeline.evaluation.options import HEADLINE_K
 from booru_pipeline.evaluation.scorer import Scorer, scores_in_parts
@@ -15,7 +16,13 @@ Pair = tuple[Sequence[int] | NDArray[np.int64], Sequence[int] | NDArray[np.int64
 Settings = Mapping[str, Sequence[float]]
 """The values of each setting that are tried, in order."""
 Place = tuple[int, ...]
-S = TypeVar("S", bound=Scorer)
+
+
+class Chosen(NamedTuple):
+    """Settings, and what a baseline that has them says of itself."""
+
+    settings: dict[str, Any]
+    described: str
 
 
 class Standing(NamedTuple):
@@ -38,24 +45,24 @@ def standing(scorer: Scorer, pairs: Sequence[Pair]) -> Standing:
 
 
 def climb(
-    make: Callable[..., S], grid: Settings, start: Mapping[str, float], questions: Sequence[Sequence[Pair]]
-) -> list[S]:
+    make: Callable[..., Baseline], grid: Settings, start: Mapping[str, float], questions: Sequence[Sequence[Pair]]
+) -> list[Chosen]:
     """For each question find the settings with the best mean recall@10, of equal ones with the best MRR.
 
     From the best that was tried so far, the start for the first question, to the best of its neighbours on the grid,
     and on. A neighbour is one step away in one setting. What is made is measured on all questions at once, so that each
-    setting is made once at most, and only what is best for a question so far is kept. A setting that cannot be fitted
+    setting is made once at most, and is not kept, so that one is in memory at a time. A setting that cannot be fitted
     counts as the worst; as long as none could be, the way leads to later values of the last setting.
 
     Args:
-        make: Makes a scorer from one value for each setting; may raise LinAlgError.
+        make: Makes a baseline from one value for each setting; may raise LinAlgError.
         grid: The values of each setting, in order.
         start: One value of each, from the grid; the answer to a question without pairs.
         questions: The validation pairs of each.
 
     Returns:
-        The best scorer for each question, among all that were made; of equal ones the first. One scorer may be best
-        for several.
+        The best settings for each question, among all that were tried; of equal ones the first. Where they are best for
+        several, these have the same object.
 
     Raises:
         numpy.linalg.LinAlgError: No setting could be fitted.
@@ -69,17 +76,17 @@ def climb(
     return [best[1] for best in trials.best if best is not None]
 
 
-class _Trials(Generic[S]):
+class _Trials:
     """What was tried, how it stood at each question, and the best of it.
 
     Attributes:
-        best: For each question the best standing and its scorer; None as long as nothing could be fitted.
+        best: For each question the best standing and its settings; None as long as nothing could be fitted.
     """
 
-    def __init__(self, make: Callable[..., S], grid: Settings, questions: Sequence[Sequence[Pair]]) -> None:
+    def __init__(self, make: Callable[..., Baseline], grid: Settings, questions: Sequence[Sequence[Pair]]) -> None:
         self._make, self._grid, self._questions = make, grid, questions
         self._reached: dict[Place, list[Standing]] = {}
-        self.best: list[tuple[Standing, S] | None] = [None] * len(questions)
+        self.best: list[tuple[Standing, Chosen] | None] = [None] * len(questions)
 
     def climb(self, question: int, origin: Place, *, stay: bool) -> None:
         """Go up from the best place so far; with `stay` no further than to the first that can be fitted."""
@@ -105,14 +112,15 @@ class _Trials(Generic[S]):
         if place not in self._reached:
             values: dict[str, Any] = {name: self._grid[name][at] for name, at in zip(self._grid, place, strict=True)}
             try:
-                scorer = self._make(**values)
+                baseline = self._make(**values)
             except np.linalg.LinAlgError:
                 self._reached[place] = [_NOWHERE] * len(self._questions)
             else:
-                found = [standing(scorer, pairs) if pairs else _UNASKED for pairs in self._questions]
+                found = [standing(baseline, pairs) if pairs else _UNASKED for pairs in self._questions]
                 self._reached[place] = found
+                chosen = Chosen(values, baseline.described)
                 self.best = [
-                    (own, scorer) if best is None or own > best[0] else best
+                    (own, chosen) if best is None or own > best[0] else best
                     for own, best in zip(found, self.best, strict=True)
                 ]
         return self._reached[place]

@@ -9,7 +9,8 @@ from scipy import sparse
 from booru_pipeline.dataset.posts import incidence
 from booru_pipeline.evaluation import results as names
 from booru_pipeline.evaluation.baselines.counting import CoOccurrence
-from booru_pipeline.evaluation.baselines.fit import Capped, describe, fit_baselines, most_frequent
+from booru_pipeline.evaluation.baselines.fit import TUNABLE, Capped, describe, fit_baselines, most_frequent
+from booru_pipeline.evaluation.baselines.later import Later
 from booru_pipeline.evaluation.baselines.tuning import standing
 from booru_pipeline.model.pairs import PairCounts
 from booru_pipeline_tests.evaluation.baselines.countable_posts import correlated_posts, halves
@@ -163,3 +164,24 @@ def test_settings_are_described_by_share_where_they_differ():
         "EASE": "10 and 90 % hidden: ridge 3; 30 % hidden: ridge 10",
         "popularity": "ridge 3",
     }
+
+
+def test_what_is_asked_has_the_settings_that_it_says(fitted):
+    pairs, name = PairCounts.of(TRAIN), names.CO_OCCURRENCE
+    tried = [CoOccurrence(pairs, prior_posts=worth) for worth in TUNABLE[name].grid["prior_posts"]]
+    [said] = [one for one in tried if one.described == fitted[name].described]
+    np.testing.assert_array_equal(fitted[name].scores(CONTEXTS), said.scores(CONTEXTS))
+
+
+def test_it_is_fitted_when_it_is_first_asked_and_not_again():
+    made = []
+
+    def fit_one():
+        made.append(CoOccurrence(PairCounts.of(TRAIN)))
+        return made[0]
+
+    later = Later(names.CO_OCCURRENCE, "in words", fit_one)
+    assert (later.described, made) == ("in words", [])
+    for _ in range(2):
+        np.testing.assert_array_equal(later.scores(CONTEXTS), CoOccurrence(PairCounts.of(TRAIN)).scores(CONTEXTS))
+    assert len(made) == 1
