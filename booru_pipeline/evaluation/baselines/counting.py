@@ -115,13 +115,18 @@ class ItemKnn(Batched):
             f"sum of n(c, t) / (n(c)^{visible:g} n(t)^{target:g}) over the visible labels, {kept} neighbours",
         )
         counts = np.maximum(1, pairs.labels)
-        rows, columns, together = pairs.rows(), pairs.together.indices, pairs.together.data
-        alike = together * (counts**-visible)[rows] * (counts**-target)[columns]
+        alike = pairs.together.data.astype(np.float64)  # it is large: what follows is done in place
+        alike *= (counts**-visible)[pairs.rows()]
+        alike *= (counts**-target)[pairs.together.indices]
         alike /= alike.max(initial=0) or 1  # powers of large counts are near the smallest float32
+        likeness = pairs.with_values(alike)
+        del alike
         if neighbours:
-            alike[~_nearest(pairs.with_values(together / np.sqrt(counts)[rows]), neighbours)] = 0
-        self._likeness = pairs.with_values(alike).copy()
-        self._likeness.eliminate_zeros()
+            near = _nearest(pairs.with_values(pairs.together.data / np.sqrt(counts)[pairs.rows()]), neighbours)
+            likeness.data[~near] = 0
+            likeness = likeness.copy()
+            likeness.eliminate_zeros()
+        self._likeness = likeness
 
     def _batch(self, visible: sparse.csr_array) -> NDArray[np.float32]:
         scores: NDArray[np.float32] = (visible @ self._likeness).toarray()
@@ -130,7 +135,7 @@ class ItemKnn(Batched):
 
 def _nearest(closeness: sparse.csr_array, neighbours: int) -> NDArray[np.bool_]:
     """Whether each entry is among the `neighbours` largest of its column, in the order of the matrix's own entries."""
-    entry = np.arange(1, closeness.nnz + 1)
+    entry = np.arange(1, closeness.nnz + 1, dtype=closeness.indptr.dtype)
     columns = sparse.csc_array(sparse.csr_array((entry, closeness.indices, closeness.indptr), shape=closeness.shape))
     near = np.ones(closeness.nnz, dtype=np.bool_)
     for start, end in zip(columns.indptr[:-1], columns.indptr[1:], strict=True):

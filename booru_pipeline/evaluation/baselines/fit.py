@@ -1,7 +1,7 @@
 """All baselines, fitted on the same train posts, with settings chosen on the same validation posts."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -157,8 +157,9 @@ def fit_baselines(
     known = most_frequent(counts, label_cap)
     cut = len(known) < len(counts)
     posts = sparse.csr_array(train[:, known]) if cut else train
-
-    count = cache(lambda how: how(posts))  # pairs are counted once
+    with step("counting for the baselines"):
+        counted = {how: how(posts) for how in dict.fromkeys(TUNABLE[name].count for name in only if name in TUNABLE)}
+    del posts  # it is as large as `train`
     questions = [_among(pairs, column_of(known, len(counts))) for pairs in validation.values()]
 
     fitted: dict[float, dict[str, Baseline]] = {share: {} for share in validation}
@@ -171,10 +172,10 @@ def fit_baselines(
         else:
             make, grid, start, how = TUNABLE[name]
             with step(f"choosing the settings of {name}"):
-                chosen = climb(partial(make, count(how)), grid, start, questions)
+                chosen = climb(partial(make, counted[how]), grid, start, questions)
             made: dict[str, Baseline] = {}
             for settings, described in chosen:
-                later = Later(name, described, partial(make, count(how), **settings))
+                later = Later(name, described, partial(make, counted[how], **settings))
                 made.setdefault(described, Capped(later, known, counts) if cut else later)
             best = [made[described] for _, described in chosen]
         for of_share, own in zip(fitted.values(), best, strict=True):
