@@ -82,6 +82,8 @@ def build_vocabulary(
     with staged(final, staging) as draft:
         draft.mkdir()
         for start, end in pairwise([*counted.starts, len(labels)]) if kept is None else ():
+            if start == end:  # a release of few posts brings no label
+                continue
             folder = draft.with_name(f"first {start}")
             reasons |= first_vocabulary(folder, labels.slice(start, end - start), base_model)
             if len(reasons) < end:
