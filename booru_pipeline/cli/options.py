@@ -91,6 +91,8 @@ def value_of(option: Option, settings: Settings) -> tuple[Any, str]:
         return value, source
     if value is None and option.section == "checkpoint":
         plan = resolve(settings.checkpoint, pretrained=settings.preset != TINY)
+        if not hasattr(plan, option.name):  # what no preset has a say in
+            return None, "default"
         # A pre-trained base has a width of its own: the plan's 0.
         value = None if option.name == "width" and not plan.width else getattr(plan, option.name)
         return value, f"preset {settings.preset}"

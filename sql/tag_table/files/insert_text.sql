@@ -3,7 +3,7 @@
 -- shard, the release's name.
 INSERT INTO files BY NAME
 SELECT
-    booru,
+    coalesce(booru, '') AS booru,  -- in the last column force_not_null does not hold
     coalesce(try_cast(fid AS BIGINT), 0) AS fid,
     coalesce(shard, getvariable('shard')) AS shard,
     coalesce(file_name, '') AS file_name,

@@ -4,9 +4,9 @@
 -- There is no quoting: a double quote is an ordinary character. `parse.sql` says what the fields are.
 INSERT INTO tags BY NAME
 SELECT
-    booru,
+    coalesce(booru, '') AS booru,  -- in the last column force_not_null does not hold
     coalesce(try_cast(fid AS BIGINT), 0) AS fid,
-    tag,
+    coalesce(tag, '') AS tag,
     try_cast(tag_id AS BIGINT) AS tag_id,
     tag_cat,
     if(is_placeholder(danb_fr), NULL, danb_fr) AS danb_fr,
