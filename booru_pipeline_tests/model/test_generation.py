@@ -32,7 +32,7 @@ def vocabulary(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(vocabulary):
-    """Random weights, but for a separator that is loud enough to be said, in the direction that these weights answer in."""
+    """Random weights, but for a separator that is loud, and in the direction that these weights answer in."""
     model = small_t5(vocabulary)
     with torch.no_grad():
         model.shared.weight[vocabulary.special_tokens.separator] *= -8
