@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.request import urlopen
 
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, TimeoutError, expect, sync_playwright
 
 from booru_pipeline.defs.assets.common import GRAPH
 from booru_pipeline_tests.server import Server, eventually
@@ -121,8 +121,15 @@ class Ui:
 
     def job(self, name: str) -> None:
         """Go to a job's page."""
-        self.section("Jobs")
-        self.page.get_by_role("link", name=re.compile(f"{name}$")).click()  # an icon's name comes first
+        link = self.page.get_by_role("link", name=re.compile(f"{name}$"))  # an icon's name comes first
+
+        for _ in range(4):  # on a busy machine the page may come before what it lists, and a person reloads it
+            self.section("Jobs")
+            with suppress(TimeoutError):
+                link.wait_for(timeout=_PATIENCE_MS / 5)
+                break
+            self.page.reload()
+        link.click()
         self.tab("Overview").wait_for()
 
     def wait_for_tick(self, sensor: str, saying: str) -> None:

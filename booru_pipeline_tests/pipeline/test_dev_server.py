@@ -105,7 +105,7 @@ def test_a_home_has_one_which_says_where_it_is_and_starts_again_after_a_kill(sta
     everyone = all_of(second)
 
     os.killpg(second.pid, signal.SIGINT)
-    said, _ = second.communicate(timeout=120)
+    said, _ = second.communicate(timeout=300)
     assert said == "ended; what was under way goes on with the next `booru dev` or `booru run`\n"
     assert second.returncode == 0
     eventually(lambda: not alive(everyone))
