@@ -27,6 +27,7 @@ class Step:
         what: In words that fit before a colon, such as `counting pairs`.
         total: Of what is worked on, in any unit; None if that is not known.
         done: Of it so far.
+        inner: The step that is under way within this one.
     """
 
     def __init__(self, what: str, total: float | None, measure: Callable[[], float] | None) -> None:
@@ -37,13 +38,18 @@ class Step:
         self._began = time.monotonic()
         self.inner: Step | None = None
 
+    @property
+    def taken(self) -> float:
+        """Seconds since it began."""
+        return time.monotonic() - self._began
+
     def advance(self, by: float = 1.0) -> None:
         """So much more is done."""
         self.done += by
 
     def line(self) -> str:
         """What to say now, such as `counting pairs: 40 % after 12 s, about 18 s to go`."""
-        taken = time.monotonic() - self._began
+        taken = self.taken
         share = self._share()
         if not 0 < share <= 1:
             return f"{self.what}: {duration(taken)} so far"
@@ -89,7 +95,7 @@ def step(what: str, total: float | None = None, measure: Callable[[], float] | N
     teller = threading.Thread(target=_tell, args=(this, say, over), name=f"telling of {what}", daemon=True)
     token = _current.set(this)
     if outer is not None:
-        outer.inner = this  # who is inside knows better
+        outer.inner = this  # who is inside for long knows better
     teller.start()
     try:
         yield this
@@ -104,7 +110,8 @@ def step(what: str, total: float | None = None, measure: Callable[[], float] | N
 def _tell(this: Step, say: Callable[[str], None], over: threading.Event) -> None:
     pause = FIRST_S
     while not over.wait(pause):
-        if this.inner is None:
+        inner = this.inner
+        if inner is None or inner.taken < FIRST_S / 2:  # many short ones would never speak
             with suppress(Exception):  # what cannot be said must not end the work
                 say(this.line())
         pause = min(2 * pause, _MOST_S)

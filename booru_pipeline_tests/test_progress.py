@@ -48,6 +48,19 @@ def test_a_step_inside_another_speaks_for_both():
     assert {line.split(":")[0] for line in lines} == {"inner"}
 
 
+def test_many_short_steps_do_not_keep_the_outer_one_silent():
+    lines: list[str] = []
+
+    def work() -> list[str]:
+        with step("inner"):
+            time.sleep(_SOON_S / 20)
+        return lines
+
+    with told_to(lines.append), step("outer"):
+        wait_until(work)
+    assert lines[0].startswith("outer:")
+
+
 def test_the_outer_step_speaks_again_after_the_inner_one():
     lines: list[str] = []
     with told_to(lines.append), step("outer"):

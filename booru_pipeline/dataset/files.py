@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from booru_pipeline.dataset.ledger import Among
+from booru_pipeline.dataset.ledger import among
 from booru_pipeline.dataset.settling import SIDES
 from booru_pipeline.lake.publish import duplicate
 
@@ -91,19 +91,18 @@ class PostFiles:
 
     def take_out(self, keys: npt.NDArray[np.int64]) -> tuple[pa.Table, npt.NDArray[np.bool_]]:
         """Remove the posts with these keys, and give them: `ROWS`, and bool [posts], whether each was a caption."""
-        among = Among(keys)
         found = [ROWS.empty_table()]
         caption = [np.empty(0, bool)]
         for split in self.files:
             for file in self.files[split]:
-                hit = among(file.table["post_key"].to_numpy())
+                hit = among(file.table["post_key"].to_numpy(), keys)
                 hit = hit[file.alive[hit]]
                 if len(hit):
                     found.append(_as_rows(file.table.take(hit), split))
                     file.alive[hit] = False
             tables = self.added[split]
             for place, (table, open_) in enumerate(tables):
-                hit = among(table["post_key"].to_numpy())
+                hit = among(table["post_key"].to_numpy(), keys)
                 if len(hit):
                     left = np.delete(np.arange(len(table)), hit)
                     found.append(table.take(hit))
@@ -133,15 +132,7 @@ class PostFiles:
         from datasets.config import DATASETDICT_JSON_FILENAME
         from datasets.fingerprint import generate_random_fingerprint
 
-        features = datasets.Features(
-            {
-                **{name: datasets.Value(kind) for name, kind in (("booru", "string"), ("fid", "int64"))},
-                **{name: datasets.Value("string") for name in ("release", "group_md5")},
-                "post_key": datasets.Value("int64"),
-                "label_rows": datasets.List(datasets.Value("int32")),
-                "length": datasets.Value("int32"),
-            }
-        )
+        features = datasets.Features.from_arrow_schema(_CAPTIONS)
         info = datasets.DatasetInfo(description=_DESCRIPTION, features=features)
         for split in self.files:
             target = folder / split

@@ -134,14 +134,14 @@ class Growing:
         listed, renamed = part.slice(0, len(tagged.keys)), part.slice(len(tagged.keys))
         superseded = before.last(tagged.keys)
         new = self.pairs.with_labels(self.vocabulary.table["label"].combine_chunks()[self.labels :], self.labels)
-        self._count_groups(before, after, part, superseded)
+        self._count_groups(before, after, part)
         self._count_tags(tagged, before, superseded)
         self._change(np.unique(tagged.keys), renamed, new)
         self._add(listed, tagged)
         self.pairs.tables[release] = tagged.pairs()
         self.ledger, self.labels, self.listings = after, len(self.vocabulary), self.listings + len(tagged.keys)
 
-    def _count_groups(self, before: Ledger, after: Ledger, part: pa.Table, superseded: IntArray) -> None:
+    def _count_groups(self, before: Ledger, after: Ledger, part: pa.Table) -> None:
         """Take the groups that the release concerns out of the sizes, and put them in as they are now."""
         there = before.last(part["key"].to_numpy())
         concerned = np.concatenate([before.numbers("group_token", there), part["group_token"].to_numpy()])

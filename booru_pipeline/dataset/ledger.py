@@ -16,6 +16,7 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from booru_pipeline.dataset.duplicates import TagSets
 from booru_pipeline.dataset.options import SplitOptions
@@ -50,25 +51,10 @@ _SCHEMA: Final = pa.schema(
 SIDE_COLUMNS: Final = ["booru", "fid", "release", "picture", "group_md5", "split", "left_out"]
 
 
-class Among:
-    """Tells which of many 64-bit hashes are among some wanted ones: a table of bits first, in full what passes it.
-
-    For a million numbers it takes 5 ms, where `pyarrow.compute.is_in` and `numpy.isin` take 40 and 100.
-    """
-
-    def __init__(self, wanted: npt.NDArray[Any]) -> None:
-        self._wanted = np.sort(wanted.view(np.uint64))
-        self._mask = np.uint64((1 << max(10, int(16 * len(self._wanted)).bit_length())) - 1)
-        self._table = np.zeros(int(self._mask) + 1, bool)
-        self._table[self._wanted & self._mask] = True
-
-    def __call__(self, values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-        """Positions of those that are, ascending."""
-        values = values.view(np.uint64)
-        likely = np.flatnonzero(self._table[values & self._mask]) if len(self._wanted) else np.empty(0, np.int64)
-        place = np.searchsorted(self._wanted, values[likely])
-        found: npt.NDArray[np.int64] = likely[self._wanted[np.minimum(place, len(self._wanted) - 1)] == values[likely]]
-        return found
+def among(values: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> IntArray:
+    """Positions of the 64-bit hashes that are among the wanted ones, ascending."""
+    numbers, set_ = (pa.array(hashes.view(np.uint64)) for hashes in (values, wanted))
+    return np.flatnonzero(pc.is_in(numbers, value_set=set_).to_numpy(zero_copy_only=False))
 
 
 @dataclass(frozen=True)
@@ -167,11 +153,10 @@ class Ledger:
     def where(self, **values: npt.NDArray[Any]) -> IntArray:
         """Rows in which one of these columns has one of these values, ascending."""
         found = [np.empty(0, np.int64)]
-        sets = {name: Among(wanted) for name, wanted in values.items()}
         for start, part in zip(self._starts, self.parts, strict=False):
             hit = np.zeros(len(part), bool)
-            for name, among in sets.items():
-                hit[among(part[name].to_numpy())] = True
+            for name, wanted in values.items():
+                hit[among(part[name].to_numpy(), wanted)] = True
             found.append(start + np.flatnonzero(hit))
         return np.concatenate(found)
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from booru_pipeline.dataset.chance import post_keys
-from booru_pipeline.dataset.ledger import Among
+from booru_pipeline.dataset.ledger import among
 from booru_pipeline.lake.publish import duplicate
 from booru_pipeline.ragged import IntArray, offsets_of
 from booru_pipeline.training_shards.shards import shard_files
@@ -127,7 +127,7 @@ class Pairs:
         """How many tags of some posts, as a release lists them, are none of these labels, by category."""
         found = Counter[int]()
         for batch in self.tables[release].to_batches():
-            rows = Among(keys)(batch["key"].to_numpy())
+            rows = among(batch["key"].to_numpy(), keys)
             names = batch["tag"]
             is_label = pc.is_in(names.dictionary, value_set=labels).to_numpy(zero_copy_only=False)
             found += count(batch["category"].to_numpy()[rows][~is_label[names.indices.to_numpy()[rows]]])

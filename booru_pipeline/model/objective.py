@@ -92,7 +92,7 @@ class PresentObjective(FirstStep):
         self.presence = presence
         self.candidates = candidates
         for module in model.modules() if candidates is not None else ():
-            if isinstance(module, nn.Embedding) and module.num_embeddings >= labels:
+            if isinstance(module, nn.Embedding) and module.weight is model.shared.weight:
                 module.sparse = True
 
     def log_odds(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:

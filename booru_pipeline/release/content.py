@@ -89,9 +89,7 @@ def open_raw(path: Path) -> io.BufferedReader:
         BooruError: The file cannot be opened, or it is something else than text: an archive, a database, UTF-16 …
     """
     try:
-        with path.open("rb") as file:
-            begins = file.read(16)
-        compression = next((name for name, (magic, _) in _READ.items() if magic.match(begins)), None)
+        compression = compression_of(path)
         source = _READ[compression][1](path) if compression else path.open("rb", buffering=0)
     except IsADirectoryError:
         raise BooruError(f"{_shown(path)} is a folder, not a file. Give the file in it.") from None
@@ -109,6 +107,13 @@ def open_raw(path: Path) -> io.BufferedReader:
         stream.close()
         raise
     return stream
+
+
+def compression_of(path: Path) -> str | None:
+    """How a raw file is compressed, by its first bytes; None if it is not. OSError: it cannot be opened."""
+    with path.open("rb") as file:
+        begins = file.read(16)
+    return next((name for name, (magic, _) in _READ.items() if magic.match(begins)), None)
 
 
 class _Raw(io.RawIOBase):

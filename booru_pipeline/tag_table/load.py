@@ -14,6 +14,8 @@ from booru_pipeline import sql
 from booru_pipeline.errors import DISK_ERRORS, BooruError
 from booru_pipeline.lake.publish import Staging, staged
 from booru_pipeline.lake.record import Record
+from booru_pipeline.progress import step
+from booru_pipeline.release.content import compression_of
 from booru_pipeline.release.find import Release
 from booru_pipeline.release.layout import Layout
 from booru_pipeline.tag_table.accounting import Accounting, read_accounting
@@ -62,10 +64,12 @@ def load_release(release: Release, final: Path, staging: Staging, options: TagTa
         ahead = reader.submit(next, chunks, None)  # the next chunk is read while one is loaded
         for source, rows in tables.items():
             filling = Filling(connection, source, rows, spelling, release.shard)
-            while (found := ahead.result()) is not None and found[0] == source:
-                ahead = reader.submit(next, chunks, None)
-                filling.insert(found[1])
-            filling.finish()
+            with step(f"loading {source}", total=_bytes_of(release.path_of(source), rows)) as loading:
+                while (found := ahead.result()) is not None and found[0] == source:
+                    ahead = reader.submit(next, chunks, None)
+                    filling.insert(found[1])
+                    loading.advance(found[1].bytes if isinstance(found[1], TextChunk) else 0)
+                filling.finish()
         connection.register("changed", spelling.changed())
         sql.run(connection, _SQL, "insert_spellings")
         sql.run(connection, _SQL, "insert_categories")
@@ -115,6 +119,11 @@ def _chunks(source: str, rows: RawRows, size: int) -> Iterator[pa.Table | TextCh
     else:
         for batches in _gathered(rows.batches(), size, lambda batch: batch.nbytes):
             yield pa.Table.from_batches(batches, RAW_ROWS)
+
+
+def _bytes_of(path: Path, rows: RawRows) -> int | None:
+    """How many bytes of text there are to load, if that can be known: a compressed file does not say."""
+    return path.stat().st_size if rows.blocks is not None and compression_of(path) is None else None
 
 
 def _gathered(items: Iterator[Item], size: int, size_of: Callable[[Item], int]) -> Iterator[list[Item]]:

@@ -116,6 +116,11 @@ class TextChunk:
         return sum(block.lines for block in self._blocks)
 
     @property
+    def bytes(self) -> int:
+        """How long they are."""
+        return sum(len(block.data) for block in self._blocks)
+
+    @property
     def clean_lines(self) -> int:
         """How many the reader is given."""
         return sum(block.lines for block in self.clean)

@@ -19,7 +19,7 @@ class AdamWRms(torch.optim.AdamW):
     nanoT5's `AdamWScale` (Nawrot 2023, "nanoT5: A PyTorch framework for pre-training and fine-tuning T5-style models
     with limited resources"): Adafactor's relative steps with Adam's moments, since T5's weights lie orders of
     magnitude apart. Where a gradient is sparse, only the rows that it has are moved, moments included, as in
-    `torch.optim.SparseAdam`.
+    `torch.optim.SparseAdam`, which takes no dense gradient beside.
     """
 
     @torch.no_grad()

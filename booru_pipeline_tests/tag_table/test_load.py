@@ -1,4 +1,6 @@
+import gzip
 import json
+from contextlib import contextmanager
 from dataclasses import asdict
 
 import duckdb
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.publish import Staging
 from booru_pipeline.lake.record import Record, read_record
+from booru_pipeline.progress import Step
 from booru_pipeline.release.find import Release, find_releases
 from booru_pipeline.sample import generate
 from booru_pipeline.tag_table.accounting import key_violations, summarise
@@ -225,3 +228,24 @@ def test_a_file_with_no_rows_is_named(tmp_path):
     with pytest.raises(BooruError, match=r"V2021A_tags\.tsv has a header and no rows"):
         load(tmp_path, join(FILES_HEADER, file_line(1)), join(TAGS_HEADER))
     assert not (tmp_path / "2021a.duckdb").exists()
+
+
+def test_a_long_load_tells_which_file_and_how_far_it_is(tmp_path, monkeypatch):
+    told = {}
+
+    @contextmanager
+    def noted(what, total=None, measure=None):
+        told[what] = this = Step(what, total, measure)
+        yield this
+
+    monkeypatch.setattr("booru_pipeline.tag_table.load.step", noted)
+    generate(tmp_path / "plain", releases=["2021a"], posts=30)
+    generate(tmp_path / "gz", releases=["2021a"], posts=30, compress=True)
+    for raw, known in (("plain", True), ("gz", False)):
+        [release] = find_releases(tmp_path / raw).releases
+        load_release(release, tmp_path / f"{raw}.duckdb", Staging(tmp_path / "s"), TagTableOptions(), RECORD)
+        files, tags = told.pop("loading files"), told.pop("loading tags")
+        for path, this in ((release.files, files), (release.tags, tags)):
+            text = path.read_bytes() if known else gzip.decompress(path.read_bytes())
+            assert this.done == len(text) - len(text.split(b"\n")[0]) - 1
+            assert this.total == (len(text) if known else None)

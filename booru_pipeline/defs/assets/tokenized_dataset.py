@@ -29,6 +29,7 @@ from booru_pipeline.vocabulary.vocabulary import Vocabulary
 # What reads or makes a dataset imports scipy and rensa, half a second that loading the definitions need not cost.
 if TYPE_CHECKING:
     from booru_pipeline.dataset.inspection import Inspector
+
 _COLUMNS = dg.TableSchema(
     [
         dg.TableColumn("booru", "string"),
