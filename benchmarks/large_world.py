@@ -10,6 +10,7 @@ frequencies are Danbooru's where `shared/` is beside the checkout, else made up 
 import argparse
 import csv
 import gzip
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from benchmarks.corpus import SHARED
 from booru_pipeline.sample.raw_format import FILES_COLUMNS, TAGS_COLUMNS
 from booru_pipeline.tags import Category
 
+ROWS: Final = "rows.json"  # tag rows by release
 BLOCK: Final = 125_000  # posts that are drawn at a time
 _BOORUS: Final = ("safebooru.org", "danbooru.donmai.us", "chan.sankakucomplex.com")
 # Made-up tags of each category, as many as Danbooru has.
@@ -181,13 +183,15 @@ def release_keys(count: int) -> Iterator[str]:
 
 
 def write_world(folder: Path, posts: int, releases: int, tags_a_post: int = 24, seed: int = 0) -> dict[str, int]:
-    """Write that many posts, shared out to so many releases; gives the tag rows of each."""
+    """Write that many posts, shared out to so many releases; gives the tag rows of each, and writes them to `ROWS`."""
     world, each = LargeWorld(seed, tags_a_post), -(-posts // releases)
     blocks = -(-each // BLOCK)
-    return {
+    rows = {
         key: world.write_release(folder, key, number * blocks, each)
         for number, key in enumerate(release_keys(releases))
     }
+    (folder / ROWS).write_text(json.dumps(rows), encoding="utf-8")
+    return rows
 
 
 if __name__ == "__main__":

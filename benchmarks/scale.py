@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.frame import MIB, ROOT, machine, show
+from benchmarks.large_world import ROWS
 from booru_pipeline.pipeline.stages import Stage
 
 _STAGES: Final = [stage for stage in Stage if stage not in (Stage.CHECKPOINT, Stage.EVALUATION_REPORT)]
@@ -90,16 +91,10 @@ def checkout_of(commit: str, folder: Path) -> Iterator[Path]:
 
 
 def make_world(raw: Path, posts: int, releases: int, tags: int) -> None:
-    """Write the releases, and their tag rows to rows.json.
-
-    That is done in a process of its own: a child of this one is counted with the memory that this one has.
-    """
+    """Write the releases, in a process of its own: a child of this one is counted with the memory that this one has."""
     numbers = ["--posts", str(posts), "--releases", str(releases), "--tags", str(tags)]
     command = [sys.executable, "-m", "benchmarks.large_world", str(raw), *numbers]
-    said = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    return {
-        key: int(rows.replace(",", "")) for key, rows in re.findall(r"^(\S+): ([\d,]+) tag rows$", said, re.MULTILINE)
-    }
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
 
 
 def measure(sides: list[Side], raw: Path, rows: dict[str, int], last: Stage, time_limit: int) -> None:
@@ -140,9 +135,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         raw: Path = given.world or folder / "raw"
-        if not (raw / "rows.json").exists():
+        if not (raw / ROWS).exists():
             make_world(raw, given.posts, given.releases, given.tags)
-        rows = json.loads((raw / "rows.json").read_text())
+        rows = json.loads((raw / ROWS).read_text())
         print(f"{given.posts:,} posts, {sum(rows.values()):,} tag rows, {given.releases} releases\n", flush=True)
         now = Side("now", ROOT, folder / "home")
         if given.before is None:
