@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from booru_pipeline import progress
-from booru_pipeline.progress import duration, step, told_to
+from booru_pipeline.progress import duration, side_by_side, step, told_to
 
 _SOON_S = 0.02
 
@@ -82,6 +82,38 @@ def test_nothing_is_said_of_a_short_step_and_its_thread_ends(monkeypatch, error)
     except ValueError as raised:
         assert raised is error  # noqa: PT017
     assert (lines, threading.active_count()) == ([], before)
+
+
+def test_work_side_by_side_is_in_order_and_two_at_a_time_and_tells():
+    lines: list[str] = []
+    together: list[int] = []
+    meeting = threading.Barrier(2, timeout=30)
+
+    def work(number: int) -> int:
+        if number < 2:
+            together.append(meeting.wait())
+        with step(f"number {number}"):
+            if number == 2:
+                wait_until(lambda: any("number 2" in line for line in lines))
+        return number * number
+
+    with told_to(lines.append):
+        assert side_by_side(work, range(5)) == [0, 1, 4, 9, 16]
+    assert sorted(together) == [0, 1]
+
+
+def test_what_fails_side_by_side_ends_what_has_not_begun():
+    begun: list[int] = []
+
+    def work(number: int) -> None:
+        begun.append(number)
+        if number == 0:
+            raise ValueError("no")
+        time.sleep(0.1)
+
+    with pytest.raises(ValueError, match="no"):
+        side_by_side(work, range(50))
+    assert len(begun) < 50
 
 
 def test_who_cannot_be_told_does_not_end_the_work():

@@ -29,7 +29,8 @@ from booru_pipeline.evaluation.results import (
 )
 from booru_pipeline.evaluation.scorer import Calibrated, Model, Scorer, scores_in_parts
 from booru_pipeline.evaluation.task import Hidden, Question, RecoveryTask
-from booru_pipeline.progress import Step, step
+from booru_pipeline.model.ranking import best_of
+from booru_pipeline.progress import Step, side_by_side, step
 from booru_pipeline.tags import Category
 
 CURVE_KS: Final = 30
@@ -170,10 +171,10 @@ class Recovery:
         )
         answers: list[dict[str, _Answers]] = [{}, {}]
         with step(f"finding labels, {100 * share:.3g} % hidden", len(self._methods) * len(given)) as told:
-            for name, scorer in self._methods.items():
-                said = self._answer(name, scorer, given, asked, follow, told)
-                for found, (one, at) in zip(answers, both, strict=True):
-                    found[name] = said.of(one, at, np.searchsorted(follow, self._followed(one)))
+            said = side_by_side(lambda method: self._answer(*method, given, asked, follow, told), self._methods.items())
+        for name, heard in zip(self._methods, said, strict=True):
+            for found, (one, at) in zip(answers, both, strict=True):
+                found[name] = heard.of(one, at, np.searchsorted(follow, self._followed(one)))
         return answers
 
     def _followed(self, question: Question) -> NDArray[np.int64]:
@@ -283,14 +284,12 @@ def _reliability(guesses: Sequence[Guesses], asked: Sequence[NDArray[np.int64]])
 
 
 def _first_guesses(scores: NDArray[np.float32], model: Model, visible: NDArray[np.integer], top: int) -> list[Guesses]:
-    top = min(top, scores.shape[1])
-    best = np.sort(np.argpartition(-scores, top - 1, axis=1)[:, :top], axis=1)
-    chosen = np.take_along_axis(scores, best, axis=1)
-    order = np.argsort(-chosen, axis=1, kind="stable")  # equal ones in the vocabulary's order
-    best, chosen = np.take_along_axis(best, order, axis=1), np.take_along_axis(chosen, order, axis=1)
+    best = best_of(scores, top)
+    chosen = np.full((len(best), min(top, scores.shape[1])), -np.inf, dtype=scores.dtype)
+    for row, labels in enumerate(best):
+        chosen[row, : len(labels)] = scores[row, labels]
     probability = model.to_probabilities(chosen, visible)
-    asked = np.isfinite(chosen)  # given labels are at -inf
     return [
-        Guesses(labels[kept].tolist(), chance[kept].tolist())
-        for labels, chance, kept in zip(best, probability, asked, strict=True)
+        Guesses(labels.tolist(), chance[: len(labels)].tolist())
+        for labels, chance in zip(best, probability, strict=True)
     ]

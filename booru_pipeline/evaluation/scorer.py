@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 Contexts = Sequence[Sequence[int]]
 
-_POSTS_AT_ONCE: Final = 512  # bounds the score matrix: 512 posts of 100,000 labels are 200 MB
+_POSTS_AT_ONCE: Final = 128  # bounds the score matrix: 128 posts of 100,000 labels are 50 MB
 
 
 class Scorer(Protocol):

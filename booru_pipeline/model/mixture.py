@@ -10,6 +10,7 @@ from scipy.special import expit
 
 from booru_pipeline.lake.document import Document
 from booru_pipeline.model.logistic import fit_logistic
+from booru_pipeline.model.ranking import best_of
 
 KNOTS: Final = (1, 2, 4, 8, 16, 32)
 """Numbers of visible labels that have weights of their own; between two of them they are mixed by log n."""
@@ -154,13 +155,12 @@ def fit_known(
         visible: [contexts], how many.
         present: bool [contexts, labels], whether the post has the label too.
     """
-    best = np.argsort(-odds, axis=1, kind="stable")[:, :_SEEN]
-    first = np.take_along_axis(odds, best, axis=1)
-    asked = ~np.isneginf(first)
-    row = np.nonzero(asked)[0]
+    best = best_of(odds, _SEEN)
+    row = np.repeat(np.arange(len(best)), [len(labels) for labels in best])
+    label = np.concatenate([np.empty(0, dtype=np.int64), *best])
     at = _between(visible, KNOTS)[row]
-    features = np.concatenate([at, at * _bounded(first[asked])[:, None]], axis=1)
-    target = np.take_along_axis(present, best, axis=1)[asked].astype(np.float64)
+    features = np.concatenate([at, at * _bounded(odds[row, label])[:, None]], axis=1)
+    target = present[row, label].astype(np.float64)
     start = np.repeat([0.0, 1.0], len(KNOTS))
     step = np.diff(np.eye(len(KNOTS)), axis=0)
     penalty = _RIDGE * (np.eye(len(start)) + np.kron(np.eye(2), step.T @ step))
@@ -186,8 +186,8 @@ def fit_prior(
     """
     asked = np.zeros(odds.shape, dtype=bool)
     for said in (odds, np.where(np.isneginf(odds), -np.inf, train[0])):
-        np.put_along_axis(asked, np.argsort(-said, axis=1, kind="stable")[:, :_SEEN], True, axis=1)
-    asked &= ~np.isneginf(odds)
+        for context, labels in enumerate(best_of(said, _SEEN)):
+            asked[context, labels] = True
     together, posts = (np.asarray(part, dtype=np.float64) for part in held_out)
 
     def likelihood(prior: float) -> float:
@@ -208,9 +208,8 @@ def _cells(
     kept = right & asked
     if asked.shape[1] > 3 * first + others:
         for part in view.parts.values():
-            best = np.argpartition(-np.where(asked, part, -np.inf), first - 1, axis=1)[:, :first]
-            np.put_along_axis(kept, best, True, axis=1)
-        kept &= asked
+            for context, labels in enumerate(best_of(np.where(asked, part, -np.inf), first)):
+                kept[context, labels] = True
         rest = asked & ~kept
         chance = np.minimum(1.0, others / np.maximum(rest.sum(axis=1), 1))
         drawn = rest & (random.random(rest.shape) < chance[:, None])

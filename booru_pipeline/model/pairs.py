@@ -1,6 +1,7 @@
 """How often labels stand together, and the linear weights that follow from it."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -8,9 +9,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.linalg import lapack
 
-from booru_pipeline.progress import step
+from booru_pipeline.progress import Step, side_by_side, step
 
-_PRODUCT: Final = 4_000_000  # entries of the incidence matrix that are multiplied at a time, a second or two
+_PRODUCT: Final = 2_000_000  # entries of the incidence matrix that are multiplied at a time, about a second
 _BLOCK: Final = 512
 
 
@@ -22,17 +23,24 @@ def count_together(train: sparse.csr_array) -> sparse.csr_array:
     Args:
         train: Incidence matrix of the posts, float32 [posts, labels].
     """
+    with step("counting pairs of labels", total=train.nnz) as counting:
+        blocks = _blocks(train, counting)
+        return sparse.csr_array(sparse.vstack(blocks, format="csr"))
+
+
+def _blocks(train: sparse.csr_array, counting: Step) -> list[sparse.csr_array]:
+    """Some rows each of `count_together`."""
     posts_of = sparse.csr_array(train.T)
     pieces = max(1, -(-train.nnz // _PRODUCT))
     ends = np.searchsorted(posts_of.indptr, np.linspace(0, train.nnz, pieces + 1)[1:-1])
-    ends = np.unique([0, *ends.tolist(), train.shape[1]])
-    blocks = []
-    with step("counting pairs of labels", total=train.nnz) as counting:
-        for start, end in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True):
-            part = posts_of[start:end]
-            blocks.append(part @ train)
-            counting.advance(part.nnz)
-        return sparse.csr_array(sparse.vstack(blocks, format="csr")) if blocks else posts_of @ train
+
+    def count(rows: tuple[int, int]) -> sparse.csr_array:
+        part = posts_of[slice(*rows)]
+        together = sparse.csr_array(part @ train)
+        counting.advance(part.nnz)
+        return together
+
+    return side_by_side(count, pairwise(np.unique([0, *ends.tolist(), train.shape[1]]).tolist())) or [posts_of @ train]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """A checkpoint answering: given these labels, which others does the post have?"""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -171,9 +171,7 @@ class Predictor:
         scores = self.t5.scores(contexts, batch_size, shortlist)
         if self.mixture is not None and self.table is not None:
             visible = as_posts(contexts)
-            few = max(1, min(batch_size, _CELLS // self.table.labels))
-            for start in range(0, len(visible), few):
-                chosen = np.arange(start, min(start + few, len(visible)))
+            for chosen in self._few(len(visible), batch_size):
                 some = visible.take(chosen)
                 odds = self.t5.calibration.log_odds(scores[chosen], some.sizes)
                 scores[chosen] = self.mixture.log_odds(views_of(odds, self.table, some))
@@ -213,15 +211,24 @@ class Predictor:
         scores = self.scores(contexts)
         if self.mixture is None or self.table is None:
             return self.to_probabilities(scores, sizes_of(contexts))
-        odds = self.mixture.of_known(scores, sizes_of(contexts))
-        found = np.asarray(expit(odds))
-        for row, context in enumerate(contexts):
-            label = self.table.alone(np.asarray(context, dtype=np.int64))
-            if label is not None:
-                together, known = (part[0] for part in self.table.beside_all(np.array([label])))
-                known &= np.isfinite(odds[row])
-                found[row, known] = self.mixture.posterior(odds[row], together, self.table.counts[label])[known]
+        found = np.empty(scores.shape)
+        for chosen in self._few(len(scores), len(scores)):
+            few = [contexts[row] for row in chosen.tolist()]
+            odds = self.mixture.of_known(scores[chosen], sizes_of(few))
+            found[chosen] = expit(odds)
+            for row, context, own in zip(chosen.tolist(), few, odds, strict=True):
+                label = self.table.alone(np.asarray(context, dtype=np.int64))
+                if label is not None:
+                    together, known = (part[0] for part in self.table.beside_all(np.array([label])))
+                    known &= np.isfinite(own)
+                    found[row, known] = self.mixture.posterior(own, together, self.table.counts[label])[known]
         return found
+
+    def _few(self, contexts: int, most: int) -> Iterator[npt.NDArray[np.int64]]:
+        """Positions of all contexts, some at a time: what is worked on then stays in the processor's cache."""
+        few = max(1, min(most, _CELLS // len(self.vocabulary)))
+        for start in range(0, contexts, few):
+            yield np.arange(start, min(start + few, contexts))
 
 
 def read_recipe(checkpoint: Path) -> tuple[EncodingName, ObjectiveName]:

@@ -49,7 +49,8 @@ class Presence(nn.Module):
         """
         bias = self.bias if chosen is None else self.bias.index_select(0, chosen)
         n = visible.clamp(min=1).to(logits.dtype).log()[:, None]
-        return logits * self.scale + bias + self.size[0] * n + self.size[1] * n * n
+        # In place on what is new: of many labels each further tensor costs as much as the sum.
+        return (logits * self.scale).add_(bias).add_(self.size[0] * n).add_(self.size[1] * n * n)
 
     def write(self, folder: Path) -> None:
         """Write it into a checkpoint's folder."""

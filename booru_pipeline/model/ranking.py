@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -139,7 +140,7 @@ class PresenceRanker:
         """Log-odds that the post has each label, float32 [posts, labels]; see `Ranker.scores`."""
         batch = self._question.batch(visible, self._objective.model.device)
         odds = self._objective.log_odds(**batch)
-        found: npt.NDArray[np.float32] = odds.masked_fill(~_asked(odds, visible, shortlist), -torch.inf).cpu().numpy()
+        found: npt.NDArray[np.float32] = odds.masked_fill_(~_asked(odds, visible, shortlist), -torch.inf).cpu().numpy()
         return found
 
 
@@ -234,6 +235,25 @@ def as_posts(contexts: Sequence[Sequence[int]] | Sequence[IntArray]) -> Posts:
     """Sets of labels, as vocabulary rows, in the form in which rankers take them."""
     rows = np.array([row for context in contexts for row in context], dtype=np.int64)
     return Posts(rows, offsets_of([len(context) for context in contexts]))
+
+
+def best_of(scores: npt.NDArray[np.floating], size: int) -> list[IntArray]:
+    """The labels of highest score for each context, the best first, ties by row; fewer where the others have -inf.
+
+    Args:
+        scores: [contexts, labels], none NaN.
+        size: How many of each.
+    """
+    size = min(size, scores.shape[1])
+    if not scores.size or not size:
+        return [np.empty(0, dtype=np.int64)] * len(scores)
+    # torch finds the place of the cut fifteen times as fast as `np.argpartition` among 40,000 labels.
+    cut = torch.from_numpy(np.ascontiguousarray(scores)).topk(size, sorted=True).values[:, -1:].numpy()
+    row, label = np.nonzero((scores >= cut) & ~np.isneginf(scores))
+    order = np.lexsort((-scores[row, label], row))
+    starts = np.searchsorted(row, np.arange(len(scores) + 1))
+    label = label[order]
+    return [label[start:end][:size] for start, end in pairwise(starts.tolist())]
 
 
 def _among_asked(scores: torch.Tensor, visible: Posts, shortlist: Posts | None) -> npt.NDArray[np.float32]:

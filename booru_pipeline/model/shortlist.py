@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from booru_pipeline.model.predictor import Predictor, T5Alone
-from booru_pipeline.ragged import IntArray
+from booru_pipeline.model.ranking import best_of
 
 _GAP: Final = 100.0  # nats between the last label of the shortlist and the first other one: nothing in probability
 
@@ -68,9 +68,3 @@ class ShortlistScorer:
         shortlist = best_of(self._proposer.scores(contexts, batch_size), self._size)
         pairs = zip(shortlist, hidden, strict=True)
         return float(np.mean([np.isin(asked, short).mean() for short, asked in pairs if len(asked)] or [np.nan]))
-
-
-def best_of(scores: npt.NDArray[np.floating], size: int) -> list[IntArray]:
-    """The labels of highest score for each context, ties by row; fewer where the others have -inf."""
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :size]
-    return [best[~np.isneginf(row[best])] for best, row in zip(order, scores, strict=True)]

@@ -47,7 +47,7 @@ class Stage(StrEnum):
     VOCABULARY = "vocabulary", "vocabulary_options", "2"
     TOKENIZED_DATASET = "tokenized_dataset", "dataset_options", "2"
     CHECKPOINT = "checkpoint", "training_options", "3"
-    EVALUATION_REPORT = "evaluation_report", "evaluation_options", "4"
+    EVALUATION_REPORT = "evaluation_report", "evaluation_options", "5"
 
     def __new__(cls, name: str, options_key: str = "", code_version: str = "1") -> "Stage":
         stage = str.__new__(cls, name)

@@ -15,7 +15,7 @@ from booru_pipeline.dataset.posts import Posts
 from booru_pipeline.model.calibration import Calibration, fit
 from booru_pipeline.model.mixture import Mixture, Views, fit_known, fit_mixture, fit_prior
 from booru_pipeline.model.pair_table import PairTable, views_of
-from booru_pipeline.model.ranking import Ranker, as_posts
+from booru_pipeline.model.ranking import Ranker, as_posts, best_of
 
 _BATCH = 256
 _POSTS_DURING_TRAINING = 1000
@@ -80,13 +80,15 @@ class Validation:
         """The figures for the checkpoint, given how often each label occurs in the train split, int64 [labels]."""
         posts = self._first(_FEW_POSTS if self._ranker.few else _POSTS_AT_THE_END)
         visible, hidden = Hiding(self._hiding.seed, 0.5, 0.5).split(posts, 0)
-        scores = np.concatenate([part for _, part in self._scored(objective, visible)])
-        present = _is_there(hidden, len(frequency))
-        popular = np.where(np.isneginf(scores), -np.inf, frequency.astype(np.float64))
+        recall, popularity_recall = [], []
+        for chosen, scores in self._scored(objective, visible):
+            asked = hidden.take(chosen)
+            recall += _recall(scores, asked)
+            popularity_recall += _recall(np.where(np.isneginf(scores), -np.inf, frequency), asked)
         return Metrics(
             loss=self.loss(objective, _POSTS_AT_THE_END),
-            recall_at_10=_recall(scores, present),
-            popularity_recall_at_10=_recall(popular, present),
+            recall_at_10=float(np.mean(recall or [np.nan])),
+            popularity_recall_at_10=float(np.mean(popularity_recall or [np.nan])),
             posts=len(posts),
         )
 
@@ -201,10 +203,7 @@ def _evaluating(objective: nn.Module) -> Iterator[torch.device]:
     objective.train()
 
 
-def _recall(scores: npt.NDArray[np.floating], present: npt.NDArray[np.bool_]) -> float:
-    top = min(_TOP, scores.shape[1])
-    if not len(scores):
-        return float("nan")
-    best = np.argpartition(-scores, top - 1, axis=1)[:, :top]
-    found = np.take_along_axis(present, best, axis=1).sum(1)
-    return float((found / np.minimum(present.sum(1), top)).mean())
+def _recall(scores: npt.NDArray[np.floating], hidden: Posts) -> list[float]:
+    """Of each post's hidden labels those among the first ten guesses, over at most ten possible ones."""
+    pairs = zip(best_of(scores, _TOP), hidden.sets, strict=True)
+    return [np.isin(best, rows).sum() / min(_TOP, scores.shape[1], len(rows)) for best, rows in pairs]

@@ -4,8 +4,8 @@ import pytest
 from booru_pipeline.model.calibration import Calibration
 from booru_pipeline.model.objective_name import ObjectiveName
 from booru_pipeline.model.predictor import Predictor, T5Alone
-from booru_pipeline.model.ranking import ranker_for
-from booru_pipeline.model.shortlist import ShortlistScorer, best_of
+from booru_pipeline.model.ranking import best_of, ranker_for
+from booru_pipeline.model.shortlist import ShortlistScorer
 from booru_pipeline.vocabulary.options import EncodingName
 from booru_pipeline_tests.training.themed_dataset import small_t5
 from booru_pipeline_tests.vocabulary.labels import LABELS, make_vocabulary
@@ -63,3 +63,14 @@ def test_what_is_visible_is_not_proposed():
         [2, 1, 3],
         [],
     ]
+
+
+def test_the_best_are_those_of_a_stable_sort_whatever_ties():
+    random = np.random.default_rng(0)
+    scores = random.integers(0, 6, size=(50, 40)).astype(np.float64)
+    scores[random.random(scores.shape) < 0.2] = -np.inf
+    for size in (1, 7, 39, 40, 99):
+        for best, row in zip(best_of(scores, size), scores, strict=True):
+            order = np.argsort(-row, kind="stable")[:size]
+            assert best.tolist() == [label for label in order.tolist() if np.isfinite(row[label])]
+    assert [rows.tolist() for rows in best_of(np.empty((2, 0)), 3)] == [[], []]

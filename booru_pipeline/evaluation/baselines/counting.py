@@ -83,67 +83,51 @@ class CoOccurrence(Batched):
             prior_posts: The prior's weight `a`, in posts; above 0.
         """
         super().__init__(pairs.share, f"mean of P(t | c) over the visible labels, prior worth {prior_posts:g} posts")
-        self._prior = (prior_posts / (pairs.labels + prior_posts)).astype(np.float32)
-        self._given = pairs.with_values(pairs.together.data / (pairs.labels + prior_posts)[pairs.rows()])
+        self._together = pairs.together
+        self._prior_posts = np.float32(prior_posts)
+        self._weight = (1 / (pairs.labels + prior_posts)).astype(np.float32)
 
     def _batch(self, visible: sparse.csr_array) -> NDArray[np.float32]:
         size = np.maximum(1, visible.sum(axis=1)).reshape(-1, 1)
-        prior = (visible @ self._prior).reshape(-1, 1)
-        return ((visible @ self._given).toarray() + prior * self._share) / size
+        prior = self._prior_posts * (visible @ self._weight).reshape(-1, 1)
+        scores: NDArray[np.float32] = (_weighed(visible, self._weight) @ self._together).toarray()
+        scores += prior * self._share
+        scores /= size
+        return scores
 
 
 class ItemKnn(Batched):
-    """The sum over visible labels c of their likeness to t, n(c, t) / (n(c)^x n(t)^y), over t's nearest neighbours.
+    """The sum over visible labels c of their likeness to t, n(c, t) / (n(c)^x n(t)^y); all labels are neighbours.
 
     x = y = 1/2 is the cosine, x = 1 the conditional probability of Deshpande and Karypis (2004, "Item-based top-N
     recommendation algorithms") with their y against frequent labels. x above 1 trusts rare visible labels more, as
     inverse document frequency does.
     """
 
-    def __init__(self, pairs: PairCounts, *, visible: float = 1.5, target: float = 0.25, neighbours: int = 0) -> None:
-        """Turn counts into likenesses.
+    def __init__(self, pairs: PairCounts, *, visible: float = 1.5, target: float = 0.25) -> None:
+        """Weigh the labels.
 
         Args:
             pairs: Counts over train posts.
             visible: The power x of the visible label's count.
             target: The power y of the count of the label that is scored.
-            neighbours: Labels nearest to each label, by cosine, that count for it, and ties; 0 is all.
         """
-        kept = f"{neighbours:,} nearest" if neighbours else "all"
         super().__init__(
-            pairs.share,
-            f"sum of n(c, t) / (n(c)^{visible:g} n(t)^{target:g}) over the visible labels, {kept} neighbours",
+            pairs.share, f"sum of n(c, t) / (n(c)^{visible:g} n(t)^{target:g}) over the visible labels c, for each t"
         )
         counts = np.maximum(1, pairs.labels)
-        alike = pairs.together.data.astype(np.float64)  # it is large: what follows is done in place
-        alike *= (counts**-visible)[pairs.rows()]
-        alike *= (counts**-target)[pairs.together.indices]
-        alike /= alike.max(initial=0) or 1  # powers of large counts are near the smallest float32
-        likeness = pairs.with_values(alike)
-        del alike
-        if neighbours:
-            near = _nearest(pairs.with_values(pairs.together.data / np.sqrt(counts)[pairs.rows()]), neighbours)
-            likeness.data[~near] = 0
-            likeness = likeness.copy()
-            likeness.eliminate_zeros()
-        self._likeness = likeness
+        self._together = pairs.together
+        self._visible, self._target = ((counts**-power).astype(np.float32) for power in (visible, target))
 
     def _batch(self, visible: sparse.csr_array) -> NDArray[np.float32]:
-        scores: NDArray[np.float32] = (visible @ self._likeness).toarray()
+        scores: NDArray[np.float32] = (_weighed(visible, self._visible) @ self._together).toarray()
+        scores *= self._target
         return scores
 
 
-def _nearest(closeness: sparse.csr_array, neighbours: int) -> NDArray[np.bool_]:
-    """Whether each entry is among the `neighbours` largest of its column, in the order of the matrix's own entries."""
-    entry = np.arange(1, closeness.nnz + 1, dtype=closeness.indptr.dtype)
-    columns = sparse.csc_array(sparse.csr_array((entry, closeness.indices, closeness.indptr), shape=closeness.shape))
-    near = np.ones(closeness.nnz, dtype=np.bool_)
-    for start, end in zip(columns.indptr[:-1], columns.indptr[1:], strict=True):
-        if end - start > neighbours:
-            entries = columns.data[start:end] - 1
-            values = closeness.data[entries]
-            near[entries] = values >= np.partition(values, -neighbours)[-neighbours]
-    return near
+def _weighed(visible: sparse.csr_array, weight: NDArray[np.float32]) -> sparse.csr_array:
+    """The visible labels of some posts, each with its weight, [posts, labels]."""
+    return sparse.csr_array((weight[visible.indices], visible.indices, visible.indptr), shape=visible.shape)
 
 
 class NaiveBayes(Batched):

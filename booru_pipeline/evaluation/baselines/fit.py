@@ -23,7 +23,7 @@ from booru_pipeline.evaluation.baselines.rules import AssociationRules, mine
 from booru_pipeline.evaluation.baselines.tuning import Pair, Settings, climb
 from booru_pipeline.evaluation.scorer import Contexts, hide_visible, rows_of
 from booru_pipeline.model.pairs import PairCounts
-from booru_pipeline.progress import step
+from booru_pipeline.progress import side_by_side, step
 
 
 def most_frequent(counts: NDArray[np.float64], cap: int) -> NDArray[np.int64]:
@@ -105,20 +105,17 @@ TUNABLE: Final = {
     ),
     names.ITEM_KNN: Tunable(
         ItemKnn,
-        {
-            "visible": [0.5, 0.75, 1, 1.25, 1.5, 1.75, 2],
-            "target": [0, 0.125, 0.25, 0.375, 0.5],
-            "neighbours": [100, 500, 0],
-        },
-        {"visible": 1.5, "target": 0.25, "neighbours": 0},
+        {"visible": [0.5, 0.75, 1, 1.25, 1.5, 1.75, 2], "target": [0, 0.125, 0.25, 0.375, 0.5]},
+        {"visible": 1.5, "target": 0.25},
     ),
-    names.EASE: Tunable(Ease, {"ridge": [1, 3, 10, 30, 100, 300, 1000]}, {"ridge": 10}),
-    names.EDLAE: Tunable(
-        Edlae,
-        {"ridge": [1, 3, 10, 30, 100, 300], "dropout": [0.1, 0.3, 0.5, 0.7, 0.9]},
-        {"ridge": 10, "dropout": 0.3},
-    ),
+    names.EASE: Tunable(Ease, {"ridge": [3, 10, 30, 100, 1000]}, {"ridge": 10}),
+    # Its ridge stays: dropout already is a penalty of each label's own. Where both were chosen, of 30 settings on four
+    # sets of posts, recall@10 of validation posts rose by .001 and that of test posts fell by .002.
+    names.EDLAE: Tunable(Edlae, {"dropout": [0.1, 0.3, 0.5, 0.9]}, {"dropout": 0.3}),
 }
+
+
+_DENSE: Final = (names.EASE, names.EDLAE)
 
 
 def fit_baselines(
@@ -145,8 +142,8 @@ def fit_baselines(
 
     Returns:
         By hidden share the baselines by name, in the report's order. Each says what was chosen in `described`; shares
-        with the same choice share one. Those with settings are fitted when they are first asked, so that only those in
-        use are in memory.
+        with the same choice share one. Those with settings are fitted when they are asked, and one of each name is in
+        memory at a time.
 
     Raises:
         ValueError: `implied` is of other labels than `train`.
@@ -162,25 +159,27 @@ def fit_baselines(
     del posts  # it is as large as `train`
     questions = [_among(pairs, column_of(known, len(counts))) for pairs in validation.values()]
 
-    fitted: dict[float, dict[str, Baseline]] = {share: {} for share in validation}
-    for name in (name for name in names.BASELINES if name in only):
-        best: list[Baseline]
+    def choose(name: str) -> list[Baseline]:
+        """The best for each hidden share."""
         if name == names.POPULARITY:
-            best = [Popularity(train)] * len(questions)
-        elif name == names.IMPLICATION_CLOSURE:
-            best = [ImplicationClosure(implied)] * len(questions)
-        else:
-            make, grid, start, how = TUNABLE[name]
-            with step(f"choosing the settings of {name}"):
-                chosen = climb(partial(make, counted[how]), grid, start, questions)
-            made: dict[str, Baseline] = {}
-            for settings, described in chosen:
-                later = Later(name, described, partial(make, counted[how], **settings))
-                made.setdefault(described, Capped(later, known, counts) if cut else later)
-            best = [made[described] for _, described in chosen]
-        for of_share, own in zip(fitted.values(), best, strict=True):
-            of_share[name] = own
-    return fitted
+            return [Popularity(train)] * len(questions)
+        if name == names.IMPLICATION_CLOSURE:
+            return [ImplicationClosure(implied)] * len(questions)
+        make, grid, start, how = TUNABLE[name]
+        with step(f"choosing the settings of {name}"):
+            chosen = climb(partial(make, counted[how]), grid, start, questions)
+        made: dict[str, Baseline] = {}
+        place: dict[str, Baseline] = {}
+        for settings, described in chosen:
+            later = Later(name, described, partial(make, counted[how], **settings), place)
+            made.setdefault(described, Capped(later, known, counts) if cut else later)
+        return [made[described] for _, described in chosen]
+
+    # Dense ones one after another: each is as large as all else, and LAPACK uses every core and holds Python's lock.
+    dense, others = ([name for name in only if (name in _DENSE) == is_dense] for is_dense in (True, False))
+    best = {name: choose(name) for name in dense} | dict(zip(others, side_by_side(choose, others), strict=True))
+    in_order = [name for name in names.BASELINES if name in best]
+    return {share: {name: best[name][place] for name in in_order} for place, share in enumerate(validation)}
 
 
 def _among(pairs: Sequence[Pair], column: NDArray[np.int64]) -> list[Pair]:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -15,8 +16,10 @@ from booru_pipeline.evaluation.finding import Count, Finding, definitions
 from booru_pipeline.evaluation.probes.counts import Exam, Split
 from booru_pipeline.evaluation.scorer import Model
 from booru_pipeline.evaluation.task import close
+from booru_pipeline.model.ranking import best_of
+from booru_pipeline.progress import side_by_side
 
-_AT_ONCE: Final = 256
+_AT_ONCE: Final = 64
 """Posts; bounds the probabilities: those of 256 posts and 100,000 labels are 200 MB."""
 
 _ROUNDS: Final = 4
@@ -76,14 +79,16 @@ def probe_calibration(exam: Exam) -> list[VisibleCalibration]:
         questions = draw(exam, bucket, keys)
         if not questions.given:
             continue
+        models = [exam.model] if exam.t5 is None else [exam.model, exam.t5]
+        told = side_by_side(partial(reliability_of, questions=questions, top=exam.options.top), models)
         found.append(
             VisibleCalibration(
                 visible=bucket.name,
                 least=bucket.least,
                 most=bucket.most,
                 questions=len(questions.given),
-                model=reliability_of(exam.model, questions, exam.options.top),
-                t5=None if exam.t5 is None else reliability_of(exam.t5, questions, exam.options.top),
+                model=told[0],
+                t5=None if exam.t5 is None else told[1],
             )
         )
     return found
@@ -143,23 +148,24 @@ def reliability_of(model: Model, questions: Questions, top: int) -> Reliability:
     for start in range(0, len(questions.given), _AT_ONCE):
         given = questions.given[start : start + _AT_ONCE]
         chances = model.probabilities([rows.tolist() for rows in given])
-        for chance, known, hidden in zip(chances, given, questions.hidden[start : start + _AT_ONCE], strict=True):
-            guesses = first(chance, known, top)
-            probability.append(chance[guesses])
-            right.append(np.isin(guesses, hidden))
+        guesses = best_of(_open(chances, given), top)
+        for chance, best, hidden in zip(chances, guesses, questions.hidden[start : start + _AT_ONCE], strict=True):
+            probability.append(chance[best])
+            right.append(np.isin(best, hidden))
     return reliability(np.concatenate(probability), np.concatenate(right))
 
 
 def first(chance: NDArray[np.floating], known: Sequence[int] | Rows, top: int) -> Rows:
     """The `top` most probable labels but the known ones, the most probable first; ties in vocabulary order."""
-    open_to_guess = chance.copy()
-    open_to_guess[known] = -1
-    top = min(top, len(chance) - len(known))
-    if top <= 0:
-        return np.empty(0, dtype=np.int64)
-    least = np.partition(open_to_guess, -top)[-top]
-    candidates = np.flatnonzero(open_to_guess >= max(least, 0))
-    return candidates[np.argsort(-open_to_guess[candidates], kind="stable")][:top]
+    return best_of(_open(chance[None], [np.asarray(known, dtype=np.int64)]), top)[0]
+
+
+def _open(chances: NDArray[np.floating], known: Sequence[Rows]) -> NDArray[np.floating]:
+    """The chances of labels that may be guessed, [contexts, labels]; -inf for each context's known ones."""
+    open_to_guess = chances.copy()
+    for row, labels in zip(open_to_guess, known, strict=True):
+        row[labels] = -np.inf
+    return open_to_guess
 
 
 def _label_keys(labels: Sequence[str]) -> Rows:

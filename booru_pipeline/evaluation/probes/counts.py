@@ -1,6 +1,6 @@
 """Counting labels on a split's posts, and choosing what is on enough of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -21,6 +21,7 @@ from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
 LEAST_SUPPORT: Final = 3
 """On fewer test posts nothing is probed, whatever the options."""
+_ROWS: Final = 64
 FEWEST: Final = 5
 """If fewer than this have the support that is asked for, the best supported are taken instead."""
 
@@ -59,9 +60,17 @@ class Split:
         showing = self.showing(*labels)
         return showing.shape[0], np.bincount(showing.indices, minlength=showing.shape[1]).astype(np.int64)
 
+    def counts_with_each(self, label: int, others: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+        """For each of some labels, how many posts have it, a given label and each label, [labels]."""
+        showing = self.showing(label)
+        for start in range(0, len(others), _ROWS):  # dense rows are large where the labels are many
+            having = sparse.csr_array(showing[:, others[start : start + _ROWS]].T)
+            yield from (having @ showing).toarray().astype(np.int64)
+
     @cached_property
     def _columns(self) -> sparse.csc_array:
-        return self.posts.tocsc()
+        ones = np.ones(len(self.posts.indices), dtype=np.int8)  # it is as large as the posts, but for this
+        return sparse.csr_array((ones, self.posts.indices, self.posts.indptr), shape=self.posts.shape).tocsc()
 
     def _rows(self, label: int) -> NDArray[np.int64]:
         rows: NDArray[np.int64] = self._columns.indices[self._columns.indptr[label] : self._columns.indptr[label + 1]]

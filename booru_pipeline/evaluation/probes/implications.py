@@ -18,7 +18,7 @@ REVERSED: Final = "reversed"
 SIBLING: Final = "sibling"
 EXCHANGED: Final = "exchanged"
 
-_CONTEXTS_AT_ONCE: Final = 256
+_CONTEXTS_AT_ONCE: Final = 64
 _NONE: Final = -1
 
 Ints = NDArray[np.int64]

@@ -7,14 +7,22 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.special import logit
-from scipy.stats import false_discovery_control, norm, rankdata
+from scipy.special import logit, ndtr
+from scipy.stats import false_discovery_control, rankdata
 
 from booru_pipeline.evaluation.figures.bootstrap import Interval
 from booru_pipeline.evaluation.figures.probing import mean_intervals, ndcg, rank_correlation
 from booru_pipeline.evaluation.finding import Count, Finding, definitions
 from booru_pipeline.evaluation.options import ProbeOptions
-from booru_pipeline.evaluation.probes.counts import LEAST_SUPPORT, Exam, Split, Supported, choose, compare_methods
+from booru_pipeline.evaluation.probes.counts import (
+    FEWEST,
+    LEAST_SUPPORT,
+    Exam,
+    Split,
+    Supported,
+    choose,
+    compare_methods,
+)
 from booru_pipeline.tags import Category
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
@@ -109,7 +117,9 @@ def probe_pairs(exam: Exam) -> PairFindings:
     difference on test posts would be measured too large there.
     """
     options = exam.options
-    candidates = _candidates(exam)
+    candidates = _candidates(exam, max(options.probe_min_support, LEAST_SUPPORT))
+    if len(candidates) < FEWEST:  # `choose` then takes others too
+        candidates = _candidates(exam, LEAST_SUPPORT)
     supports = [pair.test_posts for pair in candidates]
     chosen = _choose(candidates, supports, options)
     results = _ask(exam, chosen) if chosen else []
@@ -143,21 +153,23 @@ def _choose(candidates: list[_Pair], supports: list[int], options: ProbeOptions)
     return chosen
 
 
-def _candidates(exam: Exam) -> list[_Pair]:
+def _candidates(exam: Exam, least: int) -> list[_Pair]:
+    """The pairs that are eligible and on so many test posts; see `probe_pairs`."""
     train, test, categories = exam.train, exam.test, exam.vocabulary.categories
     uncommon = train.support <= COMMON_SHARE * train.posts.shape[0]
     general = (categories == Category.GENERAL) & uncommon
-    enough = (categories == Category.CHARACTER) & (test.support >= 2 * LEAST_SUPPORT)
+    enough = (categories == Category.CHARACTER) & (test.support >= least + LEAST_SUPPORT)
     pairs = []
     for character in np.flatnonzero(enough).tolist():
         test_posts, on_test = test.counts(character)
         train_posts, on_train = train.counts(character)
-        possible = general & (on_test >= LEAST_SUPPORT) & (on_test <= test_posts - LEAST_SUPPORT)
+        possible = general & (on_test >= least) & (on_test <= test_posts - LEAST_SUPPORT)
         possible &= (on_train >= LEAST_TRAIN_POSTS) & (on_train <= train_posts - LEAST_TRAIN_POSTS)
         possible[exam.closed(character)] = False
-        for label in np.flatnonzero(possible).tolist():
+        labels = np.flatnonzero(possible)
+        for label, on_both in zip(labels.tolist(), train.counts_with_each(character, labels), strict=True):
             known = exam.closed(character, label)
-            moved = _moved(*train.counts(character, label), train_posts, on_train, known)
+            moved = _moved(int(on_train[label]), on_both, train_posts, on_train, known)
             if len(moved) >= LEAST_MOVED:
                 pairs.append(_Pair(character, label, int(on_test[label]), moved))
     return pairs
@@ -176,7 +188,7 @@ def _moved(
     share = on_all[labels] / all_posts
     difference = on_posts[labels] / posts - (on_all - on_posts)[labels] / rest
     z = difference / np.sqrt(share * (1 - share) * (1 / posts + 1 / rest))
-    moved: NDArray[np.int64] = labels[false_discovery_control(2 * norm.sf(np.abs(z))) <= FALSE_DISCOVERIES]
+    moved: NDArray[np.int64] = labels[false_discovery_control(2 * ndtr(-np.abs(z))) <= FALSE_DISCOVERIES]
     return moved
 
 

@@ -1,4 +1,5 @@
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -185,3 +186,21 @@ def test_it_is_fitted_when_it_is_first_asked_and_not_again():
     for _ in range(2):
         np.testing.assert_array_equal(later.scores(CONTEXTS), CoOccurrence(PairCounts.of(TRAIN)).scores(CONTEXTS))
     assert len(made) == 1
+
+
+def test_of_those_that_share_a_place_one_is_in_memory():
+    made: list[float] = []
+
+    def fit_with(prior_posts: float) -> CoOccurrence:
+        made.append(prior_posts)
+        return CoOccurrence(PairCounts.of(TRAIN), prior_posts=prior_posts)
+
+    place: dict = {}
+    few, many = (
+        Later(names.CO_OCCURRENCE, f"prior of {prior}", lambda prior=prior: fit_with(prior), place)
+        for prior in (1, 100)
+    )
+    answers = [later.scores(CONTEXTS) for later in (few, few, many, few)]
+    assert (made, list(place)) == ([1, 100, 1], ["prior of 1"])
+    np.testing.assert_array_equal(answers[0], answers[3])
+    assert not np.array_equal(answers[0], answers[2])

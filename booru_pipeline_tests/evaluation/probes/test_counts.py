@@ -1,5 +1,6 @@
 import numpy as np
 
+from booru_pipeline.dataset.posts import incidence
 from booru_pipeline.evaluation.probes.counts import Split, choose
 from booru_pipeline_tests.evaluation.probes.known_scores import split_of, vocabulary_of
 
@@ -23,6 +24,15 @@ def test_counts_equal_a_slow_reference():
         posts, counts = split.counts(*labels)
         assert posts == len(showing)
         assert counts.tolist() == showing.sum(axis=0).tolist()
+
+
+def test_counts_with_each_of_many_labels_are_those_with_one_at_a_time():
+    random = np.random.default_rng(0)
+    split = Split(incidence([np.flatnonzero(random.random(150) < 0.3) for _ in range(60)], 150))
+    others = np.flatnonzero(random.random(150) < 0.6)  # more than fit a block
+    together = list(split.counts_with_each(7, others))
+    assert [row.tolist() for row in together] == [split.counts(7, label)[1].tolist() for label in others.tolist()]
+    assert list(split.counts_with_each(7, others[:0])) == []
 
 
 def test_those_with_support_are_chosen_if_they_are_enough():
