@@ -196,10 +196,7 @@ def test_of_those_that_share_a_place_one_is_in_memory():
         return CoOccurrence(PairCounts.of(TRAIN), prior_posts=prior_posts)
 
     place: dict = {}
-    few, many = (
-        Later(names.CO_OCCURRENCE, f"prior of {prior}", lambda prior=prior: fit_with(prior), place)
-        for prior in (1, 100)
-    )
+    few, many = (Later(names.CO_OCCURRENCE, f"prior of {prior}", partial(fit_with, prior), place) for prior in (1, 100))
     answers = [later.scores(CONTEXTS) for later in (few, few, many, few)]
     assert (made, list(place)) == ([1, 100, 1], ["prior of 1"])
     np.testing.assert_array_equal(answers[0], answers[3])
