@@ -17,11 +17,14 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+import psutil
 
 from benchmarks.frame import MIB, ROOT, machine, show
 from benchmarks.large_world import ROWS
@@ -41,11 +44,14 @@ class Made:
         seconds: By release, in order, as `booru run` says them.
         figures: What it says beside.
         peak: Of the process, in bytes.
+        own: The highest of what was looked at every twentieth second, without pages of files that are mapped: those
+            the system takes back when it needs them.
     """
 
     seconds: dict[str, float] = field(default_factory=dict)
     figures: str = ""
     peak: int = 0
+    own: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,19 +71,42 @@ class Side:
             process = subprocess.Popen(
                 command, cwd=self.checkout, env={**os.environ, **places, "COLUMNS": "10000"}, stdout=output
             )
-            _, status, usage = os.wait4(process.pid, 0)
+            with watched(process.pid) as seen:
+                _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
             output.seek(0)
             said = output.read()
         if process.returncode:
             raise SystemExit(f"{stage.value} of {self.name} failed with exit status {process.returncode}:\n{said}")
-        made = Made(peak=usage.ru_maxrss << 10)
+        made = Made(peak=usage.ru_maxrss << 10, own=max(seen, default=0))
         for found in _LINE.finditer(said):
             if found["stage"] == stage.value:
                 made.seconds[found["release"]] = float(found["seconds"])
                 made.figures = found["figures"]
         print(f"{stage.value}, {self.name}: {made}", file=sys.stderr, flush=True)
         return made
+
+
+@contextmanager
+def watched(process: int) -> Iterator[list[int]]:
+    """Bytes of memory that no file is mapped to, of a process or the largest that it started, again and again."""
+    seen: list[int] = []
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.05):
+            with suppress(psutil.Error):  # one has ended
+                first = psutil.Process(process)
+                memories = [one.memory_info() for one in (first, *first.children(recursive=True))]
+                seen.append(max(memory.rss - memory.shared for memory in memories))
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        watcher.join()
 
 
 @contextmanager
@@ -111,10 +140,18 @@ def measure(sides: list[Side], raw: Path, rows: dict[str, int], last: Stage, tim
             speed = _SPEED.search(made.figures)
             rate = f"{speed[1]} posts" if speed else "" if trained else f"{sum(rows.values()) / total:,.0f} tag rows"
             each = " ".join(f"{seconds:.1f}" for seconds in made.seconds.values())
-            lines.append(
-                [stage.value, side.name, f"{total:,.1f}", each, rate, f"{made.peak / MIB:,.0f}", f"{first / total:.2f}"]
-            )
-    head = ["stage", "", "seconds", "of each release", "a second", "peak memory, MiB", f"{sides[0].name} times"]
+            memory = f"{made.peak / MIB:,.0f}", f"{made.own / MIB:,.0f}"
+            lines.append([stage.value, side.name, f"{total:,.1f}", each, rate, *memory, f"{first / total:.2f}"])
+    head = [
+        "stage",
+        "",
+        "seconds",
+        "of each release",
+        "a second",
+        "peak, MiB",
+        "without files",
+        f"{sides[0].name} times",
+    ]
     show(head, lines)
 
 

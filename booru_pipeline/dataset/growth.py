@@ -26,6 +26,7 @@ from booru_pipeline.vocabulary.encoding import Encoding
 from booru_pipeline.vocabulary.options import EncodingName
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
+_POSTS: Final = 65_536  # that are made ready at a time
 _RULES: Final = 1  # raise it when other code gives other rows: what was made by the former one is no start
 
 
@@ -208,20 +209,23 @@ class Growing:
         return places
 
     def _add(self, listed: pa.Table, tagged: Tagged) -> None:
-        """Add the posts of a release, given as the ledger has them and with their tags."""
+        """Add the posts of a release, given as the ledger has them and with their tags, some at a time."""
         order = np.argsort(listed["key"].to_numpy(), kind="stable")
-        listed = listed.take(order[np.searchsorted(listed["key"].to_numpy()[order], tagged.keys)])
-        is_label = tagged.rows >= 0
-        sizes = np.diff(offsets_of(is_label)[tagged.offsets])
-        may = ~is_label & np.isin(tagged.categories, np.unique(self.vocabulary.categories))
-        columns = {name: listed[name].cast(ROWS.field(name).type) for name in ROWS.names if name in listed.column_names}
-        columns |= {
-            "post_key": pa.array(tagged.keys),
-            "label_rows": pa.nulls(len(listed)),
-            "length": pa.nulls(len(listed)),
-        }
-        rows = pa.table({name: columns[name] for name in ROWS.names})
-        self._put(_with_label_rows(rows, tagged.rows[is_label], sizes), np.diff(offsets_of(may)[tagged.offsets]) > 0)
+        place = order[np.searchsorted(listed["key"].to_numpy()[order], tagged.keys)]
+        names = [name for name in ROWS.names if name in listed.column_names]
+        categories = np.unique(self.vocabulary.categories)
+        for start in range(0, len(place), _POSTS):
+            some, of = tagged.some(start, start + _POSTS), listed.select(names).take(place[start : start + _POSTS])
+            is_label = some.rows >= 0
+            may = ~is_label & np.isin(some.categories, categories)
+            columns = {name: of[name].cast(ROWS.field(name).type) for name in names}
+            columns |= {"post_key": pa.array(some.keys), "label_rows": pa.nulls(len(of)), "length": pa.nulls(len(of))}
+            rows = _with_label_rows(
+                pa.table({name: columns[name] for name in ROWS.names}),
+                some.rows[is_label],
+                np.diff(offsets_of(is_label)[some.offsets]),
+            )
+            self._put(rows, np.diff(offsets_of(may)[some.offsets]) > 0)
 
     def _put(self, rows: pa.Table, open_: npt.NDArray[np.bool_]) -> None:
         """Add posts, each to the captions of its side or to those that are none."""

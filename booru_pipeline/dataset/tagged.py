@@ -59,6 +59,14 @@ class Tagged:
         categories = shard["categories"].combine_chunks().flatten().to_numpy() if len(shard) else np.empty(0, np.int8)
         return cls(keys, offsets_of(tags.value_lengths().to_numpy(zero_copy_only=False)), rows, categories, names)
 
+    def some(self, first: int, end: int) -> Self:
+        """The posts from one position to another, or to the last, in the memory of all."""
+        offsets = self.offsets[first : end + 1]
+        tags = slice(offsets[0], offsets[-1])
+        return type(self)(
+            self.keys[first:end], offsets - offsets[0], self.rows[tags], self.categories[tags], self.tags[tags]
+        )
+
     def pairs(self) -> pa.Table:
         """Tags that are no labels, each with its category and the key of its post."""
         free = np.flatnonzero(self.rows < 0)

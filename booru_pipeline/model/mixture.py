@@ -1,6 +1,6 @@
 """T5 and counting in one answer: a logistic mixture whose weights depend on how many labels are visible."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -112,27 +112,28 @@ class Mixture(Document):
         return found
 
 
-def fit_mixture(views: Sequence[Views], present: Sequence[npt.NDArray[np.bool_]], seed: int = 0) -> Mixture:
+def fit_mixture(seen: Iterable[tuple[Views, npt.NDArray[np.bool_]]], seed: int = 0) -> Mixture:
     """Maximum likelihood with a little ridge, by Newton's method; the prior of one label alone is left at its start.
 
     Not all cells are looked at where the labels are many: of each context those that are present, the 100 that each
     part puts first, and 200 others by lot, which stand for all the others by their weight.
 
     Args:
-        views: Of held-out posts, some posts at a time; all have the same parts.
-        present: For each of them bool [contexts, labels], whether the label is among the hidden ones.
+        seen: Of held-out posts, some posts at a time and at least one: what is said of them, by the same parts, and
+            bool [contexts, labels], whether the label is among the hidden ones. One is in memory at a time.
         seed: Of the lot.
     """
     random = np.random.default_rng(seed)
     features, targets, weights = [], [], []
-    for view, right in zip(views, present, strict=True):
+    names: list[str] = []
+    for view, right in seen:
+        names = [_BIAS, *view.parts]
         row, label, weight = _cells(view, right, random)
         at = _between(view.visible, KNOTS)[row]
         parts = [np.ones(len(row)), *(_bounded(says[row, label]) for says in view.parts.values())]
         features.append(np.concatenate([at * part[:, None] for part in parts], axis=1))
         targets.append(right[row, label].astype(np.float64))
         weights.append(weight)
-    names = [_BIAS, *views[0].parts]
     start = np.repeat([float(name == T5) for name in names], len(KNOTS))
     step = np.diff(np.eye(len(KNOTS)), axis=0)
     penalty = _RIDGE * np.eye(len(start)) + np.kron(np.eye(len(names)), _SMOOTH * step.T @ step)

@@ -17,6 +17,7 @@ from booru_pipeline.errors import BooruError
 from booru_pipeline.model.mixture import Views
 from booru_pipeline.model.pairs import PairCounts, edlae
 from booru_pipeline.model.ranking import as_posts
+from booru_pipeline.progress import step
 
 PAIRS_FILE: Final = "pairs.safetensors"
 PARTNERS: Final = 512
@@ -59,10 +60,11 @@ class PairTable:
         """
         pairs = PairCounts.of(train)
         known = np.sort(np.argsort(-pairs.labels, kind="stable")[:linear_labels])
-        some = pairs if len(known) == len(pairs.labels) else PairCounts.of(sparse.csr_array(train[:, known]))
+        some = pairs if len(known) == len(pairs.labels) else pairs.among(known)
         linear = {}
         for name, (ridge, dropout) in _LINEAR.items():
-            weights = _strongest_weights(edlae(some, ridge=ridge, dropout=dropout), some.labels, partners).tocoo()
+            with step("learning linear weights"):
+                weights = _strongest_weights(edlae(some, ridge=ridge, dropout=dropout), some.labels, partners).tocoo()
             place = known[weights.row], known[weights.col]
             linear[name] = sparse.csr_array((weights.data, place), shape=pairs.together.shape)
         return cls(train.shape[0], pairs.labels.astype(np.int64), _most_frequent(pairs.together, partners), linear)

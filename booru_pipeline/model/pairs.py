@@ -68,10 +68,12 @@ class PairCounts:
         together = count_together(train.astype(np.float32, copy=False))
         together.setdiag(0)
         together.eliminate_zeros()
-        together.sort_indices()
-        for shared in (together.indices, together.indptr):  # by what `with_values` makes
-            shared.setflags(write=False)
-        return cls(max(1, train.shape[0]), counts, together)
+        return cls(max(1, train.shape[0]), counts, _shared(together))
+
+    def among(self, labels: NDArray[np.int64]) -> "PairCounts":
+        """The counts of some labels, whose rows ascend, as if posts had no others."""
+        together = sparse.csr_array(self.together[labels][:, labels])
+        return PairCounts(self.posts, self.labels[labels], _shared(together))
 
     @property
     def share(self) -> NDArray[np.float32]:
@@ -90,6 +92,14 @@ class PairCounts:
         """
         parts = (values.astype(np.float32, copy=False), self.together.indices, self.together.indptr)
         return sparse.csr_array(parts, shape=self.together.shape)
+
+
+def _shared(table: sparse.csr_array) -> sparse.csr_array:
+    """The table in order, whose places cannot be written to: what `with_values` makes has the same."""
+    table.sort_indices()
+    for places in (table.indices, table.indptr):
+        places.setflags(write=False)
+    return table
 
 
 def edlae(pairs: PairCounts, *, ridge: float, dropout: float = 0.0) -> NDArray[np.float32]:

@@ -37,7 +37,7 @@ from booru_pipeline.model.provenance import LOG_FILE, PROVENANCE_FILE, read_prov
 from booru_pipeline.model.ranking import ranker_for
 from booru_pipeline.model.start import check_base, pretrained_model, quiet_transformers, tiny_model
 from booru_pipeline.orphan import end_with_parent
-from booru_pipeline.progress import told_to
+from booru_pipeline.progress import step, told_to
 from booru_pipeline.tags import Category
 from booru_pipeline.training.interruption import Interruption
 from booru_pipeline.training.job import INTERRUPTED_PROBLEM, TrainingJob
@@ -147,8 +147,9 @@ def run(job: TrainingJob, log: logging.Logger, processes: Processes, interruptio
             processes.leave()
             if not processes.is_main:
                 return
-            metrics = validation.metrics(objective, data.counts)
-            calibration = validation.calibrate(objective, len(data.vocabulary), lifts=presence is None)
+            with step("measuring on validation posts"):
+                metrics = validation.metrics(objective, data.counts)
+                calibration = validation.calibrate(objective, len(data.vocabulary), lifts=presence is None)
             counting = _count(data, objective, validation, calibration, log)
         log.info(
             f"recall@10 with half of the labels hidden: {metrics.recall_at_10:.3f}, "
@@ -178,7 +179,8 @@ def _count(
     begun = time.monotonic()
     table = PairTable.of(data.posts.matrix(len(data.vocabulary)))
     counted = time.monotonic()
-    mixture = validation.mix(objective, calibration, table)
+    with step("weighing T5 and counts on validation posts"):
+        mixture = validation.mix(objective, calibration, table)
     log.info(f"pairs counted in {counted - begun:.1f} s, mixed with the T5 in {time.monotonic() - counted:.1f} s")
     return table, mixture
 

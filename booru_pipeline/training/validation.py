@@ -18,6 +18,7 @@ from booru_pipeline.model.pair_table import PairTable, views_of
 from booru_pipeline.model.ranking import Ranker, as_posts, best_of
 
 _BATCH = 256
+_SCORED_BATCH = 64  # of 40,000 labels what is worked on at a time takes 10 MB a part
 _POSTS_DURING_TRAINING = 1000
 _POSTS_AT_THE_END = 2000
 # Of a model of pieces, each of whose posts takes 0.4 s of CPU with the shared vocabulary's 8,080 labels and `tiny`.
@@ -104,11 +105,9 @@ class Validation:
         What counting says for certain is given too, as Danbooru gives what a tag implies, and so is no question.
         """
         visible, hidden = table.close(*self._hide(_MIXTURE_POSTS))
-        views, present = [], []
-        for chosen, view in self._views(objective, calibration, table, visible):
-            views.append(view)
-            present.append(_is_there(hidden.take(chosen), table.labels))
-        mixture = fit_mixture(views, present, self._hiding.seed)
+        views = self._views(objective, calibration, table, visible)
+        seen = ((view, _is_there(hidden.take(chosen), table.labels)) for chosen, view in views)
+        mixture = fit_mixture(seen, self._hiding.seed)
         mixture = self._with_known(objective, calibration, table, mixture)
         return self._with_prior(objective, calibration, table, mixture)
 
@@ -177,8 +176,8 @@ class Validation:
         self, objective: nn.Module, visible: Posts
     ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
         """Positions of some posts at a time, and their scores [posts, labels]."""
-        for start in range(0, len(visible), _BATCH):
-            chosen = np.arange(start, min(start + _BATCH, len(visible)))
+        for start in range(0, len(visible), _SCORED_BATCH):
+            chosen = np.arange(start, min(start + _SCORED_BATCH, len(visible)))
             with _evaluating(objective):
                 scores = self._ranker.scores(visible.take(chosen))
             yield chosen, scores

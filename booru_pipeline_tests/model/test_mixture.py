@@ -27,7 +27,7 @@ TRUTH = mixture(bias=0.4, t5=np.linspace(0.9, 0.4, 6), linear=np.linspace(0.1, 0
 def test_the_fit_finds_weights_that_depend_on_the_number_of_visible_labels(labels):
     view = views(60_000 // labels * 4, labels)
     present = np.random.default_rng(1).random(view.t5.shape) < expit(TRUTH.log_odds(view).astype(np.float64))
-    found = fit_mixture([view], [present])
+    found = fit_mixture([(view, present)])
     held_out = views(500, labels, seed=2)
     error = np.abs(expit(found.log_odds(held_out)) - expit(TRUTH.log_odds(held_out)))
     assert error.mean() < 0.01
@@ -38,14 +38,14 @@ def test_the_fit_finds_weights_that_depend_on_the_number_of_visible_labels(label
 def test_parts_that_say_nothing_leave_the_t5_alone():
     view = views(400, 60)
     present = np.random.default_rng(1).random(view.t5.shape) < expit(view.t5)
-    found = fit_mixture([view], [present])
+    found = fit_mixture([(view, present)])
     assert np.abs(found.weights["t5"] - np.ones(6)).max() < 0.1
     assert np.abs([*found.weights["linear"], *found.weights["strongest"]]).max() < 0.1
 
 
 def test_without_any_present_label_the_fit_is_finite():
     view = views(3, 20)
-    found = fit_mixture([view], [np.zeros(view.t5.shape, dtype=bool)])
+    found = fit_mixture([(view, np.zeros(view.t5.shape, dtype=bool))])
     assert np.isfinite([found.bias, *found.weights.values()]).all()
 
 
