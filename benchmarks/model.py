@@ -46,6 +46,7 @@ def main() -> None:
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.keep or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
         world = World(Path(scratch), options.world)
         for objective in options.objectives if not options.checkpoints else ["given"]:
             made = options.checkpoints or [

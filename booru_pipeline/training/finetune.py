@@ -121,7 +121,8 @@ def run(job: TrainingJob, log: logging.Logger, processes: Processes, interruptio
     torch.set_num_threads(max(1, (options.threads or idle_cores()) // processes.on_this_machine))
     plan = resolve(options, pretrained=job.base_source is not None)
     states = States(job.states, job.key, options.states_kept, processes) if job.states and options.states_kept else None
-    data = _read(job, log)
+    with step("reading the posts"):
+        data = _read(job, log)
     tokenizer = AutoTokenizer.from_pretrained(data.vocabulary.tokenizer_folder)
     name = objective_name(options.objective, data.captions.encoding_name)
     model = _start(job, plan, tokenizer, data)
@@ -177,7 +178,8 @@ def _count(
         log.warning("without validation posts nothing says how to mix the T5 with counts: the T5 answers alone")
         return ()
     begun = time.monotonic()
-    table = PairTable.of(data.posts.matrix(len(data.vocabulary)))
+    with step("making the table of counts"):
+        table = PairTable.of(data.posts.matrix(len(data.vocabulary)))
     counted = time.monotonic()
     with step("weighing T5 and counts on validation posts"):
         mixture = validation.mix(objective, calibration, table)
