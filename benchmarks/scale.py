@@ -44,7 +44,7 @@ class Made:
         seconds: By release, in order, as `booru run` says them.
         figures: What it says beside.
         peak: Of the process, in bytes.
-        own: The highest of what was looked at every twentieth second, without pages of files that are mapped: those
+        own: The same as far as it was seen, twenty times a second, without pages of files that are mapped: those
             the system takes back when it needs them.
     """
 

@@ -8,7 +8,7 @@ takes minutes is no silence either.
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from typing import Final, TypeVar
@@ -117,12 +117,13 @@ def side_by_side(work: Callable[[Item], Result], items: Iterable[Item]) -> list[
     For what numpy, scipy and torch do outside of Python's lock. Not more than two: each has memory of its own.
     """
     with ThreadPoolExecutor(2) as pool:
-        started = [pool.submit(copy_context().run, work, item) for item in items]
         try:
+            started = [pool.submit(copy_context().run, work, item) for item in items]
+            for one in wait(started, return_when=FIRST_EXCEPTION).done:
+                one.result()
             return [one.result() for one in started]
-        except BaseException:
+        finally:
             pool.shutdown(wait=False, cancel_futures=True)  # the block still waits for the two that are under way
-            raise
 
 
 def _tell(this: Step, say: Callable[[str], None], over: threading.Event) -> None:

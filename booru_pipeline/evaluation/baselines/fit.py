@@ -18,7 +18,7 @@ from booru_pipeline.evaluation.baselines.counting import (
     Popularity,
 )
 from booru_pipeline.evaluation.baselines.ease import Ease, Edlae
-from booru_pipeline.evaluation.baselines.later import Later
+from booru_pipeline.evaluation.baselines.later import Later, Place
 from booru_pipeline.evaluation.baselines.rules import AssociationRules, mine
 from booru_pipeline.evaluation.baselines.tuning import Pair, Settings, climb
 from booru_pipeline.evaluation.scorer import Contexts, hide_visible, rows_of
@@ -169,17 +169,17 @@ def fit_baselines(
         with step(f"choosing the settings of {name}"):
             chosen = climb(partial(make, counted[how]), grid, start, questions)
         made: dict[str, Baseline] = {}
-        place: dict[str, Baseline] = {}
+        place = Place()
         for settings, described in chosen:
             later = Later(name, described, partial(make, counted[how], **settings), place)
             made.setdefault(described, Capped(later, known, counts) if cut else later)
         return [made[described] for _, described in chosen]
 
     # Dense ones one after another: each is as large as all else, and LAPACK uses every core and holds Python's lock.
-    dense, others = ([name for name in only if (name in _DENSE) == is_dense] for is_dense in (True, False))
+    in_order = [name for name in names.BASELINES if name in only]
+    dense, others = ([name for name in in_order if (name in _DENSE) == is_dense] for is_dense in (True, False))
     best = {name: choose(name) for name in dense} | dict(zip(others, side_by_side(choose, others), strict=True))
-    in_order = [name for name in names.BASELINES if name in best]
-    return {share: {name: best[name][place] for name in in_order} for place, share in enumerate(validation)}
+    return {share: {name: best[name][number] for name in in_order} for number, share in enumerate(validation)}
 
 
 def _among(pairs: Sequence[Pair], column: NDArray[np.int64]) -> list[Pair]:

@@ -20,7 +20,7 @@ from booru_pipeline.model.ranking import best_of
 from booru_pipeline.progress import side_by_side
 
 _AT_ONCE: Final = 64
-"""Posts; bounds the probabilities: those of 256 posts and 100,000 labels are 200 MB."""
+"""Posts; bounds the probabilities: those of 64 posts and 100,000 labels are 50 MB."""
 
 _ROUNDS: Final = 4
 """Sets of so many labels at most that are drawn of one post."""
