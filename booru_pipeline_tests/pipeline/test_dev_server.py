@@ -31,6 +31,8 @@ def ports():
 @pytest.fixture
 def start(home, raw, ports):
     """Starts `booru dev`, at the end of the test all are gone."""
+    # A shell lets what it starts in the background ignore Ctrl-C, and that is handed on.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     started = []
 
     def begin(*arguments):
