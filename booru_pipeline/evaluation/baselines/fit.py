@@ -113,9 +113,7 @@ TUNABLE: Final = {
     # sets of posts, recall@10 of validation posts rose by .001 and that of test posts fell by .002.
     names.EDLAE: Tunable(Edlae, {"dropout": [0.1, 0.3, 0.5, 0.9]}, {"dropout": 0.3}),
 }
-
-
-_DENSE: Final = (names.EASE, names.EDLAE)
+_DENSE: Final = (names.EASE, names.EDLAE)  # a weight for each pair of labels
 
 
 def fit_baselines(

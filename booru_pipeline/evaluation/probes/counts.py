@@ -21,9 +21,9 @@ from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
 LEAST_SUPPORT: Final = 3
 """On fewer test posts nothing is probed, whatever the options."""
-_ROWS: Final = 64
 FEWEST: Final = 5
 """If fewer than this have the support that is asked for, the best supported are taken instead."""
+_ROWS: Final = 64  # of counts of all labels that are in memory at a time
 
 
 @dataclass(frozen=True)
