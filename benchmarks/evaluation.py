@@ -29,9 +29,9 @@ def prepare(world: Path, options: Namespace) -> None:
     import pyarrow.parquet as pq
     from scipy import sparse
 
-    from booru_pipeline.evaluation.task import implied_matrix
     from booru_pipeline.ragged import offsets_of
     from booru_pipeline.training_shards.relations import Relations, load_relations
+    from booru_pipeline.vocabulary.implied import implied_matrix
     from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
     lake = enlarged_shards(world, options.posts)

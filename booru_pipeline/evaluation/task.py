@@ -8,33 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from booru_pipeline.dataset.posts import Posts, incidence
-from booru_pipeline.training_shards.relations import Relations
-from booru_pipeline.vocabulary.vocabulary import Vocabulary
-
-
-def implied_matrix(vocabulary: Vocabulary, relations: Relations) -> sparse.csr_array:
-    """Which label implies which, however indirectly and through whatever tags lie between.
-
-    Returns:
-        float32 [labels, labels]; [c, t] is 1 where label c implies label t, and the diagonal is 0. Row indices ascend.
-    """
-    index = vocabulary.index
-    implied = [
-        sorted(index[tag] for tag in relations.closure([label]) if tag != label and tag in index)
-        if label in relations.implications
-        else []
-        for label in vocabulary.labels
-    ]
-    return incidence(implied, len(vocabulary))
-
-
-def close(posts: Sequence[NDArray[np.int64]], implied: sparse.csr_array) -> list[NDArray[np.int64]]:
-    """Each post's labels and what they imply (see `implied_matrix`), ascending: what Danbooru makes of such a post."""
-    starts, columns = implied.indptr, implied.indices
-    parts = ([labels, *(columns[starts[row] : starts[row + 1]] for row in labels.tolist())] for labels in posts)
-    return [np.unique(np.concatenate(part)).astype(np.int64) for part in parts]
-
+from booru_pipeline.dataset.posts import Posts
+from booru_pipeline.vocabulary.implied import close
 
 Rows = NDArray[np.int64]
 

@@ -17,11 +17,12 @@ from booru_pipeline.dataset.options import CaptionOptions
 from booru_pipeline.dataset.posts import Posts, load_posts
 from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation.figures.probing import auc
-from booru_pipeline.evaluation.task import Question, hide, implied_matrix, recovery_task
+from booru_pipeline.evaluation.task import Question, hide, recovery_task
 from booru_pipeline.hydration.arms import Words
 from booru_pipeline.ragged import IntArray
 from booru_pipeline.tags import Category
 from booru_pipeline.training_shards.relations import Relations
+from booru_pipeline.vocabulary.implied import implied_matrix
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
 HIDDEN_SHARE: Final = 0.5

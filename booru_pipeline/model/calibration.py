@@ -62,7 +62,7 @@ class Calibration(Document):
         """
         n = _log_count(visible)
         bounded = np.maximum(scores, _LOWEST).astype(np.float64)
-        lifted = self.lift * np.exp(np.minimum(bounded, 0.0) / 2)
+        lifted = self.lift * np.exp(np.minimum(bounded, 0.0) / 2) if self.lift else 0.0
         logit = self.bias + self.slope * bounded + lifted + self.size * n + self.bend * n**2
         return np.where(np.isneginf(scores), -np.inf, logit)
 

@@ -99,6 +99,18 @@ class PresentObjective(FirstStep):
         """Log-odds that a post has each label, float32 [posts, labels]; those of visible labels mean nothing."""
         return self._odds(input_ids, attention_mask, self.visible(input_ids)[1])
 
+    def log_odds_of(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        """Log-odds that each post has one label, int64 [posts], that is not visible; float32 [posts].
+
+        The output layer is computed for these labels alone.
+        """
+        chosen, place = label.unique(return_inverse=True)
+        output = functional.embedding(self.first_token_id + chosen, self.model.lm_head.weight)
+        logits = functional.linear(self.state(input_ids, attention_mask), output).float()
+        odds = self.presence(logits, self.visible(input_ids)[1].sum(1), chosen)
+        found: torch.Tensor = odds.gather(1, place[:, None])[:, 0]
+        return found
+
     def _odds(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, is_label: torch.Tensor) -> torch.Tensor:
         found: torch.Tensor = self.presence(self.logits(input_ids, attention_mask), is_label.sum(1))
         return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final, Self
 
@@ -18,6 +19,7 @@ from booru_pipeline.model.mixture import Views
 from booru_pipeline.model.pairs import PairCounts, edlae
 from booru_pipeline.model.ranking import as_posts
 from booru_pipeline.progress import step
+from booru_pipeline.ragged import gather
 
 PAIRS_FILE: Final = "pairs.safetensors"
 PARTNERS: Final = 512
@@ -28,6 +30,7 @@ _LINEAR: Final = {"linear": (10.0, 0.1), "sparse": (30.0, 0.5)}
 """Penalty in posts and dropout: one for captions of which little is hidden, one for those of which much is."""
 _PRIOR_POSTS: Final = 10.0  # that a label's share of all posts is worth beside its share of those with another label
 _LEAST: Final = 1e-4  # of a linear estimate in a logarithm; it may be negative
+_LIKELY: Final = 0.1
 _SCALE: Final = 4.0  # of an estimate itself, to be about as large as log-odds
 _BLOCK: Final = 1024
 
@@ -75,29 +78,103 @@ class PairTable:
         The log-odds by the label that says most, and of each linear regression the estimate and its logarithm: the
         first tells likely labels from certain ones, the second rare ones from impossible ones.
         """
-        said = {"strongest": self.strongest(visible)}
-        for name, weights in self.linear.items():
-            estimate = (visible.matrix(self.labels) @ weights).toarray()
-            said[name] = _SCALE * np.clip(estimate, -0.2, 1.2)
-            said[f"log {name}"] = np.log(np.maximum(estimate, _LEAST))
-        return said
+        estimates = {name: found.toarray() for name, found in self.estimates(visible).items()}
+        return {"strongest": self.strongest(visible), **_as_views(estimates)}
+
+    def says_of(
+        self,
+        visible: Posts,
+        estimates: Mapping[str, sparse.csr_array],
+        post: NDArray[np.int64],
+        label: NDArray[np.int64],
+    ) -> dict[str, NDArray[np.float32]]:
+        """What `says` says of some labels, by name float32 [asked]; of few ones it takes a fraction of the time.
+
+        Args:
+            visible: The posts.
+            estimates: Those of `estimates`.
+            post: int64 [asked], ascending, positions of posts.
+            label: int64 [asked], the labels that are asked for.
+        """
+        told = {name: np.zeros(len(post), dtype=np.float32) for name in estimates}
+        strongest = np.full(len(post), -np.inf, dtype=np.float32)
+        least = np.zeros(len(visible), dtype=np.int64)
+        ends = np.searchsorted(post, np.arange(len(visible) + 1))
+        # What is said of one post is spread out over all labels: looking each label up takes many times as long.
+        best, sums = np.full(self.labels, -np.inf, dtype=np.float32), np.zeros(self.labels, dtype=np.float32)
+        for row, given in enumerate(np.split(visible.rows, visible.offsets[1:-1])):
+            asked = slice(ends[row], ends[row + 1])
+            parts = [slice(self.together.indptr[one], self.together.indptr[one + 1]) for one in given.tolist()]
+            for part in parts:
+                partners = self.together.indices[part]
+                best[partners] = np.maximum(best[partners], self._odds_beside[part])
+            strongest[asked] = best[label[asked]]
+            for part in parts:
+                best[self.together.indices[part]] = -np.inf
+            for name, found in estimates.items():
+                part = slice(found.indptr[row], found.indptr[row + 1])
+                sums[found.indices[part]] = found.data[part]
+                told[name][asked] = sums[label[asked]]
+                sums[found.indices[part]] = 0
+            least[row] = self.counts[given].min() if len(given) else 0
+        others = logit(self._prior[label] / (least[post] + _PRIOR_POSTS)).astype(np.float32)
+        return {"strongest": np.maximum(strongest, others), **_as_views(told)}
+
+    def estimates(self, visible: Posts) -> dict[str, sparse.csr_array]:
+        """The sums of linear weights, by name float32 [posts, labels], where a visible label has a weight."""
+        return {name: sparse.csr_array(visible.matrix(self.labels) @ weights) for name, weights in self.linear.items()}
+
+    def likely(
+        self, visible: Posts, estimates: Mapping[str, sparse.csr_array]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Labels to which a visible one, or a linear estimate, gives a chance of a tenth: position of the post, label.
+
+        A label may be there twice, and visible ones are too.
+        """
+        strong, ends = gather(self._strong.indices, self._strong.indptr, visible.rows)
+        post, label = [np.repeat(visible.owner, np.diff(ends))], [strong]
+        for found in estimates.values():
+            high = np.flatnonzero(found.data >= _LIKELY)
+            post.append(np.searchsorted(found.indptr, high, side="right") - 1)
+            label.append(found.indices[high])
+        return np.concatenate(post).astype(np.int64), np.concatenate(label).astype(np.int64)
+
+    @cached_property
+    def _strong(self) -> sparse.csr_array:
+        """The pairs whose column is likely given the row, bool [labels, labels]."""
+        return _only(self.together, self._odds_beside >= logit(_LIKELY), np.bool_)
 
     def strongest(self, visible: Posts) -> NDArray[np.float32]:
         """Log-odds of the highest P(t | c) over the visible labels c, for each label t, float32 [posts, labels].
 
         P(t | c) = (n(c, t) + a p(t)) / (n(c) + a), a Dirichlet prior worth `a` = 10 posts, p the share of all posts.
         """
-        prior = _PRIOR_POSTS * (self.counts + 0.5) / (self.posts + 1)
+        prior = self._prior.astype(np.float32)
+        log_prior = np.log(prior)
         found = np.empty((len(visible), self.labels), dtype=np.float32)
         for row, given in zip(found, np.split(visible.rows, visible.offsets[1:-1]), strict=True):
             # Of pairs that are not in the table no post is known; the rarest visible label says least against them.
             least = self.counts[given].min() if len(given) else 0
-            row[:] = logit(prior / (least + _PRIOR_POSTS))
+            # The logit of prior / of, in single precision, where numpy's logarithm is many times as fast.
+            of = np.float32(least + _PRIOR_POSTS)
+            np.subtract(log_prior, np.log(of - prior), out=row)
             for label in given.tolist():
-                partners, together = self.beside(label)
-                chance = (together + prior[partners]) / (self.counts[label] + _PRIOR_POSTS)
-                row[partners] = np.maximum(row[partners], logit(np.minimum(chance, 1 - 1e-6)))
+                part = slice(self.together.indptr[label], self.together.indptr[label + 1])
+                partners = self.together.indices[part]
+                row[partners] = np.maximum(row[partners], self._odds_beside[part])
         return found
+
+    @cached_property
+    def _prior(self) -> NDArray[np.float64]:
+        """float64 [labels]: posts that each label's share of all posts is worth."""
+        return _PRIOR_POSTS * (self.counts + 0.5) / (self.posts + 1)
+
+    @cached_property
+    def _odds_beside(self) -> NDArray[np.float32]:
+        """Log-odds of the column's label given the row's, float32, one for each stored entry of `together`."""
+        chance = self.together.data + self._prior[self.together.indices]
+        chance /= np.repeat(self.counts + _PRIOR_POSTS, np.diff(self.together.indptr))
+        return logit(np.minimum(chance, 1 - 1e-6)).astype(np.float32)
 
     def beside(self, label: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """The labels that are counted beside one, as rows, and how many posts have both."""
@@ -185,6 +262,15 @@ class PairTable:
 def views_of(t5: NDArray[np.floating], table: PairTable, visible: Posts) -> Views:
     """What T5 (its calibrated log-odds, [posts, labels]) and the table say of posts with these visible labels."""
     return Views(t5, table.says(visible), visible.sizes)
+
+
+def _as_views(estimates: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+    """Each estimate and its logarithm, scaled to be inputs of the mixture."""
+    said = {}
+    for name, estimate in estimates.items():
+        said[name] = _SCALE * np.clip(estimate, -0.2, 1.2)
+        said[f"log {name}"] = np.log(np.maximum(estimate, _LEAST))
+    return said
 
 
 def _most_frequent(together: sparse.csr_array, partners: int) -> sparse.csr_array:

@@ -1,11 +1,11 @@
-"""How often labels stand together, and the linear weights that follow from it."""
+"""How often labels stand together, and what follows: shares and how sure they are, exclusion, linear weights."""
 
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from scipy.linalg import lapack
 
@@ -13,6 +13,13 @@ from booru_pipeline.progress import Step, side_by_side, step
 
 _PRODUCT: Final = 2_000_000  # entries of the incidence matrix that are multiplied at a time, about a second
 _BLOCK: Final = 512
+_DEVIATIONS: Final = 1.96  # of the normal distribution: a 95 % interval
+# Two tags exclude each other if they stand together on less than a quarter of the posts that chance would give, and
+# chance would give at least 10. At 10, chance alone leaves 2 or fewer once in 360 times. On the sample, what people
+# call exclusive lies below: 1girl and 1boy at .20, blue_eyes and red_eyes at .24 (crossovers and heterochromia);
+# 1 in 100 pairs of the larger test releases does.
+_RARER: Final = 0.25
+_EXPECTED: Final = 10.0
 
 
 def count_together(train: sparse.csr_array) -> sparse.csr_array:
@@ -100,6 +107,38 @@ def _shared(table: sparse.csr_array) -> sparse.csr_array:
     for places in (table.indices, table.indptr):
         places.setflags(write=False)
     return table
+
+
+def wilson_bounds(together: ArrayLike, posts: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Both ends of Wilson's 95 % score interval of shares (1927, "Probable inference, the law of succession").
+
+    The lower one is .21 for 1 of 1 and .91 for 181 of 190: few posts speak softly.
+
+    Args:
+        together: Posts that have the label, of any shape.
+        posts: All that were looked at, likewise; at least 1.
+    """
+    of, z = np.asarray(posts, dtype=np.float64), _DEVIATIONS
+    share = np.asarray(together, dtype=np.float64) / of
+    middle = share + z**2 / (2 * of)
+    spread = z * np.sqrt(share * (1 - share) / of + z**2 / (4 * of**2))
+    low, high = ((middle + sign * spread) / (1 + z**2 / of) for sign in (-1, 1))
+    return np.maximum(low, 0.0), np.minimum(high, 1.0)
+
+
+def can_tell(expected: ArrayLike) -> NDArray[np.bool_]:
+    """Whether so many posts by chance suffice to tell."""
+    return np.asarray(np.asarray(expected) >= _EXPECTED)
+
+
+def exclude_each_other(together: ArrayLike, expected: ArrayLike) -> NDArray[np.bool_]:
+    """Which pairs of tags do.
+
+    Args:
+        together: Posts that have both, of any shape.
+        expected: Posts that would have both if the two had nothing to do with each other, likewise.
+    """
+    return can_tell(expected) & (np.asarray(together) < _RARER * np.asarray(expected))
 
 
 def edlae(pairs: PairCounts, *, ridge: float, dropout: float = 0.0) -> NDArray[np.float32]:

@@ -1,6 +1,6 @@
 """A checkpoint answering: given these labels, which others does the post have?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +13,7 @@ from transformers import AutoModelForSeq2SeqLM
 from booru_pipeline.errors import BooruError, first_line
 from booru_pipeline.model.calibration import Calibration
 from booru_pipeline.model.generation import Generator, InvalidRate
-from booru_pipeline.model.mixture import Mixture
+from booru_pipeline.model.mixture import Mixture, Views
 from booru_pipeline.model.objective_name import ObjectiveName
 from booru_pipeline.model.pair_table import PairTable, views_of
 from booru_pipeline.model.presence import Presence
@@ -70,6 +70,16 @@ class T5Alone:
             asked_of = None if asked is None else asked.take(chosen)
             scores[chosen] = self._ranker.scores(posts.take(chosen), asked_of)
         return scores
+
+    def log_odds_of(self, contexts: Contexts, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Calibrated log-odds of one label for each context, float64 [contexts].
+
+        Args:
+            contexts: As `scores` takes them.
+            labels: int64 [contexts], rows; none is visible.
+        """
+        posts = as_posts(contexts)
+        return self.calibration.log_odds(self._ranker.scores_of(posts, labels)[:, None], posts.sizes)[:, 0]
 
     def to_probabilities(
         self, scores: npt.NDArray[np.floating], visible: npt.NDArray[np.integer]
@@ -176,6 +186,25 @@ class Predictor:
                 odds = self.t5.calibration.log_odds(scores[chosen], some.sizes)
                 scores[chosen] = self.mixture.log_odds(views_of(odds, self.table, some))
         return scores
+
+    def mixed(
+        self,
+        t5_scores: npt.NDArray[np.floating],
+        counted: Mapping[str, npt.NDArray[np.floating]],
+        visible: npt.NDArray[np.integer],
+    ) -> npt.NDArray[np.float32]:
+        """The scores of `scores` for single labels, given what each part says of them, float32 [asked].
+
+        Args:
+            t5_scores: [asked], those of `T5Alone.scores`.
+            counted: By name [asked], see `PairTable.says_of`.
+            visible: [asked], how many labels are visible where each is asked for.
+        """
+        if self.mixture is None:
+            return t5_scores.astype(np.float32)
+        odds = self.t5.calibration.log_odds(t5_scores[:, None], visible)
+        views = Views(odds, {name: says[:, None] for name, says in counted.items()}, visible)
+        return self.mixture.log_odds(views)[:, 0]
 
     def to_probabilities(
         self, scores: npt.NDArray[np.floating], visible: npt.NDArray[np.integer]

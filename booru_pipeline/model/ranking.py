@@ -45,6 +45,15 @@ class Ranker(Protocol):
         """
         ...
 
+    def scores_of(self, visible: Posts, labels: IntArray) -> npt.NDArray[np.float32]:
+        """The score of one label for each post, float32 [posts], among all: what `scores` without a shortlist gives.
+
+        Args:
+            visible: The labels that are seen, one set a post.
+            labels: int64 [posts], the labels that are asked for; none is visible.
+        """
+        ...
+
 
 def ranker_for(
     model: Any,
@@ -124,6 +133,10 @@ class LabelRanker:
         found: npt.NDArray[np.float32] = scores.cpu().numpy()
         return found
 
+    def scores_of(self, visible: Posts, labels: IntArray) -> npt.NDArray[np.float32]:
+        """See `Ranker`."""
+        return self.scores(visible)[np.arange(len(labels)), labels]
+
 
 class PresenceRanker:
     """One decoder step gives the log-odds of all labels."""
@@ -134,6 +147,14 @@ class PresenceRanker:
         first, labels = vocabulary.first_token_id, len(vocabulary)
         self._objective = PresentObjective(model, presence, first, labels, question.answer_start)
         self._question = question
+
+    @torch.inference_mode()
+    def scores_of(self, visible: Posts, labels: IntArray) -> npt.NDArray[np.float32]:
+        """Log-odds that each post has the label; see `Ranker.scores_of`."""
+        batch = self._question.batch(visible, self._objective.model.device)
+        asked = torch.from_numpy(labels).to(self._objective.model.device)
+        found: npt.NDArray[np.float32] = self._objective.log_odds_of(**batch, label=asked).cpu().numpy()
+        return found
 
     @torch.inference_mode()
     def scores(self, visible: Posts, shortlist: Posts | None = None) -> npt.NDArray[np.float32]:
@@ -191,6 +212,10 @@ class PieceRanker:
             asked = None if shortlist is None else shortlist.take(posts)
             scores[posts] = self._some(visible.take(posts), asked)
         return scores
+
+    def scores_of(self, visible: Posts, labels: IntArray) -> npt.NDArray[np.float32]:
+        """See `Ranker`."""
+        return self.scores(visible)[np.arange(len(labels)), labels]
 
     def _some(self, visible: Posts, shortlist: Posts | None) -> npt.NDArray[np.float32]:
         batch = self._question.batch(visible, self._model.device)

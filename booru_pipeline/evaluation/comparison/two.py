@@ -11,9 +11,10 @@ from booru_pipeline.evaluation.finding import Finding
 from booru_pipeline.evaluation.options import EvaluationOptions
 from booru_pipeline.evaluation.recovery import Asked
 from booru_pipeline.evaluation.results import HEADLINE, MODEL, ShareComparison, listed, shares_in_words
-from booru_pipeline.evaluation.task import hide, implied_matrix, recovery_task
+from booru_pipeline.evaluation.task import hide, recovery_task
 from booru_pipeline.model.provenance import EarlierCheckpoint
 from booru_pipeline.training_shards.relations import Relations
+from booru_pipeline.vocabulary.implied import implied_matrix
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
 

@@ -1,15 +1,15 @@
 """Figures of probes: how surely a model tells one kind of label from another."""
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest, rankdata, spearmanr
+from scipy.stats import rankdata, spearmanr
 
 from booru_pipeline.evaluation.figures.bootstrap import Interval, paired_bootstrap
 from booru_pipeline.evaluation.options import ProbeOptions
+from booru_pipeline.model.pairs import wilson_bounds
 
 NDCG_K: Final = 20
 
@@ -49,11 +49,10 @@ def rank_correlation(predicted: NDArray[np.floating], observed: NDArray[Any]) ->
     return float(spearmanr(predicted, observed).statistic) if len(np.unique(predicted)) > 1 else 0.0
 
 
-@cache
 def wilson(hits: int, posts: int) -> tuple[float, float]:
     """The 95 % score interval of a share (Wilson 1927)."""
-    interval = binomtest(hits, posts).proportion_ci(confidence_level=0.95, method="wilson")
-    return float(interval.low), float(interval.high)
+    low, high = wilson_bounds(hits, posts)
+    return float(low), float(high)
 
 
 def sampling_error(share: NDArray[np.floating], posts: NDArray[np.integer]) -> NDArray[np.float64]:

@@ -15,9 +15,9 @@ from booru_pipeline.evaluation.figures.reliability import Reliability, reliabili
 from booru_pipeline.evaluation.finding import Count, Finding, definitions
 from booru_pipeline.evaluation.probes.counts import Exam, Split
 from booru_pipeline.evaluation.scorer import Model
-from booru_pipeline.evaluation.task import close
 from booru_pipeline.model.ranking import best_of
 from booru_pipeline.progress import side_by_side
+from booru_pipeline.vocabulary.implied import close
 
 _AT_ONCE: Final = 64
 """Posts; bounds the probabilities: those of 64 posts and 100,000 labels are 50 MB."""

@@ -15,8 +15,8 @@ from booru_pipeline.evaluation.figures.probing import mean_intervals
 from booru_pipeline.evaluation.finding import Count, Finding
 from booru_pipeline.evaluation.options import ProbeOptions
 from booru_pipeline.evaluation.scorer import Model, Scorer
-from booru_pipeline.evaluation.task import implied_matrix
 from booru_pipeline.training_shards.relations import Relations
+from booru_pipeline.vocabulary.implied import implied_matrix
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
 LEAST_SUPPORT: Final = 3

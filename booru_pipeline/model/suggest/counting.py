@@ -13,14 +13,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from booru_pipeline import sql
+from booru_pipeline.model.pairs import can_tell, exclude_each_other
 from booru_pipeline.model.suggest.answer import Pair
-
-# Two tags exclude each other if they stand together on less than a quarter of the posts that chance would give, and
-# chance would give at least 10. At 10, chance alone leaves 2 or fewer once in 360 times. On the sample, what people
-# call exclusive lies below: 1girl and 1boy at .20, blue_eyes and red_eyes at .24 (crossovers and heterochromia);
-# 1 in 100 pairs of the larger test releases does.
-_RARER: Final = 0.25
-_EXPECTED: Final = 10.0
 
 _FOLDER: Final = "model/suggest"
 
@@ -114,8 +108,8 @@ def pairs_apart(parts: Parts, base: Sequence[str] = ()) -> list[Pair]:
             counts = together[first, first], together[second, second], together[first, second]
             alone, other, both = (int(count) for count in counts)
             expected = alone * other / posts if posts else 0.0
-            if expected >= _EXPECTED:
-                if both < _RARER * expected:
+            if can_tell(expected):
+                if exclude_each_other(both, expected):
                     names = parts.tags[first], parts.tags[second]
                     found.append(Pair(*names, both, alone + other - both, expected, among))
                 break

@@ -1,8 +1,8 @@
 import pytest
 
+from booru_pipeline.model.pairs import wilson_bounds
 from booru_pipeline.model.predictor import Predictor
 from booru_pipeline.model.suggest import suggest
-from booru_pipeline.model.suggest.explaining import lower_bound
 from booru_pipeline_tests.model.suggest.test_asking import latest_posts, places
 
 
@@ -34,7 +34,7 @@ def test_the_tag_that_speaks_for_a_suggestion_most_is_found_by_counting(world):
         bounds = {}
         for tag in given:
             with_tag = [tags for tags in posts if tag in tags]
-            bounds[tag] = lower_bound(sum(one.tag in tags for tags in with_tag), len(with_tag))
+            bounds[tag] = float(wilson_bounds(sum(one.tag in tags for tags in with_tag), len(with_tag))[0])
         [tag] = one.explanation.strongest.tags
         assert bounds[tag] == max(bounds.values())
         assert one.explanation.strongest.posts == sum(tag in tags for tags in posts)
@@ -76,6 +76,6 @@ def test_explaining_changes_nothing_else(world):
 
 
 def test_few_posts_speak_softly():
-    assert lower_bound(1, 1) == pytest.approx(0.2065, abs=1e-4)
-    assert lower_bound(181, 190) == pytest.approx(0.9125, abs=1e-3)
-    assert lower_bound(0, 7) == 0.0
+    low, high = wilson_bounds([1, 181, 0], [1, 190, 7])
+    assert low == pytest.approx([0.2065, 0.9125, 0.0], abs=1e-3)
+    assert high == pytest.approx([1.0, 0.9747, 0.3543], abs=1e-3)

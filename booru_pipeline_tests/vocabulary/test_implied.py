@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from booru_pipeline.evaluation.task import close, implied_matrix
 from booru_pipeline.training_shards.relations import Relations
+from booru_pipeline.vocabulary.implied import close, implied_matrix
 
 
 def relations(**implications):
