@@ -1,40 +1,21 @@
 """The command that queries: sql. What it prints on a terminal is cut to be read; what goes on to a file is whole."""
 
-import contextlib
-import csv
-import io
-import json
-import re
 import sys
-from collections.abc import Callable, Iterator
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from booru_pipeline.cli.app import Home, Raw, app, err, out, read_settings
+from booru_pipeline.cli.app import Home, Raw, RelationsFolder, app, err, out, read_settings
+from booru_pipeline.cli.rows import Form, show_first, write
 from booru_pipeline.cli.tables import show
-from booru_pipeline.errors import BooruError, printable, printable_lines
+from booru_pipeline.errors import BooruError, printable_lines
 
 if TYPE_CHECKING:
-    import duckdb
-
+    from booru_pipeline.pipeline.artifact_views import ArtifactViews
     from booru_pipeline.tag_table.queries import Query
-
-_SHOWN: Final = 200  # rows on a terminal
-_AT_ONCE: Final = 8192  # rows in memory
-# What terminals obey, beyond the control characters of ASCII, which JSON escapes by itself.
-_OBEYED: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-
-
-class Form(StrEnum):
-    """How rows are written where they are not shown as a table."""
-
-    TEXT = "text"
-    CSV = "csv"
-    JSON = "json"
 
 
 @app.command("sql")
@@ -55,12 +36,18 @@ def sql_command(
     show_library: Annotated[bool, typer.Option("--list", help="Show the library of queries.")] = False,
     raw: Raw = None,
     home: Home = None,
+    relations: RelationsFolder = None,
 ) -> None:
-    """Query the tag tables of all releases, attached read-only.
+    """Query the tag tables of all releases, and what was made of them, read-only.
 
     `files` and `tags` have a row a listing and say in `release` which release it is of; `files_latest` and
     `tags_latest` have each post as it was listed last. `rejects` and `accounting` are there too, and each release by
     itself, as `"2021a".files`.
+
+    `audit` has the tags that posts lack or have wrongly, a row a finding; `proposed_implications`, `proposed_aliases`,
+    `not_kept_implications`, `exclusions` and `core_tags` what was found of tags. `labels` has the vocabularies,
+    `predictions` the evaluations' guesses, `aliases` and `implications` the lists that are in force. `post_page(booru,
+    fid)` is the address of a post.
 
     On a terminal it shows the first rows and how many more there are. In a file or a pipe it writes all, a line a row
     with tabs between the columns; `--csv` and `--json` are for programs. Examples:
@@ -71,8 +58,8 @@ def sql_command(
     """
     import duckdb as engine
 
-    from booru_pipeline.release.names import canonical_booru, canonical_tag
-    from booru_pipeline.tag_table.attach import attach_all
+    from booru_pipeline.pipeline.artifact_views import ArtifactViews
+    from booru_pipeline.tag_table.attach import add_functions, attach_all
     from booru_pipeline.tag_table.queries import check_variables, parse_variables, set_variables
 
     if show_library:
@@ -85,17 +72,17 @@ def sql_command(
     asked = _query(query, file)
     if asked is not None:
         check_variables(asked, values)
-    lake = read_settings(raw=raw, home=home).lake
+    settings = read_settings(raw=raw, home=home, relations=relations)
     with engine.connect() as connection:
-        keys = attach_all(connection, lake)
-        for name, function in (("tag_name", canonical_tag), ("booru_name", canonical_booru)):
-            connection.create_function(name, function, ["VARCHAR"], "VARCHAR")
+        keys = attach_all(connection, settings.lake)
+        views = ArtifactViews(connection, settings.lake, lambda: settings.tag_relations)
+        add_functions(connection)
         set_variables(connection, values)
         if asked is not None:
-            _execute(connection, asked.text, form)
+            _execute(views, asked.text, form)
             return
         out.print(f"files and tags of {', '.join(keys)}. End a query with ; and leave with Ctrl-D.")
-        _prompt(lambda text: _execute(connection, text, form))
+        _prompt(lambda text: _execute(views, text, form))
 
 
 def _show_library() -> None:
@@ -125,77 +112,27 @@ def _query(text: str | None, file: str | None) -> "Query | None":
         raise BooruError("standard input is not UTF-8 text. Give a query, or name its file with --file.") from None
 
 
-def _execute(connection: "duckdb.DuckDBPyConnection", query: str, form: Form | None) -> None:
+def _execute(views: "ArtifactViews", query: str, form: Form | None) -> None:
     import duckdb
 
     if not query.strip():
         raise BooruError('there is no query. Write one: booru sql "select count(*) from tags_latest"')
+    views.fill(query)
     try:
-        relation = connection.sql(query)
+        relation = views.connection.sql(query)
         if relation is None:
             return
         if form is None and out.is_terminal:
-            _show(relation)
+            show_first(relation)
         else:
-            _write(relation, form or Form.TEXT)
+            write(relation, form or Form.TEXT)
     except duckdb.Error as error:
+        if problem := views.problem_of(error):
+            raise BooruError(problem) from error
         first, *more = [line for line in str(error).splitlines() if line.strip()]
         where = next((line for line in more if line.startswith("LINE ")), *more[:1] or [""])
         remedy = '. Correct it; `booru sql "show tables"` names what there is to query.'
         raise BooruError(f"the query failed: {first.rstrip('.')}{remedy}\n{where}".rstrip()) from error
-
-
-def _show(relation: "duckdb.DuckDBPyRelation") -> None:
-    """DuckDB's own table of the first and last rows, and how many more there are."""
-    with contextlib.redirect_stdout(io.StringIO()) as box:
-        relation.show(max_rows=_SHOWN, max_width=out.width)
-    text = printable_lines(box.getvalue().rstrip("\n"))
-    print(text)
-    if text.count("\n") >= _SHOWN:
-        [(rows,)] = relation.aggregate("count(*)").fetchall()
-        if rows > _SHOWN:
-            err.print(f"{rows - _SHOWN:,} rows are not shown: `> rows.txt`, or --csv or --json, writes all {rows:,}")
-
-
-def _write(relation: "duckdb.DuckDBPyRelation", form: Form) -> None:
-    """Write all rows to standard output, some thousands in memory at a time."""
-    cells = "to_json(COLUMNS(*))" if form is Form.JSON else "COLUMNS(*)::VARCHAR"
-    texts = relation.project(cells)
-    rows = (
-        row
-        for batch in texts.to_arrow_reader(_AT_ONCE)
-        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True)
-    )
-    if form is Form.JSON:
-        _write_json(texts.columns, rows)
-    elif form is Form.CSV:
-        clean = printable if out.is_terminal else str
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(map(clean, relation.columns))
-        writer.writerows([cell if cell is None else clean(cell) for cell in row] for row in rows)
-    else:
-        print("\t".join(map(printable, relation.columns)))
-        for row in rows:
-            print("\t".join("NULL" if cell is None else printable(cell) for cell in row))
-
-
-def _write_json(names: list[str], rows: Iterator[tuple[str | None, ...]]) -> None:
-    keys = [json.dumps(name) for name in names]
-    before = "["
-    for row in rows:
-        cells = ", ".join(f"{key}: {_json_cell(cell)}" for key, cell in zip(keys, row, strict=True))
-        sys.stdout.write(f"{before}{{{cells}}}")
-        before = ",\n "
-    print("[]" if before == "[" else "]")
-
-
-def _json_cell(cell: str | None) -> str:
-    """A value as DuckDB writes it, but null for what JSON has no number for, and nothing in it that terminals obey."""
-    if cell is None:
-        return "null"
-    if "NaN" in cell or "Infinity" in cell:
-        cell = json.dumps(json.loads(cell, parse_constant=lambda _: None), ensure_ascii=False)
-    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", cell)
 
 
 def _prompt(execute: Callable[[str], None]) -> None:

@@ -1,0 +1,295 @@
+"""Making an audit: its tables from a release's posts, its checkpoint, and the counts of all posts so far."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from scipy import sparse
+
+from booru_pipeline.audit.aliases import propose_aliases
+from booru_pipeline.audit.core_tags import core_tags
+from booru_pipeline.audit.counts import PostCounts
+from booru_pipeline.audit.evidence import speaks_against, speaks_for
+from booru_pipeline.audit.exclusions import find_exclusions
+from booru_pipeline.audit.implications import Pairs, not_kept, propose, same_category
+from booru_pipeline.audit.options import AuditOptions
+from booru_pipeline.audit.scan import NO_LABEL, Scanner
+from booru_pipeline.audit.tables import (
+    ALIASES,
+    CORE_TAGS,
+    EXCLUSIONS,
+    IMPLICATIONS,
+    MISSING,
+    NOT_KEPT,
+    SCHEMAS,
+    SUSPECT,
+)
+from booru_pipeline.dataset.posts import Posts, load_posts
+from booru_pipeline.errors import BooruError
+from booru_pipeline.model.predictor import Predictor
+from booru_pipeline.progress import step
+from booru_pipeline.ragged import offsets_of
+from booru_pipeline.tags import Category
+from booru_pipeline.training_shards.relations import Relations
+from booru_pipeline.training_shards.shards import shard_files
+from booru_pipeline.vocabulary.implied import implied_matrix
+from booru_pipeline.vocabulary.vocabulary import Vocabulary
+
+_HELD_OUT: Final = 1000
+"""Validation posts at most on which T5 and counting are weighed."""
+_SLOW: Final = 200
+"""Posts of a release that are looked over by a checkpoint that takes a good part of a second for each."""
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """How much an audit found.
+
+    Attributes:
+        posts: Posts that were looked over.
+        left_out: Posts of the release that were not, since the checkpoint is too slow.
+        tags: Labels on them.
+        rows: By table how many.
+    """
+
+    posts: int
+    left_out: int
+    tags: int
+    rows: dict[str, int]
+
+
+def build_audit(
+    *,
+    shards: Path,
+    dataset: Path,
+    vocabulary: Path,
+    checkpoint: Path,
+    output: Path,
+    options: AuditOptions,
+    relations: Relations,
+) -> Audit:
+    """Write the tables of an audit, a Parquet file each; see `tables.SCHEMAS`.
+
+    Args:
+        shards: The release's posts.
+        dataset: The posts of all releases up to it, which are counted.
+        vocabulary: The labels of both.
+        checkpoint: The model that is asked, of the same labels.
+        output: A folder to make.
+        options: What is kept.
+        relations: Aliases and implications.
+
+    Raises:
+        BooruError: An artifact is missing, or does not fit the others.
+    """
+    words, predictor = Vocabulary.load(vocabulary), Predictor.load(checkpoint)
+    if predictor.vocabulary.labels != words.labels:
+        raise BooruError(
+            f"the checkpoint {checkpoint} was trained with another vocabulary than {vocabulary}. "
+            "Train again with `booru run`."
+        )
+    with step("reading the posts"):
+        posts = read_posts(shards, words)
+        counts = PostCounts.read(dataset, len(words))
+    slow = predictor.is_slow and len(posts) > _SLOW
+    looked_over = posts.take(np.arange(_SLOW)) if slow else posts
+    writer = _Writer(words, counts, implied_matrix(words, relations), looked_over, options)
+    core = core_tags(counts, words, options.core_share, options.core_posts)
+    train, validation = (load_posts(dataset, split, labels=len(words)) for split in ("train", "validation"))
+    scanner = Scanner.of(predictor, train.matrix(len(words)), writer.implied, options, core)
+    held_out = validation.take(np.arange(min(len(validation), _SLOW if predictor.is_slow else _HELD_OUT)))
+    missing, suspects = scanner.weighed(held_out).scan(looked_over)
+    tables = {
+        MISSING: writer.found(
+            missing.posts,
+            missing.labels,
+            np.lexsort((missing.posts, missing.labels, -missing.probability)),
+            probability=missing.probability,
+            implied=missing.implied,
+            core_of=writer.names_of(missing.core_of),
+            because=speaks_for(looked_over, missing.posts, missing.labels, counts, writer.names, writer.implied),
+        ),
+        SUSPECT: writer.found(
+            suspects.posts,
+            suspects.labels,
+            np.arange(len(suspects.posts)),
+            probability=suspects.probability,
+            rate=suspects.rate,
+            ratio=suspects.ratio,
+            because=speaks_against(looked_over, suspects.posts, suspects.labels, counts, writer.names),
+        ),
+        **writer.relations(relations),
+        CORE_TAGS: writer.core(core),
+    }
+    output.mkdir(parents=True)
+    for name, table in tables.items():
+        pq.write_table(table.cast(SCHEMAS[name]), output / f"{name}.parquet", compression="zstd")
+    rows = {name: len(table) for name, table in tables.items()}
+    return Audit(len(looked_over), len(posts) - len(looked_over), len(looked_over.rows), rows)
+
+
+def read_posts(shards: Path, vocabulary: Vocabulary) -> Posts:
+    """A release's posts as sets of labels, with booru and fid in `about`; tags that are no labels are left out.
+
+    Raises:
+        BooruError: There are no shards.
+    """
+    table = pq.read_table(shard_files(shards), columns=["booru", "fid", "tags"], read_dictionary=["tags.list.element"])
+    index = pa.array(vocabulary.labels, pa.string())
+    rows, sizes = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for chunk in table["tags"].chunks:
+        names = chunk.flatten()
+        row_of = pc.index_in(names.dictionary, value_set=index).fill_null(NO_LABEL).to_numpy()
+        row = row_of[names.indices.to_numpy()].astype(np.int64)
+        owner = np.repeat(np.arange(len(chunk)), chunk.value_lengths().to_numpy())[row >= 0]
+        rows.append(row[row >= 0])
+        sizes.append(np.bincount(owner, minlength=len(chunk)))
+    about = table.select(["booru", "fid"])
+    return Posts(np.concatenate(rows), offsets_of(np.concatenate(sizes)), about=about)
+
+
+class _Writer:
+    """Rows with names in the place of numbers."""
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        counts: PostCounts,
+        implied: sparse.csr_array,
+        posts: Posts,
+        options: AuditOptions,
+    ) -> None:
+        self._vocabulary, self._counts, self._posts, self._options = vocabulary, counts, posts, options
+        self.implied = implied
+        self.names = pa.array(vocabulary.labels, pa.string())
+        self._categories = pa.array([Category.name_of(number) for number in vocabulary.categories.tolist()])
+
+    def names_of(self, labels: Rows) -> pa.Array:
+        """Names of labels; null for NO_LABEL."""
+        return self.names.take(pa.array(labels, mask=labels == NO_LABEL))
+
+    def found(self, posts: Rows, labels: Rows, order: Rows, **columns: Any) -> pa.Table:
+        """A table of findings with their posts, in this order."""
+        about = self._posts.about
+        if about is None:
+            raise ValueError("nothing is known of the posts but their labels")
+        named = about.take(pa.array(posts))
+        table = pa.table(
+            {
+                "booru": named["booru"],
+                "fid": named["fid"],
+                "tag": self.names.take(pa.array(labels)),
+                "category": self._categories.take(pa.array(labels)),
+                **columns,
+            }
+        )
+        return table.take(pa.array(order))
+
+    def relations(self, relations: Relations) -> dict[str, pa.Table]:
+        """What the counts say of pairs of tags."""
+        counts, words, least = self._counts, self._vocabulary, self._options.min_share
+        with step("looking for implications"):
+            proposed = propose(counts, words, self.implied, least)
+            kept_not = not_kept(counts, self._direct(relations), least)
+        with step("looking for tags that exclude each other"):
+            exclusions = find_exclusions(counts)
+        aliases = propose_aliases(counts, words)
+        return {
+            IMPLICATIONS: self._implications(proposed),
+            NOT_KEPT: self._pairs(kept_not, high=kept_not.high),
+            EXCLUSIONS: pa.table(
+                {
+                    "first": self.names.take(pa.array(exclusions.first)),
+                    "second": self.names.take(pa.array(exclusions.second)),
+                    "together": exclusions.together,
+                    "first_posts": counts.labels[exclusions.first],
+                    "second_posts": counts.labels[exclusions.second],
+                    "expected": exclusions.expected,
+                }
+            ),
+            ALIASES: pa.table(
+                {
+                    "alias": self.names.take(pa.array(aliases.alias)),
+                    "tag": self.names.take(pa.array(aliases.tag)),
+                    "category": self._categories.take(pa.array(aliases.tag)),
+                    "alias_posts": counts.labels[aliases.alias],
+                    "tag_posts": counts.labels[aliases.tag],
+                    "together": aliases.together,
+                    "likeness": aliases.likeness,
+                    "examples": _pages([counts.with_label(row) for row in aliases.alias.tolist()]),
+                }
+            ),
+        }
+
+    def _implications(self, pairs: Pairs) -> pa.Table:
+        share = pairs.together / np.maximum(pairs.posts, 1)
+        back, _ = self._bounds_back(pairs)
+        return self._pairs(
+            pairs,
+            antecedent_category=self._categories.take(pa.array(pairs.antecedent)),
+            consequent_category=self._categories.take(pa.array(pairs.consequent)),
+            low=pairs.low,
+            lift=share / self._counts.share[pairs.consequent],
+            both_ways=back >= self._options.min_share,
+            may_be_asked=same_category(pairs, self._vocabulary),
+        )
+
+    def _bounds_back(self, pairs: Pairs) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        back = Pairs.of(pairs.consequent, pairs.antecedent, self._counts)
+        return back.low, back.high
+
+    def _pairs(self, pairs: Pairs, **columns: Any) -> pa.Table:
+        counts = self._counts
+        both = zip(pairs.antecedent.tolist(), pairs.consequent.tolist(), strict=True)
+        return pa.table(
+            {
+                "antecedent": self.names.take(pa.array(pairs.antecedent)),
+                "consequent": self.names.take(pa.array(pairs.consequent)),
+                "together": pairs.together,
+                "posts": pairs.posts,
+                "share": pairs.together / np.maximum(pairs.posts, 1),
+                **columns,
+                "counter_examples": _pages([counts.without(one, other) for one, other in both]),
+            }
+        )
+
+    def _direct(self, relations: Relations) -> tuple[Rows, Rows]:
+        """The known implications between labels, direct ones, as rows."""
+        index = self._vocabulary.index
+        known = [
+            (index[one], index[other])
+            for one, others in relations.implications.items()
+            for other in sorted(others)
+            if one in index and other in index
+        ]
+        both = np.array(known, dtype=np.int64).reshape(-1, 2).T
+        return both[0], both[1]
+
+    def core(self, core: sparse.csr_array) -> pa.Table:
+        """Core tags, by character, the most frequent first."""
+        character, tag = (part.astype(np.int64) for part in core.nonzero())
+        together = self._counts.both(character, tag)
+        posts = self._counts.labels[character]
+        order = np.lexsort((tag, -together, character))
+        table = pa.table(
+            {
+                "character": self.names.take(pa.array(character)),
+                "tag": self.names.take(pa.array(tag)),
+                "category": self._categories.take(pa.array(tag)),
+                "together": together,
+                "posts": posts,
+                "share": together / np.maximum(posts, 1),
+            }
+        )
+        return table.take(pa.array(order))
+
+
+def _pages(pages: list[list[str]]) -> pa.Array:
+    return pa.array(pages, pa.list_(pa.string()))

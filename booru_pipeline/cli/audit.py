@@ -1,0 +1,258 @@
+"""The commands that show an audit: missing, suspect, implications."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from booru_pipeline.cli.app import Home, Raw, RelationsFolder, Release, app, err, out, read_settings, say
+from booru_pipeline.cli.rows import Form, write
+from booru_pipeline.cli.tables import show
+from booru_pipeline.errors import BooruError, printable
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from booru_pipeline.pipeline.settings import Settings
+
+_SHOWN: Final = 50  # rows on a terminal
+_FOLDER: Final = "cli"
+_EVIDENCE: Final = "evidence"
+
+Tag = Annotated[str | None, typer.Option(help="Only findings of this tag; an alias stands for its tag.")]
+Post = Annotated[str | None, typer.Option(help="Only findings of this post: its id, or `booru/id`.")]
+Csv = Annotated[bool, typer.Option("--csv", help="Write all rows as CSV, the names first.")]
+Lines = Annotated[bool, typer.Option("--json", "--jsonl", help="Write all rows as JSON lines, an object a row.")]
+Columns = Sequence[tuple[str, str]]
+
+
+@app.command()
+def missing(
+    tag: Tag = None,
+    post: Post = None,
+    min_probability: Annotated[
+        float, typer.Option(min=0, max=1, help="Leave out less probable tags; the audit keeps those from 0.3 on.")
+    ] = 0.5,
+    core: Annotated[
+        bool, typer.Option("--core", help="Only core tags of a character on the post, whatever their probability.")
+    ] = False,
+    hide_implied: Annotated[
+        bool, typer.Option("--hide-implied", help="Leave out what Danbooru adds by itself.")
+    ] = False,
+    as_csv: Csv = False,
+    as_json: Lines = False,
+    release: Release = None,
+    raw: Raw = None,
+    home: Home = None,
+    relations: RelationsFolder = None,
+) -> None:
+    """List tags that posts of a release probably lack, by its audit.
+
+    The probability is that of the tag on a post of which a part of the tags was hidden, given those that are there;
+    what they imply is certain and marked. Beside it stand the tags that speak for it: of the posts with that tag, those
+    with the one in question.
+
+    On a terminal it shows the first rows. In a file or a pipe it writes all, a line a row with tabs between the
+    columns; `--csv` and `--json` are for programs. Examples:
+
+    `booru missing`, `booru missing --post 3103690`, `booru missing --core --min-probability 0.2`
+
+    `booru missing --release 2021b --tag rabbit_ears --csv > rabbits.csv`
+    """
+    settings = read_settings(raw=raw, home=home, relations=relations)
+    audit = _audit(settings, release)
+    columns = [("post", "left"), ("tag", "left"), ("probability", "right"), ("because", "left")]
+    _show(
+        audit / "missing.parquet",
+        "missing",
+        _form(as_csv, as_json),
+        columns,
+        min_probability=0.0 if core else min_probability,
+        core=core,
+        implied=not hide_implied,
+        **_of_whom(settings, tag, post),
+    )
+
+
+@app.command()
+def suspect(
+    tag: Tag = None,
+    post: Post = None,
+    max_ratio: Annotated[
+        float, typer.Option(min=0, max=1, help="Leave out less odd tags; the audit keeps those up to 0.1.")
+    ] = 0.1,
+    as_csv: Csv = False,
+    as_json: Lines = False,
+    release: Release = None,
+    raw: Raw = None,
+    home: Home = None,
+    relations: RelationsFolder = None,
+) -> None:
+    """List tags that are probably wrong on posts of a release, by its audit.
+
+    Each tag was left out, and the checkpoint asked for it given the others. The ratio is how many times as probable
+    they make it as it is on any post, so that rare tags are no odder than others. Beside it stand the tags that speak
+    against it: on how many posts they are together, and on how many they would be by chance.
+
+    Output and forms are those of `booru missing`. Examples:
+
+    `booru suspect`, `booru suspect --tag glasses --max-ratio 0.02`, `booru suspect --release 2021b --csv > odd.csv`
+    """
+    settings = read_settings(raw=raw, home=home, relations=relations)
+    audit = _audit(settings, release)
+    columns = [("post", "left"), ("tag", "left"), ("ratio", "right"), ("because", "left")]
+    form = _form(as_csv, as_json)
+    _show(audit / "suspect.parquet", "suspect", form, columns, max_ratio=max_ratio, **_of_whom(settings, tag, post))
+
+
+@app.command()
+def implications(
+    every: Annotated[
+        bool, typer.Option("--all", help="Also pairs of two categories, which Danbooru does not take.")
+    ] = False,
+    not_kept: Annotated[
+        bool, typer.Option("--not-kept", help="Known implications instead that the posts do not keep.")
+    ] = False,
+    aliases: Annotated[
+        bool, typer.Option("--aliases", help="Pairs of names instead that seem to be of one thing.")
+    ] = False,
+    bulk: Annotated[
+        bool, typer.Option("--bulk", help="Print `imply a -> b` and `alias a -> b`, as a bulk update request has them.")
+    ] = False,
+    as_csv: Csv = False,
+    as_json: Lines = False,
+    release: Release = None,
+    raw: Raw = None,
+    home: Home = None,
+) -> None:
+    """List implications that the posts propose and the known ones do not give, by a release's audit.
+
+    A pair is listed if Wilson's lower bound of its share, `at_least`, is 95 % or more. Those come first that are most
+    like Danbooru's: of one category, and the consequent's words in the antecedent. Look at the counter-examples, and at
+    what the tags mean: what always was together need not imply each other.
+
+    Examples: `booru implications`, `booru implications --not-kept`, `booru implications --bulk > request.txt`
+    """
+    if sum((not_kept, aliases, bulk)) > 1:
+        raise BooruError("--not-kept, --aliases and --bulk are lists of their own. Give one of them.")
+    if bulk and (as_csv or as_json):
+        raise BooruError("--bulk prints lines of its own form. Give neither --csv nor --json with it.")
+    audit = _audit(read_settings(raw=raw, home=home), release)
+    if bulk:
+        _bulk(audit)
+        return
+    pair = [("antecedent", "left"), ("consequent", "left"), ("together", "right"), ("posts", "right")]
+    form = _form(as_csv, as_json)
+    if not_kept:
+        _show(audit / "not_kept.parquet", "not_kept", form, [*pair, ("at_most", "right"), ("counter_examples", "left")])
+    elif aliases:
+        names = [("alias", "left"), ("tag", "left"), ("alias_posts", "right"), ("tag_posts", "right")]
+        _show(audit / "aliases.parquet", "aliases", form, [*names, ("likeness", "right"), ("examples", "left")])
+    else:
+        columns = [*pair, ("at_least", "right"), ("counter_examples", "left")]
+        _show(audit / "implications.parquet", "implications", form, columns, every=every)
+
+
+def _audit(settings: "Settings", release: str | None) -> Path:
+    """The folder of a release's audit, or of the newest.
+
+    Raises:
+        BooruError: There is none.
+    """
+    lake = settings.lake
+    return lake.bring(lake.tag_audit(lake.newest(lake.tag_audit, release)))
+
+
+def _form(as_csv: bool, as_json: bool) -> Form | None:
+    if as_csv and as_json:
+        raise BooruError("there are --csv and --json. Give one of the two.")
+    return Form.CSV if as_csv else Form.JSON_LINES if as_json else None if out.is_terminal else Form.TEXT
+
+
+def _of_whom(settings: "Settings", tag: str | None, post: str | None) -> dict[str, Any]:
+    """The tag and the post that are asked for, as the statements read them."""
+    from booru_pipeline.release.names import canonical_booru, canonical_tag
+
+    name = None if tag is None else settings.tag_relations.canonical(canonical_tag(tag))
+    booru, _, fid = (post or "").rpartition("/")
+    if post is not None and not fid.strip().isdecimal():
+        raise BooruError(f"{post!r} names no post. Give its id, or booru/id, such as danbooru.donmai.us/4263151.")
+    return {
+        "tag": name,
+        "fid": None if post is None else int(fid),
+        "booru": canonical_booru(booru) if booru else None,
+    }
+
+
+def _show(file: Path, query: str, form: Form | None, columns: Columns, **variables: Any) -> None:
+    """Print the rows of a query into a file of an audit: a table on a terminal, else all."""
+    import duckdb
+
+    from booru_pipeline import sql
+    from booru_pipeline.tag_table.attach import add_functions
+
+    with duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false")
+        add_functions(connection)
+        for name, value in {"audit": str(file), **variables}.items():
+            connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
+        try:
+            relation = connection.sql(sql.statement(_FOLDER, query))
+            if form is None:
+                _table(relation, columns)
+            else:
+                wanted = relation if form is Form.JSON_LINES else _without_evidence(relation)
+                write(wanted, form)
+        except duckdb.Error as error:
+            raise BooruError(
+                f"{file} cannot be read: {str(error).splitlines()[0]}. Remove {file.parent} and make it again with "
+                f"`booru run --release {file.parent.name}`."
+            ) from error
+
+
+def _without_evidence(relation: "duckdb.DuckDBPyRelation") -> "duckdb.DuckDBPyRelation":
+    return relation.project(f"* EXCLUDE ({_EVIDENCE})") if _EVIDENCE in relation.columns else relation
+
+
+def _table(relation: "duckdb.DuckDBPyRelation", columns: Columns) -> None:
+    """The first rows, and how many more there are."""
+    rows = relation.limit(_SHOWN).fetchall()
+    [(total,)] = relation.aggregate("count(*)").fetchall()
+    if not total:
+        say("nothing was found that is asked for; other limits may give more")
+        return
+    table = Table()
+    for name, justify in columns:
+        table.add_column(name, justify="right" if justify == "right" else "left", overflow="fold")
+    for row in rows:
+        cells = dict(zip(relation.columns, row, strict=True))
+        cells["post"] = f"{cells.get('booru')}/{cells.get('fid')}"
+        table.add_row(*(_cell(cells, name) for name, _ in columns))
+    show(table)
+    if total > len(rows):
+        err.print(f"{total - len(rows):,} rows are not shown: `> rows.txt`, or --csv or --json, writes all {total:,}")
+
+
+def _cell(cells: dict[str, Any], name: str) -> str:
+    value = cells[name]
+    if name == "probability":
+        return "implied" if cells["implied"] else f"{100 * value:.1f} %"
+    if name in ("at_least", "at_most"):
+        return f"{100 * value:.1f} %"
+    if isinstance(value, list):
+        value = " ".join(value)
+    return escape(printable(f"{value:,}" if isinstance(value, int) else str(value)))
+
+
+def _bulk(audit: Path) -> None:
+    import duckdb
+
+    from booru_pipeline import sql
+
+    files = {name: str(audit / f"{name}.parquet") for name in ("implications", "aliases")}
+    with duckdb.connect() as connection:
+        for (line,) in sql.run(connection, _FOLDER, "bulk_update", **files).fetchall():
+            print(printable(line))

@@ -1,0 +1,12 @@
+-- Known implications that the posts do not keep, the worst first.
+-- Reads: variable audit (not_kept.parquet).
+SELECT
+    antecedent,
+    consequent,
+    together,
+    posts,
+    round(share::DOUBLE, 4) AS share,
+    round(high::DOUBLE, 4) AS at_most,
+    counter_examples
+FROM read_parquet(getvariable('audit'), file_row_number = true)
+ORDER BY file_row_number;
