@@ -158,6 +158,46 @@ def print_tables(objective: str, checkpoints: Sequence[Path], findings: Sequence
     show(["", "answer", "T5 alone", "noise"], list(calibration(findings)))
     print("\nOne tag alone: mean distance of what is said from the share on held-out posts:\n")
     show(["", "distance", "of pairs on 95 % of held-out posts, said at 90 % or more"], list(one_tag(findings)))
+    audits = [each.audit for each in findings if each.audit]
+    if not audits:
+        return
+    print("\nThe audit: precision at 100 / at 1,000 / average precision of what was hidden or planted, one a post:\n")
+    show(["", "faults", "audit", *others(audits)], list(audited(audits)))
+    print("\nThe first seed's audit less the others, with 95 % intervals:\n")
+    show(["", "figure", *others(audits)], list(audit_leads(audits[0])))
+    if audits[0].proposals:
+        found = audits[0].proposals
+        print(f"\nImplications: a fifth of {found.known} hidden, each in turn, looked for in the first 100 pairs:\n")
+        show(["", "precision", "recall"], list(proposals(found)))
+
+
+def others(audits: Sequence[Any]) -> list[str]:
+    """The methods beside the audit."""
+    return list(audits[0].questions[0].methods)[1:]
+
+
+def audited(audits: Sequence[Any]) -> Iterator[list[str]]:
+    """Rows: the questions, with the figures of each method."""
+    for questions in zip(*(each.questions for each in audits), strict=True):
+        cells = [
+            " / ".join(spread([each.methods[name].figures[key].mean for each in questions]) for key in figures.figures)
+            for name, figures in questions[0].methods.items()
+        ]
+        yield [questions[0].question, f"{questions[0].faults:,}", *cells]
+
+
+def audit_leads(audit: Any) -> Iterator[list[str]]:
+    """Rows: by question and figure how far the audit is ahead of each other method."""
+    for question in audit.questions:
+        _, *rest = question.methods.values()
+        for key in rest[0].figures:
+            yield [question.question, key.replace("_", " "), *(_interval(each.behind[key]) for each in rest)]
+
+
+def proposals(found: Any) -> Iterator[list[str]]:
+    """Rows: the ways to rank pairs; the mean, lowest and highest of the fifths."""
+    for name, figures in found.methods.items():
+        yield [name, spread(figures.precision_by_fifth), spread(figures.recall_by_fifth)]
 
 
 def both(findings: Sequence[Any], share: float, method: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from booru_pipeline.dataset.posts import load_posts
 from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation import results as names
+from booru_pipeline.evaluation.audit.measure import AuditFindings, measure_audit
 from booru_pipeline.evaluation.baselines.counting import Baseline
 from booru_pipeline.evaluation.baselines.fit import describe, fit_baselines
 from booru_pipeline.evaluation.comparison.compare import Comparison, compare
@@ -26,12 +27,13 @@ from booru_pipeline.evaluation.report.predictions import write_predictions
 from booru_pipeline.evaluation.report.render import render
 from booru_pipeline.evaluation.results import MODEL, T5_ALONE, ShareResult
 from booru_pipeline.evaluation.scorer import Scorer
-from booru_pipeline.evaluation.task import Hidden, RecoveryTask, hide, implied_matrix, recovery_task, tuning_pairs
+from booru_pipeline.evaluation.task import Hidden, RecoveryTask, hide, recovery_task, tuning_pairs
 from booru_pipeline.model.predictor import Predictor, T5Alone
 from booru_pipeline.model.provenance import EarlierCheckpoint, has_learned, read_loss_curve
 from booru_pipeline.model.shortlist import ShortlistScorer
 from booru_pipeline.progress import step
 from booru_pipeline.training_shards.relations import Relations
+from booru_pipeline.vocabulary.implied import implied_matrix
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
 _MODEL_IN_WORDS: Final = "The checkpoint's answer: what its T5 says of each label."
@@ -74,9 +76,12 @@ def evaluate(
     hidden = steps.hide(task)
     tuned_on, baselines = steps.fit_baselines()
     described = describe(baselines)
+    edlae = baselines[hidden[0].share][names.EDLAE]
     shares, answers = steps.measure(baselines, task, hidden)
     with step("asking what single labels say of others"):
         probes = steps.probe(baselines[hidden[-1].share])
+    with step("looking for what was hidden and planted"):
+        audit = steps.audit(task, edlae)
     baselines.clear()  # they are large
     headline = options.hidden_shares.index(options.headline_share)
     findings = Findings(
@@ -90,6 +95,7 @@ def evaluate(
         shares=shares,
         comparison=steps.compare(parent, promoted, task, shares, answers) if parent is not None else None,
         probes=probes,
+        audit=audit,
         shortlist=steps.shortlist(),
         generation=steps.generate(hidden[headline]),
         added=find_added(task, answers[headline], steps.labels),
@@ -263,6 +269,14 @@ class _Steps:
         return probe(
             Exam(methods, model, self.vocabulary, train, test, self.relations, options, t5=t5, questions=self.limit)
         )
+
+    def audit(self, task: RecoveryTask, edlae: Baseline) -> AuditFindings | None:
+        """Look for labels hidden from and planted on the task's posts; None for a checkpoint that ranks slowly."""
+        if self.predictor.is_slow:
+            return None
+        validation = self.validation.take(np.arange(min(len(self.validation), self.options.validation_posts)))
+        parts = (self.predictor, task.posts, validation, self.train_matrix, self.implied, self.vocabulary)
+        return measure_audit(*parts, edlae, self.relations, self.options)
 
     def generate(self, hidden: Hidden) -> Generation | None:
         """Let a checkpoint that generates speak freely, and count what is no valid label."""

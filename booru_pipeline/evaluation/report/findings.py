@@ -6,6 +6,8 @@ from typing import Any, Final, Literal
 
 from pydantic import Field, computed_field
 
+from booru_pipeline.evaluation.audit import measure
+from booru_pipeline.evaluation.audit.measure import AuditFindings
 from booru_pipeline.evaluation.comparison.compare import DEFINITIONS as COMPARISON_DEFINITIONS
 from booru_pipeline.evaluation.comparison.compare import Comparison
 from booru_pipeline.evaluation.comparison.leakage import Leaks
@@ -97,6 +99,9 @@ class Findings(Finding):
         None, description="The model beside earlier checkpoints; null for the first release."
     )
     probes: ProbeFindings = Field(description="What one label says of the others.")
+    audit: AuditFindings | None = Field(
+        None, description="What an audit by the model finds again; null where it ranks too slowly to be asked."
+    )
     shortlist: Shortlist | None = Field(None, description="The labels that the model ranked; null if all.")
     generation: Generation | None = Field(
         None, description="What is wrong with labels that the model generates freely; null if it only ranks."
@@ -221,6 +226,7 @@ DEFINITIONS: Final[dict[str, str]] = {
     **definitions(Ceiling, shortlist="ceiling"),
     **definitions(Generation, generation="rate"),
     **probe.DEFINITIONS,
+    **measure.DEFINITIONS,
     **COMPARISON_DEFINITIONS,
     **definitions(Findings, "losses"),
     **definitions(Added, added="baseline_rank"),

@@ -99,6 +99,8 @@ def _tables(findings: Findings) -> Mapping[str, Any]:
         ),
         "table_characters": tables.characters(probes.characters),
         "table_pairs": tables.pairs(probes.pairs),
+        "table_audit": findings.audit and tables.audit(findings.audit),
+        "table_proposals": findings.audit and findings.audit.proposals and tables.proposals(findings.audit.proposals),
         "table_implications": probes.implications and tables.implications(probes.implications),
     }
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from booru_pipeline.evaluation.audit.measure import AUDIT, AuditFindings
+from booru_pipeline.evaluation.audit.proposals import ProposalFindings
 from booru_pipeline.evaluation.figures.bootstrap import Interval
 from booru_pipeline.evaluation.figures.ranks import heading
 from booru_pipeline.evaluation.probes.characters import CharacterFindings
@@ -203,6 +205,48 @@ def implications(found: ImplicationFindings) -> Table:
         groups.append(Group(rows, f"against {kind} edges", f"{contrast.edges:,} edges of {contrast.children:,} labels"))
     caption = "Area under the ROC curve of implications against false edges, with 95 % intervals"
     return Table(caption, "method", ["model less this", "AUC"], groups)
+
+
+def audit(found: AuditFindings) -> Table:
+    """Every method on faults that were hidden or planted."""
+    groups = []
+    for question in found.questions:
+        figures = {name: one.figures for name, one in question.methods.items()}
+        rows = [
+            Row(
+                name,
+                [
+                    cell
+                    for key, interval in figures[name].items()
+                    for cell in (
+                        Cell(
+                            words.interval(interval),
+                            interval.mean,
+                            "top" if interval.mean == _highest(one[key].mean for one in figures.values()) else "",
+                        ),
+                        lead(None if name == AUDIT else one.behind[key], words.points_interval),
+                    )
+                ],
+                MODEL if name == AUDIT else "",
+            )
+            for name, one in question.methods.items()
+        ]
+        groups.append(Group(rows, question.question, f"{question.faults:,} posts with one each"))
+    heads = ("precision at 100", "precision at 1,000", "average precision")
+    columns = [column for head in heads for column in (head, "audit less this, points")]
+    return Table("What was hidden or planted, found again, with 95 % intervals", "method", columns, groups)
+
+
+def proposals(found: ProposalFindings) -> Table:
+    """Every way to rank pairs of labels, on implications that were hidden."""
+    precision = _highest(one.precision for one in found.methods.values())
+    recall = _highest(one.recall for one in found.methods.values())
+    rows = [
+        Row(name, [_figure(one.precision, precision), _figure(one.recall, recall)], MODEL if name == AUDIT else "")
+        for name, one in found.methods.items()
+    ]
+    caption = "Hidden implications among the first 100 pairs, mean of five fifths"
+    return Table(caption, "method", ["precision", "recall"], [Group(rows)])
 
 
 def _probed(method: str, *cells: Cell | Interval | None) -> Row:
