@@ -1,13 +1,13 @@
 """All stages at a size of your choice: seconds, rows a second, peak memory; before and after in one run.
 
-    python -m benchmarks.scale                                          # 250,000 posts in one release, to the report
+    python -m benchmarks.scale                                          # 250,000 posts in one release, to the audit
     python -m benchmarks.scale --posts 1500000 --releases 6             # the size that this is made for
     python -m benchmarks.scale --posts 10000000 --releases 6 --tags 30 --to tokenized_dataset
     python -m benchmarks.scale --posts 1500000 --releases 6 --before COMMIT
 
 Releases of a large world (see `benchmarks.large_world`) are made, then each stage of all releases by `booru run`, in a
-process of its own, whose peak memory is the stage's. The newest release alone is trained and evaluated. With `--before`
-the same is done on the same releases by another commit of this repository, stage by stage in turn.
+process of its own, whose peak memory is the stage's. The newest release alone is trained, evaluated and audited. With
+`--before` the same is done on the same releases by another commit of this repository, stage by stage in turn.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from benchmarks.frame import MIB, ROOT, machine, show
 from benchmarks.large_world import ROWS
 from booru_pipeline.pipeline.stages import Stage
 
-_STAGES: Final = [stage for stage in Stage if stage not in (Stage.CHECKPOINT, Stage.EVALUATION_REPORT)]
+_STAGES: Final = Stage.CHECKPOINT.before()  # of all releases; the others are made of the newest
 _LINE: Final = re.compile(r"^(?P<release>\S+)  (?P<stage>\w+) in (?P<seconds>[\d.]+) s(?P<figures>.*)$", re.MULTILINE)
 _SPEED: Final = re.compile(r"([\d,.]+) posts/s")
 _BOORU: Final = "import sys; from booru_pipeline.cli import main; sys.exit(main())"
@@ -161,7 +161,7 @@ def main() -> None:
     parser.add_argument("--posts", type=int, default=250_000, help="of all releases (default %(default)s)")
     parser.add_argument("--releases", type=int, default=1, help="default %(default)s")
     parser.add_argument("--tags", type=int, default=24, help="of a post, about (default %(default)s)")
-    parser.add_argument("--to", type=Stage, default=Stage.EVALUATION_REPORT, help="last stage (default %(default)s)")
+    parser.add_argument("--to", type=Stage, default=Stage.TAG_AUDIT, help="last stage (default %(default)s)")
     parser.add_argument("--time-limit", type=int, default=60, help="of the training, seconds (default %(default)s)")
     parser.add_argument("--world", type=Path, help="folder to keep the releases in, or where they are")
     parser.add_argument("--before", metavar="COMMIT", help="another commit to compare with")

@@ -88,7 +88,7 @@ def two_rows(page: Page) -> Image.Image:
     left, top = place("raw_release")
     step = place(Stage.TAG_TABLE)[0] - left  # from an asset to the next one in its group
     cut = (place(Stage.TRAINING_SHARDS)[0] + 0.85 * step + place(Stage.VOCABULARY)[0] - 0.15 * step) / 2
-    right, model = place(Stage.EVALUATION_REPORT)
+    right, model = place(Stage.TAG_AUDIT)
     trials = place(TRIAL_CHECKPOINT)[1]  # below the model's group, and both beside the labels' one
     above, below = 0.35 * step, 0.65 * step
     parts = (

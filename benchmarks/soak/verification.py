@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import dagster as dg
+import pyarrow.parquet as pq
 
 from benchmarks.deployment import Deployment
 from benchmarks.frame import show
 from benchmarks.soak.story import STEPS, Kill, Seen, Story, unfinished
+from booru_pipeline.audit.tables import SCHEMAS
 from booru_pipeline.defs.automation.failed_runs import describe_failure
 from booru_pipeline.defs.runs.history import Outcome, PastRun, failure_of, runs_of
 from booru_pipeline.lake.publish import leftovers
@@ -172,6 +174,10 @@ class Verification:
             yield "the report names leaks"
         if "</html>" not in (report / "report.html").read_text(encoding="utf-8"):
             yield "the report is cut short"
+        audit = lake.tag_audit(key)
+        rows = json.loads((audit / "audit.json").read_text(encoding="utf-8"))["rows"]
+        if {name: pq.read_metadata(audit / f"{name}.parquet").num_rows for name in SCHEMAS} != rows:
+            yield "an audit with other rows than were counted"
 
     def _leftovers(self) -> Iterator[str]:
         staging = [path.name for path in self.lake.staging.folder.iterdir() if path.name != "gate"]

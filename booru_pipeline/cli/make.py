@@ -72,7 +72,7 @@ def run(
         str | None,
         typer.Option(
             help="Last stage: tag_table, training_shards, vocabulary, tokenized_dataset, checkpoint, "
-            "or evaluation_report, the default."
+            "evaluation_report, or tag_audit, the default."
         ),
     ] = None,
     preset: Annotated[
@@ -116,7 +116,7 @@ def run(
     """
     from booru_pipeline.pipeline.stages import Stage
 
-    last = _stage(to) if to else list(Stage)[-1]
+    last = _stage(to) if to else list(Stage)[-1] if trial is None else Stage.EVALUATION_REPORT
     training = {} if time_limit is None else {"time_limit_s": time_limit}
     if retrain and trial is None:
         training["strategy"] = "retrain"
@@ -141,9 +141,11 @@ def run(
     with kept_terminal():
         run_plan(settings, plan if not dry_run else type(plan)([], plan.problems), say)
     made = [item for item in plan.releases if item.due]
-    if made and not dry_run and last == list(Stage)[-1]:
+    if made and not dry_run and last.order >= Stage.EVALUATION_REPORT.order:
         key = plan.releases[-1].release.key
         say(f"report of {key}: {settings.lake.evaluation_report(key) / 'report.html'}")
+        if last is Stage.TAG_AUDIT:
+            say(f"audit of {key}: booru missing --release {key}")
 
 
 def _run_trial(
@@ -162,8 +164,8 @@ def _run_trial(
 
     if len(releases) > 1:
         raise BooruError("a trial is of one release: give --release once.")
-    if last != list(Stage)[-1]:
-        raise BooruError("a trial is trained and evaluated: leave out --to.")
+    if last is not Stage.EVALUATION_REPORT:
+        raise BooruError("a trial is trained and evaluated, and nothing else: leave out --to.")
     plan = plan_trial(settings, base, name, next(iter(releases), None), retrain=retrain)
     due = [(item.release.key, stage) for item in plan.before.releases for stage in item.due]
     due += [(plan.trial, stage) for stage in plan.due]

@@ -67,7 +67,7 @@ def make_plan(settings: Settings, keys: Sequence[str], last: Stage, *, retrain: 
     """Decide what has to be made of some releases, or of all if `keys` is empty, up to the stage `last`.
 
     A stage is made if it, or one before it, is missing or stale. Earlier releases are brought as far as their training
-    shards where a later one reads them. With `retrain`, checkpoints that are fresh are made too, and their reports.
+    shards where a later one reads them. With `retrain`, checkpoints that are fresh are made too, and all after them.
 
     Raises:
         BooruError: A release that was asked for is not there, there is none at all, the preset or cron is unknown,
@@ -102,7 +102,7 @@ def make_plan(settings: Settings, keys: Sequence[str], last: Stage, *, retrain: 
 def _to_retrain(status: Status) -> Status:
     if not status.is_fresh or status.stage.order < Stage.CHECKPOINT.order:
         return status
-    why = "it is to be trained again" if status.stage is Stage.CHECKPOINT else "checkpoint changed"
+    why = "it is to be trained again" if status.stage is Stage.CHECKPOINT else f"{status.stage.upstream} changed"
     return Status(status.stage, State.STALE, why)
 
 

@@ -59,6 +59,10 @@ def plan_trial(settings: Settings, base: Settings, name: str, release: str | Non
                 f"options of {stage.value} are not a trial's: all that is made of a release shares its {stage.value}. "
                 f"Set them in booru.toml, or run without --as."
             )
+    if settings.tag_audit != base.tag_audit:
+        raise BooruError(
+            "options of tag_audit are not a trial's, which has no audit. Leave them out, or run without --as."
+        )
     check_recipe(settings)
     found = _release(settings, release)
     trial = trial_key(found.key, check_name(name))

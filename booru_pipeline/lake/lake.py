@@ -115,6 +115,10 @@ class Lake:
         """A folder: metrics.json, report.html, predictions.parquet."""
         return self.reports / release
 
+    def tag_audit(self, release: str) -> Path:
+        """A folder: the tables of `booru_pipeline.audit.tables` as Parquet files, and audit.json with their rows."""
+        return self.home / "audits" / release
+
     @property
     def experiments(self) -> Path:
         """The folder of the experiments, by name."""

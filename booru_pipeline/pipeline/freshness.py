@@ -68,8 +68,9 @@ def release_status(lake: Lake, release: str, sources: Sources, recipe: Recipe) -
         status = compare(made, expected, recipe, lake, path) if made is not None else None
         upstream = made.key if made is not None and status is not None and status.is_fresh else expected.key
         if status is None or not status.is_fresh:
-            if statuses and statuses[-1].state is State.RETIRED:
-                status = Status(stage, State.RETIRED)  # it cannot be made of what is not there
+            if any(former.state is State.RETIRED for former in statuses):
+                # It cannot be made of what is not there. An audit asks the checkpoint, which goes before its report.
+                status = Status(stage, State.RETIRED)
             elif status is None:
                 status = _missing(lake, expected, recipe)
         statuses.append(status)

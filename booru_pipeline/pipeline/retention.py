@@ -1,4 +1,4 @@
-"""Retention: old checkpoints and reports, states and folders that nobody needs. Nothing goes by itself."""
+"""Retention: old checkpoints, reports and audits, states and folders that nobody needs. Nothing goes by itself."""
 
 import re
 import shutil
@@ -29,7 +29,7 @@ class Removable:
 
     Attributes:
         path: A file or a folder; of an upload, what it was to be in the home.
-        what: In a word: `checkpoint`, `report`, `trial`, `training state`, `staging`, `upload`, `wandb`.
+        what: In a word: `checkpoint`, `report`, `audit`, `trial`, `training state`, `staging`, `upload`, `wandb`.
         why: Which rule lets it go.
         bytes: What is gained, here and in the store.
         stage: Whose artifact it is, or None.
@@ -53,6 +53,7 @@ def find_removable(lake: Lake, options: RetentionOptions, promoted: str | None) 
             lake, kept, Stage.CHECKPOINT, "checkpoint", options.checkpoints, ", not promoted and no parent of these"
         ),
         *_artifacts(lake, kept, Stage.EVALUATION_REPORT, "report", options.reports, ", and its checkpoint is not kept"),
+        *_artifacts(lake, kept, Stage.TAG_AUDIT, "audit", options.reports, ", and its checkpoint is not kept"),
         *_trials(lake, trials, options),
         *_states(lake, options),
         *_leftovers(lake),

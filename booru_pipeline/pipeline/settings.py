@@ -68,7 +68,9 @@ class RetentionOptions(BaseModel, extra="forbid"):
     trials: int = Field(
         20, ge=1, description="Newest trials that are kept, with the promoted one and the one promoted before it."
     )
-    reports: int = Field(20, ge=1, description="Newest reports that are kept; a kept checkpoint keeps its own.")
+    reports: int = Field(
+        20, ge=1, description="Newest reports, and newest audits, that are kept; a kept checkpoint keeps its own."
+    )
     days: float = Field(
         14, ge=0, description="Days for which training states and wandb folders are kept that no kept checkpoint needs."
     )

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
+from booru_pipeline.audit.options import AuditOptions
 from booru_pipeline.dataset.options import DatasetOptions
 from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation.options import EvaluationOptions
@@ -47,7 +48,8 @@ class Stage(StrEnum):
     VOCABULARY = "vocabulary", "vocabulary_options", "2"
     TOKENIZED_DATASET = "tokenized_dataset", "dataset_options", "2"
     CHECKPOINT = "checkpoint", "training_options", "3"
-    EVALUATION_REPORT = "evaluation_report", "evaluation_options", "5"
+    EVALUATION_REPORT = "evaluation_report", "evaluation_options", "6"
+    TAG_AUDIT = "tag_audit", "audit_options", "1"
 
     def __new__(cls, name: str, options_key: str = "", code_version: str = "1") -> "Stage":
         stage = str.__new__(cls, name)
@@ -76,6 +78,12 @@ class Stage(StrEnum):
 
 ALIASES: Final = "aliases"
 IMPLICATIONS: Final = "implications"
+# The tag relations that a stage is made from.
+_READ: Final[Mapping[Stage, tuple[str, ...]]] = {
+    Stage.TRAINING_SHARDS: (ALIASES,),
+    Stage.EVALUATION_REPORT: (IMPLICATIONS,),
+    Stage.TAG_AUDIT: (ALIASES, IMPLICATIONS),
+}
 
 
 @dataclass(frozen=True)
@@ -84,8 +92,9 @@ class Sources:
 
     Attributes:
         raw: Of its files.
-        aliases: Of the tag aliases, which the training shards replace: later stages see canonical tags only.
-        implications: Of the tag implications, which the report alone reads.
+        aliases: Of the tag aliases, which the training shards replace: later stages see canonical tags only. The audit
+            asks whether tags lack an alias.
+        implications: Of the tag implications, which the report and the audit read.
     """
 
     raw: str
@@ -94,9 +103,8 @@ class Sources:
 
     def relations(self, stage: Stage) -> dict[str, str]:
         """Those of the tag relations that a stage is made from, by name."""
-        if stage is Stage.TRAINING_SHARDS:
-            return {ALIASES: self.aliases}
-        return {IMPLICATIONS: self.implications} if stage is Stage.EVALUATION_REPORT else {}
+        read = {ALIASES: self.aliases, IMPLICATIONS: self.implications}
+        return {name: read[name] for name in _READ.get(stage, ())}
 
 
 # Options that are constants now. Keys are made with them as before, or what was made with them would be stale; whoever
@@ -125,6 +133,7 @@ class Recipe(BaseModel):
     tokenized_dataset: DatasetOptions = DatasetOptions()
     checkpoint: TrainingOptions = TrainingOptions()
     evaluation_report: EvaluationOptions = EvaluationOptions()
+    tag_audit: AuditOptions = AuditOptions()
 
     def options_model(self, stage: Stage) -> BaseModel:
         """A stage's options."""

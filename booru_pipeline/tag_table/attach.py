@@ -8,6 +8,8 @@ from booru_pipeline import sql
 from booru_pipeline.errors import BooruError, first_line
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.release.key import release_order
+from booru_pipeline.release.names import canonical_booru, canonical_tag
+from booru_pipeline.release.post_pages import post_page
 
 
 def attach_all(connection: duckdb.DuckDBPyConnection, lake: Lake, only: Sequence[str] = ()) -> list[str]:
@@ -42,3 +44,10 @@ def attach_all(connection: duckdb.DuckDBPyConnection, lake: Lake, only: Sequence
         connection.execute(view)
     sql.run(connection, "tag_table/attach", "latest", keys=keys)
     return keys
+
+
+def add_functions(connection: duckdb.DuckDBPyConnection) -> None:
+    """Add `tag_name` and `booru_name`, which give a name as it is written here, and `post_page`, a post's address."""
+    connection.create_function("tag_name", canonical_tag, ["VARCHAR"], "VARCHAR")
+    connection.create_function("booru_name", canonical_booru, ["VARCHAR"], "VARCHAR")
+    connection.create_function("post_page", post_page, ["VARCHAR", "BIGINT"], "VARCHAR")

@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 import pytest
 
+from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline_tests.cli.command import BOORU, booru, environment, on_terminal, piped
 
 LISTS = [
@@ -59,7 +60,7 @@ def test_a_pipe_gets_a_line_a_row_without_colour(workplace, command):
     assert all(line.split("│")[1].strip() for line in rows)  # no row goes on in the next line
     if command[0] in ("releases", "status"):
         [row] = rows
-        assert row.count(" fresh ") == 6
+        assert row.count(" fresh ") == len(Stage)
         assert "evaluation_report" in lines[1]
 
 

@@ -9,6 +9,7 @@ import duckdb
 import pytest
 
 from booru_pipeline.lake.lake import Lake
+from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline_tests.cli.command import BOORU, assert_refused, booru, piped
 
 
@@ -23,7 +24,7 @@ def test_sample_run_and_releases(workplace):
     result = booru(workplace, "releases")
     assert result.returncode == 0
     (line,) = [line for line in result.stdout.splitlines() if "2021a" in line]
-    assert line.count("fresh") == 6
+    assert line.count("fresh") == len(Stage)
 
 
 def test_inspect_shows_what_became_of_a_post(workplace):

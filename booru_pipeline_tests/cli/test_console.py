@@ -22,6 +22,7 @@ def test_each_line_is_a_fact_in_words(copy):
         r"2021a  tokenized_dataset in \d+\.\d s: \d+ posts, [\d.]+ labels each",
         r"2021a  checkpoint in \d+\.\d s: [\d,]+ steps, [\d.]+ s of training, [\d,]+ posts/s",
         r"2021a  evaluation_report in \d+\.\d s: \d+ test posts",
+        r"2021a  tag_audit in \d+\.\d s: [\d,]+ tags missing, [\d,]+ suspect, [\d,]+ implications proposed",
     ):
         assert re.search(f"^{line}$", said, re.MULTILINE), (line, said)
     for noise in ("row count", "[pipes]", "Dependencies for", "of 1000000", "dagster", "\x1b"):

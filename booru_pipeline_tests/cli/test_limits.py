@@ -45,6 +45,7 @@ def test_retrain_trains_again_what_is_fresh(cut_short, tmp_path):
     assert dry.splitlines() == [
         "2021a  checkpoint is stale: it is to be trained again",
         "2021a  evaluation_report is stale: checkpoint changed",
+        "2021a  tag_audit is stale: evaluation_report changed",
     ]
     lake = Lake(folder / "booru_home")
     before = read_record(lake.checkpoint("2021a"))
@@ -52,7 +53,9 @@ def test_retrain_trains_again_what_is_fresh(cut_short, tmp_path):
     assert result.returncode == 0, result.stderr
     after = read_record(lake.checkpoint("2021a"))
     assert (before.options["time_limit_s"], after.options["time_limit_s"]) == (2, 1)
-    assert read_record(lake.evaluation_report("2021a")).inputs["checkpoint"] == after.key
+    report = read_record(lake.evaluation_report("2021a"))
+    assert report.inputs["checkpoint"] == after.key
+    assert read_record(lake.tag_audit("2021a")).inputs["evaluation_report"] == report.key
 
 
 def test_status_and_the_dry_run_say_the_same(cut_short):

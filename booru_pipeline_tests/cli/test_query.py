@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import json
+import shutil
 import subprocess
 import time
 
@@ -35,6 +36,28 @@ def test_sql_reads_a_query_from_a_pipe_and_refuses_to_write(workplace):
 def test_sql_knows_names_however_they_are_written(workplace):
     asked = "select tag_name('Animal&nbsp;Ears ') as tag, booru_name('https://Example.org/posts/1') as booru"
     assert booru(workplace, "sql", "--csv", asked).stdout.splitlines()[1] == "animal_ears,example.org"
+
+
+def test_sql_has_what_was_made_of_the_releases_beside_their_tags(workplace, tmp_path):
+    tables = booru(workplace, "sql", "--csv", "show tables").stdout.splitlines()
+    assert {"files", "tags_latest", "labels", "predictions", "audit", "proposed_implications", "core_tags"} <= {*tables}
+    labels = piped(workplace, "sql", "select release, category from labels where label = 'usada_pekora'").stdout
+    assert labels.splitlines()[1:] == ["2021a\tcharacter"]
+    assert int(piped(workplace, "sql", "select count(*) from predictions").stdout.split()[-1]) > 0
+    aliases = "select count(*) from aliases where alias = 'a' and tag = 'b'"
+    (tmp_path / "tag_aliases.json").write_text('{"antecedent_name": "a", "consequent_name": "b", "status": "active"}\n')
+    assert piped(workplace, "sql", aliases).stdout.split()[-1] == "0"
+    assert piped(workplace, "sql", aliases, "--relations", str(tmp_path)).stdout.split()[-1] == "1"
+
+
+def test_sql_names_a_file_that_is_broken_and_what_to_do(workplace, tmp_path):
+    shutil.copytree(workplace / "booru_home" / "warehouse", tmp_path / "booru_home" / "warehouse")
+    labels = tmp_path / "booru_home" / "vocabulary" / "2021a" / "labels.parquet"
+    labels.parent.mkdir(parents=True)
+    labels.write_bytes(b"no Parquet file")
+    assert piped(tmp_path, "sql", "select count(*) from files").returncode == 0
+    remedy = f"Remove {labels.parent} and make it again with `booru run --release 2021a --to vocabulary`."
+    assert_refused(booru(tmp_path, "sql", "select count(*) from labels"), f"{labels} cannot be read: ", remedy)
 
 
 def test_sql_lists_its_library_and_runs_a_query_of_it_with_variables(workplace):

@@ -30,7 +30,7 @@ def to_train(workplace, tmp_path):
     """A copy of the workplace in which everything up to the checkpoint is made."""
     folder = tmp_path / "to_train"
     shutil.copytree(
-        workplace, folder, ignore=shutil.ignore_patterns("checkpoints", "reports", "promoted.json", "dagster")
+        workplace, folder, ignore=shutil.ignore_patterns("checkpoints", "reports", "audits", "promoted.json", "dagster")
     )
     return folder
 

@@ -45,8 +45,13 @@ def test_it_is_said_in_the_shell_the_log_the_report_and_the_ui(without):
     with open_instance(lake) as instance:
         said = {
             asset: instance.get_latest_materialization_event(dg.AssetKey(asset)).asset_materialization.metadata[name]
-            for asset, name in (("training_shards", "aliases from"), ("evaluation_report", "implications from"))
+            for asset, name in (
+                ("training_shards", "aliases from"),
+                ("evaluation_report", "implications from"),
+                ("tag_audit", "aliases and implications from"),
+            )
         }
+    assert said["tag_audit"].value.startswith(NEITHER)
     assert said["training_shards"].value.startswith(NO_ALIASES)
     assert said["evaluation_report"].value.startswith(NO_IMPLICATIONS)
     again = json.loads(booru(without, "status", "--json").stdout)

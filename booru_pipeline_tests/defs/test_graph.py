@@ -9,10 +9,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from booru_pipeline.audit.tables import SCHEMAS
 from booru_pipeline.defs.build import LOCATION, build_defs
 from booru_pipeline.defs.runs.history import PARTITION
 from booru_pipeline.defs.runs.instance import open_instance
 from booru_pipeline.defs.shell import make_plan, run_plan
+from booru_pipeline.errors import BooruError
 from booru_pipeline.evaluation.results import BASELINES
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.record import read_record
@@ -20,6 +22,7 @@ from booru_pipeline.pipeline.promoted import read_promoted
 from booru_pipeline.pipeline.settings import load_settings
 from booru_pipeline.pipeline.stages import Stage
 
+LAST = list(Stage)[-1]
 QUICK = {
     "checkpoint": {"max_steps": 30, "wandb_project": ""},
     "evaluation_report": {"bootstrap_samples": 50, "hidden_shares": [0.2, 0.5]},
@@ -50,7 +53,7 @@ class Heard:
 @pytest.fixture(scope="module")
 def first_run(settings):
     heard = Heard()
-    run_plan(settings, make_plan(settings, [], Stage.EVALUATION_REPORT), heard)
+    run_plan(settings, make_plan(settings, [], LAST), heard)
     with open_instance(settings.lake) as opened:
         heard.checks = {
             (run.tags[PARTITION], f"{check.asset_key.to_user_string()}: {check.check_name}"): check.passed
@@ -87,7 +90,11 @@ def test_every_stage_of_every_release_is_made_in_order(first_run, settings):
         name = stage.upstream
         above = read_record(Stage(name).path(settings.lake, key)).key if name in list(Stage) else None
         assert above is None or record.inputs[name] == above
-        also = {Stage.TRAINING_SHARDS: {"aliases"}, Stage.EVALUATION_REPORT: {"implications"}}
+        also = {
+            Stage.TRAINING_SHARDS: {"aliases"},
+            Stage.EVALUATION_REPORT: {"implications"},
+            Stage.TAG_AUDIT: {"aliases", "implications"},
+        }
         assert set(record.inputs) - {name} == also.get(stage, set())
     assert not [path for path in settings.lake.staging.folder.iterdir() if path.is_dir()]
 
@@ -129,6 +136,13 @@ def test_the_ui_can_show_what_was_made(first_run, settings, instance):
                 methods = [row.data["method"] for row in materialization.metadata["methods"].records]
                 assert methods == ["model", "T5 alone", *BASELINES] * 2
                 assert materialization.metadata["verdict"].text in materialization.metadata["summary"].md_str
+            elif stage is Stage.TAG_AUDIT:
+                metadata = materialization.metadata
+                counts = json.loads((settings.lake.tag_audit(key) / "audit.json").read_text())
+                assert {name: metadata[name].value for name in SCHEMAS} == counts["rows"]
+                assert {name: metadata[name].value for name in ("posts", "tags")} == {
+                    name: counts[name] for name in ("posts", "tags")
+                }
             elif stage is Stage.CHECKPOINT:
                 assert "data:image/png;base64," in materialization.metadata["loss curve"].md_str
             else:
@@ -176,6 +190,41 @@ def test_an_evaluation_says_with_what_it_compared_and_promotes_what_does_not_los
     assert read["checkpoint of 2021a"] == read_record(settings.lake.checkpoint("2021a")).key
 
 
+def test_an_audit_is_made_of_what_is_not_promoted_too(first_run, settings):
+    pointer = read_promoted(settings.lake)
+    others = {"2021a", "2021b"} - {pointer and pointer.release}
+    assert others
+    assert {*settings.lake.releases_with(settings.lake.tag_audit)} >= others
+
+
+def test_an_audit_that_breaks_off_leaves_the_former_one_and_asks_no_checkpoint_but_the_reports(aside, monkeypatch):
+    audit = aside.lake.tag_audit("2021b")
+    former = {path.name: path.read_bytes() for path in audit.iterdir()}
+    changed = aside.model_copy(update={"tag_audit": aside.tag_audit.model_copy(update={"min_share": 0.9})})
+
+    def half(*, output, **_):
+        output.mkdir()
+        (output / "missing.parquet").write_bytes(b"PAR1")
+        raise BooruError("it broke off.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("booru_pipeline.audit.build.build_audit", half)
+        with pytest.raises(BooruError, match=r"it broke off"):
+            run_plan(changed, make_plan(changed, ["2021b"], LAST), print)
+    assert {path.name: path.read_bytes() for path in audit.iterdir()} == former
+    assert not [path for path in aside.lake.staging.folder.iterdir() if path.is_dir()]
+
+    record = read_record(aside.lake.checkpoint("2021b"))
+    record.model_copy(update={"key": "another"}).write(aside.lake.checkpoint("2021b"))
+    job = build_defs(changed).resolve_job_def("refresh_release")
+    with open_instance(aside.lake) as instance:
+        result = job.get_subset(asset_selection={dg.AssetKey("tag_audit")}).execute_in_process(
+            instance=instance, partition_key="2021b", raise_on_error=False
+        )
+    (failure,) = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    assert "the report of 2021b is not one of the checkpoint that is there" in failure.error.to_string()
+
+
 def test_states_that_a_killed_run_left_beside_its_checkpoint_go_with_the_evaluation(aside):
     states = aside.lake.training_states("2021a")
     published = states / read_record(aside.lake.checkpoint("2021a")).key / "step-000000030"
@@ -183,7 +232,7 @@ def test_states_that_a_killed_run_left_beside_its_checkpoint_go_with_the_evaluat
     for state in (published, other):
         state.mkdir(parents=True)
     other_seed = aside.model_copy(update={"evaluation_report": aside.evaluation_report.model_copy(update={"seed": 7})})
-    run_plan(other_seed, make_plan(other_seed, ["2021a"], Stage.EVALUATION_REPORT), print)
+    run_plan(other_seed, make_plan(other_seed, ["2021a"], LAST), print)
     assert not published.exists()
     assert other.exists()
 
@@ -248,7 +297,7 @@ def test_checks_started_without_a_release_say_what_to_do(first_run, settings, in
 
 
 def test_a_second_run_has_nothing_to_do(first_run, settings):
-    plan = make_plan(settings, [], Stage.EVALUATION_REPORT)
+    plan = make_plan(settings, [], LAST)
     assert [item.due for item in plan.releases] == [[], []]
 
 
@@ -271,7 +320,7 @@ def test_a_changed_byte_redoes_that_release_and_no_other(aside):
     content = bytearray(tags.read_bytes())
     content[content.index(b"\t0\t0\tGENERAL\n") + 1] = ord("7")  # a tag id
     tags.write_bytes(content)
-    plan = make_plan(aside, [], Stage.EVALUATION_REPORT)
+    plan = make_plan(aside, [], LAST)
     assert {item.release.key: item.due for item in plan.releases} == {"2021a": [], "2021b": list(Stage)}
     assert plan.releases[1].statuses[0].why == "the raw files changed"
     time.sleep(0.01)
@@ -288,13 +337,13 @@ def test_another_option_or_a_deleted_artifact_redoes_from_there_and_says_why(fir
     changed = settings.model_copy(
         update={"vocabulary": settings.vocabulary.model_copy(update={"min_general_posts": 6})}
     )
-    (plan, _) = make_plan(changed, [], Stage.EVALUATION_REPORT).releases
+    (plan, _) = make_plan(changed, [], LAST).releases
     assert plan.due == list(Stage)[2:]
     assert plan.statuses[2].why == "min_general_posts was 5, is 6"
     path = settings.lake.tokenized_dataset("2021a")
     path.rename(path.with_name("away"))
     try:
-        (plan, _) = make_plan(settings, [], Stage.EVALUATION_REPORT).releases
+        (plan, _) = make_plan(settings, [], LAST).releases
         assert plan.due == list(Stage)[3:]
         assert plan.statuses[3].state == "missing"
     finally:

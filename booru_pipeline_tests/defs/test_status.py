@@ -54,17 +54,18 @@ def test_status_says_of_each_release_what_is_fresh_failed_and_missing_and_why(wo
     found = {item["release"]: item for item in json.loads(result.stdout)["releases"]}
     assert list(found) == ["walfie", "2021a", "2021b", "2021c"]
     states = {key: [stage["state"] for stage in item["stages"].values()] for key, item in found.items()}
-    assert states["walfie"] == ["fresh", "fresh", *["not needed"] * 4]
-    assert states["2021a"] == ["fresh", "fresh", *["missing"] * 4]
-    assert states["2021b"] == ["failed", *["missing"] * 5]
+    assert states["walfie"] == ["fresh", "fresh", *["not needed"] * 5]
+    assert states["2021a"] == ["fresh", "fresh", *["missing"] * 5]
+    assert states["2021b"] == ["failed", *["missing"] * 6]
     assert "column TAG_CAT is missing" in found["2021b"]["stages"]["tag_table"]["why"]
     assert found["2021b"]["last_run"]["outcome"] == "failed"
     assert "V2021C_tags.tsv (or .tsv.gz) is missing" in found["2021c"]["problem"]
     assert [item["fresh"] for item in found.values()] == [True, False, False, False]
     assert json.loads(result.stdout)["next"] == [
-        "2021a is due: `booru dev` or `booru run` makes vocabulary, tokenized_dataset, checkpoint, evaluation_report",
+        "2021a is due: `booru dev` or `booru run` makes vocabulary, tokenized_dataset, checkpoint, "
+        "evaluation_report, tag_audit",
         "2021b is due: `booru dev` or `booru run` makes tag_table, training_shards, vocabulary, tokenized_dataset, "
-        "checkpoint, evaluation_report",
+        "checkpoint, evaluation_report, tag_audit",
     ]
 
 
@@ -135,7 +136,7 @@ def test_a_run_that_was_refused_before_its_first_step_says_why_at_what_was_due(t
         run = job.execute_in_process(instance=instance, partition_key="2021a", run_config=config, raise_on_error=False)
         assert not run.success
         (status,) = pipeline_status(settings, instance)
-    assert [stage.state for stage in status.stages] == ["fresh", "fresh", "failed", *["missing"] * 3]
+    assert [stage.state for stage in status.stages] == ["fresh", "fresh", "failed", *["missing"] * 4]
     assert "the present objective corrupts no spans" in status.stages[2].why
 
 

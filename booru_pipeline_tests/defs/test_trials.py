@@ -129,9 +129,15 @@ def test_options_of_the_vocabulary_give_a_trial_its_own(base):
     assert lake.record(lake.evaluation_report("2021a@rare")).inputs["checkpoint"] == record.key
 
 
-@pytest.mark.parametrize("override", ["tag_table.max_reject_share=0.4"])
-def test_options_that_all_trials_share_are_refused(base, override):
-    with pytest.raises(BooruError, match="options of tag_table are not a trial's"):
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("tag_table.max_reject_share=0.4", "options of tag_table are not a trial's"),
+        ("tag_audit.min_probability=0.4", "options of tag_audit are not a trial's, which has no audit"),
+    ],
+)
+def test_options_that_all_trials_share_or_have_no_use_for_are_refused(base, override, says):
+    with pytest.raises(BooruError, match=says):
         try_out(base, "shared", override)
 
 

@@ -202,11 +202,11 @@ def chains(deployment):
         return eventually(far_enough, deployment.logs)
 
 
-def test_the_sensor_asks_for_both_releases_and_a_chain_ends_with_its_report(deployment, chains):
+def test_the_sensor_asks_for_both_releases_and_a_chain_ends_with_its_audit(deployment, chains):
     assert [run.dagster_run.tags["dagster/partition"] for run in chains] == RELEASES
     assert {run.dagster_run.tags["dagster/sensor_name"] for run in chains} == {"new_releases"}
     assert chains[0].dagster_run.status is dg.DagsterRunStatus.SUCCESS
-    assert RELEASES[0] in deployment.instance.get_materialized_partitions(dg.AssetKey("evaluation_report"))
+    assert RELEASES[0] in deployment.instance.get_materialized_partitions(dg.AssetKey("tag_audit"))
 
 
 def test_of_two_chains_at_once_the_second_waits_for_the_pool(chains):

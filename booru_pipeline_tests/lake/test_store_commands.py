@@ -65,7 +65,7 @@ def test_a_machine_with_an_empty_home_takes_what_it_needs_and_makes_what_is_miss
     made = booru("one", "run", raw=first)
     assert made.count("2021a  tag_table in") == 1
     listing = booru("two", "store", "list")
-    for folder in ("warehouse", "shards", "vocabulary", "datasets", "checkpoints", "reports"):
+    for folder in ("warehouse", "shards", "vocabulary", "datasets", "checkpoints", "reports", "audits"):
         assert f"{folder}/2021a" in listing
     assert re.search(
         r"^shards/2021a +\d{4}-.* UTC +\S+ kB  s3://booru-\d+/lake/shards/2021a/\S+$", listing, re.MULTILINE

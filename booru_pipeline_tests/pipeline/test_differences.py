@@ -91,11 +91,11 @@ def test_another_value_makes_stale_unless_the_option_says_otherwise(lake, stage,
     make(lake)
     before = ["fresh"] * stage.order
     if name in NOTHING_STALE.get(stage, set()) or (stage, name) == (Stage.CHECKPOINT, "replay_share"):
-        assert states(lake, **changed(stage, name)) == ["fresh"] * 6  # without `continue` nothing is replayed
+        assert states(lake, **changed(stage, name)) == ["fresh"] * len(Stage)  # without `continue` nothing is replayed
     elif name == "strategy":  # a retraining makes up for what a chain forgets
-        assert states(lake, checkpoint={"strategy": "continue"}) == ["fresh"] * 6
+        assert states(lake, checkpoint={"strategy": "continue"}) == ["fresh"] * len(Stage)
     else:
-        assert states(lake, **changed(stage, name)) == before + ["stale"] * (6 - stage.order)
+        assert states(lake, **changed(stage, name)) == before + ["stale"] * (len(Stage) - stage.order)
         assert why(lake, **changed(stage, name)).startswith(f"{name} was ")
         assert "None" not in why(lake, **changed(stage, name))
 
@@ -104,8 +104,8 @@ def test_another_value_makes_stale_unless_the_option_says_otherwise(lake, stage,
 def test_what_was_made_with_another_value_is_judged_alike(lake, stage, name):
     make(lake, **changed(stage, name))
     is_alike = name in NOTHING_STALE.get(stage, set()) or (stage, name) == (Stage.CHECKPOINT, "replay_share")
-    assert states(lake) == ["fresh"] * (6 if is_alike else stage.order) + ["stale"] * (
-        0 if is_alike else 6 - stage.order
+    assert states(lake) == ["fresh"] * (len(Stage) if is_alike else stage.order) + ["stale"] * (
+        0 if is_alike else len(Stage) - stage.order
     )
 
 
@@ -119,7 +119,7 @@ def test_what_was_made_with_another_value_is_judged_alike(lake, stage, name):
 )
 def test_what_was_in_force_anyway_makes_nothing_stale_when_it_is_set(lake, explicit):
     make(lake)
-    assert states(lake, **explicit) == ["fresh"] * 6
+    assert states(lake, **explicit) == ["fresh"] * len(Stage)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_a_limit_of_time_makes_nothing_stale_and_is_noted_where_it_cut_short(lak
     make(lake, checkpoint={"time_limit_s": limit})
     trained(lake, seconds)
     found = statuses(lake, checkpoint={"time_limit_s": now})
-    assert [status.state for status in found] == ["fresh"] * 6
+    assert [status.state for status in found] == ["fresh"] * len(Stage)
     said = found[Stage.CHECKPOINT.order].note
     assert said.startswith(note)
     assert bool(said) is bool(note)
@@ -204,7 +204,7 @@ def test_only_a_table_with_more_rejects_than_are_accepted_now_is_stale(lake, lim
 
 def test_a_table_whose_accounting_cannot_be_read_is_left_to_its_checks(lake):
     make(lake)
-    assert states(lake, tag_table={"max_reject_share": 0.0}) == ["fresh"] * 6
+    assert states(lake, tag_table={"max_reject_share": 0.0}) == ["fresh"] * len(Stage)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 import fcntl
 import json
 import os
+import shutil
 import time
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.publish import leftovers, staged
 from booru_pipeline.lake.record import Record
-from booru_pipeline.pipeline.freshness import State, expected_records, release_status
+from booru_pipeline.pipeline.freshness import State, due_stages, expected_records, release_status
 from booru_pipeline.pipeline.retention import find_removable, kept_checkpoints, remove
 from booru_pipeline.pipeline.settings import RetentionOptions
 from booru_pipeline.pipeline.stages import Recipe, Sources, Stage
@@ -65,6 +66,7 @@ def test_looking_removes_nothing_and_removing_gains_what_was_said(lake):
     assert {(item.what, item.release) for item in items} == {
         *[("checkpoint", key) for key in KEYS[:4]],
         *[("report", key) for key in KEYS[:4]],
+        *[("audit", key) for key in KEYS[:4]],
     }
     size = sum(path.stat().st_size for path in lake.home.rglob("*") if path.is_file())
     gained = remove(lake, items)
@@ -78,14 +80,31 @@ def test_looking_removes_nothing_and_removing_gains_what_was_said(lake):
 def test_what_was_removed_is_not_due_until_something_changes(lake):
     remove(lake, find_removable(lake, RetentionOptions(checkpoints=1), None))
     statuses = release_status(lake, "2021a", SOURCES, Recipe())
-    assert [status.state for status in statuses] == [*[State.FRESH] * 4, State.RETIRED, State.FRESH]
+    assert [status.state for status in statuses] == [*[State.FRESH] * 4, State.RETIRED, State.FRESH, State.FRESH]
     assert all(status.is_fresh for status in statuses)
     other = Recipe(evaluation_report={"seed": 5})
     states = [status.state for status in release_status(lake, "2021a", SOURCES, other)]
-    assert states[4:] == [State.RETIRED, State.RETIRED]
+    assert states[4:] == [State.RETIRED, State.RETIRED, State.RETIRED]
     other = Recipe(checkpoint={"seed": 5})
     states = [status.state for status in release_status(lake, "2021a", SOURCES, other)]
-    assert states[4:] == [State.MISSING, State.STALE]
+    assert states[4:] == [State.MISSING, State.STALE, State.STALE]
+
+
+def test_an_audit_that_is_missing_is_not_due_where_the_checkpoint_that_it_asks_was_removed(lake):
+    """As in a home of before there were audits, which keeps more reports than checkpoints."""
+    for key in KEYS:
+        shutil.rmtree(lake.tag_audit(key))
+    remove(lake, find_removable(lake, RetentionOptions(checkpoints=1), None))
+    found = {key: release_status(lake, key, SOURCES, Recipe()) for key in KEYS}
+    assert [status.state for status in found["2021a"]] == [
+        *[State.FRESH] * 4,
+        State.RETIRED,
+        State.FRESH,
+        State.RETIRED,
+    ]
+    assert due_stages(found["2021a"]) == []
+    assert due_stages(found["2022aa"]) == [Stage.TAG_AUDIT]
+    assert due_stages(found["2021a"], retired_too=True) == [*Stage][Stage.CHECKPOINT.order :]
 
 
 def test_states_go_when_published_or_old_and_never_under_a_training(lake):

@@ -28,10 +28,10 @@ def states(lake, recipe, fingerprint="raw", aliases=ALIASES, implications=IMPLIC
 
 def test_nothing_then_all_fresh_then_all_stale_when_the_raw_bytes_change(tmp_path):
     lake, recipe = Lake(tmp_path), Recipe()
-    assert states(lake, recipe) == ["missing"] * 6
+    assert states(lake, recipe) == ["missing"] * len(Stage)
     write_all(lake, recipe)
-    assert states(lake, recipe) == ["fresh"] * 6
-    assert states(lake, recipe, "other") == ["stale"] * 6
+    assert states(lake, recipe) == ["fresh"] * len(Stage)
+    assert states(lake, recipe, "other") == ["stale"] * len(Stage)
 
 
 @pytest.mark.parametrize(
@@ -42,13 +42,14 @@ def test_nothing_then_all_fresh_then_all_stale_when_the_raw_bytes_change(tmp_pat
         ({"tokenized_dataset": {"min_tokens": 5}}, Stage.TOKENIZED_DATASET),
         ({"checkpoint": {"seed": 3}}, Stage.CHECKPOINT),
         ({"evaluation_report": {"seed": 3}}, Stage.EVALUATION_REPORT),
+        ({"tag_audit": {"min_share": 0.9}}, Stage.TAG_AUDIT),
     ],
 )
 def test_an_option_makes_its_stage_and_the_later_ones_stale(tmp_path, change, first_stale):
     lake = Lake(tmp_path)
     write_all(lake, Recipe())
     row = first_stale.order
-    assert states(lake, Recipe(**change)) == ["fresh"] * row + ["stale"] * (6 - row)
+    assert states(lake, Recipe(**change)) == ["fresh"] * row + ["stale"] * (len(Stage) - row)
     statuses = release_status(lake, "2021a", Sources("raw", ALIASES, IMPLICATIONS), Recipe(**change))
     whys = [status.why for status in statuses if status.why]
     assert "was" in whys[0]
@@ -65,18 +66,21 @@ def test_an_option_makes_its_stage_and_the_later_ones_stale(tmp_path, change, fi
 def test_other_aliases_make_the_shards_stale_and_say_so(tmp_path, inputs, why):
     lake = Lake(tmp_path)
     write_all(lake, Recipe())
-    assert states(lake, Recipe(), aliases="other") == ["fresh"] + ["stale"] * 5
+    assert states(lake, Recipe(), aliases="other") == ["fresh"] + ["stale"] * (len(Stage) - 1)
     raw = inputs.get("tag_table", "raw")
     statuses = release_status(lake, "2021a", Sources(raw, "other", IMPLICATIONS), Recipe())
     assert statuses[1].why == why
 
 
-def test_other_implications_make_the_report_stale_and_nothing_else(tmp_path):
+def test_other_implications_make_the_report_and_the_audit_stale_and_nothing_else(tmp_path):
     lake = Lake(tmp_path)
     write_all(lake, Recipe())
-    assert states(lake, Recipe(), implications="other") == ["fresh"] * 5 + ["stale"]
+    assert states(lake, Recipe(), implications="other") == ["fresh"] * 5 + ["stale"] * 2
     statuses = release_status(lake, "2021a", Sources("raw", ALIASES, "other"), Recipe())
-    assert statuses[-1].why == "the implications changed"
+    assert [status.why for status in statuses[5:]] == [
+        "the implications changed",
+        "evaluation_report and the implications changed",
+    ]
 
 
 def test_shards_from_before_aliases_are_stale_for_the_code_that_made_them(tmp_path):

@@ -6,7 +6,8 @@ import duckdb
 import pytest
 
 from booru_pipeline.errors import BooruError
-from booru_pipeline.tag_table.attach import attach_all
+from booru_pipeline.pipeline.artifact_views import ArtifactViews
+from booru_pipeline.tag_table.attach import add_functions, attach_all
 from booru_pipeline.tag_table.queries import Query, check_variables, find_query, library, parse_variables, set_variables
 
 
@@ -14,6 +15,8 @@ from booru_pipeline.tag_table.queries import Query, check_variables, find_query,
 def connection(lake):
     with duckdb.connect() as connection:
         attach_all(connection, lake)
+        add_functions(connection)
+        ArtifactViews(connection, lake, lambda: None)
         yield connection
 
 
@@ -96,7 +99,18 @@ def test_franchise_posts(connection, rows, settings, franchises):
 
 def test_the_library_says_what_each_query_is_for(connection):
     queries = library()
-    assert [query.name for query in queries] == ["franchise_posts", "general_labels", "label_counts", "name_labels"]
+    assert [query.name for query in queries] == [
+        "aliases_to_propose",
+        "audit_by_tag",
+        "franchise_posts",
+        "general_labels",
+        "implications_to_propose",
+        "label_counts",
+        "lacking_core",
+        "missing_tags",
+        "name_labels",
+        "suspect_tags",
+    ]
     for query in queries:
         assert query.summary.endswith(".")
         assert query.variables

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import dagster as dg
 from dagster import DagsterEventType
@@ -16,6 +16,7 @@ from dagster import DagsterEventType
 from booru_pipeline.defs.assets.evaluation_report import metadata_of_report
 from booru_pipeline.defs.assets.metadata import location
 from booru_pipeline.defs.assets.raw_release import arrival
+from booru_pipeline.defs.assets.tag_audit import metadata_of_audit
 from booru_pipeline.defs.assets.trial import TRIAL_CHECKPOINT, TRIAL_REPORT
 from booru_pipeline.defs.runs.history import PARTITION, RELEASE_PARTITIONS, TRIAL_PARTITIONS
 from booru_pipeline.defs.runs.process import unfinished_runs
@@ -79,6 +80,14 @@ TRIALS: Final = Partitioned(
     Lake.trials_with,
     _is_trial_of,
 )
+
+
+# What an artifact that is there shows in the UI, by asset, if nobody knows any more how it was made.
+_FIGURES: Final[Mapping[str, Callable[[Path], Mapping[str, Any]]]] = {
+    Stage.EVALUATION_REPORT: metadata_of_report,
+    TRIAL_REPORT: metadata_of_report,
+    Stage.TAG_AUDIT: metadata_of_audit,
+}
 
 
 @dataclass(frozen=True)
@@ -207,7 +216,7 @@ def _recorded(folders: Folders, of: Partitioned, asset: str, key: str) -> dg.Ass
     """The event that tells Dagster of an artifact that is there."""
     path = of.assets[asset](folders.lake, key)
     record = folders.lake.record(path)
-    figures = metadata_of_report(path) if asset in (Stage.EVALUATION_REPORT, TRIAL_REPORT) else {}
+    figures = _FIGURES[asset](path) if asset in _FIGURES else {}
     return dg.AssetMaterialization(
         asset_key=dg.AssetKey(asset),
         partition=key,

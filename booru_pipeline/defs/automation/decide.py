@@ -73,7 +73,7 @@ class Decision:
 
 def goal_of(release: str, found: Found) -> Stage:
     """The last stage that is made unattended. A hand-tagged release is an addition to others: it gets no model."""
-    return Stage.TRAINING_SHARDS if release in found.additions else Stage.EVALUATION_REPORT
+    return Stage.TRAINING_SHARDS if release in found.additions else Stage.TAG_AUDIT
 
 
 def decide(

@@ -38,8 +38,8 @@ def _job(
 REFRESH_RELEASE = _job(
     "refresh_release",
     list(Stage),
-    "Makes everything of one release, from its raw files to the trained model and its report. Choose the release "
-    "as the partition; the options are those of the settings unless you change them here.",
+    "Makes everything of one release, from its raw files to the trained model, its report and the audit of its tags. "
+    "Choose the release as the partition; the options are those of the settings unless you change them here.",
 )
 LOAD_ONLY = _job(
     "load_only",
@@ -49,10 +49,10 @@ LOAD_ONLY = _job(
 )
 RETRAIN = _job(
     "retrain",
-    [Stage.CHECKPOINT, Stage.EVALUATION_REPORT],
-    "Trains one release's model again, and evaluates it. From the base model, on this and all earlier releases, "
-    "whatever `strategy` is set: now and then this makes up for what a chain of checkpoints forgets. Choose the newest "
-    "release; its dataset must be there.",
+    [Stage.CHECKPOINT, Stage.EVALUATION_REPORT, Stage.TAG_AUDIT],
+    "Trains one release's model again, evaluates it, and asks it for the audit. From the base model, on this and all "
+    "earlier releases, whatever `strategy` is set: now and then this makes up for what a chain of checkpoints forgets. "
+    "Choose the newest release; its dataset must be there.",
     config={"resources": {Stage.CHECKPOINT.options_key: {"config": {"strategy": "retrain"}}}},
 )
 EVALUATE_ONLY = _job(

@@ -20,8 +20,8 @@ def found(tmp_path):
     ("release", "goal"),
     [
         ("walfie", Stage.TRAINING_SHARDS),
-        ("danbooru2021", Stage.EVALUATION_REPORT),
-        ("2021a", Stage.EVALUATION_REPORT),
+        ("danbooru2021", Stage.TAG_AUDIT),
+        ("2021a", Stage.TAG_AUDIT),
     ],
 )
 def test_only_a_hand_tagged_release_gets_no_model_not_any_with_a_name(found, release, goal):

@@ -10,7 +10,6 @@ import pytest
 
 from booru_pipeline.defs.automation.sensor import Cursor
 from booru_pipeline.defs.build import build_defs
-from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline_tests.defs.automation.automated_home import CHAIN, asked
 
 
@@ -24,7 +23,7 @@ def test_a_release_is_read_at_the_second_scan_and_asked_for_whole_as_one_run(aut
     assert asked(second) == [("2021a", "refresh_release", CHAIN)]
     assert automated.instance.get_dynamic_partitions("release") == ["2021a"]
     (request,) = second.run_requests
-    assert request.run_key == f"2021a:{automated.expected('2021a')[Stage.EVALUATION_REPORT].key}"
+    assert request.run_key == f"2021a:{automated.expected('2021a')[CHAIN[-1]].key}"
     graph = build_defs(automated.settings).resolve_asset_graph()
     assert set(request.asset_check_keys) == {
         key for key in graph.asset_check_keys if key.name != "bytes_are_what_was_loaded"
