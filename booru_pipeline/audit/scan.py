@@ -1,6 +1,6 @@
 """The scan of posts: which labels a post lacks, and which of its own the others speak against."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -146,16 +146,33 @@ class Scanner:
         return missing, odd
 
     def _look(self, posts: Posts, start: int, end: int) -> tuple[Missing, Floats]:
-        """What some posts lack, by position, and how odd each of their labels is, float32 [labels of these posts]."""
-        own = posts.take(np.arange(start, end))
+        """What some posts lack, by position, and how odd each of their labels is, float32 [labels of these posts].
+
+        Not all labels are weighed: only those that the T5 puts first, that counting finds likely, and core tags. All
+        others have no chance to be listed, and would be most of the work.
+        """
+        own, labels = posts.take(np.arange(start, end)), self.table.labels
         closed = close(own.sets, self.implied)
         seen = as_posts(closed)
-        estimates = self.table.estimates(seen)
-        missing = self._missing(own, closed, seen, estimates)
+        t5, estimates = self.predictor.t5.scores([rows.tolist() for rows in closed]), self.table.estimates(seen)
+        core = self._core(closed)
+        first = _flat(best_of(t5, max(_FIRST, self.options.missing_a_post)))
+        of_each = (first, self.table.likely(seen, estimates), core[:2], (own.owner, own.rows))
+        asked = np.unique(np.concatenate([post * labels + label for post, label in of_each]))
+        post, label = np.divmod(asked, labels)
+        counted = self.table.says_of(seen, estimates, post, label)
+
+        lacked = ~np.isneginf(t5[post, label])
+        sizes = seen.sizes[post[lacked]]
+        says = {name: said[lacked] for name, said in counted.items()}
+        scores = self.predictor.mixed(t5[post[lacked], label[lacked]], says, sizes)
+        chance = self.predictor.to_probabilities(scores[:, None], sizes)[:, 0].astype(np.float32)
+        missing = self._missing(own, closed, core, (post[lacked], label[lacked], chance))
+
         # No label has a weight for itself: what counting says of a visible one is what the others say.
-        counted = self.table.says_of(seen, estimates, own.owner, own.rows)
-        odd = np.where(self._is_linear[own.rows], counted[f"log {_LINEAR}"], counted["strongest"])
-        odd -= np.log(self.rate[own.rows])
+        place = np.searchsorted(asked, own.owner * labels + own.rows)
+        linear, strongest = (counted[name][place] for name in (f"log {_LINEAR}", "strongest"))
+        odd = np.where(self._is_linear[own.rows], linear, strongest) - np.log(self.rate[own.rows])
         odd[self._given_away(own)] = np.inf
         return replace(missing, posts=missing.posts + start), odd
 
@@ -170,44 +187,29 @@ class Scanner:
         return np.asarray(given[own.owner, own.rows]).ravel() > 0
 
     def _missing(
-        self, own: Posts, closed: list[Rows], seen: Posts, estimates: Mapping[str, sparse.csr_array]
+        self, own: Posts, closed: list[Rows], core: tuple[Rows, Rows, Rows], weighed: tuple[Rows, Rows, Floats]
     ) -> Missing:
         """The labels that posts lack.
-
-        Not all labels are weighed: only those that the T5 puts first, that counting finds likely, and core tags. All
-        others have no chance to be listed, and would be most of the work.
 
         Args:
             own: The posts.
             closed: Their labels and what these imply.
-            seen: The same, as posts.
-            estimates: What linear regressions say of these, see `PairTable.estimates`.
+            core: As `_core` gives them.
+            weighed: Post, label and chance of labels that are not in `closed`.
         """
         labels = self.table.labels
-        t5 = self.predictor.t5.scores([rows.tolist() for rows in closed])
-        core_post, core, character = self._core(closed)
-        first_post, first = _flat(best_of(t5, max(_FIRST, self.options.missing_a_post)))
-        likely_post, likely = self.table.likely(seen, estimates)
-        asked = np.unique(
-            np.concatenate([first_post, likely_post, core_post]) * labels + np.concatenate([first, likely, core])
-        )
-        post, label = np.divmod(asked, labels)
-        is_lacked = ~np.isneginf(t5[post, label])
-        post, label = post[is_lacked], label[is_lacked]
-        sizes = seen.sizes[post]
-        scores = self.predictor.mixed(t5[post, label], self.table.says_of(seen, estimates, post, label), sizes)
-        chance = self.predictor.to_probabilities(scores[:, None], sizes)[:, 0].astype(np.float32)
-
+        core_cell, character = core[0] * labels + core[1], core[2]
+        post, label, chance = weighed
         order = np.lexsort((label, -chance, post))
         post, label, chance = post[order], label[order], chance[order]
-        core_of = self._core_of(post * labels + label, core_post * labels + core, character)
+        core_of = self._core_of(post * labels + label, core_cell, character)
         rank = places(offsets_of(np.bincount(post, minlength=len(own))))
-        likely_enough = (rank < self.options.missing_a_post) & (chance >= self.options.min_probability)
-        kept = likely_enough | (core_of != NO_LABEL)
+        likely = (rank < self.options.missing_a_post) & (chance >= self.options.min_probability)
+        kept = likely | (core_of != NO_LABEL)
         uncertain = Missing(post[kept], label[kept], chance[kept], np.zeros(int(kept.sum()), bool), core_of[kept])
 
         post, label = _flat([np.setdiff1d(rows, mine) for rows, mine in zip(closed, own.sets, strict=True)])
-        core_of = self._core_of(post * labels + label, core_post * labels + core, character)
+        core_of = self._core_of(post * labels + label, core_cell, character)
         certain = Missing(post, label, np.ones(len(post), np.float32), np.ones(len(post), bool), core_of)
         both = _joined([certain, uncertain])
         order = np.argsort(both.posts, kind="stable")
