@@ -1,8 +1,8 @@
 """Making an audit: its tables from a release's posts, its checkpoint, and the counts of all posts so far."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,7 @@ from scipy import sparse
 from booru_pipeline.audit.aliases import propose_aliases
 from booru_pipeline.audit.core_tags import core_tags
 from booru_pipeline.audit.counts import PostCounts
-from booru_pipeline.audit.evidence import speaks_against, speaks_for
+from booru_pipeline.audit.evidence import SHOWN, speaks_against, speaks_for
 from booru_pipeline.audit.exclusions import find_exclusions
 from booru_pipeline.audit.implications import Pairs, not_kept, propose, same_category
 from booru_pipeline.audit.options import AuditOptions
@@ -22,6 +22,7 @@ from booru_pipeline.audit.scan import NO_LABEL, Scanner
 from booru_pipeline.audit.tables import (
     ALIASES,
     CORE_TAGS,
+    EVIDENCE,
     EXCLUSIONS,
     IMPLICATIONS,
     MISSING,
@@ -96,16 +97,18 @@ def build_audit(
             "Train again with `booru run`."
         )
     with step("reading the posts"):
-        posts = read_posts(shards, words)
+        release = ReleasePosts.read(shards, words, relations)
         counts = PostCounts.read(dataset, len(words))
-    slow = predictor.is_slow and len(posts) > _SLOW
-    looked_over = posts.take(np.arange(_SLOW)) if slow else posts
-    writer = _Writer(words, counts, implied_matrix(words, relations), looked_over, options)
+    left_out = max(0, len(release.posts) - _SLOW) if predictor.is_slow else 0
+    if left_out:
+        release = release.take(np.arange(_SLOW))
+    posts = release.posts
+    writer = _Writer(words, counts, implied_matrix(words, relations), posts, options)
     core = core_tags(counts, words, options.core_share, options.core_posts)
     train, validation = (load_posts(dataset, split, labels=len(words)) for split in ("train", "validation"))
     scanner = Scanner.of(predictor, train.matrix(len(words)), writer.implied, options, core)
     held_out = validation.take(np.arange(min(len(validation), _SLOW if predictor.is_slow else _HELD_OUT)))
-    missing, suspects = scanner.weighed(held_out).scan(looked_over)
+    missing, suspects = scanner.weighed(held_out).scan(posts, release.told)
     tables = {
         MISSING: writer.found(
             missing.posts,
@@ -114,7 +117,11 @@ def build_audit(
             probability=missing.probability,
             implied=missing.implied,
             core_of=writer.names_of(missing.core_of),
-            because=speaks_for(looked_over, missing.posts, missing.labels, counts, writer.names, writer.implied),
+            because=release.name_what_implies(
+                missing.posts,
+                missing.labels,
+                speaks_for(posts, missing.posts, missing.labels, counts, writer.names, writer.implied),
+            ),
         ),
         SUSPECT: writer.found(
             suspects.posts,
@@ -123,7 +130,7 @@ def build_audit(
             probability=suspects.probability,
             rate=suspects.rate,
             ratio=suspects.ratio,
-            because=speaks_against(looked_over, suspects.posts, suspects.labels, counts, writer.names),
+            because=speaks_against(posts, suspects.posts, suspects.labels, counts, writer.names),
         ),
         **writer.relations(relations),
         CORE_TAGS: writer.core(core),
@@ -132,27 +139,80 @@ def build_audit(
     for name, table in tables.items():
         pq.write_table(table.cast(SCHEMAS[name]), output / f"{name}.parquet", compression="zstd")
     rows = {name: len(table) for name, table in tables.items()}
-    return Audit(len(looked_over), len(posts) - len(looked_over), len(looked_over.rows), rows)
+    return Audit(len(posts), left_out, len(posts.rows), rows)
 
 
-def read_posts(shards: Path, vocabulary: Vocabulary) -> Posts:
-    """A release's posts as sets of labels, with booru and fid in `about`; tags that are no labels are left out.
+@dataclass(frozen=True)
+class ReleasePosts:
+    """A release's posts, and what their tags imply that are no labels.
 
-    Raises:
-        BooruError: There are no shards.
+    Attributes:
+        posts: Sets of labels, with booru and fid in `about`; other tags are left out.
+        told: Which label a tag that is none implies, float32 [posts, labels]; one more than the place of the tag in
+            `tags` where it does, and of several tags any.
+        tags: Such tags.
     """
-    table = pq.read_table(shard_files(shards), columns=["booru", "fid", "tags"], read_dictionary=["tags.list.element"])
-    index = pa.array(vocabulary.labels, pa.string())
-    rows, sizes = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    for chunk in table["tags"].chunks:
-        names = chunk.flatten()
-        row_of = pc.index_in(names.dictionary, value_set=index).fill_null(NO_LABEL).to_numpy()
-        row = row_of[names.indices.to_numpy()].astype(np.int64)
-        owner = np.repeat(np.arange(len(chunk)), chunk.value_lengths().to_numpy())[row >= 0]
-        rows.append(row[row >= 0])
-        sizes.append(np.bincount(owner, minlength=len(chunk)))
-    about = table.select(["booru", "fid"])
-    return Posts(np.concatenate(rows), offsets_of(np.concatenate(sizes)), about=about)
+
+    posts: Posts
+    told: sparse.csr_array
+    tags: list[str]
+
+    @classmethod
+    def read(cls, shards: Path, vocabulary: Vocabulary, relations: Relations) -> Self:
+        """Read a release's shards.
+
+        Raises:
+            BooruError: There are none.
+        """
+        columns = ["booru", "fid", "tags"]
+        table = pq.read_table(shard_files(shards), columns=columns, read_dictionary=["tags.list.element"])
+        index = vocabulary.index
+        labels, tags = pa.array(vocabulary.labels, pa.string()), list[str]()
+        rows, sizes, told = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty((3, 0), np.int64)]
+        first = 0
+        for chunk in table["tags"].chunks:
+            names = chunk.flatten()
+            row_of = pc.index_in(names.dictionary, value_set=labels).fill_null(NO_LABEL).to_numpy()
+            place = names.indices.to_numpy()
+            row = row_of[place].astype(np.int64)
+            owner = np.repeat(np.arange(len(chunk)), chunk.value_lengths().to_numpy())
+            rows.append(row[row >= 0])
+            sizes.append(np.bincount(owner[row >= 0], minlength=len(chunk)))
+            for rare in np.unique(place[row < 0]).tolist():
+                tag = names.dictionary[rare].as_py()
+                implied = [index[other] for other in relations.closure([tag]) if other in index]
+                if implied:
+                    tags.append(tag)
+                    on = first + owner[place == rare]
+                    cells = np.repeat(on, len(implied)), np.tile(implied, len(on))
+                    told.append(np.stack([*cells, np.full(len(cells[0]), len(tags))]))
+            first += len(chunk)
+        posts = Posts(np.concatenate(rows), offsets_of(np.concatenate(sizes)), about=table.select(["booru", "fid"]))
+        post, label, by = np.concatenate(told, axis=1)
+        _, once = np.unique(post * len(index) + label, return_index=True)
+        which = by[once].astype(np.float32)
+        return cls(posts, sparse.csr_array((which, (post[once], label[once])), shape=(len(posts), len(index))), tags)
+
+    def take(self, chosen: Rows) -> Self:
+        """Some of the posts."""
+        return replace(self, posts=self.posts.take(chosen), told=sparse.csr_array(self.told[chosen]))
+
+    def name_what_implies(self, at: Rows, labels: Rows, because: pa.ChunkedArray) -> pa.ChunkedArray:
+        """The evidence of findings, with the tag before it that is no label and implies what is found."""
+        if not self.told.nnz or not len(at):
+            return because
+        by = np.asarray(self.told[at, labels]).ravel().astype(np.int64)
+        told = np.flatnonzero(by).tolist()
+        if not told:
+            return because
+        lists = because.take(pa.array(told)).to_pylist()
+        for place, row in enumerate(told):
+            first = {"tag": self.tags[by[row] - 1], "together": None, "posts": None, "expected": None}
+            lists[place] = [first, *lists[place]][:SHOWN]
+        every = pa.concat_arrays([*because.chunks, pa.array(lists, EVIDENCE)])
+        place_of = np.arange(len(because))
+        place_of[told] = len(because) + np.arange(len(told))
+        return pa.chunked_array([every.take(pa.array(place_of))])
 
 
 class _Writer:

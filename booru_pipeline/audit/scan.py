@@ -114,12 +114,12 @@ class Scanner:
         """float32 [labels]: the share of train posts that have each."""
         return ((self.table.counts + 0.5) / (self.table.posts + 1)).astype(np.float32)
 
-    def scan(self, posts: Posts) -> tuple[Missing, Suspects]:
+    def scan(self, posts: Posts, told: sparse.csr_array | None = None) -> tuple[Missing, Suspects]:
         """What posts lack, and what of them is suspect; see `look` and `suspects`."""
-        missing, odd = self.look(posts)
+        missing, odd = self.look(posts, told)
         return missing, self.suspects(posts, odd)
 
-    def look(self, posts: Posts) -> tuple[Missing, Floats]:
+    def look(self, posts: Posts, told: sparse.csr_array | None = None) -> tuple[Missing, Floats]:
         """What posts lack, and how odd each of their labels is by counting.
 
         A post is seen with all that its labels imply. What another of its labels implies is never odd: if it is wrong,
@@ -127,6 +127,7 @@ class Scanner:
 
         Args:
             posts: Sets of labels.
+            told: Not 0 where a tag of the post that is no label implies a label, [posts, labels]; None if none does.
 
         Returns:
             What they lack; and float32 [labels of all posts], the log of what counting says of each by the others over
@@ -136,7 +137,7 @@ class Scanner:
         with step("looking for tags that posts lack", total=len(posts)) as looking:
 
             def look_at(part: tuple[int, int]) -> tuple[Missing, Floats]:
-                found = self._look(posts, *part)
+                found = self._look(posts, told, *part)
                 looking.advance(part[1] - part[0])
                 return found
 
@@ -145,14 +146,17 @@ class Scanner:
         odd = np.concatenate([np.empty(0, np.float32), *(odd for _, odd in parts)])
         return missing, odd
 
-    def _look(self, posts: Posts, start: int, end: int) -> tuple[Missing, Floats]:
+    def _look(self, posts: Posts, told: sparse.csr_array | None, start: int, end: int) -> tuple[Missing, Floats]:
         """What some posts lack, by position, and how odd each of their labels is, float32 [labels of these posts].
 
         Not all labels are weighed: only those that the T5 puts first, that counting finds likely, and core tags. All
         others have no chance to be listed, and would be most of the work.
         """
         own, labels = posts.take(np.arange(start, end)), self.table.labels
-        closed = close(own.sets, self.implied)
+        nothing = sparse.csr_array((len(own), labels), dtype=np.float32)
+        given = nothing if told is None else sparse.csr_array(told[start:end])
+        also = np.split(given.indices, given.indptr[1:-1])
+        closed = close([np.union1d(mine, more) for mine, more in zip(own.sets, also, strict=True)], self.implied)
         seen = as_posts(closed)
         t5, estimates = self.predictor.t5.scores([rows.tolist() for rows in closed]), self.table.estimates(seen)
         core = self._core(closed)
@@ -173,7 +177,7 @@ class Scanner:
         place = np.searchsorted(asked, own.owner * labels + own.rows)
         linear, strongest = (counted[name][place] for name in (f"log {_LINEAR}", "strongest"))
         odd = np.where(self._is_linear[own.rows], linear, strongest) - np.log(self.rate[own.rows])
-        odd[self._given_away(own)] = np.inf
+        odd[self._given_away(own, given)] = np.inf
         return replace(missing, posts=missing.posts + start), odd
 
     @cached_property
@@ -181,9 +185,9 @@ class Scanner:
         """bool [labels]: which have weights; rare ones have none where labels are many."""
         return np.bincount(self.table.linear[_LINEAR].indices, minlength=self.table.labels) > 0
 
-    def _given_away(self, own: Posts) -> NDArray[np.bool_]:
-        """bool [labels of the posts]: which another label of the post implies."""
-        given = sparse.csr_array(own.matrix(self.table.labels) @ self.implied)
+    def _given_away(self, own: Posts, told: sparse.csr_array) -> NDArray[np.bool_]:
+        """bool [labels of the posts]: which another tag of the post implies."""
+        given = sparse.csr_array(own.matrix(self.table.labels) @ self.implied + told)
         return np.asarray(given[own.owner, own.rows]).ravel() > 0
 
     def _missing(

@@ -13,7 +13,7 @@ EXCLUSIONS: Final = "exclusions"
 CORE_TAGS: Final = "core_tags"
 
 # Tags of the post, each with the posts that have both it and the label, those that have it, and those of them that
-# would have both by chance.
+# would have both by chance; a tag that is no label, and implies the label, has none of these.
 EVIDENCE: Final = pa.list_(
     pa.struct([("tag", pa.string()), ("together", pa.int64()), ("posts", pa.int64()), ("expected", pa.float32())])
 )

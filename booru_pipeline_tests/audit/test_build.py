@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from booru_pipeline.audit.build import build_audit, read_posts
+from booru_pipeline.audit.build import ReleasePosts, build_audit
 from booru_pipeline.audit.options import AuditOptions
 from booru_pipeline.audit.tables import MISSING, NOT_KEPT, SCHEMAS, SUSPECT
 from booru_pipeline.errors import BooruError
@@ -134,8 +134,25 @@ def test_what_is_not_there_is_named(world, tmp_path, what):
 
 def test_tags_that_are_no_labels_are_passed_over(world):
     vocabulary = Vocabulary.load(world.vocabulary)
-    posts = read_posts(world.shards["2021b"], vocabulary)
+    posts = ReleasePosts.read(world.shards["2021b"], vocabulary, RELATIONS).posts
     expected = posts_of(world, "2021b")
     for about, labels in zip(posts.about.to_pylist(), posts.labels, strict=True):
         tags = expected[about["booru"], about["fid"]]
         assert {vocabulary.labels[row] for row in labels} == tags & set(vocabulary.labels)
+
+
+def test_what_a_rare_tag_implies_is_missing_and_never_suspect(world, tmp_path):
+    # carrot_pen is on too few posts to be a label.
+    relations = Relations({}, {"carrot_pen": frozenset({"pen"}), "pen": frozenset({"carrot", "smile"})}, "the test")
+    options = AuditOptions(asked_share=1.0, max_ratio=1e9)
+    build(world, tmp_path / "audit", release="2021a", relations=relations, options=options)
+    posts = {key: tags for key, tags in posts_of(world, "2021a").items() if "carrot_pen" in tags}
+    assert posts
+    implied = [row for row in rows(tmp_path / "audit", MISSING) if row["implied"]]
+    found = {(row["booru"], row["fid"], row["tag"]) for row in implied}
+    assert found == {(*key, tag) for key, tags in posts.items() for tag in {"carrot", "smile"} - tags}
+    first = {"tag": "carrot_pen", "together": None, "posts": None, "expected": None}
+    assert all(row["because"][0] == first for row in implied)
+    suspect = {(row["booru"], row["fid"]) for row in rows(tmp_path / "audit", SUSPECT) if row["tag"] == "smile"}
+    assert suspect
+    assert not suspect & {key for key, tags in posts.items() if "smile" in tags}

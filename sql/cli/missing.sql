@@ -7,7 +7,7 @@ SELECT
     tag,
     round(probability::DOUBLE, 4) AS probability,
     list_transform(
-        because, lambda one: format('{} {:,} of {:,}', one.tag, one.together, one.posts)
+        because, lambda one: coalesce(format('{} {:,} of {:,}', one.tag, one.together, one.posts), one.tag)
     ).array_to_string('; ') AS because,
     category,
     implied,

@@ -148,8 +148,13 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> dg.MetadataValue[Any]:
 
 
 def _because(evidence: Sequence[Mapping[str, Any]]) -> str:
-    """Such as `bunny_suit 93 of 98`: of the posts with that tag, those with the one in question."""
-    return ", ".join(f"{item['tag']} {item['together']:,} of {item['posts']:,}" for item in evidence)
+    """Such as `bunny_suit 93 of 98`: of the posts with that tag, those with the one in question. A tag that is no label
+    was not counted.
+    """
+    counted = {item["tag"]: (item["together"], item["posts"]) for item in evidence}
+    return ", ".join(
+        tag if posts is None else f"{tag} {together:,} of {posts:,}" for tag, (together, posts) in counted.items()
+    )
 
 
 @dg.asset_check(**check_settings(Stage.TAG_AUDIT, blocking=True))

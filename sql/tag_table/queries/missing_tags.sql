@@ -10,7 +10,7 @@ SELECT
     tag,
     round(probability, 3) AS probability,
     implied,
-    array_to_string([format('{} {} of {}', one.tag, one.together, one.posts) FOR one IN because], ', ') AS because,
+    array_to_string([coalesce(format('{} {} of {}', one.tag, one.together, one.posts), one.tag) FOR one IN because], ', ') AS because,
     post_page(booru, fid) AS page
 FROM audit
 WHERE finding = 'missing'
