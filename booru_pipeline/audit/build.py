@@ -105,8 +105,10 @@ def build_audit(
     posts = release.posts
     writer = _Writer(words, counts, implied_matrix(words, relations), posts, options)
     core = core_tags(counts, words, options.core_share, options.core_posts)
-    train, validation = (load_posts(dataset, split, labels=len(words)) for split in ("train", "validation"))
-    scanner = Scanner.of(predictor, train.matrix(len(words)), writer.implied, options, core)
+    validation = load_posts(dataset, "validation", labels=len(words))
+    scanner = Scanner.of(
+        predictor, lambda: load_posts(dataset, "train").matrix(len(words)), writer.implied, options, core
+    )
     held_out = validation.take(np.arange(min(len(validation), _SLOW if predictor.is_slow else _HELD_OUT)))
     missing, suspects = scanner.weighed(held_out).scan(posts, release.told)
     tables = {

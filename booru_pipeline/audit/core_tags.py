@@ -18,8 +18,9 @@ def core_tags(counts: PostCounts, vocabulary: Vocabulary, share: float, posts: i
         posts: Posts that the character has at least.
     """
     character = (vocabulary.categories == Category.CHARACTER) & (counts.labels >= posts)
-    pairs = counts.together.tocoo()
-    core = character[pairs.row] & (vocabulary.categories[pairs.col] == Category.GENERAL)
-    core &= pairs.data >= share * counts.labels[pairs.row]
-    places = pairs.row[core], pairs.col[core]
+    rows = np.flatnonzero(character)
+    pairs = counts.together[rows].tocoo()
+    core = vocabulary.categories[pairs.col] == Category.GENERAL
+    core &= pairs.data >= share * counts.labels[rows[pairs.row]]
+    places = rows[pairs.row[core]], pairs.col[core]
     return sparse.csr_array((np.ones(int(core.sum()), dtype=bool), places), shape=counts.together.shape)

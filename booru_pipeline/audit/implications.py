@@ -140,10 +140,11 @@ def _standing(pairs: Pairs, counts: PostCounts, vocabulary: Vocabulary) -> Rows:
         ],
         dtype=bool,
     )
-    name = sparse.csr_array(counts.together.multiply(np.isin(vocabulary.categories, _NAMES).astype(np.float32)))
-    of_one = np.zeros(len(vocabulary))
-    filled = np.flatnonzero(np.diff(name.indptr))
-    of_one[filled] = np.maximum.reduceat(name.data, name.indptr[filled]) if len(filled) else 0
-    dominated = of_one[pairs.antecedent] > _ONE_NAME * pairs.posts
+    antecedents, place = np.unique(pairs.antecedent, return_inverse=True)
+    beside = counts.together[antecedents].tocoo()
+    of_one = np.zeros(len(antecedents))
+    name = np.isin(vocabulary.categories[beside.col], _NAMES)
+    np.maximum.at(of_one, beside.row[name], beside.data[name])
+    dominated = of_one[place] > _ONE_NAME * pairs.posts
     within = same_category(pairs, vocabulary)
     return np.select([within & spelled, within & ~dominated, within], [0, 1, 2], 3).astype(np.int64)

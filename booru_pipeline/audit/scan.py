@@ -1,6 +1,6 @@
 """The scan of posts: which labels a post lacks, and which of its own the others speak against."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -99,13 +99,13 @@ class Scanner:
     def of(
         cls,
         predictor: Predictor,
-        train: sparse.csr_array,
+        train: Callable[[], sparse.csr_array],
         implied: sparse.csr_array,
         options: AuditOptions,
         core: sparse.csr_array | None = None,
     ) -> Self:
-        """Make one; a checkpoint without counts gets those of the train posts, [posts, labels]."""
-        table = predictor.table if predictor.table is not None else PairTable.of(train)
+        """Make one; a checkpoint without counts gets those of the train posts, which `train` gives, [posts, labels]."""
+        table = predictor.table if predictor.table is not None else PairTable.of(train())
         nothing = sparse.csr_array(implied.shape, dtype=bool)
         return cls(predictor, table, implied, nothing if core is None else core, options)
 

@@ -42,7 +42,7 @@ def scanner(predictor, train, implied):
     core[index["usada_pekora"]] = [index["rabbit_ears"], index["carrot"]]
     core[index["hatsune_miku"]] = [index["twintails"]]
     options = AuditOptions(min_probability=0.2, asked_share=1.0, max_ratio=1e9)
-    return Scanner.of(predictor, train, implied, options, incidence(core, labels).astype(bool))
+    return Scanner.of(predictor, lambda: train, implied, options, incidence(core, labels).astype(bool))
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,7 @@ def test_what_another_label_implies_is_never_suspect(scanned, posts, predictor):
 
 
 def test_only_the_oddest_share_is_asked_about(predictor, train, implied, posts):
-    few = Scanner.of(predictor, train, implied, AuditOptions(asked_share=0.1, max_ratio=1e9))
+    few = Scanner.of(predictor, lambda: train, implied, AuditOptions(asked_share=0.1, max_ratio=1e9))
     _, odd = few.look(posts)
     suspects = few.suspects(posts, odd)
     asked = np.isfinite(odd)

@@ -113,7 +113,7 @@ def measure_audit(
         relations: The known implications.
         options: Seed and resamples.
     """
-    scanner = Scanner.of(predictor, train, implied, AuditOptions(**_EVERYTHING)).weighed(validation)
+    scanner = Scanner.of(predictor, lambda: train, implied, AuditOptions(**_EVERYTHING)).weighed(validation)
     groups = np.asarray(posts.column("group_md5"), dtype=np.str_)
     counts, seed = scanner.table.counts, options.seed
     like = by_likeness(posts, Posts(train.indices.astype(np.int64), train.indptr), vocabulary.categories, seed)
