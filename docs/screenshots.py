@@ -51,7 +51,7 @@ def take(ui: Ui) -> None:
     """Every picture, each from a page that is gone to by clicking."""
     ui.page.set_viewport_size(WIDE)
     ui.graph()
-    ui.page.get_by_text("2 partitions").nth(5).wait_for()
+    ui.page.get_by_text("2 partitions").nth(6).wait_for()
     two_rows(ui.page).save(IMAGES / "graph.png", optimize=True)
 
     ui.asset(Stage.CHECKPOINT)

@@ -15,6 +15,7 @@ from booru_pipeline.model.pairs import wilson_bounds
 from booru_pipeline.ragged import gather, offsets_of, places
 
 SHOWN: Final = 3
+_FEWER: Final = 1.0  # deviations: less is no word against a tag
 _AT_ONCE: Final = 100_000  # findings whose evidence is in memory at a time
 
 Rows = NDArray[np.int64]
@@ -58,7 +59,7 @@ def speaks_against(posts: Posts, at: Rows, labels: Rows, counts: PostCounts, nam
         expected = counts.labels[tag] * counts.share[label]
         # As many deviations below what chance gives as a Poisson count of it has.
         fewer = (expected - together) / np.sqrt(np.maximum(expected, 1e-9))
-        return np.where((together < expected) & (tag != label), fewer, -np.inf)
+        return np.where((fewer >= _FEWER) & (tag != label), fewer, -np.inf)
 
     return _evidence(posts, at, labels, counts, names, strength)
 
