@@ -25,6 +25,7 @@ from booru_pipeline.audit.tables import (
     EVIDENCE,
     EXCLUSIONS,
     IMPLICATIONS,
+    LIKELY,
     MISSING,
     NOT_KEPT,
     SCHEMAS,
@@ -58,12 +59,14 @@ class Audit:
         left_out: Posts of the release that were not, since the checkpoint is too slow.
         tags: Labels on them.
         rows: By table how many.
+        shown: How many the commands show unless they are told otherwise.
     """
 
     posts: int
     left_out: int
     tags: int
     rows: dict[str, int]
+    shown: dict[str, int]
 
 
 def build_audit(
@@ -141,7 +144,12 @@ def build_audit(
     for name, table in tables.items():
         pq.write_table(table.cast(SCHEMAS[name]), output / f"{name}.parquet", compression="zstd")
     rows = {name: len(table) for name, table in tables.items()}
-    return Audit(len(posts), left_out, len(posts.rows), rows)
+    shown = {
+        MISSING: int((missing.implied | (missing.probability >= LIKELY)).sum()),
+        SUSPECT: rows[SUSPECT],
+        IMPLICATIONS: int(pc.sum(tables[IMPLICATIONS]["may_be_asked"]).as_py() or 0),
+    }
+    return Audit(len(posts), left_out, len(posts.rows), rows, shown)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
 _ONE_NAME: Final = 0.5
 """Share of a tag's posts that one character, series or artist has, above which what holds there may be of it alone."""
+_LIFT: Final = 2.0
 _NAMES: Final = (Category.ARTIST, Category.COPYRIGHT, Category.CHARACTER)
 _BLOCK: Final = 1024  # labels whose pairs are looked at together
 _WORD: Final = re.compile(r"[a-z0-9]+")
@@ -62,8 +63,8 @@ def propose(counts: PostCounts, vocabulary: Vocabulary, implied: sparse.csr_arra
     A pair holds if Wilson's lower bound of its share is at least `min_share`; for .95 that takes 73 posts without an
     exception. Of a -> b -> c, a -> c is left out. Danbooru takes implications within a category alone, so such pairs
     come first: those whose consequent's words are all in the antecedent, as in side_ponytail -> ponytail, then others,
-    and last those whose antecedent is mostly of one character, series or artist, as hair ornaments often are: what
-    holds there may be the character's and not the tag's.
+    and last those whose consequent is frequent anyway, or whose antecedent is mostly of one character, series or
+    artist, as hair ornaments often are: what holds there may be the character's and not the tag's.
 
     Args:
         counts: Of the posts.
@@ -89,6 +90,14 @@ def not_kept(counts: PostCounts, known: tuple[Rows, Rows], min_share: float) -> 
     pairs = Pairs.of(antecedent[seen], consequent[seen], counts)
     pairs = pairs.take(pairs.high < min_share)
     return pairs.take(np.lexsort((-pairs.posts, pairs.high)))
+
+
+def is_telling(pairs: Pairs, counts: PostCounts) -> NDArray[np.bool_]:
+    """bool [pairs]: whether the consequent is at least twice as frequent beside the antecedent as on any post.
+
+    Else it may just be frequent: `1girl` is mostly `solo` where most posts are.
+    """
+    return pairs.together >= _LIFT * pairs.posts * counts.share[pairs.consequent]
 
 
 def same_category(pairs: Pairs, vocabulary: Vocabulary) -> NDArray[np.bool_]:
@@ -147,4 +156,5 @@ def _standing(pairs: Pairs, counts: PostCounts, vocabulary: Vocabulary) -> Rows:
     np.maximum.at(of_one, beside.row[name], beside.data[name])
     dominated = of_one[place] > _ONE_NAME * pairs.posts
     within = same_category(pairs, vocabulary)
-    return np.select([within & spelled, within & ~dominated, within], [0, 1, 2], 3).astype(np.int64)
+    telling = is_telling(pairs, counts)
+    return np.select([within & spelled, within & telling & ~dominated, within], [0, 1, 2], 3).astype(np.int64)

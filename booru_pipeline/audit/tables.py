@@ -4,6 +4,9 @@ from typing import Final
 
 import pyarrow as pa
 
+LIKELY: Final = 0.5
+"""Probability from which a missing tag is shown unless others are asked for."""
+
 MISSING: Final = "missing"
 SUSPECT: Final = "suspect"
 IMPLICATIONS: Final = "implications"

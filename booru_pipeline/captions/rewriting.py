@@ -2,10 +2,10 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from fnmatch import translate
-from itertools import chain
+from itertools import chain, takewhile
 from typing import Final
 
 from booru_pipeline.captions.text import Caption, Item, Reader
@@ -152,7 +152,7 @@ class Rewriter:
         for number, part in enumerate(tags):
             section = self._section(part, present, self._fixed if number == 0 else [])
             if self.rules.order:
-                ordered = sorted(section, key=lambda tag: tag.rank)
+                ordered = _by_category(section)
                 moved = moved or ordered != section
                 section = ordered
             sections.append(section)
@@ -192,9 +192,9 @@ class Rewriter:
         if rules.consolidate:
             implied = set().union(*(tag.implied for tag in kept))
             for tag in kept:
-                if tag.meaning in implied and tag.rank != _FIRST:
+                if _goes(tag, implied):
                     changes.dropped["implied"][tag.item.name] += 1
-            kept = [tag for tag in kept if tag.meaning not in implied or tag.rank == _FIRST]
+            kept = [tag for tag in kept if not _goes(tag, implied)]
         elif rules.expand:
             for name in dict.fromkeys(chain.from_iterable(tag.implied for tag in kept)):
                 if name not in present and (new := self._added(name)) is not None:
@@ -272,6 +272,17 @@ class Rewriter:
         if key not in self._spelled:
             self._spelled[key] = self._reader.spell(replace(item, text=plain), spaces, escape)
         return self._spelled[key]
+
+
+def _goes(tag: _Tag, implied: Set[str]) -> bool:
+    """Whether a tag is implied and no trigger. One with a weight was meant."""
+    return tag.meaning in implied and tag.rank != _FIRST and not (tag.item.before or tag.item.after)
+
+
+def _by_category(tags: Sequence[_Tag]) -> list[_Tag]:
+    """The tags by category. What no list knows stays in front if it is there: it may be a trigger that nobody named."""
+    front = list(takewhile(lambda tag: tag.rank == _FIRST or not (tag.item.known or tag.rank < len(_RANK)), tags))
+    return [*sorted(front, key=lambda tag: tag.rank != _FIRST), *sorted(tags[len(front) :], key=lambda tag: tag.rank)]
 
 
 def _joined(caption: Caption, sections: Sequence[Sequence[str]], separator: str) -> str:

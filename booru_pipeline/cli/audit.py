@@ -1,5 +1,6 @@
 """The commands that show an audit: missing, suspect, implications."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 _SHOWN: Final = 50  # rows on a terminal
 _FOLDER: Final = "cli"
 _EVIDENCE: Final = "evidence"
+# An id, alone, behind its booru, or at the end of an address.
+_POST: Final = re.compile(r"(?:(?P<booru>.*?)(?:/|/.*\D))?(?P<fid>\d{1,18})", re.DOTALL)
 
 Tag = Annotated[str | None, typer.Option(help="Only findings of this tag; an alias stands for its tag.")]
 Post = Annotated[str | None, typer.Option(help="Only findings of this post: its id, or `booru/id`.")]
@@ -34,10 +37,11 @@ def missing(
     tag: Tag = None,
     post: Post = None,
     min_probability: Annotated[
-        float, typer.Option(min=0, max=1, help="Leave out less probable tags; the audit keeps those from 0.3 on.")
-    ] = 0.5,
+        float | None,
+        typer.Option(min=0, max=1, help="Leave out less probable tags; below 0.3 only core tags are kept. [0.5]"),
+    ] = None,
     core: Annotated[
-        bool, typer.Option("--core", help="Only core tags of a character on the post, whatever their probability.")
+        bool, typer.Option("--core", help="Only core tags of a character on the post, of any probability by default.")
     ] = False,
     hide_implied: Annotated[
         bool, typer.Option("--hide-implied", help="Leave out what Danbooru adds by itself.")
@@ -62,6 +66,8 @@ def missing(
 
     `booru missing --release 2021b --tag rabbit_ears --csv > rabbits.csv`
     """
+    from booru_pipeline.audit.tables import LIKELY
+
     settings = read_settings(raw=raw, home=home, relations=relations)
     audit = _audit(settings, release)
     columns = [("post", "left"), ("tag", "left"), ("probability", "right"), ("because", "left")]
@@ -70,10 +76,10 @@ def missing(
         "missing",
         _form(as_csv, as_json),
         columns,
-        min_probability=0.0 if core else min_probability,
+        min_probability=(0.0 if core else LIKELY) if min_probability is None else min_probability,
         core=core,
         implied=not hide_implied,
-        **_of_whom(settings, tag, post),
+        **_of_whom(settings, audit, tag, post),
     )
 
 
@@ -105,7 +111,8 @@ def suspect(
     audit = _audit(settings, release)
     columns = [("post", "left"), ("tag", "left"), ("ratio", "right"), ("because", "left")]
     form = _form(as_csv, as_json)
-    _show(audit / "suspect.parquet", "suspect", form, columns, max_ratio=max_ratio, **_of_whom(settings, tag, post))
+    of_whom = _of_whom(settings, audit, tag, post)
+    _show(audit / "suspect.parquet", "suspect", form, columns, max_ratio=max_ratio, **of_whom)
 
 
 @app.command()
@@ -162,8 +169,18 @@ def _audit(settings: "Settings", release: str | None) -> Path:
     Raises:
         BooruError: There is none.
     """
+    from booru_pipeline.lake.trial import parse_trial, release_part
+
     lake = settings.lake
-    return lake.bring(lake.tag_audit(lake.newest(lake.tag_audit, release)))
+    trials = {*(name.partition("@")[2] for name in lake.trials_with(lake.checkpoint))}
+    if release is not None and (release in trials or parse_trial(release) == release):
+        of = release_part(release) if "@" in release else "its release"
+        raise BooruError(f"{printable(release)} is a trial, and trials have no audit. Ask that of {of}.")
+    key = lake.newest(lake.tag_audit, release)
+    newest = lake.releases_with(lake.checkpoint)[-1:]
+    if release is None and newest not in ([], [key]):
+        err.print(f"{newest[0]} has no audit yet: make it with `booru run`", soft_wrap=True)
+    return lake.bring(lake.tag_audit(key))
 
 
 def _form(as_csv: bool, as_json: bool) -> Form | None:
@@ -172,19 +189,63 @@ def _form(as_csv: bool, as_json: bool) -> Form | None:
     return Form.CSV if as_csv else Form.JSON_LINES if as_json else None if out.is_terminal else Form.TEXT
 
 
-def _of_whom(settings: "Settings", tag: str | None, post: str | None) -> dict[str, Any]:
-    """The tag and the post that are asked for, as the statements read them."""
+def _of_whom(settings: "Settings", audit: Path, tag: str | None, post: str | None) -> dict[str, Any]:
+    """The tag and the post that are asked for, as the statements read them.
+
+    Raises:
+        BooruError: The tag is no label of the release, or the post none of its posts.
+    """
     from booru_pipeline.release.names import canonical_booru, canonical_tag
 
     name = None if tag is None else settings.tag_relations.canonical(canonical_tag(tag))
-    booru, _, fid = (post or "").rpartition("/")
-    if post is not None and not fid.strip().isdecimal():
-        raise BooruError(f"{post!r} names no post. Give its id, or booru/id, such as danbooru.donmai.us/4263151.")
-    return {
-        "tag": name,
-        "fid": None if post is None else int(fid),
-        "booru": canonical_booru(booru) if booru else None,
-    }
+    if name is not None:
+        _check_tag(settings, audit.name, name)
+    if post is None:
+        return {"tag": name, "fid": None, "booru": None}
+    found = _POST.fullmatch(post.strip())
+    if found is None:
+        raise BooruError(
+            f"{printable(post)!r} names no post. Give its id, booru/id such as danbooru.donmai.us/4263151, or its page."
+        )
+    of = post.strip() if "://" in post else found["booru"]
+    booru, fid = canonical_booru(of) if of else None, int(found["fid"])
+    _check_post(settings, audit.name, booru, fid)
+    return {"tag": name, "fid": fid, "booru": booru}
+
+
+def _check_tag(settings: "Settings", release: str, tag: str) -> None:
+    from difflib import get_close_matches
+
+    from booru_pipeline.vocabulary.vocabulary import Vocabulary
+
+    lake = settings.lake
+    if release not in lake.releases_with(lake.vocabulary):
+        return
+    labels = Vocabulary.load(lake.bring(lake.vocabulary(release))).labels
+    if tag not in labels:
+        near = get_close_matches(tag, labels, n=3)
+        hint = (
+            f" Did you mean {printable(' or '.join(near))}?" if near else " It may be too rare, or of another category."
+        )
+        raise BooruError(f"no label of {release} is called {printable(tag)!r}. {hint}")
+
+
+def _check_post(settings: "Settings", release: str, booru: str | None, fid: int) -> None:
+    import duckdb
+
+    from booru_pipeline import sql
+    from booru_pipeline.training_shards.shards import shard_files
+
+    lake = settings.lake
+    if release not in lake.releases_with(lake.training_shards):
+        return
+    shards = shard_files(lake.bring(lake.training_shards(release)))
+    with duckdb.connect() as connection:
+        asked = {"shards": list(shards), "booru": booru, "fid": fid}
+        [(posts,)] = sql.run(connection, _FOLDER, "count_post", **asked).fetchall()
+    if not posts:
+        shown = f"{printable(booru)}/{fid}" if booru else fid
+        raise BooruError(f"{release} has no post {shown}. `booru inspect {fid}` looks in all releases.")
 
 
 def _show(file: Path, query: str, form: Form | None, columns: Columns, **variables: Any) -> None:
@@ -201,6 +262,7 @@ def _show(file: Path, query: str, form: Form | None, columns: Columns, **variabl
             connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
         try:
             relation = connection.sql(sql.statement(_FOLDER, query))
+            err.print(f"[dim]audit of {file.parent.name}[/]", soft_wrap=True)
             if form is None:
                 _table(relation, columns)
             else:
@@ -227,6 +289,7 @@ def _table(relation: "duckdb.DuckDBPyRelation", columns: Columns) -> None:
     table = Table()
     for name, justify in columns:
         table.add_column(name, justify="right" if justify == "right" else "left", overflow="fold")
+        table.columns[-1].no_wrap = name == "post"
     for row in rows:
         cells = dict(zip(relation.columns, row, strict=True))
         cells["post"] = f"{cells.get('booru')}/{cells.get('fid')}"

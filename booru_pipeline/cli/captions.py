@@ -78,9 +78,10 @@ def captions(
     lines each line is a caption. Steps are taken in the order of the options: clean, remove, expand or consolidate,
     order. Categories are those that the home's newest vocabulary counted; without one the order is kept.
 
-    What is no known tag stays. Sentences, `BREAK`, `|||`, `<lora:…>` and several tags with one weight stay as they
-    are, and no tag moves across the first three; weights stay with their tag, empty captions empty. What is not changed
-    keeps its spelling unless a style is given; faces such as `^_^` and Pony's `score_9` never get spaces.
+    What is no known tag stays, and at the head of a caption it stays there. Sentences, `BREAK`, `|||`, `<lora:…>` and
+    several tags with one weight stay as they are, and no tag moves across the first three; weights stay with their tag,
+    empty captions empty. What is not changed keeps its spelling unless a style is given; faces such as `^_^` and Pony's
+    `score_9` never get spaces.
 
     Nothing is written before all files are read, and OUTPUT is there whole or not at all. With `--in-place`, files that
     change are first copied to FOLDER.backup-DATE-TIME. Pictures are not copied, links to folders and hidden files not
@@ -202,10 +203,12 @@ def _show_samples(files: "Sequence[CaptionFile]", texts: Sequence[Sequence[str]]
     pairs = (
         (file, old, new) for file, news in zip(files, texts, strict=True) for old, new in zip_longest(file.texts, news)
     )
-    found = [pair for pair in pairs if pair[1] != pair[2]][:_SAMPLES]
-    for file, old, new in found:
+    found = [pair for pair in pairs if pair[1] != pair[2]]
+    for file, old, new in found[:_SAMPLES]:
         say(escape(printable(str(file.inside))))
         say(f"[red]- {escape(printable(old.strip()))}[/]\n[green]+ {escape(printable(new.strip()))}[/]")
+    if len(found) > _SAMPLES:
+        say(f"… and {len(found) - _SAMPLES:,} more captions")
 
 
 def _show(changes: "Changes", files: int, changed: int) -> None:

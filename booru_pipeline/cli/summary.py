@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.markup import escape
 from rich.table import Table
@@ -12,6 +12,11 @@ from booru_pipeline.cli.tables import show
 from booru_pipeline.errors import BooruError, first_line
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.pipeline.promoted import read_promoted
+
+_AUDITED: Final = {
+    "missing": "Of the first 100 tags that the audit of these posts says are missing, had been hidden",
+    "wrong, by frequency": "Of the first 100 that it says are wrong, had been planted",
+}
 
 
 def say_summary(lake: Lake, key: str, folder: Path) -> None:
@@ -44,6 +49,10 @@ def say_summary(lake: Lake, key: str, folder: Path) -> None:
     show(table)
     if found["added"]:
         say(escape(Added.model_validate(found["added"]).sentence))
+    for question in (found.get("audit") or {}).get("questions", []):
+        if question["question"] in _AUDITED:
+            first = [100 * figures["precision_at_100"]["mean"] for figures in question["methods"].values()]
+            say(f"{_AUDITED[question['question']]}: {first[0]:.0f} %, by counting alone {first[1]:.0f} %.")
     promoted = read_promoted(lake)
     if promoted is not None and promoted.release == key:
         say(f"The checkpoint of {key} is promoted: {escape(promoted.reason)}.")

@@ -30,7 +30,11 @@ _FIGURES: Final[Mapping[str, Mapping[str, str]]] = {
     Stage.TOKENIZED_DATASET: {"dagster/row_count": "posts", "labels per caption": "labels each"},
     Stage.CHECKPOINT: _OF_A_CHECKPOINT,
     Stage.EVALUATION_REPORT: _OF_A_REPORT,
-    Stage.TAG_AUDIT: {"missing": "tags missing", "suspect": "suspect", "implications": "implications proposed"},
+    Stage.TAG_AUDIT: {
+        "missing, shown": "tags missing",
+        "suspect, shown": "suspect",
+        "implications, shown": "implications proposed",
+    },
     TRIAL_CHECKPOINT: _OF_A_CHECKPOINT,
     TRIAL_REPORT: _OF_A_REPORT,
 }

@@ -18,7 +18,7 @@ def done(result):
 
 def refused(result):
     assert result.returncode == 1
-    assert result.stderr.startswith("booru: ")
+    assert "booru: " in result.stderr
     assert "Traceback" not in result.stderr
     return " ".join(result.stderr.split())
 
@@ -57,8 +57,9 @@ def test_a_tag_an_alias_and_a_post_choose_rows(workplace, missing_rows):
         found = list(csv.DictReader(io.StringIO(done(booru(workplace, "missing", "--post", post, "--csv")).stdout)))
         assert row in found
         assert {each["fid"] for each in found} == {row["fid"]}
-    nothing = done(booru(workplace, "missing", "--post", f"elsewhere.example/{row['fid']}", "--csv")).stdout
-    assert nothing.splitlines() == [",".join(missing_rows[0])]
+    page = next(row for row in missing_rows if row["page"])
+    found = list(csv.DictReader(io.StringIO(done(booru(workplace, "missing", "--post", page["page"], "--csv")).stdout)))
+    assert page in found
 
 
 def test_probability_implied_and_core_choose_rows(workplace):
@@ -68,6 +69,8 @@ def test_probability_implied_and_core_choose_rows(workplace):
     assert count("--min-probability", "0.9") == len(table(workplace, "missing", "implied OR probability >= 0.9"))
     assert count("--hide-implied") == len(table(workplace, "missing", "NOT implied AND probability >= 0.5"))
     assert count("--core") == len(table(workplace, "missing", "core_of IS NOT NULL")) > 0
+    some = len(table(workplace, "missing", "core_of IS NOT NULL AND (implied OR probability >= 0.4)"))
+    assert count("--core", "--min-probability", "0.4") == some
 
 
 def test_json_lines_have_the_evidence_in_numbers(workplace, missing_rows):
@@ -107,6 +110,7 @@ def test_implications_are_listed_and_printed_as_a_request(workplace):
     asked = {(row["antecedent"], row["consequent"]) for row in rows}
     asked &= {row[:2] for row in table(workplace, "implications", "may_be_asked")}
     lines = done(booru(workplace, "implications", "--bulk")).stdout.splitlines()
+    asked = {pair for pair in asked if pair in {row[:2] for row in table(workplace, "implications", "lift >= 2")}}
     said = {tuple(line.removeprefix("imply ").split(" -> ")) for line in lines if line.startswith("imply ")}
     assert said <= asked
     assert len(said) + sum((b, a) in asked for a, b in said) == len(asked)  # of two ways one
@@ -118,7 +122,11 @@ def test_implications_are_listed_and_printed_as_a_request(workplace):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["missing", "--post", "abc"], "'abc' names no post. Give its id, or booru/id"),
+        (["missing", "--post", "abc"], "'abc' names no post. Give its id, booru/id"),
+        (["missing", "--post", "99"], "2021a has no post 99."),
+        (["suspect", "--post", "elsewhere.example/99"], "2021a has no post elsewhere.example/99."),
+        (["missing", "--tag", "rabit_ears"], "no label of 2021a is called 'rabit_ears'. Did you mean rabbit_ears"),
+        (["suspect", "--release", "2021a@x"], "2021a@x is a trial, and trials have no audit. Ask that of 2021a."),
         (["missing", "--csv", "--json"], "Give one of the two"),
         (["suspect", "--release", "2020z"], "there is no tag audit of 2020z in"),
         (["implications", "--bulk", "--csv"], "--bulk prints lines of its own form"),

@@ -136,3 +136,13 @@ def test_every_pair_that_holds_is_proposed_or_follows(seed):
 def test_no_posts_propose_nothing():
     counts = counts_of([], WORDS)
     assert len(propose(counts, WORDS, implied_matrix(WORDS, NOTHING), 0.95)) == 0
+
+
+def test_a_consequent_that_is_frequent_anyway_comes_later():
+    words = vocabulary_of({"1girl": GENERAL, "solo": GENERAL, "kimono": GENERAL, "sash": GENERAL})
+    posts = [{"1girl", "solo"}] * 900 + [{"kimono", "sash"}] * 80 + [{"sash"}] * 20
+    counts = counts_of(posts, words)
+    pairs = propose(counts, words, implied_matrix(words, NOTHING), 0.95)
+    found = named(words, pairs.antecedent, pairs.consequent)
+    assert set(found) == {("1girl", "solo"), ("solo", "1girl"), ("kimono", "sash")}
+    assert found[0] == ("kimono", "sash")  # though fewer posts have it

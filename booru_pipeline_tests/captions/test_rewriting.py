@@ -64,8 +64,19 @@ def rewritten(text, **rules):
         (
             "unheard, smile, vocaloid, Hatsune Miku, solo",
             {"order": True, "categories": CATEGORIES},
+            "unheard, Hatsune Miku, vocaloid, smile, solo",
+        ),
+        (
+            "smile, unheard, vocaloid, Hatsune Miku, solo",
+            {"order": True, "categories": CATEGORIES},
             "Hatsune Miku, vocaloid, smile, solo, unheard",
         ),
+        (
+            "photo of ohwx, 1girl, rabbit ears, usada pekora",
+            {"order": True, "categories": CATEGORIES},
+            "photo of ohwx, usada pekora, 1girl, rabbit ears",
+        ),
+        ("rabbit ears, (animal ears:1.5), solo", {"consolidate": True}, "rabbit ears, (animal ears:1.5), solo"),
         ("smile, artist:somebody", {"order": True, "categories": CATEGORIES}, "artist:somebody, smile"),
         ("smile ||| solo, hatsune_miku", {"order": True, "categories": CATEGORIES}, "smile ||| hatsune_miku, solo"),
         (
@@ -234,4 +245,4 @@ def letters(text):
 def test_the_ranks_are_those_of_trainers():
     tags = {"g": Category.GENERAL, "a": Category.ARTIST, "c": Category.COPYRIGHT, "h": Category.CHARACTER}
     tags |= {"m": Category.META, "u": Category.UNCATALOGUED}
-    assert rewritten("x, u, m, g, a, c, h", order=True, categories=tags) == "h, c, a, g, m, x, u"
+    assert rewritten("x, u, m, g, a, c, h", order=True, categories=tags) == "x, h, c, a, g, m, u"

@@ -1,10 +1,10 @@
 -- Lines of a bulk update request: implications and aliases to propose, the likeliest first. Of two tags that imply each
--- other, the rarer one implies the other.
+-- other, the rarer one implies the other. A consequent that is frequent anyway says little, and is left out.
 -- Reads: variables implications and aliases (Parquet files of an audit).
 WITH proposed AS (
     SELECT antecedent, consequent, posts, both_ways, file_row_number AS place
     FROM read_parquet(getvariable('implications'), file_row_number = true)
-    WHERE may_be_asked
+    WHERE may_be_asked AND lift >= 2
 ), one_way AS (
     FROM proposed
     WHERE NOT both_ways

@@ -11,7 +11,7 @@ SELECT
     both_ways,
     antecedent_category,
     consequent_category,
-    counter_examples
+    array_to_string(counter_examples, ' ') AS counter_examples
 FROM read_parquet(getvariable('audit'), file_row_number = true)
 WHERE may_be_asked OR getvariable('every')
 ORDER BY file_row_number;

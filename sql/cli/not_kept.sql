@@ -7,6 +7,6 @@ SELECT
     posts,
     round(share::DOUBLE, 4) AS share,
     round(high::DOUBLE, 4) AS at_most,
-    counter_examples
+    array_to_string(counter_examples, ' ') AS counter_examples
 FROM read_parquet(getvariable('audit'), file_row_number = true)
 ORDER BY file_row_number;

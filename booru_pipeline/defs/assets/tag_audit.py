@@ -8,6 +8,7 @@ import dagster as dg
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import Field
 
 from booru_pipeline import sql
 from booru_pipeline.audit.options import AuditOptions
@@ -38,6 +39,7 @@ class AuditCounts(Document):
         tags: Labels on them.
         rows: By table how many.
         left_out: Posts of the release that were not looked over, since the checkpoint is too slow.
+        shown: How many rows the commands show unless they are told otherwise.
     """
 
     FILE = "audit.json"
@@ -47,6 +49,7 @@ class AuditCounts(Document):
     tags: int
     rows: dict[str, int]
     left_out: int = 0
+    shown: dict[str, int] = Field(default_factory=dict)
 
 
 @dg.asset(**asset_settings(Stage.TAG_AUDIT, "model", {"parquet"}))
@@ -127,6 +130,7 @@ def metadata_of_audit(path: Path) -> dict[str, Any]:
         "posts left out": counts.left_out,
         "tags": counts.tags,
         **counts.rows,
+        **{f"{name}, shown": number for name, number in counts.shown.items()},
         "missing tags": _table(shown[MISSING]),
         "suspect tags": _table(shown[SUSPECT]),
     }
