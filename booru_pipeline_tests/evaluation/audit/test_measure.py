@@ -37,7 +37,7 @@ def test_the_page_shows_it(evaluated):
     text = evaluated.page.read_text()
     assert 'id="audit"' in text
     assert "wrong, by likeness" in text
-    assert "precision at 1,000" in text
+    assert "P@1,000" in text
 
 
 @pytest.fixture(scope="module")

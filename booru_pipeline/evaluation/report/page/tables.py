@@ -212,29 +212,21 @@ def audit(found: AuditFindings) -> Table:
     groups = []
     for question in found.questions:
         figures = {name: one.figures for name, one in question.methods.items()}
-        rows = [
-            Row(
-                name,
-                [
-                    cell
-                    for key, interval in figures[name].items()
-                    for cell in (
-                        Cell(
-                            words.interval(interval),
-                            interval.mean,
-                            "top" if interval.mean == _highest(one[key].mean for one in figures.values()) else "",
-                        ),
-                        lead(None if name == AUDIT else one.behind[key], words.points_interval),
-                    )
-                ],
-                MODEL if name == AUDIT else "",
-            )
-            for name, one in question.methods.items()
-        ]
+        best = {key: _highest(one[key].mean for one in figures.values()) for key in figures[AUDIT]}
+        rows = []
+        for name, one in question.methods.items():
+            cells = [
+                Cell(words.interval(interval, 2), interval.mean, "top" if interval.mean == best[key] else "")
+                for key, interval in figures[name].items()
+            ]
+            ahead = lead(None if name == AUDIT else one.behind["average_precision"], words.points_interval)
+            rows.append(Row(name, [*cells, ahead], MODEL if name == AUDIT else ""))
         groups.append(Group(rows, question.question, f"{question.faults:,} posts with one each"))
-    heads = ("precision at 100", "precision at 1,000 or all faults", "average precision")
-    columns = [column for head in heads for column in (head, "audit less this, points")]
-    return Table("What was hidden or planted, found again, with 95 % intervals", "method", columns, groups)
+    caption = (
+        "What was hidden or planted, found again: precision at 100 and at 1,000, or as many as there are faults, and "
+        "average precision, with 95 % intervals"
+    )
+    return Table(caption, "method", ["P@100", "P@1,000", "AP", "audit less this, AP, points"], groups)
 
 
 def proposals(found: ProposalFindings) -> Table:
