@@ -23,6 +23,9 @@ class AuditOptions(BaseModel, frozen=True, extra="forbid"):
         description="Share of all tags, those that counting finds the oddest, about which the checkpoint is asked "
         "whether they are suspect; the others are not.",
     )
+    asked_least: int = Field(
+        default=2000, ge=0, description="Tags that are asked about at least, whatever the share; few cost little."
+    )
     min_share: float = Field(
         default=0.95,
         gt=0,

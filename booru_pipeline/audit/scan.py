@@ -288,7 +288,7 @@ class Scanner:
     def _oddest(self, posts: Posts, odd: Floats) -> Rows:
         """int64 [asked]: positions of the labels that counting finds the oddest, ascending."""
         asked = np.flatnonzero(np.isfinite(odd) & (posts.sizes > 1)[posts.owner])
-        size = int(np.ceil(self.options.asked_share * len(asked)))
+        size = max(int(np.ceil(self.options.asked_share * len(asked))), self.options.asked_least)
         return np.sort(asked[np.argsort(odd[asked], kind="stable")[:size]])
 
     def _t5_says(self, posts: Posts, asked: Rows) -> Floats:

@@ -142,7 +142,7 @@ def test_what_another_label_implies_is_never_suspect(scanned, posts, predictor):
 
 
 def test_only_the_oddest_share_is_asked_about(predictor, train, implied, posts):
-    few = Scanner.of(predictor, lambda: train, implied, AuditOptions(asked_share=0.1, max_ratio=1e9))
+    few = Scanner.of(predictor, lambda: train, implied, AuditOptions(asked_share=0.1, asked_least=0, max_ratio=1e9))
     _, odd = few.look(posts)
     suspects = few.suspects(posts, odd)
     asked = np.isfinite(odd)
