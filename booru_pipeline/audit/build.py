@@ -44,6 +44,7 @@ from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
 _HELD_OUT: Final = 1000
 """Validation posts at most on which T5 and counting are weighed."""
+_HELD_OUT_SLOW: Final = 50
 _SLOW: Final = 200
 """Posts of a release that are looked over by a checkpoint that takes a good part of a second for each."""
 
@@ -102,7 +103,10 @@ def build_audit(
     with step("reading the posts"):
         release = ReleasePosts.read(shards, words, relations)
         counts = PostCounts.read(dataset, len(words))
-    left_out = max(0, len(release.posts) - _SLOW) if predictor.is_slow else 0
+    left_out = 0
+    if predictor.is_slow:
+        options = options.model_copy(update={"asked_least": 0})
+        left_out = max(0, len(release.posts) - _SLOW)
     if left_out:
         release = release.take(np.arange(_SLOW))
     posts = release.posts
@@ -112,7 +116,7 @@ def build_audit(
     scanner = Scanner.of(
         predictor, lambda: load_posts(dataset, "train").matrix(len(words)), writer.implied, options, core
     )
-    held_out = validation.take(np.arange(min(len(validation), _SLOW if predictor.is_slow else _HELD_OUT)))
+    held_out = validation.take(np.arange(min(len(validation), _HELD_OUT_SLOW if predictor.is_slow else _HELD_OUT)))
     missing, suspects = scanner.weighed(held_out).scan(posts, release.told)
     tables = {
         MISSING: writer.found(
