@@ -307,9 +307,13 @@ class Scanner:
 
     def _leave_out(self, posts: Posts, owner: Rows, label: Rows) -> Floats:
         """The T5's probability of each label given the others of its post, float32 [asked]."""
+        those, place = np.unique(owner, return_inverse=True)
+        own = posts.take(those).sets
+        closed = close(own, self.implied)
+        implies = np.diff(self.implied.indptr)[label] > 0
         contexts = [
-            without(posts.rows[posts.offsets[post] : posts.offsets[post + 1]], one, self.implied)
-            for post, one in zip(owner.tolist(), label.tolist(), strict=True)
+            without(own[post], one, self.implied) if one_implies else closed[post][closed[post] != one]
+            for post, one, one_implies in zip(place.tolist(), label.tolist(), implies.tolist(), strict=True)
         ]
         odds = self.predictor.t5.log_odds_of([rows.tolist() for rows in contexts], label)
         return np.asarray(expit(odds), dtype=np.float32)
