@@ -36,6 +36,14 @@ def run(connection: duckdb.DuckDBPyConnection, folder: str, name: str, **variabl
         return connection.execute(statement(folder, name))
 
 
+def relation(
+    connection: duckdb.DuckDBPyConnection, folder: str, name: str, **variables: Any
+) -> duckdb.DuckDBPyRelation:
+    """Set the variables that a query reads, and give the query, of which rows are read when they are asked for."""
+    _set(connection, variables)
+    return connection.sql(statement(folder, name))
+
+
 def table(connection: duckdb.DuckDBPyConnection, folder: str, name: str, **variables: Any) -> pa.Table:
     """Set the variables that a query reads, and give its result as an Arrow table. See `run`."""
     _set(connection, variables)

@@ -30,6 +30,7 @@ from booru_pipeline.audit.tables import (
     NOT_KEPT,
     SCHEMAS,
     SUSPECT,
+    table_file,
 )
 from booru_pipeline.dataset.posts import Posts, load_posts
 from booru_pipeline.errors import BooruError
@@ -146,7 +147,7 @@ def build_audit(
     }
     output.mkdir(parents=True)
     for name, table in tables.items():
-        pq.write_table(table.cast(SCHEMAS[name]), output / f"{name}.parquet", compression="zstd")
+        pq.write_table(table.cast(SCHEMAS[name]), table_file(output, name), compression="zstd")
     rows = {name: len(table) for name, table in tables.items()}
     shown = {
         MISSING: int((missing.implied | (missing.probability >= LIKELY)).sum()),

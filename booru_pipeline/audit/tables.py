@@ -1,5 +1,6 @@
 """The tables of an audit: their files and columns."""
 
+from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
@@ -14,6 +15,12 @@ ALIASES: Final = "aliases"
 NOT_KEPT: Final = "not_kept"
 EXCLUSIONS: Final = "exclusions"
 CORE_TAGS: Final = "core_tags"
+
+
+def table_file(audit: Path, table: str) -> Path:
+    """The Parquet file of a table, in an audit's folder."""
+    return audit / f"{table}.parquet"
+
 
 # Tags of the post, each with the posts that have both it and the label, those that have it, and those of them that
 # would have both by chance; a tag that is no label, and implies the label, has none of these.

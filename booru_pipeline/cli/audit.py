@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+from rich.console import JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _SHOWN: Final = 50  # rows on a terminal
 _FOLDER: Final = "cli"
 _EVIDENCE: Final = "evidence"
+_WORDS: Final = {"post", "tag", "alias", "antecedent", "consequent", "because", "counter_examples", "examples"}
 # An id, alone, behind its booru, or at the end of an address.
 _POST: Final = re.compile(r"(?:(?P<booru>.*?)(?:/|/.*\D))?(?P<fid>\d{1,18})", re.DOTALL)
 
@@ -29,7 +31,6 @@ Tag = Annotated[str | None, typer.Option(help="Only findings of this tag; an ali
 Post = Annotated[str | None, typer.Option(help="Only findings of this post: its id, or `booru/id`.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Write all rows as CSV, the names first.")]
 Lines = Annotated[bool, typer.Option("--json", "--jsonl", help="Write all rows as JSON lines, an object a row.")]
-Columns = Sequence[tuple[str, str]]
 
 
 @app.command()
@@ -66,13 +67,14 @@ def missing(
 
     `booru missing --release 2021b --tag rabbit_ears --csv > rabbits.csv`
     """
-    from booru_pipeline.audit.tables import LIKELY
+    from booru_pipeline.audit.tables import LIKELY, MISSING
 
     settings = read_settings(raw=raw, home=home, relations=relations)
     audit = _audit(settings, release)
-    columns = [("post", "left"), ("tag", "left"), ("probability", "right"), ("because", "left")]
+    columns = ["post", "tag", "probability", "because"]
     _show(
-        audit / "missing.parquet",
+        audit,
+        MISSING,
         "missing",
         _form(as_csv, as_json),
         columns,
@@ -107,12 +109,14 @@ def suspect(
 
     `booru suspect`, `booru suspect --tag glasses --max-ratio 0.02`, `booru suspect --release 2021b --csv > odd.csv`
     """
+    from booru_pipeline.audit.tables import SUSPECT
+
     settings = read_settings(raw=raw, home=home, relations=relations)
     audit = _audit(settings, release)
-    columns = [("post", "left"), ("tag", "left"), ("ratio", "right"), ("because", "left")]
+    columns = ["post", "tag", "ratio", "because"]
     form = _form(as_csv, as_json)
     of_whom = _of_whom(settings, audit, tag, post)
-    _show(audit / "suspect.parquet", "suspect", form, columns, max_ratio=max_ratio, **of_whom)
+    _show(audit, SUSPECT, "suspect", form, columns, max_ratio=max_ratio, **of_whom)
 
 
 @app.command()
@@ -143,6 +147,8 @@ def implications(
 
     Examples: `booru implications`, `booru implications --not-kept`, `booru implications --bulk > request.txt`
     """
+    from booru_pipeline.audit.tables import ALIASES, IMPLICATIONS, NOT_KEPT
+
     if sum((not_kept, aliases, bulk)) > 1:
         raise BooruError("--not-kept, --aliases and --bulk are lists of their own. Give one of them.")
     if bulk and (as_csv or as_json):
@@ -151,16 +157,16 @@ def implications(
     if bulk:
         _bulk(audit)
         return
-    pair = [("antecedent", "left"), ("consequent", "left"), ("together", "right"), ("posts", "right")]
+    pair = ["antecedent", "consequent", "together", "posts"]
     form = _form(as_csv, as_json)
     if not_kept:
-        _show(audit / "not_kept.parquet", "not_kept", form, [*pair, ("at_most", "right"), ("counter_examples", "left")])
+        _show(audit, NOT_KEPT, "not_kept", form, [*pair, "at_most", "counter_examples"])
     elif aliases:
-        names = [("alias", "left"), ("tag", "left"), ("alias_posts", "right"), ("tag_posts", "right")]
-        _show(audit / "aliases.parquet", "aliases", form, [*names, ("likeness", "right"), ("examples", "left")])
+        names = ["alias", "tag", "alias_posts", "tag_posts"]
+        _show(audit, ALIASES, "aliases", form, [*names, "likeness", "examples"])
     else:
-        columns = [*pair, ("at_least", "right"), ("counter_examples", "left")]
-        _show(audit / "implications.parquet", "implications", form, columns, every=every)
+        columns = [*pair, "at_least", "counter_examples"]
+        _show(audit, IMPLICATIONS, "implications", form, columns, every=every)
 
 
 def _audit(settings: "Settings", release: str | None) -> Path:
@@ -248,21 +254,21 @@ def _check_post(settings: "Settings", release: str, booru: str | None, fid: int)
         raise BooruError(f"{release} has no post {shown}. `booru inspect {fid}` looks in all releases.")
 
 
-def _show(file: Path, query: str, form: Form | None, columns: Columns, **variables: Any) -> None:
-    """Print the rows of a query into a file of an audit: a table on a terminal, else all."""
+def _show(audit: Path, table: str, query: str, form: Form | None, columns: Sequence[str], **variables: Any) -> None:
+    """Print the rows of a query into a table of an audit: the first on a terminal, else all."""
     import duckdb
 
     from booru_pipeline import sql
+    from booru_pipeline.audit.tables import table_file
     from booru_pipeline.tag_table.attach import add_functions
 
+    file = table_file(audit, table)
     with duckdb.connect() as connection:
         connection.execute("SET enable_progress_bar = false")
         add_functions(connection)
-        for name, value in {"audit": str(file), **variables}.items():
-            connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
         try:
-            relation = connection.sql(sql.statement(_FOLDER, query))
-            err.print(f"[dim]audit of {file.parent.name}[/]", soft_wrap=True)
+            relation = sql.relation(connection, _FOLDER, query, audit=str(file), **variables)
+            err.print(f"[dim]audit of {audit.name}[/]", soft_wrap=True)
             if form is None:
                 _table(relation, columns)
             else:
@@ -270,8 +276,8 @@ def _show(file: Path, query: str, form: Form | None, columns: Columns, **variabl
                 write(wanted, form)
         except duckdb.Error as error:
             raise BooruError(
-                f"{file} cannot be read: {str(error).splitlines()[0]}. Remove {file.parent} and make it again with "
-                f"`booru run --release {file.parent.name}`."
+                f"{file} cannot be read: {str(error).splitlines()[0]}. Remove {audit} and make it again with "
+                f"`booru run --release {audit.name}`."
             ) from error
 
 
@@ -279,7 +285,7 @@ def _without_evidence(relation: "duckdb.DuckDBPyRelation") -> "duckdb.DuckDBPyRe
     return relation.project(f"* EXCLUDE ({_EVIDENCE})") if _EVIDENCE in relation.columns else relation
 
 
-def _table(relation: "duckdb.DuckDBPyRelation", columns: Columns) -> None:
+def _table(relation: "duckdb.DuckDBPyRelation", columns: Sequence[str]) -> None:
     """The first rows, and how many more there are."""
     rows = relation.limit(_SHOWN).fetchall()
     [(total,)] = relation.aggregate("count(*)").fetchall()
@@ -287,13 +293,13 @@ def _table(relation: "duckdb.DuckDBPyRelation", columns: Columns) -> None:
         say("nothing was found that is asked for; other limits may give more")
         return
     table = Table()
-    for name, justify in columns:
-        table.add_column(name, justify="right" if justify == "right" else "left", overflow="fold")
-        table.columns[-1].no_wrap = name == "post"
+    for name in columns:
+        justify: JustifyMethod = "left" if name in _WORDS else "right"
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=name == "post")
     for row in rows:
         cells = dict(zip(relation.columns, row, strict=True))
         cells["post"] = f"{cells.get('booru')}/{cells.get('fid')}"
-        table.add_row(*(_cell(cells, name) for name, _ in columns))
+        table.add_row(*(_cell(cells, name) for name in columns))
     show(table)
     if total > len(rows):
         err.print(f"{total - len(rows):,} rows are not shown: `> rows.txt`, or --csv or --json, writes all {total:,}")
@@ -305,8 +311,6 @@ def _cell(cells: dict[str, Any], name: str) -> str:
         return "implied" if cells["implied"] else f"{100 * value:.1f} %"
     if name in ("at_least", "at_most"):
         return f"{100 * value:.1f} %"
-    if isinstance(value, list):
-        value = " ".join(value)
     return escape(printable(f"{value:,}" if isinstance(value, int) else str(value)))
 
 
@@ -314,8 +318,9 @@ def _bulk(audit: Path) -> None:
     import duckdb
 
     from booru_pipeline import sql
+    from booru_pipeline.audit.tables import ALIASES, IMPLICATIONS, table_file
 
-    files = {name: str(audit / f"{name}.parquet") for name in ("implications", "aliases")}
+    files = {name: str(table_file(audit, name)) for name in (IMPLICATIONS, ALIASES)}
     with duckdb.connect() as connection:
         for (line,) in sql.run(connection, _FOLDER, "bulk_update", **files).fetchall():
             print(printable(line))

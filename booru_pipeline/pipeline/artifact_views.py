@@ -61,7 +61,7 @@ class _File:
 
 
 def _audit(name: str) -> _Table:
-    return _Table(Stage.TAG_AUDIT, f"{name}.parquet", tables.SCHEMAS[name])
+    return _Table(Stage.TAG_AUDIT, tables.table_file(Path(), name).name, tables.SCHEMAS[name])
 
 
 # By view, the tables that it is made of, as `views.sql` says it.

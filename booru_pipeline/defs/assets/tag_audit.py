@@ -12,7 +12,7 @@ from pydantic import Field
 
 from booru_pipeline import sql
 from booru_pipeline.audit.options import AuditOptions
-from booru_pipeline.audit.tables import MISSING, SCHEMAS, SUSPECT
+from booru_pipeline.audit.tables import MISSING, SCHEMAS, SUSPECT, table_file
 from booru_pipeline.defs.assets.common import asset_settings, at_hand, check_settings, record_for
 from booru_pipeline.defs.assets.metadata import location, open_with, show_parquet, table_of
 from booru_pipeline.defs.assets.raw_release import release_of
@@ -121,11 +121,11 @@ def metadata_of_audit(path: Path) -> dict[str, Any]:
     """What an audit that is there shows in the UI; empty if it is broken."""
     try:
         counts = AuditCounts.read(path)
-        shown = {name: _first_rows(path / f"{name}.parquet") for name in (MISSING, SUSPECT)}
+        shown = {name: _first_rows(table_file(path, name)) for name in (MISSING, SUSPECT)}
     except (BooruError, OSError, pa.ArrowException):
         return {}
     return {
-        **open_with(*show_parquet(path / f"{MISSING}.parquet")),
+        **open_with(*show_parquet(table_file(path, MISSING))),
         "posts": counts.posts,
         "posts left out": counts.left_out,
         "tags": counts.tags,
@@ -182,7 +182,7 @@ def _faults_of_tables(audit: Path) -> dict[str, str]:
     counts, faults = AuditCounts.read(audit), {}
     for name, schema in SCHEMAS.items():
         try:
-            file = pq.ParquetFile(audit / f"{name}.parquet")
+            file = pq.ParquetFile(table_file(audit, name))
         except (OSError, pa.ArrowException) as error:
             faults[name] = f"cannot be read: {error}"
             continue
@@ -201,8 +201,8 @@ def _faults_of_findings(audit: Path, shards: Path, vocabulary: Path) -> dict[str
             connection,
             "defs",
             "audit_faults",
-            missing=str(audit / f"{MISSING}.parquet"),
-            suspect=str(audit / f"{SUSPECT}.parquet"),
+            missing=str(table_file(audit, MISSING)),
+            suspect=str(table_file(audit, SUSPECT)),
             shards=shard_files(shards),
             labels=str(vocabulary / LABELS_FILE),
         )
