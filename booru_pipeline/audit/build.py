@@ -40,7 +40,7 @@ from booru_pipeline.ragged import offsets_of
 from booru_pipeline.tags import Category
 from booru_pipeline.training_shards.relations import Relations
 from booru_pipeline.training_shards.shards import shard_files
-from booru_pipeline.vocabulary.implied import implied_matrix
+from booru_pipeline.vocabulary.implied import direct_implications, implied_matrix
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
 _HELD_OUT: Final = 1000
@@ -272,7 +272,7 @@ class _Writer:
         counts, words, least = self._counts, self._vocabulary, self._options.min_share
         with step("looking for implications"):
             proposed = propose(counts, words, self.implied, least)
-            kept_not = not_kept(counts, self._direct(relations), least)
+            kept_not = not_kept(counts, direct_implications(words, relations), least)
         with step("looking for tags that exclude each other"):
             exclusions = find_exclusions(counts)
         aliases = propose_aliases(counts, words)
@@ -305,20 +305,16 @@ class _Writer:
 
     def _implications(self, pairs: Pairs) -> pa.Table:
         share = pairs.together / np.maximum(pairs.posts, 1)
-        back, _ = self._bounds_back(pairs)
+        back = Pairs.of(pairs.consequent, pairs.antecedent, self._counts)
         return self._pairs(
             pairs,
             antecedent_category=self._categories.take(pa.array(pairs.antecedent)),
             consequent_category=self._categories.take(pa.array(pairs.consequent)),
             low=pairs.low,
             lift=share / self._counts.share[pairs.consequent],
-            both_ways=back >= self._options.min_share,
+            both_ways=back.low >= self._options.min_share,
             may_be_asked=same_category(pairs, self._vocabulary),
         )
-
-    def _bounds_back(self, pairs: Pairs) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        back = Pairs.of(pairs.consequent, pairs.antecedent, self._counts)
-        return back.low, back.high
 
     def _pairs(self, pairs: Pairs, **columns: Any) -> pa.Table:
         counts = self._counts
@@ -334,18 +330,6 @@ class _Writer:
                 "counter_examples": _pages([counts.without(one, other) for one, other in both]),
             }
         )
-
-    def _direct(self, relations: Relations) -> tuple[Rows, Rows]:
-        """The known implications between labels, direct ones, as rows."""
-        index = self._vocabulary.index
-        known = [
-            (index[one], index[other])
-            for one, others in relations.implications.items()
-            for other in sorted(others)
-            if one in index and other in index
-        ]
-        both = np.array(known, dtype=np.int64).reshape(-1, 2).T
-        return both[0], both[1]
 
     def core(self, core: sparse.csr_array) -> pa.Table:
         """Core tags, by character, the most frequent first."""

@@ -11,8 +11,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy import sparse
 
-from booru_pipeline.dataset.posts import load_posts
-from booru_pipeline.model.pairs import count_together
+from booru_pipeline.dataset.posts import by_label, load_posts
+from booru_pipeline.model.pairs import PairCounts
 from booru_pipeline.release.post_pages import post_page
 
 SPLITS: Final = ("train", "validation", "test")
@@ -41,12 +41,8 @@ class PostCounts:
     @classmethod
     def of(cls, posts: sparse.csr_array, about: pa.Table | None = None) -> Self:
         """Count, see the attributes."""
-        labels = np.bincount(posts.indices, minlength=posts.shape[1]).astype(np.int64)
-        together = count_together(posts)
-        together.setdiag(0)
-        together.eliminate_zeros()
-        together.sort_indices()
-        return cls(posts, together, labels, about)
+        pairs = PairCounts.of(posts)
+        return cls(posts, pairs.together, pairs.labels.astype(np.int64), about)
 
     @classmethod
     def read(cls, dataset: Path, labels: int) -> Self:
@@ -96,8 +92,7 @@ class PostCounts:
 
     @cached_property
     def _columns(self) -> sparse.csc_array:
-        ones = np.ones(len(self.posts.indices), dtype=np.int8)  # it is as large as the posts, but for this
-        return sparse.csr_array((ones, self.posts.indices, self.posts.indptr), shape=self.posts.shape).tocsc()
+        return by_label(self.posts)
 
     def _having(self, label: int) -> Rows:
         rows: Rows = self._columns.indices[self._columns.indptr[label] : self._columns.indptr[label + 1]]

@@ -77,12 +77,12 @@ def propose(counts: PostCounts, vocabulary: Vocabulary, implied: sparse.csr_arra
     return pairs.take(np.lexsort((-pairs.posts, -pairs.low, _standing(pairs, counts, vocabulary))))
 
 
-def not_kept(counts: PostCounts, known: tuple[Rows, Rows], min_share: float) -> Pairs:
+def not_kept(counts: PostCounts, known: Rows, min_share: float) -> Pairs:
     """Known implications that posts do not keep, the worst first: the upper bound of the share is below `min_share`.
 
     Args:
         counts: Of the posts.
-        known: Antecedents and consequents, as rows; direct ones.
+        known: int64 [2, pairs], see `direct_implications`.
         min_share: The bound.
     """
     antecedent, consequent = known

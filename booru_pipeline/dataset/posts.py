@@ -105,6 +105,12 @@ def incidence(posts: Sequence[Iterable[int]], labels: int) -> sparse.csr_array:
     return sparse.csr_array((ones, columns, offsets_of([len(row) for row in rows])), shape=(len(rows), labels))
 
 
+def by_label(posts: sparse.csr_array) -> sparse.csc_array:
+    """The same incidence matrix by its columns, int8 [posts, labels]: which posts have a label."""
+    ones = np.ones(len(posts.indices), dtype=np.int8)  # it is as large as the posts, but for this
+    return sparse.csr_array((ones, posts.indices, posts.indptr), shape=posts.shape).tocsc()
+
+
 def releases_of(dataset: Path, split: str) -> npt.NDArray[np.str_]:
     """The release of each post that `load_posts` gives: the latest that lists it."""
     table = open_splits(dataset)[split].data.table

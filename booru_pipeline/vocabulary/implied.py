@@ -30,6 +30,19 @@ def implied_matrix(vocabulary: Vocabulary, relations: Relations) -> sparse.csr_a
     return sparse.csr_array((ones, columns, offsets_of([len(rows) for rows in implied])), shape=shape)
 
 
+def direct_implications(vocabulary: Vocabulary, relations: Relations) -> NDArray[np.int64]:
+    """Antecedents and consequents of the implications between labels, direct ones only, int64 [2, pairs], ascending."""
+    index = vocabulary.index
+    pairs = [
+        (index[antecedent], index[consequent])
+        for antecedent, consequents in relations.implications.items()
+        if antecedent in index
+        for consequent in consequents
+        if consequent in index
+    ]
+    return np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2).T
+
+
 def close(posts: Sequence[NDArray[np.int64]], implied: sparse.csr_array) -> list[NDArray[np.int64]]:
     """Each post's labels and what they imply (see `implied_matrix`), ascending: what Danbooru makes of such a post."""
     starts, columns = implied.indptr, implied.indices

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy import sparse
 
+from booru_pipeline.dataset.posts import by_label
 from booru_pipeline.evaluation.figures.bootstrap import Interval
 from booru_pipeline.evaluation.figures.probing import mean_intervals
 from booru_pipeline.evaluation.finding import Count, Finding
@@ -69,8 +70,7 @@ class Split:
 
     @cached_property
     def _columns(self) -> sparse.csc_array:
-        ones = np.ones(len(self.posts.indices), dtype=np.int8)  # it is as large as the posts, but for this
-        return sparse.csr_array((ones, self.posts.indices, self.posts.indptr), shape=self.posts.shape).tocsc()
+        return by_label(self.posts)
 
     def _rows(self, label: int) -> NDArray[np.int64]:
         rows: NDArray[np.int64] = self._columns.indices[self._columns.indptr[label] : self._columns.indptr[label + 1]]

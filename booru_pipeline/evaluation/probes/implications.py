@@ -13,6 +13,7 @@ from booru_pipeline.evaluation.finding import Count, Finding, Share, definitions
 from booru_pipeline.evaluation.options import ProbeOptions
 from booru_pipeline.evaluation.probes.counts import Exam
 from booru_pipeline.evaluation.scorer import Scorer
+from booru_pipeline.vocabulary.implied import direct_implications
 
 REVERSED: Final = "reversed"
 SIBLING: Final = "sibling"
@@ -62,21 +63,13 @@ class ImplicationFindings(Finding):
 
 def probe_implications(exam: Exam) -> ImplicationFindings | None:
     """Score each implication of the vocabulary, and edges that are none; None if no label implies another."""
-    index, options = exam.vocabulary.index, exam.options
-    edges = sorted(
-        (index[child], index[parent])
-        for child, parents in exam.relations.implications.items()
-        if child in index
-        for parent in parents
-        if parent in index
-    )
+    options, edges = exam.options, direct_implications(exam.vocabulary, exam.relations).T
     generator = np.random.default_rng(options.seed)
     if len(edges) > options.probe_edges:
-        kept = np.sort(generator.choice(len(edges), size=options.probe_edges, replace=False))
-        edges = [edges[place] for place in kept.tolist()]
-    if not edges:
+        edges = edges[np.sort(generator.choice(len(edges), size=options.probe_edges, replace=False))]
+    if not len(edges):
         return None
-    child, parent = np.array(edges, dtype=np.int64).T
+    child, parent = edges.T
     false = _false_edges(exam, child, parent, generator)
     starts, ends = (np.concatenate(sides) for sides in zip((child, parent), *false.values(), strict=True))
     # All kinds at once, since most edges start from the same children.
