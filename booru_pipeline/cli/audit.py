@@ -220,20 +220,17 @@ def _of_whom(settings: "Settings", audit: Path, tag: str | None, post: str | Non
 
 
 def _check_tag(settings: "Settings", release: str, tag: str) -> None:
-    from difflib import get_close_matches
-
+    from booru_pipeline.vocabulary.label_names import LabelNames
     from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
     lake = settings.lake
     if release not in lake.releases_with(lake.vocabulary):
         return
-    labels = Vocabulary.load(lake.bring(lake.vocabulary(release))).labels
-    if tag not in labels:
-        near = get_close_matches(tag, labels, n=3)
-        hint = (
-            f" Did you mean {printable(' or '.join(near))}?" if near else " It may be too rare, or of another category."
-        )
-        raise BooruError(f"no label of {release} is called {printable(tag)!r}. {hint}")
+    vocabulary = Vocabulary.load(lake.bring(lake.vocabulary(release)))
+    if tag not in vocabulary.index:
+        hint = LabelNames(vocabulary, settings.tag_relations).hint(tag)
+        remedy = hint or " It may be too rare, or of a category that is not learned."
+        raise BooruError(f"no label of {release} is called {printable(tag)!r}.{remedy}")
 
 
 def _check_post(settings: "Settings", release: str, booru: str | None, fid: int) -> None:

@@ -1,11 +1,7 @@
 """Which labels a question is about, and of every other name that was typed why not and what may have been meant."""
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
-from itertools import islice
-from typing import Final
 
 from booru_pipeline.errors import BooruError, printable
 from booru_pipeline.model.suggest.answer import LeftOut
@@ -14,12 +10,9 @@ from booru_pipeline.model.suggest.prompt import Piece, read_prompt
 from booru_pipeline.release.names import canonical_tag
 from booru_pipeline.tags import Category
 from booru_pipeline.training_shards.relations import Relations
+from booru_pipeline.vocabulary.label_names import LabelNames
 from booru_pipeline.vocabulary.options import VocabularyOptions
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
-
-_SHOWN: Final = 3  # names that may have been meant
-_LIKE: Final = 0.75  # of difflib's ratio: rabbit_eers is not like rabbit_girl
-_BETWEEN_WORDS: Final = re.compile(r"[\W_]+")
 
 
 @dataclass(frozen=True)
@@ -75,7 +68,7 @@ def understand(
     others = [piece for piece in pieces if piece.tag not in asked]
     left_out: tuple[LeftOut, ...] = ()
     if others:
-        near = _Names(vocabulary, relations)
+        near = LabelNames(vocabulary, relations)
         whys = [_why(piece, relations.canonical(piece.tag), found, thresholds, near) for piece in others]
         given_up = [relations.canonical(piece.tag) in relations.deprecated for piece in others]
         whys = [f"{why} It is deprecated on Danbooru." if it else why for why, it in zip(whys, given_up, strict=True)]
@@ -92,59 +85,21 @@ def is_as_typed(asked: Sequence[str], tags: Sequence[str]) -> bool:
     return list(asked) == list(dict.fromkeys(filter(None, map(canonical_tag, tags))))
 
 
-class _Names:
-    """All names of labels, to find those near to one that is none."""
-
-    def __init__(self, vocabulary: Vocabulary, relations: Relations) -> None:
-        labels = (vocabulary.labels[row] for row in vocabulary.by_posts)  # the most frequent first
-        self._label_of = {label: label for label in labels if label not in relations.deprecated}
-        for alias, tag in relations.aliases.items():
-            if tag in self._label_of:
-                self._label_of.setdefault(alias, tag)
-        self._words = {name: _words(name) for name in self._label_of}
-
-    def near(self, typed: str) -> tuple[list[str], bool]:
-        """Labels that may have been meant, some at most, and whether there are more.
-
-        Those with the typed words among theirs come first, then those with words that begin so, the most frequent
-        first; only where there is none, those of a like spelling.
-        """
-        words = _words(typed)
-        found: Iterable[str] = ()
-        if words.strip("_"):
-            whole = (name for name, others in self._words.items() if words in others)
-            begun = (name for name, others in self._words.items() if words[:-1] in others)
-            found = [*whole, *begun] if len(words) > 3 else [*whole]
-        names = list(found) or get_close_matches(typed, self._alike(typed), n=_SHOWN, cutoff=_LIKE)
-        labels = dict.fromkeys(self._label_of[name] for name in names)
-        return list(islice(labels, _SHOWN)), len(labels) > _SHOWN
-
-    def _alike(self, typed: str) -> list[str]:
-        """Names that share a quarter of the pairs of letters: to compare all of 100,000 takes a second and a half."""
-        pairs = {typed[at : at + 2] for at in range(len(typed) - 1)} or {typed}
-        return [name for name in self._label_of if 4 * sum(pair in name for pair in pairs) >= len(pairs)]
-
-
-def _words(name: str) -> str:
-    """A name's words between underscores, such as `_saber_fate_`."""
-    return f"_{_BETWEEN_WORDS.sub('_', name).strip('_')}_"
-
-
 def _why(
     piece: Piece,
     tag: str,
     found: Mapping[str, tuple[int, int]],
     thresholds: VocabularyOptions | None,
-    names: _Names,
+    names: LabelNames,
 ) -> str:
     """Why a name is not asked about, in a sentence or two."""
     shown = printable(tag)
     if piece.is_network:
         return f"{shown} loads a network, and names no tag."
     if tag not in found:
-        if tag[0] == "-" and tag[1:] in names._label_of:
+        if tag[0] == "-" and tag[1:] in names:
             return f"{shown} asks for posts without it: `--exclude {shown[1:]}` leaves it out of the answer."
-        return f"no label is called {shown}.{_hint(tag, names)}"
+        return f"no label is called {shown}.{names.hint(tag)}"
     posts, number = found[tag]
     category = Category.name_of(number)
     if thresholds is not None and number not in thresholds.categories:
@@ -152,17 +107,8 @@ def _why(
         return f"{shown} is {article} {category} tag: these are not learned."
     on = f"{shown} is on {posts:,} post{'' if posts == 1 else 's'}"
     if thresholds is None:
-        return f"{on}, too rare for this vocabulary, or of a category left out of it.{_hint(tag, names)}"
+        return f"{on}, too rare for this vocabulary, or of a category left out of it.{names.hint(tag)}"
     needed = thresholds.min_general_posts if number == Category.GENERAL else thresholds.min_name_posts
     if posts < needed:
-        return f"{on}, too rare for a label, which needs {needed:,}.{_hint(tag, names)}"
+        return f"{on}, too rare for a label, which needs {needed:,}.{names.hint(tag)}"
     return f"{on}, and no label of this checkpoint, which was made before. Make it again with `booru run`."
-
-
-def _hint(tag: str, names: _Names) -> str:
-    near, more = names.near(tag)
-    if not near:
-        return ""
-    *most, last = near
-    listed = f"{', '.join(near)} …" if more else f"{', '.join(most)} or {last}" if most else last
-    return f" Did you mean {printable(listed)}?"
