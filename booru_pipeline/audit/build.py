@@ -1,8 +1,8 @@
 """Making an audit: its tables from a release's posts, its checkpoint, and the counts of all posts so far."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -14,15 +14,15 @@ from scipy import sparse
 from booru_pipeline.audit.aliases import propose_aliases
 from booru_pipeline.audit.core_tags import core_tags
 from booru_pipeline.audit.counts import PostCounts
-from booru_pipeline.audit.evidence import SHOWN, speaks_against, speaks_for
+from booru_pipeline.audit.evidence import speaks_against, speaks_for
 from booru_pipeline.audit.exclusions import find_exclusions
 from booru_pipeline.audit.implications import Pairs, not_kept, propose, same_category
 from booru_pipeline.audit.options import AuditOptions
+from booru_pipeline.audit.release_posts import ReleasePosts
 from booru_pipeline.audit.scan import NO_LABEL, Scanner
 from booru_pipeline.audit.tables import (
     ALIASES,
     CORE_TAGS,
-    EVIDENCE,
     EXCLUSIONS,
     IMPLICATIONS,
     LIKELY,
@@ -36,10 +36,8 @@ from booru_pipeline.dataset.posts import Posts, load_posts
 from booru_pipeline.errors import BooruError
 from booru_pipeline.model.predictor import Predictor
 from booru_pipeline.progress import step
-from booru_pipeline.ragged import offsets_of
 from booru_pipeline.tags import Category
 from booru_pipeline.training_shards.relations import Relations
-from booru_pipeline.training_shards.shards import shard_files
 from booru_pipeline.vocabulary.implied import direct_implications, implied_matrix
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
@@ -155,79 +153,6 @@ def build_audit(
         IMPLICATIONS: int(pc.sum(tables[IMPLICATIONS]["may_be_asked"]).as_py() or 0),
     }
     return Audit(len(posts), left_out, len(posts.rows), rows, shown)
-
-
-@dataclass(frozen=True)
-class ReleasePosts:
-    """A release's posts, and what their tags imply that are no labels.
-
-    Attributes:
-        posts: Sets of labels, with booru and fid in `about`; other tags are left out.
-        told: Which label a tag that is none implies, float32 [posts, labels]; one more than the place of the tag in
-            `tags` where it does, and of several tags any.
-        tags: Such tags.
-    """
-
-    posts: Posts
-    told: sparse.csr_array
-    tags: list[str]
-
-    @classmethod
-    def read(cls, shards: Path, vocabulary: Vocabulary, relations: Relations) -> Self:
-        """Read a release's shards.
-
-        Raises:
-            BooruError: There are none.
-        """
-        columns = ["booru", "fid", "tags"]
-        table = pq.read_table(shard_files(shards), columns=columns, read_dictionary=["tags.list.element"])
-        index = vocabulary.index
-        labels, tags = pa.array(vocabulary.labels, pa.string()), list[str]()
-        rows, sizes, told = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty((3, 0), np.int64)]
-        first = 0
-        for chunk in table["tags"].chunks:
-            names = chunk.flatten()
-            row_of = pc.index_in(names.dictionary, value_set=labels).fill_null(NO_LABEL).to_numpy()
-            place = names.indices.to_numpy()
-            row = row_of[place].astype(np.int64)
-            owner = np.repeat(np.arange(len(chunk)), chunk.value_lengths().to_numpy())
-            rows.append(row[row >= 0])
-            sizes.append(np.bincount(owner[row >= 0], minlength=len(chunk)))
-            for rare in np.unique(place[row < 0]).tolist():
-                tag = names.dictionary[rare].as_py()
-                implied = [index[other] for other in relations.closure([tag]) if other in index]
-                if implied:
-                    tags.append(tag)
-                    on = first + owner[place == rare]
-                    cells = np.repeat(on, len(implied)), np.tile(implied, len(on))
-                    told.append(np.stack([*cells, np.full(len(cells[0]), len(tags))]))
-            first += len(chunk)
-        posts = Posts(np.concatenate(rows), offsets_of(np.concatenate(sizes)), about=table.select(["booru", "fid"]))
-        post, label, by = np.concatenate(told, axis=1)
-        _, once = np.unique(post * len(index) + label, return_index=True)
-        which = by[once].astype(np.float32)
-        return cls(posts, sparse.csr_array((which, (post[once], label[once])), shape=(len(posts), len(index))), tags)
-
-    def take(self, chosen: Rows) -> Self:
-        """Some of the posts."""
-        return replace(self, posts=self.posts.take(chosen), told=sparse.csr_array(self.told[chosen]))
-
-    def name_what_implies(self, at: Rows, labels: Rows, because: pa.ChunkedArray) -> pa.ChunkedArray:
-        """The evidence of findings, with the tag before it that is no label and implies what is found."""
-        if not self.told.nnz or not len(at):
-            return because
-        by = np.asarray(self.told[at, labels]).ravel().astype(np.int64)
-        told = np.flatnonzero(by).tolist()
-        if not told:
-            return because
-        lists = because.take(pa.array(told)).to_pylist()
-        for place, row in enumerate(told):
-            first = {"tag": self.tags[by[row] - 1], "together": None, "posts": None, "expected": None}
-            lists[place] = [first, *lists[place]][:SHOWN]
-        every = pa.concat_arrays([*because.chunks, pa.array(lists, EVIDENCE)])
-        place_of = np.arange(len(because))
-        place_of[told] = len(because) + np.arange(len(told))
-        return pa.chunked_array([every.take(pa.array(place_of))])
 
 
 class _Writer:

@@ -4,8 +4,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from booru_pipeline.audit.build import ReleasePosts, build_audit
+from booru_pipeline.audit.build import build_audit
 from booru_pipeline.audit.options import AuditOptions
+from booru_pipeline.audit.release_posts import ReleasePosts
 from booru_pipeline.audit.tables import MISSING, NOT_KEPT, SCHEMAS, SUSPECT
 from booru_pipeline.errors import BooruError
 from booru_pipeline.training_shards.relations import Relations
