@@ -4,17 +4,18 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from datasets import Dataset, DatasetDict, DatasetInfo, load_from_disk
-from datasets.config import DATASETDICT_JSON_FILENAME
 from scipy import sparse
 
 from booru_pipeline.errors import BooruError
 from booru_pipeline.ragged import IntArray, gather, offsets_of
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict
 
 _ABOUT: Final = ["booru", "fid", "group_md5", "release"]
 
@@ -143,12 +144,15 @@ def load_posts(dataset: Path, split: str, *, labels: int | None = None, about: b
     return posts.take(order) if (np.diff(order) != 1).any() else posts
 
 
-def open_splits(dataset: Path) -> DatasetDict:
+def open_splits(dataset: Path) -> "DatasetDict":
     """Open a dataset folder; a split without posts is an empty one.
 
     Raises:
         BooruError: There is none, or it lacks the train or the test split.
     """
+    from datasets import DatasetDict
+    from datasets.config import DATASETDICT_JSON_FILENAME
+
     try:
         listing = json.loads((dataset / DATASETDICT_JSON_FILENAME).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -164,7 +168,9 @@ def open_splits(dataset: Path) -> DatasetDict:
     return DatasetDict({split: _open_split(dataset / split) for split in listing["splits"]})
 
 
-def _open_split(folder: Path) -> Dataset:
+def _open_split(folder: Path) -> "Dataset":
+    from datasets import Dataset, DatasetInfo, load_from_disk
+
     # A split without rows is saved without a file, and load_from_disk then stumbles over the missing first one.
     if not any(folder.glob("*.arrow")):
         features = DatasetInfo.from_directory(str(folder)).features

@@ -12,6 +12,7 @@ from transformers import GenerationConfig
 from booru_pipeline.model.objective import answer_tokens
 from booru_pipeline.model.objective_name import ObjectiveName
 from booru_pipeline.model.ranking import Question, as_posts
+from booru_pipeline.model.ranking.torch_rankers import on_device
 from booru_pipeline.vocabulary.options import EncodingName
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
@@ -90,7 +91,7 @@ class Generator:
         """Each context with its answer: at most so many tokens, without what all answers begin with and padding."""
         question, device = self._question, self._model.device
         said = self._model.generate(
-            **question.batch(as_posts(contexts), device),
+            **on_device(question.batch(as_posts(contexts)), device),
             decoder_input_ids=torch.tensor([question.answer_start] * len(contexts), device=device),
             generation_config=GenerationConfig(
                 max_new_tokens=most,

@@ -2,7 +2,6 @@
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
 from scipy.special import expit
 
 Floats = npt.NDArray[np.float64]
@@ -25,6 +24,8 @@ def fit_logistic(features: Floats, target: Floats, weight: Floats, *, start: Flo
     Returns:
         [weights].
     """
+
+    from scipy.optimize import minimize  # takes as long to import as an answer
 
     def loss(at: Floats) -> tuple[float, Floats]:
         odds = features @ at

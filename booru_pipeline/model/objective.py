@@ -41,11 +41,16 @@ class FirstStep(nn.Module):
         rows = self.model.lm_head.weight.narrow(0, self.first_token_id, self.labels)
         return functional.linear(self.state(input_ids, attention_mask), rows).float()
 
+    def raw(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """What answers follow from, before visible labels are left out, float32 [posts, labels]: here the logits."""
+        return self.logits(input_ids, attention_mask)
+
     def state(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """What the output layer is given at that step, [posts, d_model]."""
         model = self.model
         memory = model.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        start = torch.tensor([self._answer_start], device=input_ids.device).expand(len(input_ids), -1)
+        # Of the input's own shape: a graph that is exported then takes any number of posts.
+        start = torch.cat([torch.full_like(input_ids[:, :1], token) for token in self._answer_start], dim=1)
         state = model.decoder(
             input_ids=start, encoder_hidden_states=memory, encoder_attention_mask=attention_mask, use_cache=False
         ).last_hidden_state[:, -1]
@@ -98,6 +103,10 @@ class PresentObjective(FirstStep):
     def log_odds(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Log-odds that a post has each label, float32 [posts, labels]; those of visible labels mean nothing."""
         return self._odds(input_ids, attention_mask, self.visible(input_ids)[1])
+
+    def raw(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Those of `log_odds`."""
+        return self.log_odds(input_ids, attention_mask)
 
     def log_odds_of(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         """Log-odds that each post has one label, int64 [posts], that is not visible; float32 [posts].

@@ -2,26 +2,26 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from scipy.special import expit
-from transformers import AutoModelForSeq2SeqLM
 
 from booru_pipeline.errors import BooruError, first_line
 from booru_pipeline.model.calibration import Calibration
-from booru_pipeline.model.generation import Generator, InvalidRate
 from booru_pipeline.model.mixture import Mixture, Views
 from booru_pipeline.model.objective_name import ObjectiveName
 from booru_pipeline.model.pair_table import PairTable, views_of
-from booru_pipeline.model.presence import Presence
 from booru_pipeline.model.provenance import read_provenance
-from booru_pipeline.model.ranking import Ranker, as_posts, ranker_for
-from booru_pipeline.model.start import quiet_transformers
+from booru_pipeline.model.ranking import Question, Ranker, as_posts
+from booru_pipeline.model.ranking.graph import GraphRanker, keep_graph
 from booru_pipeline.vocabulary.options import EncodingName
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from booru_pipeline.model.generation import Generator, InvalidRate
+    from booru_pipeline.model.presence import Presence
 
 Contexts = Sequence[Sequence[int]]
 
@@ -115,7 +115,7 @@ class Predictor:
         self,
         t5: T5Alone,
         vocabulary: Vocabulary,
-        generator: Generator | None = None,
+        generator: "Generator | None" = None,
         counting: tuple[Mixture, PairTable] | None = None,
     ) -> None:
         """Put a predictor together; without a generator if the model is trained to rank alone."""
@@ -126,36 +126,46 @@ class Predictor:
         self.table = counting[1] if counting else None
 
     @classmethod
-    def load(cls, folder: Path, device: str | None = None) -> "Predictor":
+    def load(cls, folder: Path, device: str | None = None, *, graph: bool = False) -> "Predictor":
         """Read a checkpoint folder.
 
         Args:
             folder: As the training payload wrote it.
             device: Such as `cuda:0`; a GPU if there is one, else the CPU.
+            graph: Ask it by its ONNX graph, see `graph.py`, which is made if it is not there: without torch, which
+                takes long to load, and on the CPU. Where labels have pieces there is none.
 
         Raises:
             BooruError: The folder is no checkpoint of this pipeline.
         """
-        quiet_transformers()
         try:
             vocabulary = Vocabulary.load(folder)
             calibration = Calibration.read(folder)
             encoding, objective = read_recipe(folder)
-            presence = Presence.read(folder) if objective is ObjectiveName.PRESENT else None
             counts = read_provenance(folder).get("counts", False)  # checkpoints of before them do not say
             counting = (Mixture.read(folder), PairTable.read(folder)) if counts else None
-            model = AutoModelForSeq2SeqLM.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+            question = Question.of(vocabulary, encoding, objective)
+            kept = GraphRanker.read(folder, question, objective) if graph else None
+            if kept is not None:
+                _check_labels(folder, len(vocabulary), None, counting)
+                return cls(T5Alone(kept, len(vocabulary), calibration), vocabulary, None, counting)
+            model, presence = _read_model(folder, objective)
         except BooruError as error:
             raise BooruError(f"{folder} is not a complete checkpoint: {error}") from error
         except (OSError, ValueError) as error:
             raise BooruError(
                 f"{folder} is not a complete checkpoint: {first_line(error)}. Make it with `booru run --to checkpoint`."
             ) from error
+        from booru_pipeline.model.generation import Generator
+        from booru_pipeline.model.ranking.torch_rankers import LabelRanker, PresenceRanker, on_best_device, ranker_for
+
         _check_labels(folder, len(vocabulary), presence, counting)
-        model = model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
+        model = on_best_device(model, "cpu" if graph else device)
         ranker = ranker_for(model, vocabulary, encoding, objective, presence and presence.to(model.device))
         generates = not objective.names_labels_at_once
         generator = Generator(model, vocabulary, encoding, objective) if generates else None
+        if graph and isinstance(ranker, LabelRanker | PresenceRanker) and keep_graph(folder, ranker):
+            ranker = GraphRanker.read(folder, question, objective) or ranker  # the first answer is as all later ones
         return cls(T5Alone(ranker, len(vocabulary), calibration), vocabulary, generator, counting)
 
     @property
@@ -219,7 +229,7 @@ class Predictor:
             return np.asarray(expit(np.asarray(scores, dtype=np.float64)))
         return self.t5.to_probabilities(scores, visible)
 
-    def invalid_rate(self, contexts: Contexts) -> InvalidRate | None:
+    def invalid_rate(self, contexts: Contexts) -> "InvalidRate | None":
         """How much of what the model generates by itself is invalid, see `Generator.invalid_rate`.
 
         None for the `set` objective: a ranking of labels holds nothing invalid, and the model was not trained to say
@@ -266,8 +276,20 @@ def read_recipe(checkpoint: Path) -> tuple[EncodingName, ObjectiveName]:
     return EncodingName(provenance.get("encoding", "labels")), ObjectiveName(provenance.get("objective", "set"))
 
 
+def _read_model(folder: Path, objective: ObjectiveName) -> "tuple[Any, Presence | None]":
+    """The T5 and, of the `present` objective, what turns its logits to log-odds."""
+    from transformers import AutoModelForSeq2SeqLM
+
+    from booru_pipeline.model.presence import Presence
+    from booru_pipeline.model.start import quiet_transformers
+
+    quiet_transformers()
+    presence = Presence.read(folder) if objective is ObjectiveName.PRESENT else None
+    return AutoModelForSeq2SeqLM.from_pretrained(folder, local_files_only=True, use_safetensors=True), presence
+
+
 def _check_labels(
-    folder: Path, labels: int, presence: Presence | None, counting: tuple[Mixture, PairTable] | None
+    folder: Path, labels: int, presence: "Presence | None", counting: tuple[Mixture, PairTable] | None
 ) -> None:
     sizes = {labels}
     if presence is not None:

@@ -34,7 +34,7 @@ from booru_pipeline.model.objective_name import ObjectiveName, objective_name
 from booru_pipeline.model.pair_table import PairTable
 from booru_pipeline.model.presence import Presence
 from booru_pipeline.model.provenance import LOG_FILE, PROVENANCE_FILE, read_provenance
-from booru_pipeline.model.ranking import ranker_for
+from booru_pipeline.model.ranking.torch_rankers import ranker_for
 from booru_pipeline.model.start import check_base, pretrained_model, quiet_transformers, tiny_model
 from booru_pipeline.orphan import end_with_parent
 from booru_pipeline.progress import step, told_to

@@ -72,7 +72,7 @@ class Vocabulary:
         path = folder / LABELS_FILE
         if not path.is_file():
             raise BooruError(f"there is no vocabulary at {folder}. Make it with `booru run --to vocabulary`.")
-        return cls(folder, pq.read_table(path))
+        return cls(folder, pq.ParquetFile(path).read())  # read_table imports pandas where that is there
 
     def __len__(self) -> int:
         return self.table.num_rows

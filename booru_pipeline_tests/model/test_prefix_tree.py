@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from booru_pipeline.model.prefix_tree import PrefixTree
+from booru_pipeline.model.ranking.prefix_tree import PrefixTree
 from booru_pipeline.ragged import offsets_of
 
 WORDS = st.lists(st.lists(st.integers(5, 8), min_size=1, max_size=6).map(tuple), min_size=1, max_size=25, unique=True)

@@ -8,7 +8,8 @@ from booru_pipeline.dataset.posts import Posts
 from booru_pipeline.errors import BooruError
 from booru_pipeline.model.objective import SequenceObjective, answer_tokens
 from booru_pipeline.model.objective_name import ObjectiveName, objective_name
-from booru_pipeline.model.ranking import PieceRanker, Question, ranker_for
+from booru_pipeline.model.ranking import Question
+from booru_pipeline.model.ranking.torch_rankers import PieceRanker, ranker_for
 from booru_pipeline.vocabulary.options import EncodingName
 from booru_pipeline_tests.dataset.label_rows import posts_of, random_posts
 from booru_pipeline_tests.vocabulary.labels import LABELS, make_vocabulary

@@ -1,6 +1,8 @@
-"""Asking: from what a person typed to an answer."""
+"""Asking: from what people typed to answers."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -12,13 +14,14 @@ from numpy.typing import NDArray
 from booru_pipeline.errors import BooruError
 from booru_pipeline.model.predictor import Predictor
 from booru_pipeline.model.suggest.answer import Answer, Observed, Suggestion
-from booru_pipeline.model.suggest.counting import PostCounter, pairs_apart
+from booru_pipeline.model.suggest.counting import Counter, PostCounter, pairs_apart
 from booru_pipeline.model.suggest.explaining import answer_to, closure_of, explain
 from booru_pipeline.model.suggest.filters import Filters
 from booru_pipeline.model.suggest.understanding import Question, understand
 from booru_pipeline.tags import Category
 from booru_pipeline.training_shards.relations import Relations
 from booru_pipeline.training_shards.shards import shard_files
+from booru_pipeline.vocabulary.label_names import LabelNames
 from booru_pipeline.vocabulary.options import VocabularyOptions
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
@@ -100,58 +103,121 @@ def ask(
     Raises:
         BooruError: As `suggest`.
     """
-    if top < 1:
-        raise BooruError(f"cannot give {top} suggestions: --top must be at least 1.")
-    files = shard_files(*shards)
-    predictor = Predictor.load(checkpoint)
     with duckdb.connect() as connection:
-        counter = PostCounter(connection, files)
-        question = understand(tags, predictor.vocabulary, relations, counter, thresholds)
-        return _answer(
-            question, top, filters or Filters(), explained, predictor=predictor, relations=relations, counter=counter
+        files = shard_files(*shards)
+        asker = Asker(
+            Predictor.load(checkpoint, graph=True), relations, PostCounter(connection, files), thresholds=thresholds
         )
+        [answer] = asker.ask([Request(tuple(tags), top, filters or Filters(), explained)])
+    if isinstance(answer, BooruError):
+        raise answer
+    return answer
 
 
-def _answer(
-    question: Question,
-    top: int,
-    filters: Filters,
-    explained: bool,
-    *,
-    predictor: Predictor,
-    relations: Relations,
-    counter: PostCounter,
-) -> Answer:
-    """The answer to a question of known labels; see `ask`."""
-    given = question.given
-    context = closure_of(given, relations)
-    [probability] = answer_to([context], predictor)
-    if not np.isfinite(probability).all():
-        raise BooruError("the checkpoint answers with what is no number. Remove it and make it again with `booru run`.")
-    parts = counter.parts(given)
-    base, posts = parts.largest()
-    counts = counter.tags(base) if base else {}
-    every = _suggestions(probability, predictor.vocabulary, given, context, base, posts, counts)
-    wanted, deprecated = filters.keeps, relations.deprecated
-    found = list(islice((item for item in every if item.tag not in deprecated and wanted(item)), top))
-    if explained and found:
-        found = explain(found, given, predictor=predictor, relations=relations, counter=counter)
-    compared = [item.tag for item in found[:_COMPARED]]
-    exclusive = pairs_apart(counter.parts(compared, base), base) if len(compared) > 1 else []
-    return Answer(
-        given=given,
-        observed_on=base,
-        posts=posts,
-        suggestions=found,
-        apart=sorted(pairs_apart(parts), key=lambda pair: pair.together - pair.expected),
-        exclusive=sorted(exclusive, key=lambda pair: (compared.index(pair.second), compared.index(pair.first))),
-        mixes=predictor.mixes,
-        categories=tuple(Category.name_of(int(number)) for number in np.unique(predictor.vocabulary.categories)),
-        asked=question.asked,
-        left_out=question.left_out,
-        idle=filters.idle(predictor.vocabulary.labels),
-        deprecated=tuple(tag for tag in given if tag in deprecated),
-    )
+@dataclass(frozen=True)
+class Request:
+    """What is asked.
+
+    Attributes:
+        tags: What a person typed.
+        top: Suggestions at most.
+        filters: Which suggestions are wanted.
+        explained: Whether each says where it comes from.
+    """
+
+    tags: tuple[str, ...]
+    top: int = 10
+    filters: Filters = field(default_factory=Filters)
+    explained: bool = False
+
+
+class Asker:
+    """A checkpoint that can be asked again and again, several questions at once.
+
+    Attributes:
+        predictor: The model.
+        relations: Aliases, implications and deprecated tags.
+        counter: Of the posts that are counted beside it.
+        thresholds: Which tags became labels, if it is known.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        relations: Relations,
+        counter: Counter,
+        *,
+        thresholds: VocabularyOptions | None = None,
+    ) -> None:
+        """Put together what answers."""
+        self.predictor, self.relations, self.counter, self.thresholds = predictor, relations, counter, thresholds
+
+    @cached_property
+    def names(self) -> LabelNames:
+        """The labels' names and their aliases."""
+        return LabelNames(self.predictor.vocabulary, self.relations)
+
+    def understand(self, tags: Sequence[str]) -> Question:
+        """Which labels were typed; see `understanding.understand`."""
+        vocabulary = self.predictor.vocabulary
+        return understand(tags, vocabulary, self.relations, self.counter, self.thresholds, lambda: self.names)
+
+    def ask(self, requests: Sequence[Request]) -> list[Answer | BooruError]:
+        """Answer several questions, the model being asked once for all of them.
+
+        Returns:
+            For each request its answer, or why there is none: see `suggest`.
+        """
+        understood = [self._understood(request) for request in requests]
+        asked = [place for place, question in enumerate(understood) if isinstance(question, Question)]
+        contexts = [closure_of(one.given, self.relations) for one in understood if isinstance(one, Question)]
+        chances = dict(zip(asked, answer_to(contexts, self.predictor) if contexts else [], strict=True))
+        return [
+            self._answer(question, request, chances[place]) if isinstance(question, Question) else question
+            for place, (question, request) in enumerate(zip(understood, requests, strict=True))
+        ]
+
+    def _understood(self, request: Request) -> Question | BooruError:
+        try:
+            if request.top < 1:
+                raise BooruError(f"cannot give {request.top} suggestions: --top must be at least 1.")
+            return self.understand(request.tags)
+        except BooruError as error:
+            return error
+
+    def _answer(self, question: Question, request: Request, chances: NDArray[np.float64]) -> Answer | BooruError:
+        """The answer to a question of known labels, whose labels have these chances, [labels]."""
+        predictor, relations, counter = self.predictor, self.relations, self.counter
+        if not np.isfinite(chances).all():
+            return BooruError(
+                "the checkpoint answers with what is no number. Remove it and make it again with `booru run`."
+            )
+        given = question.given
+        parts = counter.parts(given)
+        base, posts = parts.largest()
+        counts = counter.tags(base) if base else {}
+        context = closure_of(given, relations)
+        every = _suggestions(chances, predictor.vocabulary, given, context, base, posts, counts)
+        wanted, deprecated = request.filters.keeps, relations.deprecated
+        found = list(islice((item for item in every if item.tag not in deprecated and wanted(item)), request.top))
+        if request.explained and found:
+            found = explain(found, given, predictor=predictor, relations=relations, counter=counter)
+        compared = [item.tag for item in found[:_COMPARED]]
+        exclusive = pairs_apart(counter.parts(compared, base), base) if len(compared) > 1 else []
+        return Answer(
+            given=given,
+            observed_on=base,
+            posts=posts,
+            suggestions=found,
+            apart=sorted(pairs_apart(parts), key=lambda pair: pair.together - pair.expected),
+            exclusive=sorted(exclusive, key=lambda pair: (compared.index(pair.second), compared.index(pair.first))),
+            mixes=predictor.mixes,
+            categories=tuple(Category.name_of(int(number)) for number in np.unique(predictor.vocabulary.categories)),
+            asked=question.asked,
+            left_out=question.left_out,
+            idle=request.filters.idle(predictor.vocabulary.labels),
+            deprecated=tuple(tag for tag in given if tag in deprecated),
+        )
 
 
 def _suggestions(

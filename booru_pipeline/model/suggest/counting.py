@@ -1,9 +1,9 @@
 """Counting in the shards: posts of tags, of pairs of tags, and of the largest part of some tags."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Final
+from typing import Final, Protocol
 
 import duckdb
 import numpy as np
@@ -16,7 +16,8 @@ from booru_pipeline import sql
 from booru_pipeline.model.pairs import can_tell, exclude_each_other
 from booru_pipeline.model.suggest.answer import Pair
 
-_FOLDER: Final = "model/suggest"
+FOLDER: Final = "model/suggest"
+_AT_ONCE: Final = 1 << 16  # parts
 
 
 @dataclass(frozen=True)
@@ -51,28 +52,44 @@ class Parts:
             of_base: Count only posts that have all tags of the base.
         """
         posts = self.posts_of_base if of_base else self.posts
-        weighted = sparse.csr_array(self.members.multiply(posts[:, None]))
-        return np.asarray((self.members.T @ weighted).toarray(), dtype=np.int64)
+        found = np.zeros((len(self.tags), len(self.tags)))
+        for start in range(0, len(posts), _AT_ONCE):  # dense: of some dozens of tags that is faster, and exact
+            some = self.members[start : start + _AT_ONCE].toarray().astype(np.float64)
+            found += some.T @ (some * posts[start : start + _AT_ONCE, None])
+        return found.astype(np.int64)
 
     def _of(self, part: int) -> list[int]:
         start, end = self.members.indptr[part : part + 2]
         return sorted(self.members.indices[start:end].tolist())
 
 
-class PostCounter:
-    """Counts posts of the shards; of a post in several releases the latest listing counts.
+class Counter(Protocol):
+    """Counts posts; of a post in several releases the latest listing counts."""
 
-    Every count is one pass over the tags.
-    """
+    def parts(self, tags: Sequence[str], base: Sequence[str] = ()) -> Parts:
+        """Which of these tags posts have, up to some dozens; and how many of these posts have all tags of the base."""
+        ...
+
+    def tags(self, base: tuple[str, ...]) -> Mapping[str, int]:
+        """How many of the posts that have all tags of the base have each tag; tags that none has are left out."""
+        ...
+
+    def look_up(self, names: Iterable[str]) -> dict[str, tuple[int, int]]:
+        """Posts and category of those of the names that are tags of a post."""
+        ...
+
+
+class PostCounter:
+    """Counts posts of the shards, by a pass over the tags for each count."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> None:
         """Make ready to count in these Parquet files of shards."""
         self._connection = connection
-        sql.run(connection, _FOLDER, "latest", shards=list(files))
+        sql.run(connection, FOLDER, "latest", shards=list(files))
 
     def parts(self, tags: Sequence[str], base: Sequence[str] = ()) -> Parts:
         """Which of these tags posts have, up to some dozens; and how many of these posts have all tags of the base."""
-        found = sql.table(self._connection, _FOLDER, "count_parts", interest=list(tags), base=list(base))
+        found = sql.table(self._connection, FOLDER, "count_parts", interest=list(tags), base=list(base))
         lists = found["part"].combine_chunks()
         columns = pc.index_in(lists.flatten(), value_set=pa.array(tags, pa.string())).to_numpy(zero_copy_only=False)
         offsets = np.concatenate([[0], np.cumsum(pc.list_value_length(lists).to_numpy(zero_copy_only=False))])
@@ -81,13 +98,13 @@ class PostCounter:
         posts, of_base = (found[name].to_numpy().astype(np.int64) for name in ("posts", "posts_of_base"))
         return Parts(tuple(tags), members, posts, of_base)
 
-    def tags(self, base: Sequence[str]) -> dict[str, int]:
+    def tags(self, base: tuple[str, ...]) -> dict[str, int]:
         """How many of the posts that have all tags of the base have each tag; tags that none has are left out."""
-        return dict(sql.run(self._connection, _FOLDER, "count_tags", base=list(base)).fetchall())
+        return dict(sql.run(self._connection, FOLDER, "count_tags", base=list(base)).fetchall())
 
     def look_up(self, names: Iterable[str]) -> dict[str, tuple[int, int]]:
         """Posts and category of those of the names that are tags of a post."""
-        found = sql.run(self._connection, _FOLDER, "look_up", names=list(names)).fetchall()
+        found = sql.run(self._connection, FOLDER, "look_up", names=list(names)).fetchall()
         return {tag: (posts, category) for tag, posts, category in found}
 
 

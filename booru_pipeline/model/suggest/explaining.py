@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from booru_pipeline.model.pairs import wilson_bounds
 from booru_pipeline.model.predictor import Predictor
 from booru_pipeline.model.suggest.answer import Explanation, Observed, Suggestion
-from booru_pipeline.model.suggest.counting import PostCounter
+from booru_pipeline.model.suggest.counting import Counter
 from booru_pipeline.training_shards.relations import Relations
 
 _AT_ONCE: Final = 30  # suggestions that are counted in a pass
@@ -24,7 +24,7 @@ def explain(
     *,
     predictor: Predictor,
     relations: Relations,
-    counter: PostCounter,
+    counter: Counter,
 ) -> list[Suggestion]:
     """The same suggestions, each with its explanation.
 
@@ -87,7 +87,7 @@ def _without(given: Sequence[str], predictor: Predictor, relations: Relations) -
     return dict(zip(given, answer_to(contexts, predictor), strict=True))
 
 
-def _strongest(labels: Sequence[str], given: Sequence[str], counter: PostCounter) -> dict[str, Observed | None]:
+def _strongest(labels: Sequence[str], given: Sequence[str], counter: Counter) -> dict[str, Observed | None]:
     """Of each label the given tag that speaks most for it."""
     found: dict[str, Observed | None] = {}
     for start in range(0, len(labels), _AT_ONCE):

@@ -1,11 +1,11 @@
 """Which labels a question is about, and of every other name that was typed why not and what may have been meant."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from booru_pipeline.errors import BooruError, printable
 from booru_pipeline.model.suggest.answer import LeftOut
-from booru_pipeline.model.suggest.counting import PostCounter
+from booru_pipeline.model.suggest.counting import Counter
 from booru_pipeline.model.suggest.prompt import Piece, read_prompt
 from booru_pipeline.release.names import canonical_tag
 from booru_pipeline.tags import Category
@@ -34,8 +34,9 @@ def understand(
     tags: Sequence[str],
     vocabulary: Vocabulary,
     relations: Relations,
-    counter: PostCounter,
+    counter: Counter,
     thresholds: VocabularyOptions | None,
+    names: Callable[[], LabelNames],
 ) -> Question:
     """Read what was typed, see `prompt.read_prompt`, and find the labels.
 
@@ -45,6 +46,7 @@ def understand(
         relations: Its aliases and implications.
         counter: Of the shards: what is no label may be a tag all the same.
         thresholds: Which tags became labels, if it is known.
+        names: Gives the labels' names, which are needed where a name is none.
 
     Raises:
         BooruError: Nothing was typed, or nothing of it is a label.
@@ -68,7 +70,7 @@ def understand(
     others = [piece for piece in pieces if piece.tag not in asked]
     left_out: tuple[LeftOut, ...] = ()
     if others:
-        near = LabelNames(vocabulary, relations)
+        near = names()
         whys = [_why(piece, relations.canonical(piece.tag), found, thresholds, near) for piece in others]
         given_up = [relations.canonical(piece.tag) in relations.deprecated for piece in others]
         whys = [f"{why} It is deprecated on Danbooru." if it else why for why, it in zip(whys, given_up, strict=True)]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from booru_pipeline.model.suggest.counting import PostCounter, pairs_apart
+from booru_pipeline.model.suggest.post_index import PostIndex
 from booru_pipeline.training_shards.shards import shard_files
 from booru_pipeline_tests.evaluation.evaluated import GENERAL, write_shards
 
@@ -19,10 +20,10 @@ def posts(world):
     return list(latest_posts().values())
 
 
-@pytest.fixture(scope="module")
-def counter(world):
+@pytest.fixture(scope="module", params=[PostCounter, PostIndex.of], ids=["shards", "memory"])
+def counter(request, world):
     with duckdb.connect() as connection:
-        yield PostCounter(connection, shard_files(*world.shards.values()))
+        yield request.param(connection, shard_files(*world.shards.values()))
 
 
 @pytest.mark.parametrize("base", [(), ("smile",), ("smile", "usada_pekora")])

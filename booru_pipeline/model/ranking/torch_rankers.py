@@ -1,58 +1,28 @@
-"""Ranking the whole vocabulary: how probable each label is as the first answer, given the visible ones."""
+"""Rankers in torch: how probable each label is as the first answer, given the visible ones."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, Final, Protocol
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.nn.utils.rnn import pad_sequence
+from torch import nn
 
 from booru_pipeline.dataset.posts import Posts
-from booru_pipeline.model.objective import PresentObjective, SetObjective
+from booru_pipeline.model.objective import FirstStep, PresentObjective, SetObjective
 from booru_pipeline.model.objective_name import ObjectiveName
-from booru_pipeline.model.prefix_tree import PrefixTree
 from booru_pipeline.model.presence import Presence
-from booru_pipeline.model.tree_decoder import TreeDecoder
-from booru_pipeline.ragged import IntArray, offsets_of
-from booru_pipeline.vocabulary.encoding import Encoding
+from booru_pipeline.model.ranking.prefix_tree import PrefixTree
+from booru_pipeline.model.ranking.question import Question, Ranker
+from booru_pipeline.model.ranking.tree_decoder import TreeDecoder
+from booru_pipeline.ragged import IntArray
 from booru_pipeline.vocabulary.options import EncodingName
-from booru_pipeline.vocabulary.vocabulary import SpecialTokens, Vocabulary
+from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
 # Longer runs repeat fewer nodes that are above others, and attend to more that is not above them. CPU seconds a post
 # with the shared vocabulary and the `tiny` shape: 0.41 with 64, 0.39 with 128, 0.47 with 256.
 _NODES_AT_ONCE: Final = 128
 _MEMORY: Final = 256 << 20  # bytes of what is worked on at a time, next to weights and scores
-
-
-class Ranker(Protocol):
-    """Ranks labels for sets of visible ones.
-
-    Attributes:
-        few: Whether ranking is so slow that figures on the way are taken from a few posts.
-    """
-
-    few: bool
-
-    def scores(self, visible: Posts, shortlist: Posts | None = None) -> npt.NDArray[np.float32]:
-        """Score of each label, float32 [posts, labels]: its log-probability as the first answer; -inf where not asked.
-
-        Args:
-            visible: The labels that are seen, one set a post.
-            shortlist: The labels that are asked for, one set a post; all if None.
-        """
-        ...
-
-    def scores_of(self, visible: Posts, labels: IntArray) -> npt.NDArray[np.float32]:
-        """The score of one label for each post, float32 [posts], among all: what `scores` without a shortlist gives.
-
-        Args:
-            visible: The labels that are seen, one set a post.
-            labels: int64 [posts], the labels that are asked for; none is visible.
-        """
-        ...
 
 
 def ranker_for(
@@ -71,62 +41,46 @@ def ranker_for(
     return PieceRanker(model, vocabulary, question)
 
 
-@dataclass(frozen=True)
-class Question:
-    """How a model is asked for labels: what it was trained to answer.
+def on_best_device(model: Any, device: str | None) -> Any:
+    """The model, for asking, where it is told to be: by default on a GPU if there is one, else on the CPU."""
+    return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
 
-    Attributes:
-        encoding: Of the captions.
-        special: End of sequence, and padding, with which the decoder starts.
-        sentinel: Stands in the input for what is asked, and begins the answer, after span corruption; else None.
-    """
 
-    encoding: Encoding
-    special: SpecialTokens
-    sentinel: int | None
+class Raw(nn.Module):
+    """What a ranker computes of token ids and mask, as a module, which is what can be exported as a graph."""
 
-    @classmethod
-    def of(cls, vocabulary: Vocabulary, encoding: EncodingName, objective: ObjectiveName) -> "Question":
-        """The question that an objective teaches to answer."""
-        special = vocabulary.special_tokens
-        sentinel = special.sentinels[0] if objective is ObjectiveName.SPAN else None
-        return cls(Encoding.of(vocabulary, encoding), special, sentinel)
+    def __init__(self, objective: FirstStep) -> None:
+        super().__init__()
+        self.objective = objective  # with its weights, which the graph holds
 
-    def source(self, rows: IntArray) -> IntArray:
-        """The encoder's input for a set of visible labels."""
-        tokens = self.encoding.encode(rows.tolist())
-        if self.sentinel is not None:
-            gap = [self.encoding.separator] if self.encoding.separator is not None and tokens else []
-            tokens = [*tokens, *gap, self.sentinel]
-        return np.array([*tokens, self.special.eos], dtype=np.int64)
-
-    @property
-    def answer_start(self) -> list[int]:
-        """The decoder's input before the first label."""
-        return [self.special.pad] if self.sentinel is None else [self.special.pad, self.sentinel]
-
-    def batch(self, visible: Posts, device: torch.device) -> dict[str, torch.Tensor]:
-        """`input_ids` and `attention_mask`, int64 [posts, longest]."""
-        rows = np.split(visible.rows, visible.offsets[1:-1])
-        sources = [torch.from_numpy(self.source(part)) for part in rows]
-        ids = pad_sequence(sources, batch_first=True, padding_value=self.special.pad)
-        mask = pad_sequence([torch.ones_like(source) for source in sources], batch_first=True)
-        return {"input_ids": ids.to(device), "attention_mask": mask.to(device)}
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Scores of all labels, visible ones included, float32 [posts, labels]."""
+        return self.objective.raw(input_ids, attention_mask)
 
 
 class LabelRanker:
-    """One decoder step ranks all labels, since each has a token of its own."""
+    """One decoder step ranks all labels, since each has a token of its own.
+
+    Attributes:
+        question: How the model is asked.
+        labels: How many there are.
+    """
 
     few = False
 
     def __init__(self, model: Any, vocabulary: Vocabulary, question: Question) -> None:
         self._objective = SetObjective(model, vocabulary.first_token_id, len(vocabulary), question.answer_start)
-        self._question = question
+        self.question = question
+        self.labels = len(vocabulary)
+
+    def as_module(self) -> nn.Module:
+        """What is computed before visible labels are left out, ready to be exported; the model is for asking then."""
+        return Raw(self._objective).eval()
 
     @torch.inference_mode()
     def scores(self, visible: Posts, shortlist: Posts | None = None) -> npt.NDArray[np.float32]:
         """See `Ranker`."""
-        batch = self._question.batch(visible, self._objective.model.device)
+        batch = on_device(self.question.batch(visible), self._objective.model.device)
         scores = self._objective.log_probabilities(**batch)
         if shortlist is not None:
             return _among_asked(scores, visible, shortlist)
@@ -139,19 +93,23 @@ class LabelRanker:
 
 
 class PresenceRanker:
-    """One decoder step gives the log-odds of all labels."""
+    """One decoder step gives the log-odds of all labels. Attributes as of `LabelRanker`."""
 
     few = False
 
     def __init__(self, model: Any, presence: Presence, vocabulary: Vocabulary, question: Question) -> None:
-        first, labels = vocabulary.first_token_id, len(vocabulary)
-        self._objective = PresentObjective(model, presence, first, labels, question.answer_start)
-        self._question = question
+        first, self.labels = vocabulary.first_token_id, len(vocabulary)
+        self._objective = PresentObjective(model, presence, first, self.labels, question.answer_start)
+        self.question = question
+
+    def as_module(self) -> nn.Module:
+        """See `LabelRanker.as_module`."""
+        return Raw(self._objective).eval()
 
     @torch.inference_mode()
     def scores_of(self, visible: Posts, labels: IntArray) -> npt.NDArray[np.float32]:
         """Log-odds that each post has the label; see `Ranker.scores_of`."""
-        batch = self._question.batch(visible, self._objective.model.device)
+        batch = on_device(self.question.batch(visible), self._objective.model.device)
         asked = torch.from_numpy(labels).to(self._objective.model.device)
         found: npt.NDArray[np.float32] = self._objective.log_odds_of(**batch, label=asked).cpu().numpy()
         return found
@@ -159,7 +117,7 @@ class PresenceRanker:
     @torch.inference_mode()
     def scores(self, visible: Posts, shortlist: Posts | None = None) -> npt.NDArray[np.float32]:
         """Log-odds that the post has each label, float32 [posts, labels]; see `Ranker.scores`."""
-        batch = self._question.batch(visible, self._objective.model.device)
+        batch = on_device(self.question.batch(visible), self._objective.model.device)
         odds = self._objective.log_odds(**batch)
         found: npt.NDArray[np.float32] = odds.masked_fill_(~_asked(odds, visible, shortlist), -torch.inf).cpu().numpy()
         return found
@@ -218,7 +176,7 @@ class PieceRanker:
         return self.scores(visible)[np.arange(len(labels)), labels]
 
     def _some(self, visible: Posts, shortlist: Posts | None) -> npt.NDArray[np.float32]:
-        batch = self._question.batch(visible, self._model.device)
+        batch = on_device(self._question.batch(visible), self._model.device)
         memory = self._model.encoder(**batch).last_hidden_state
         measured = torch.zeros(3, len(visible), len(self.tree) + 1, device=self._model.device)
         for posts, nodes, is_above in self._work(shortlist, len(visible)):
@@ -256,29 +214,9 @@ class PieceRanker:
         return (total + end - norm)[:, ends]
 
 
-def as_posts(contexts: Sequence[Sequence[int]] | Sequence[IntArray]) -> Posts:
-    """Sets of labels, as vocabulary rows, in the form in which rankers take them."""
-    rows = np.array([row for context in contexts for row in context], dtype=np.int64)
-    return Posts(rows, offsets_of([len(context) for context in contexts]))
-
-
-def best_of(scores: npt.NDArray[np.floating], size: int) -> list[IntArray]:
-    """The labels of highest score for each context, the best first, ties by row; fewer where the others have -inf.
-
-    Args:
-        scores: [contexts, labels], none NaN.
-        size: How many of each.
-    """
-    size = min(size, scores.shape[1])
-    if not scores.size or not size:
-        return [np.empty(0, dtype=np.int64)] * len(scores)
-    # torch finds the place of the cut fifteen times as fast as `np.argpartition` among 40,000 labels.
-    cut = torch.from_numpy(np.require(scores, requirements=["C", "W"])).topk(size, sorted=True).values[:, -1:].numpy()
-    row, label = np.nonzero((scores >= cut) & ~np.isneginf(scores))
-    order = np.lexsort((-scores[row, label], row))
-    starts = np.searchsorted(row, np.arange(len(scores) + 1))
-    label = label[order]
-    return [label[start:end][:size] for start, end in pairwise(starts.tolist())]
+def on_device(batch: Mapping[str, IntArray], device: torch.device) -> dict[str, torch.Tensor]:
+    """What `Question.batch` gives, as tensors."""
+    return {name: torch.from_numpy(part).to(device) for name, part in batch.items()}
 
 
 def _among_asked(scores: torch.Tensor, visible: Posts, shortlist: Posts | None) -> npt.NDArray[np.float32]:

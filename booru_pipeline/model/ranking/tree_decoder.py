@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from booru_pipeline.model.prefix_tree import PrefixTree
+from booru_pipeline.model.ranking.prefix_tree import PrefixTree
 from booru_pipeline.ragged import IntArray
 
 # Of the output layer at a time. A block of logits then stays in the processor's cache from the product to the sum:
