@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -88,11 +88,11 @@ class Vocabulary:
 
     @cached_property
     def categories(self) -> "NDArray[np.int8]":
-        return self.table["category"].to_numpy()
+        return self._numbers("category")
 
     @cached_property
     def posts(self) -> "NDArray[np.int64]":
-        return self.table["posts"].to_numpy()
+        return self._numbers("posts")
 
     @cached_property
     def by_posts(self) -> "NDArray[np.int64]":
@@ -101,7 +101,11 @@ class Vocabulary:
 
     @cached_property
     def train_posts(self) -> "NDArray[np.int64]":
-        return self.table["train_posts"].to_numpy()
+        return self._numbers("train_posts")
+
+    def _numbers(self, column: str) -> "NDArray[Any]":
+        """A column without nulls. pyarrow's own way imports pandas where that is there: a third of a second."""
+        return np.from_dlpack(self.table[column].combine_chunks())
 
     @cached_property
     def piece_ids(self) -> list[list[int]]:
