@@ -9,7 +9,7 @@ from urllib.request import urlopen
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, TimeoutError, expect, sync_playwright
 
 from booru_pipeline.defs.assets.common import GRAPH
-from booru_pipeline_tests.server import Server, eventually
+from booru_pipeline_tests.running import Server, eventually
 
 DESK = {"width": 1440, "height": 900}
 _PATIENCE_MS = 300_000  # a release takes a minute, or several on a busy machine

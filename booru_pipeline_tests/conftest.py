@@ -96,7 +96,7 @@ _LONGEST = [
     "booru_pipeline_tests/test_browser.py",
     "defs/test_graph.py",
     "training/test_cancel.py",
-    "pipeline/test_dev_server.py",
+    "server/test_dev.py",
     "training/test_payload.py",
     "deploy/test_postgresql.py",
     "lake/test_store_commands.py",

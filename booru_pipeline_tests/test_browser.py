@@ -16,7 +16,7 @@ from booru_pipeline.pipeline.stages import RAW_RELEASE, Stage
 from booru_pipeline.sample import generate
 from booru_pipeline_tests.browser import DESK, Ui
 from booru_pipeline_tests.cli.command import forked
-from booru_pipeline_tests.server import QUICK, booru_dev
+from booru_pipeline_tests.running import QUICK, booru_dev
 
 RELEASE = "2021a"
 

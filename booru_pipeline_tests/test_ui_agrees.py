@@ -9,7 +9,7 @@ from booru_pipeline.defs.shell import make_plan, run_plan
 from booru_pipeline.errors import BooruError
 from booru_pipeline.pipeline.settings import load_settings
 from booru_pipeline.pipeline.stages import Stage
-from booru_pipeline_tests.server import booru_dev, eventually
+from booru_pipeline_tests.running import booru_dev, eventually
 
 # The sensor asks for nothing: what runs was started here.
 WATCHES_ONLY = """

@@ -10,7 +10,7 @@ from booru_pipeline.defs.assets.trial import TRIAL_CHECKPOINT, TRIAL_REPORT
 from booru_pipeline.defs.shell import make_plan, run_plan
 from booru_pipeline.pipeline.settings import load_settings
 from booru_pipeline.pipeline.stages import Stage
-from booru_pipeline_tests.server import BOORU, QUICK, booru_dev, eventually
+from booru_pipeline_tests.running import BOORU, QUICK, booru_dev, eventually
 
 GRAPH = """{ assetNodes {
   assetKey { path } groupName description kinds dependencyKeys { path }

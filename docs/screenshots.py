@@ -17,7 +17,7 @@ from booru_pipeline.defs.assets.trial import TRIAL_CHECKPOINT
 from booru_pipeline.errors import BooruError
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline_tests.browser import Ui, chromium
-from booru_pipeline_tests.server import BOORU, booru_dev
+from booru_pipeline_tests.running import BOORU, booru_dev
 
 IMAGES = Path(__file__).with_name("images")
 WORLD = Path(tempfile.gettempdir(), "booru")  # its name is in the pictures

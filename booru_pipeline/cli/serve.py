@@ -1,8 +1,7 @@
-"""Commands that serve pages: dev, serve-reports."""
+"""Commands that serve pages: dev, serve."""
 
 import contextlib
 import os
-import threading
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,12 +24,14 @@ def dev(
 ) -> None:
     """Open the Dagster web UI on the project's history; the sensor looks for new releases meanwhile.
 
-    The reports are served too, where `reports_url` says, if that is on this machine. A home has one such server.
+    The page that asks the model, and the reports, are served too, where `reports_url` says, if that is on this machine.
+    A home has one such server.
     """
     from booru_pipeline.defs.assets.common import GRAPH
     from booru_pipeline.defs.automation.schedule import check_cron
     from booru_pipeline.defs.runs.instance import prepare_dagster_home
-    from booru_pipeline.pipeline.dev_server import address_of, only_one, supervise
+    from booru_pipeline.server.dev import only_one, supervise
+    from booru_pipeline.server.listening import address_of
 
     settings = read_settings(raw=raw, home=home, relations=relations)
     check_cron(settings)
@@ -45,7 +46,7 @@ def dev(
     with only_one(settings.lake, host, port) as note:
         _pass_on(settings)
         say(f"[dim]starting; what Dagster says meanwhile is in {escape(str(settings.lake.dev_log))}[/]")
-        _serve_reports_beside(settings)
+        _serve_beside(settings)
         supervise(settings.lake, note, ["-m", "booru_pipeline.definitions", "-h", host, "-p", str(port)], ready)
     say("ended; what was under way goes on with the next `booru dev` or `booru run`")
 
@@ -61,9 +62,9 @@ def _pass_on(settings: "Settings") -> None:
     os.environ.setdefault("DAGSTER_SCHEDULE_GRPC_TIMEOUT_SECONDS", "600")
 
 
-def _serve_reports_beside(settings: "Settings") -> None:
-    """Serve the reports from a thread, so that they end with this process; without them the UI is of use still."""
-    from booru_pipeline.pipeline.report_server import listen, local_address, serve_reports
+def _serve_beside(settings: "Settings") -> None:
+    """Serve answers and reports from a thread, so that they end with this process; the UI is of use without them."""
+    from booru_pipeline.server.listening import address_of, listen, local_address
 
     if address := local_address(settings.reports_url):
         try:
@@ -71,19 +72,35 @@ def _serve_reports_beside(settings: "Settings") -> None:
         except BooruError as error:
             err.print(f"[yellow]{escape(str(error))}[/]", soft_wrap=True)
             return
-        threading.Thread(target=serve_reports, args=(settings.lake, listening), name="reports", daemon=True).start()
+        from booru_pipeline.server.run import serve_beside
+
+        serve_beside(settings, listening, address[0])
+        say(f"ask the model, and the reports: {address_of(*address)}")
 
 
-@app.command("serve-reports")
-def serve_reports_command(
+@app.command()
+def serve(
+    raw: Raw = None,
     home: Home = None,
+    relations: RelationsFolder = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on. [127.0.0.1, or as in reports_url]")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on. [3001, or as in reports_url]")] = None,
 ) -> None:
-    """Serve the reports of evaluations and experiments over http, read-only. `booru dev` does it by itself."""
-    from booru_pipeline.pipeline.report_server import LISTENS_ON, listen, local_address, serve_reports
+    """Keep the model in memory: a page to ask it while you type, an HTTP API, and the reports.
 
-    settings = read_settings(home=home)
+    `booru suggest` asks it too, where one runs on the home. `booru dev` does it by itself. A newly promoted checkpoint
+    is taken without a restart. The API's schema is at `/api/openapi.json`. Who reaches the address can ask: on another
+    address than this machine's own, put a proxy with a password before it.
+
+    Example: `curl http://127.0.0.1:3001/api/suggest --json '{"tags": ["1girl", "rabbit ears"]}'`
+    """
+    from booru_pipeline.server.listening import LISTENS_ON, address_of, listen, local_address
+    from booru_pipeline.server.run import serve as serve_all
+
+    settings = read_settings(raw=raw, home=home, relations=relations)
     own_host, own_port = local_address(settings.reports_url) or LISTENS_ON
+    host = host or own_host
+    listening = listen(host, own_port if port is None else port)
+    say(f"ask the model, and the reports: {address_of(host, listening.getsockname()[1])}  (Ctrl-C ends it)")
     with contextlib.suppress(KeyboardInterrupt):
-        serve_reports(settings.lake, listen(host or own_host, own_port if port is None else port))
+        serve_all(settings, listening, host)

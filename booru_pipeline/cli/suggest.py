@@ -15,15 +15,13 @@ from rich.table import Table
 from booru_pipeline.cli.app import Home, Raw, RelationsFolder, app, err, out, read_settings
 from booru_pipeline.cli.dashes import TagCommand
 from booru_pipeline.cli.tables import width_of
-from booru_pipeline.errors import printable
-from booru_pipeline.release.key import release_order
+from booru_pipeline.errors import BooruError, printable
 
 if TYPE_CHECKING:
     from booru_pipeline.lake.lake import Lake
-    from booru_pipeline.model.suggest import Answer
+    from booru_pipeline.model.suggest import Answer, Request
     from booru_pipeline.pipeline.settings import Settings
     from booru_pipeline.training_shards.relations import Relations
-    from booru_pipeline.vocabulary.options import VocabularyOptions
 
 
 _FOLDED: Final = 20  # letters of a tag on a line, at least, where it has to be folded
@@ -80,26 +78,21 @@ def suggest(
     """
     settings = read_settings(raw=raw, home=home, relations=relations)
     lake = settings.lake
-    from booru_pipeline.lake.trial import release_part
     from booru_pipeline.pipeline.checkpoints import find_named
 
     typed = _typed(tags or [])
     key = find_named(lake, lake.checkpoint, release) if release is not None else _checkpoint_in_use(lake)
-    from booru_pipeline.model.suggest import Filters, ask  # imports transformers
-
     names = [name for listed in category or [] for name in listed.split(",")]
-    until = release_order(release_part(key))
-    shards = [other for other in lake.releases_with(lake.training_shards) if release_order(other) <= until]
-    answer = ask(
-        typed,
-        checkpoint=lake.bring(lake.checkpoint(key)),
-        shards=[lake.bring(lake.training_shards(other)) for other in shards],
-        relations=settings.tag_relations,
-        top=top,
-        filters=Filters(tuple(names), tuple(exclude or []), hide_implied, min_support),
-        explained=explain,
-        thresholds=_thresholds(settings, key),
-    )
+    question = {"tags": typed, "top": top, "exclude": exclude or [], "hide_implied": hide_implied}
+    question |= {"categories": names, "min_support": min_support, "explain": explain, "checkpoint": key}
+    from booru_pipeline.server.client import ask_server
+
+    answer = ask_server(settings, question)
+    if answer is None:
+        from booru_pipeline.model.suggest import Filters, Request
+
+        filters = Filters(tuple(names), tuple(exclude or []), hide_implied, min_support)
+        answer = _ask(settings, key, Request(tuple(typed), top, filters, explain))
     _about_the_question(answer, typed, settings.tag_relations)
     if as_json:
         _print_json(answer)
@@ -118,16 +111,17 @@ def _read_input() -> str:
     return sys.stdin.buffer.read().decode("utf-8-sig", "surrogateescape")  # as Python reads arguments
 
 
-def _thresholds(settings: "Settings", release: str) -> "VocabularyOptions":
-    """Those that the vocabulary of a release or trial was made with, or else those in force."""
-    from booru_pipeline.pipeline.checkpoints import source_of
-    from booru_pipeline.pipeline.stages import Stage
+def _ask(settings: "Settings", key: str, request: "Request") -> "Answer":
+    import duckdb
 
-    record = settings.lake.record(source_of(settings.lake, Stage.VOCABULARY, release))
-    made_with = {} if record is None else record.options
-    return type(settings.vocabulary)(
-        **{name: made_with.get(name, value) for name, value in dict(settings.vocabulary).items()}
-    )
+    from booru_pipeline.model.suggest.counting import PostCounter
+    from booru_pipeline.pipeline.opening import open_asker
+
+    with duckdb.connect() as connection:
+        [answer] = open_asker(settings, key, lambda files: PostCounter(connection, files)).ask([request])
+    if isinstance(answer, BooruError):
+        raise answer
+    return answer
 
 
 def _about_the_question(answer: "Answer", typed: list[str], relations: "Relations") -> None:
@@ -169,9 +163,6 @@ def _as_json(answer: "Answer") -> list[dict[str, Any]]:
     items = []
     for suggestion in answer.suggestions:
         item = asdict(suggestion)
-        item["observed"]["share"] = suggestion.observed.share
-        if suggestion.explanation is not None and suggestion.explanation.strongest is not None:
-            item["explanation"]["strongest"]["share"] = suggestion.explanation.strongest.share
         item["excludes"] = [
             {
                 "tag": pair.second if pair.first == suggestion.tag else pair.first,

@@ -46,14 +46,15 @@ def build_defs(settings: Settings | None = None, *, resources: Mapping[str, Any]
 
 
 def _with_reports(settings: Settings) -> Callable[[dg.AssetSpec], dg.AssetSpec]:
-    """Adds the address of the reports to the description of each asset that is one.
+    """Adds the addresses of the model's page and of the reports to the description of each asset that is one.
 
     The definitions are loaded with the settings that the reports are served by. A materialization would keep the
     address of its day.
     """
-    link = f"[All reports, in the browser](<{settings.reports_url.rstrip('/')}/>)"
+    url = settings.reports_url.rstrip("/")
+    links = f"[Ask the model, in the browser](<{url}/>), [all reports](<{url}/reports/>)"
 
     def linked(spec: dg.AssetSpec) -> dg.AssetSpec:
-        return spec.replace_attributes(description=f"{spec.description}\n\n{link}") if "html" in spec.kinds else spec
+        return spec.replace_attributes(description=f"{spec.description}\n\n{links}") if "html" in spec.kinds else spec
 
     return linked

@@ -43,13 +43,18 @@ class Lake:
 
     @property
     def dev_note(self) -> Path:
-        """A JSON file: which `booru dev` serves the home; see `booru_pipeline.pipeline.dev_server`."""
+        """A JSON file: which `booru dev` serves the home; see `booru_pipeline.server.dev`."""
         return self.dagster_home / "dev.json"
 
     @property
     def dev_lock(self) -> Path:
         """A file that `booru dev` locks: a home has but one."""
         return self.dagster_home / "dev.lock"
+
+    @property
+    def server_note(self) -> Path:
+        """A JSON file: where a server answers with this home's checkpoints; see `booru_pipeline.server.client`."""
+        return self.home / "server.json"
 
     @property
     def wandb(self) -> Path:

@@ -24,6 +24,7 @@ class LabelNames:
         for alias, tag in relations.aliases.items():
             if tag in self._label_of:
                 self._label_of.setdefault(alias, tag)
+        self._order = {label: order for order, label in enumerate(dict.fromkeys(self._label_of.values()))}
         self._words = {name: _words(name) for name in self._label_of}
 
     def near(self, typed: str) -> tuple[list[str], bool]:
@@ -41,6 +42,23 @@ class LabelNames:
         names = list(found) or get_close_matches(typed, self._alike(typed), n=_SHOWN, cutoff=_LIKE)
         labels = dict.fromkeys(self._label_of[name] for name in names)
         return list(islice(labels, _SHOWN)), len(labels) > _SHOWN
+
+    def completions(self, typed: str, limit: int) -> list[tuple[str, str | None]]:
+        """Labels whose name, or an alias of theirs, begins with a text, then those with a word that does, then others
+        that hold it; of each kind the most frequent first. With each the alias, if the label's own name does not fit.
+        """
+        text = "_".join(typed.lower().split())
+        found: dict[str, tuple[int, int, bool, str]] = {}
+        for order, (name, label) in enumerate(self._label_of.items()):
+            at = name.find(text)
+            if at >= 0:
+                kind = 0 if at == 0 else 1 if f"_{text}" in name or f"({text}" in name else 2
+                fit = (kind, self._order[label], name != label, name)
+                found[label] = min(found.get(label, fit), fit)
+            if not text and order + 1 == limit:
+                break
+        best = sorted(found.items(), key=lambda item: item[1])[:limit]
+        return [(label, name if is_alias else None) for label, (_, _, is_alias, name) in best]
 
     def __contains__(self, name: str) -> bool:
         return name in self._label_of

@@ -21,7 +21,7 @@ LISTS = [
 COMMANDS = [
     [],
     *[[name] for name in ("sample", "run", "suggest", "inspect", "report", "sql", "settings", "releases", "promote")],
-    *[[name] for name in ("status", "clean", "dev", "serve-reports", "export", "store", "experiment")],
+    *[[name] for name in ("status", "clean", "dev", "serve", "export", "store", "experiment")],
     *[["export", "sqlite"], ["store", "list"], ["experiment", "hydration"]],
 ]
 

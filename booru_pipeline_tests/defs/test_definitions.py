@@ -74,7 +74,9 @@ def test_the_address_of_the_graph_unfolds_every_group(graph):
 def test_the_link_to_the_reports_follows_the_settings(tmp_path):
     for url in ("http://127.0.0.1:3005", "https://reports.example.org/booru/"):
         nodes = build_defs(load_settings(home=tmp_path, reports_url=url)).resolve_asset_graph()
-        assert f"(<{url.rstrip('/')}/>)" in nodes.get(dg.AssetKey(Stage.EVALUATION_REPORT.value)).description
+        said = nodes.get(dg.AssetKey(Stage.EVALUATION_REPORT.value)).description
+        assert f"(<{url.rstrip('/')}/>)" in said
+        assert f"(<{url.rstrip('/')}/reports/>)" in said
 
 
 def test_every_stage_has_a_check_and_every_setting_a_description(graph, tmp_path):

@@ -17,7 +17,7 @@ from dagster_k8s.models import k8s_model_from_dict, k8s_snake_case_dict
 from dagster_k8s.pipes import build_pod_body
 
 from booru_pipeline.errors import BooruError
-from booru_pipeline.pipeline.report_server import local_address
+from booru_pipeline.server.listening import local_address
 from booru_pipeline_tests.deploy.chart_values import ChartValues
 from booru_pipeline_tests.deploy.served import served
 

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from booru_pipeline.defs.build import LOCATION
-from booru_pipeline.pipeline.report_server import local_address
 from booru_pipeline.pipeline.settings import Settings, load_settings
+from booru_pipeline.server.listening import local_address
 from booru_pipeline_tests.deploy.served import served
 
 ROOT = Path(__file__).parents[2]

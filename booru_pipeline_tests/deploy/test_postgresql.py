@@ -29,7 +29,7 @@ from dagster._core.workspace.load_target import WorkspaceFileTarget
 
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.sample import generate
-from booru_pipeline_tests.server import free_port
+from booru_pipeline_tests.running import free_port
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

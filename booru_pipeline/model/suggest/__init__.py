@@ -1,8 +1,15 @@
-"""Ask a checkpoint what labels imply, and count in the shards how often that is so."""
+"""Ask a checkpoint what labels imply, and count in the shards how often that is so.
 
-from booru_pipeline.model.suggest.answer import Answer, Explanation, LeftOut, Observed, Pair, Suggestion
-from booru_pipeline.model.suggest.asking import Asker, Request, ask, suggest
-from booru_pipeline.model.suggest.filters import Filters
+Each name is imported when it is first asked for: who shows the answer of a server need not wait for what makes answers.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from booru_pipeline.model.suggest.answer import Answer, Explanation, LeftOut, Observed, Pair, Suggestion
+    from booru_pipeline.model.suggest.asking import Asker, Request, ask, suggest
+    from booru_pipeline.model.suggest.filters import Filters
 
 __all__ = [
     "Answer",
@@ -17,3 +24,11 @@ __all__ = [
     "ask",
     "suggest",
 ]
+
+_MODULES: Final = {"Asker": "asking", "Request": "asking", "ask": "asking", "suggest": "asking", "Filters": "filters"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES.get(name, 'answer')}"), name)

@@ -11,16 +11,16 @@ class Observed:
         tags: The tags whose posts are looked at; none if no post has any of the given tags.
         posts: Posts that have all of these.
         together: Those of them that have the label too.
+        share: together / posts, whatever is given; None where there are no posts.
     """
 
     tags: tuple[str, ...]
     posts: int
     together: int
+    share: float | None = None
 
-    @property
-    def share(self) -> float | None:
-        """together / posts; None where there are no posts."""
-        return self.together / self.posts if self.posts else None
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "share", self.together / self.posts if self.posts else None)
 
 
 @dataclass(frozen=True)

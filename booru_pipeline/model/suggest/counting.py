@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import duckdb
 import numpy as np
@@ -67,6 +67,11 @@ class Parts:
 class Counter(Protocol):
     """Counts posts; of a post in several releases the latest listing counts."""
 
+    @property
+    def size(self) -> int:
+        """How many posts there are."""
+        ...
+
     def parts(self, tags: Sequence[str], base: Sequence[str] = ()) -> Parts:
         """Which of these tags posts have, up to some dozens; and how many of these posts have all tags of the base."""
         ...
@@ -87,6 +92,12 @@ class PostCounter:
         """Make ready to count in these Parquet files of shards."""
         self._connection = connection
         sql.run(connection, FOLDER, "latest", shards=list(files))
+
+    @property
+    def size(self) -> int:
+        """How many posts there are."""
+        [posts] = sql.table(self._connection, FOLDER, "count_posts")["posts"].to_pylist()
+        return int(posts)
 
     def parts(self, tags: Sequence[str], base: Sequence[str] = ()) -> Parts:
         """Which of these tags posts have, up to some dozens; and how many of these posts have all tags of the base."""
@@ -110,9 +121,9 @@ class PostCounter:
 
 
 def _numbers(array: pa.Array) -> NDArray[np.int64]:
-    """Whole numbers, none null. pyarrow's own way, like `pa.array`, imports pandas where that is there: a third of a second."""
-    found: NDArray[np.int64] = np.from_dlpack(array.cast(pa.int64()))
-    return found
+    """Whole numbers, none null. Where pandas is there, pyarrow's own way imports it, and takes a third of a second."""
+    found: Any = np.from_dlpack(array.cast(pa.int64()))
+    return np.asarray(found, dtype=np.int64)
 
 
 def pairs_apart(parts: Parts, base: Sequence[str] = ()) -> list[Pair]:

@@ -21,7 +21,6 @@ class PostIndex:
 
     Attributes:
         names: The tags of all posts, in the order of their numbers.
-        posts: How many posts there are.
     """
 
     def __init__(self, names: Sequence[str], tags_of: sparse.csr_array, categories: npt.NDArray[np.int8]) -> None:
@@ -33,7 +32,7 @@ class PostIndex:
             categories: int8 [tags].
         """
         self.names = names
-        self.posts = tags_of.shape[0]
+        self._size = int(tags_of.shape[0])
         self._rows = {name: row for row, name in enumerate(names)}
         self._categories = categories
         self._tags_of, self._posts_of = tags_of, tags_of.T.tocsr()
@@ -51,13 +50,18 @@ class PostIndex:
         tags_of = sparse.coo_array((np.ones(len(place[0]), dtype=np.bool_), place), shape=shape).tocsr()
         return cls(names["tag"].to_pylist(), tags_of, names["category"].to_numpy())
 
+    @property
+    def size(self) -> int:
+        """How many posts there are."""
+        return self._size
+
     def parts(self, tags: Sequence[str], base: Sequence[str] = ()) -> Parts:
         """See `PostCounter.parts`."""
         words = max(1, -(-len(tags) // _WORD))
-        bits = np.zeros((words, self.posts), dtype=np.uint64)
+        bits = np.zeros((words, self._size), dtype=np.uint64)
         for place, tag in enumerate(tags):
             bits[place // _WORD, self._with(tag)] |= np.uint64(1 << place % _WORD)
-        of_base = np.zeros(self.posts, dtype=bool)
+        of_base = np.zeros(self._size, dtype=bool)
         of_base[self._with_all(base)] = True
         some = bits.any(axis=0)
         kinds, kind = np.unique(bits[:, some], axis=1, return_inverse=True) if words > 1 else _kinds(bits[:, some])
@@ -90,10 +94,12 @@ class PostIndex:
 
     def _with_all(self, tags: Sequence[str]) -> IntArray:
         """The posts that have all of some tags; all posts if there are none."""
-        found = np.arange(self.posts)
-        for posts in sorted(map(self._with, tags), key=len):
-            found = posts[np.isin(posts, found, assume_unique=True)] if len(found) < self.posts else posts
-        return np.asarray(found, dtype=np.int64)
+        if not tags:
+            return np.arange(self._size)
+        found, *others = sorted(map(self._with, tags), key=len)
+        for posts in others:
+            found = found[np.isin(found, posts, assume_unique=True)]
+        return found.astype(np.int64)
 
 
 class Counted(Mapping[str, int]):

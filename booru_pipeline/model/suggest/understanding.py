@@ -7,7 +7,6 @@ from booru_pipeline.errors import BooruError, printable
 from booru_pipeline.model.suggest.answer import LeftOut
 from booru_pipeline.model.suggest.counting import Counter
 from booru_pipeline.model.suggest.prompt import Piece, read_prompt
-from booru_pipeline.release.names import canonical_tag
 from booru_pipeline.tags import Category
 from booru_pipeline.training_shards.relations import Relations
 from booru_pipeline.vocabulary.label_names import LabelNames
@@ -80,11 +79,6 @@ def understand(
         hint = "" if "?" in said else " Look for labels with `booru sql --file general_labels`."
         raise BooruError(("" if len(left_out) == 1 else "no label is left to ask about: ") + said + hint)
     return Question(tuple(asked), tuple(dict.fromkeys(map(relations.canonical, asked))), left_out)
-
-
-def is_as_typed(asked: Sequence[str], tags: Sequence[str]) -> bool:
-    """Whether these are the arguments one by one, but for spaces and capitals."""
-    return list(asked) == list(dict.fromkeys(filter(None, map(canonical_tag, tags))))
 
 
 def _why(

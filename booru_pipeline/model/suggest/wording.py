@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from booru_pipeline.model.suggest.answer import Answer, Observed, Pair, Suggestion
-from booru_pipeline.model.suggest.understanding import is_as_typed
+from booru_pipeline.release.names import canonical_tag
 
 _ENOUGH: Final = 5  # posts; a share of fewer is not worth a percentage
 _SHOWN: Final = 5  # pairs of a kind; the rest are counted
@@ -44,7 +44,7 @@ def about_the_question(answer: Answer, tags: Sequence[str]) -> list[str]:
         tags: What was typed, in one piece or several.
     """
     lines = [f"left out: {item.why}" for item in answer.left_out]
-    if not is_as_typed(answer.asked, tags):
+    if not _is_as_typed(answer.asked, tags):
         lines.append(f"understood: {', '.join(answer.asked)}")
     for pattern in answer.idle:
         about_sets = "; [ begins a set, such as [abc]" if "[" in pattern else ""
@@ -123,3 +123,8 @@ def _most_striking(lines: Sequence[str], kind: str) -> list[str]:
     more = len(lines) - _SHOWN
     pairs = f"{more} more pair{'' if more == 1 else 's'} {kind}"
     return [*lines[:_SHOWN], *([pairs] if more > 0 else [])]
+
+
+def _is_as_typed(asked: Sequence[str], tags: Sequence[str]) -> bool:
+    """Whether these are the arguments one by one, but for spaces and capitals."""
+    return list(asked) == list(dict.fromkeys(filter(None, map(canonical_tag, tags))))

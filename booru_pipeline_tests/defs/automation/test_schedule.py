@@ -12,7 +12,7 @@ from booru_pipeline.defs.build import build_defs
 from booru_pipeline.pipeline.settings import load_settings
 from booru_pipeline.pipeline.stages import Stage
 from booru_pipeline_tests.defs.automation.automated_home import CHAIN, asked, stages
-from booru_pipeline_tests.server import BOORU
+from booru_pipeline_tests.running import BOORU
 
 
 def schedule_requests(automated):

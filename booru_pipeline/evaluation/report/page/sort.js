@@ -1,5 +1,11 @@
 "use strict";
 (() => {
+  // What serves the report answers questions, too; a file on a disk does not.
+  if (location.protocol.startsWith("http")) {
+    const link = Object.assign(document.createElement("a"), { href: "/", textContent: "ask the model" });
+    document.querySelector(".eyebrow").append(" · ", link);
+  }
+
   const words = new Intl.Collator("en", { numeric: true });
 
   const key = (row, column, numeric) => {

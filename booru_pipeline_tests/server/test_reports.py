@@ -1,4 +1,4 @@
-"""`booru serve-reports` as a process of its own, asked over http."""
+"""The reports of `booru serve`, a process of its own, asked over http."""
 
 import http.client
 import os
@@ -9,8 +9,8 @@ from urllib.parse import quote
 import pytest
 
 from booru_pipeline.lake.lake import Lake
-from booru_pipeline.pipeline.report_server import local_address
-from booru_pipeline_tests.server import BOORU, eventually, free_port
+from booru_pipeline.server.listening import local_address
+from booru_pipeline_tests.running import BOORU, eventually, free_port
 
 PAGE = "<title>a report</title>"
 
@@ -37,7 +37,7 @@ def pages(lake):
 
 def start(lake, port, **environment):
     return subprocess.Popen(
-        [BOORU, "serve-reports", "--home", lake.home, "--port", str(port)],
+        [BOORU, "serve", "--home", lake.home, "--port", str(port)],
         env={**os.environ, **environment},
         stderr=subprocess.PIPE,
         text=True,
@@ -56,7 +56,7 @@ def fetch(port, path, method="GET", **headers):
 def port(lake):
     port = free_port()
     server = start(lake, port)
-    eventually(lambda: fetch(port, "/"))
+    eventually(lambda: fetch(port, "/reports/"))
     yield port
     server.terminate()
     server.wait(30)
@@ -68,7 +68,7 @@ def test_a_report_is_reached_by_its_link(lake, port):
         status, headers, content = fetch(port, path)
         assert (status, content) == (200, PAGE)
         assert headers["Content-Type"].startswith("text/html")
-        assert f'href="{quote(path.removeprefix("/"))}">{path.removeprefix("/")}<' in fetch(port, "/")[2]
+        assert f'href="{quote(path)}">{path.removeprefix("/")}<' in fetch(port, "/reports/")[2]
         status, headers, _ = fetch(port, path, **{"If-None-Match": headers["ETag"]})
         assert (status, headers["Cache-Control"]) == (304, "no-cache")
 
@@ -100,9 +100,9 @@ def test_a_home_without_reports_has_none_yet(tmp_path):
     port = free_port()
     server = start(Lake(tmp_path), port)
     try:
-        assert "none yet" in eventually(lambda: fetch(port, "/"))[2]
+        assert "none yet" in eventually(lambda: fetch(port, "/reports/"))[2]
         assert fetch(port, "/reports/2021a/report.html")[0] == 404
-        assert list(tmp_path.iterdir()) == []
+        assert [path.name for path in tmp_path.iterdir()] == ["server.json"]
     finally:
         server.terminate()
         server.wait(30)

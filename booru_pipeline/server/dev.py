@@ -21,13 +21,12 @@ from booru_pipeline.errors import BooruError, printable
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.locks import lock_on
 from booru_pipeline.orphan import PARENT_VARIABLE, end_group
-from booru_pipeline.pipeline.report_server import listen
+from booru_pipeline.server.listening import address_of, listen
 
 _LOOK_S: Final = 0.3
 _ANSWER_S: Final = 30.0
 _END_S: Final = 20.0  # for a training that is under way to write its state
 _CLOCK_S: Final = 3.0
-_EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 _LOCATIONS: Final = """{ workspaceOrError {
   ... on PythonError { message causes { message } }
   ... on Workspace { locationEntries { loadStatus locationOrLoadError {
@@ -63,12 +62,6 @@ class Running:
     def write(self, note: Path) -> None:
         """Write it down."""
         note.write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
-
-
-def address_of(host: str, port: int) -> str:
-    """The URL that opens what listens there, on this machine."""
-    name = _EVERYWHERE.get(host, host)
-    return f"http://{f'[{name}]' if ':' in name else name}:{port}"
 
 
 @contextmanager

@@ -12,8 +12,8 @@ import psutil
 import pytest
 
 from booru_pipeline.defs.assets.common import GRAPH
-from booru_pipeline.pipeline.dev_server import address_of
-from booru_pipeline_tests.server import BOORU, QUICK, eventually, free_port
+from booru_pipeline.server.listening import address_of
+from booru_pipeline_tests.running import BOORU, QUICK, eventually, free_port
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +87,7 @@ def test_a_home_has_one_which_says_where_it_is_and_starts_again_after_a_kill(sta
     first = start()
     assert lines_until_ready(first) == [
         f"starting; what Dagster says meanwhile is in {log}",
+        f"ask the model, and the reports: http://127.0.0.1:{ports[1]}",
         f"the graph, unfolded: {address}{GRAPH}",
         f"the UI: {address}  (Ctrl-C ends it)",
     ]
@@ -115,7 +116,7 @@ def test_a_home_has_one_which_says_where_it_is_and_starts_again_after_a_kill(sta
 
 
 def is_served(port):
-    with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/") as answer:
+    with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/reports/") as answer:
         return b"<h1>Reports</h1>" in answer.read()
     return False
 

@@ -1,0 +1,1 @@
+"""What listens: the model that answers over http, its page, the reports, and `dagster dev` under supervision."""

@@ -1,0 +1,82 @@
+"""What the server is asked and what it answers, as JSON: the schema at `/api/openapi.json` is made of these."""
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from booru_pipeline.model.suggest import Answer
+
+Name = Annotated[str, StringConstraints(max_length=2000)]
+Pattern = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+CheckpointName = Annotated[str, StringConstraints(max_length=200)]
+_OF = "Of a release or trial, such as 2021d or 2021d@lr5; the one in use by default."
+
+
+class SuggestQuestion(BaseModel):
+    """Which tags a picture has."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tags: list[Name] = Field(min_length=1, max_length=200, description="Tags, or a prompt in one piece.")
+    top: int = Field(20, ge=1, le=500, description="Suggestions at most.")
+    categories: list[Name] = Field(default_factory=list, max_length=5, description="Only these categories.")
+    exclude: list[Pattern] = Field(default_factory=list, max_length=50, description="Patterns of tags to leave out.")
+    hide_implied: bool = Field(False, description="Leave out what an implication says.")
+    min_support: int = Field(0, ge=0, le=1_000_000_000, description="Posts that it needs with the given tags.")
+    explain: bool = Field(False, description="Say of each suggestion where it comes from.")
+    checkpoint: CheckpointName | None = Field(None, description=_OF)
+
+
+@dataclass(frozen=True)
+class SuggestAnswer(Answer):
+    """An answer, by which checkpoint it is, and what is to be said beside it.
+
+    Attributes:
+        checkpoint: The release's key, or the trial's.
+        notes: Sentences about the given tags and the suggestions.
+    """
+
+    checkpoint: str = ""
+    notes: list[str] = field(default_factory=list)
+
+
+class TagName(BaseModel):
+    """A name that a text may become.
+
+    Attributes:
+        tag: The label.
+        category: Its category's name.
+        posts: Posts that have it.
+        alias: The alias that fits the text, if the label's own name does not.
+    """
+
+    tag: str
+    category: str
+    posts: int
+    alias: str | None = None
+
+
+class CheckpointChoice(BaseModel):
+    """A checkpoint that can be asked."""
+
+    name: str
+    is_promoted: bool
+
+
+class Health(BaseModel):
+    """How the server is: `loading` until a checkpoint is open."""
+
+    status: str
+    checkpoint: str | None = None
+    labels: int = 0
+    posts: int = 0
+    waiting: int = 0
+    completes: bool = False
+    version: str
+
+
+class Refusal(BaseModel):
+    """Why there is no answer, in a sentence."""
+
+    error: str
