@@ -122,7 +122,6 @@ def make_app(shelf: Shelf, host: str = "127.0.0.1") -> FastAPI:
         notes = [
             *wording.about_the_question(answer, question.tags),
             *wording.about_the_given(answer),
-            *wording.about_the_suggestions(answer),
             *([] if answer.suggestions else [wording.nothing_left(answer)]),
         ]
         return SuggestAnswer(**vars(answer), checkpoint=name, notes=notes)

@@ -34,7 +34,7 @@ class SuggestAnswer(Answer):
 
     Attributes:
         checkpoint: The release's key, or the trial's.
-        notes: Sentences about the given tags and the suggestions.
+        notes: Sentences about the given tags, and why there is no suggestion if there is none.
     """
 
     checkpoint: str = ""
