@@ -29,7 +29,7 @@ def serve(settings: Settings, listening: socket.socket, host: str) -> None:
             make_app(Shelf(settings), host),
             http=Impatient,
             ws="none",
-            log_level="warning",
+            log_level="error",  # what others send that is no HTTP is none of our user's business
             access_log=False,
             server_header=False,
             limit_concurrency=_CLIENTS,
