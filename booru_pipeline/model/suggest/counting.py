@@ -21,9 +21,36 @@ FOLDER: Final = "model/suggest"
 _AT_ONCE: Final = 1 << 16  # parts
 
 
+class Overlap(Protocol):
+    """Which of some tags posts have.
+
+    Attributes:
+        tags: The tags.
+    """
+
+    @property
+    def tags(self) -> tuple[str, ...]: ...
+
+    def total(self, *, of_base: bool = False) -> int:
+        """How many posts there are, or how many of them have all tags of the base."""
+        ...
+
+    def largest(self) -> tuple[tuple[str, ...], int]:
+        """The part with the most tags, of several the one that most posts have; and how many posts that is."""
+        ...
+
+    def together(self, *, of_base: bool = False) -> NDArray[np.int64]:
+        """int64 [tags, tags]: posts that have both; on the diagonal, posts that have the tag.
+
+        Args:
+            of_base: Count only posts that have all tags of the base.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Parts:
-    """Which of some tags posts have.
+    """An `Overlap` by the parts of the tags that posts have.
 
     Attributes:
         tags: The tags.
@@ -37,8 +64,12 @@ class Parts:
     posts: NDArray[np.int64]
     posts_of_base: NDArray[np.int64]
 
+    def total(self, *, of_base: bool = False) -> int:
+        """See `Overlap`."""
+        return int((self.posts_of_base if of_base else self.posts).sum())
+
     def largest(self) -> tuple[tuple[str, ...], int]:
-        """The part with the most tags, of several the one that most posts have; and how many posts that is."""
+        """See `Overlap`."""
         sizes = np.diff(self.members.indptr)
         if not sizes.any():
             return (), 0
@@ -47,11 +78,7 @@ class Parts:
         return tuple(self.tags[column] for column in self._of(best)), int(self.posts[best])
 
     def together(self, *, of_base: bool = False) -> NDArray[np.int64]:
-        """int64 [tags, tags]: posts that have both; on the diagonal, posts that have the tag.
-
-        Args:
-            of_base: Count only posts that have all tags of the base.
-        """
+        """See `Overlap`."""
         posts = self.posts_of_base if of_base else self.posts
         found = np.zeros((len(self.tags), len(self.tags)))
         for start in range(0, len(posts), _AT_ONCE):  # dense: of some dozens of tags that is faster, and exact
@@ -72,7 +99,7 @@ class Counter(Protocol):
         """How many posts there are."""
         ...
 
-    def parts(self, tags: Sequence[str], base: Sequence[str] = ()) -> Parts:
+    def parts(self, tags: Sequence[str], base: Sequence[str] = ()) -> Overlap:
         """Which of these tags posts have, up to some dozens; and how many of these posts have all tags of the base."""
         ...
 
@@ -126,17 +153,17 @@ def _numbers(array: pa.Array) -> NDArray[np.int64]:
     return np.asarray(found, dtype=np.int64)
 
 
-def pairs_apart(parts: Parts, base: Sequence[str] = ()) -> list[Pair]:
+def pairs_apart(parts: Overlap, base: Sequence[str] = ()) -> list[Pair]:
     """The pairs of tags that stand together far more rarely than by chance, in the order of the tags.
 
     Where the posts of the base suffice to tell, they alone decide; elsewhere all posts.
 
     Args:
         parts: Which of the tags posts have.
-        base: The tags that `parts.posts_of_base` is about; none if only all posts matter.
+        base: The tags of the base that the parts were counted with; none if only all posts matter.
     """
-    within = [(parts.together(of_base=True), int(parts.posts_of_base.sum()), tuple(base))] if base else []
-    worlds = [*within, (parts.together(), int(parts.posts.sum()), ())]
+    within = [(parts.together(of_base=True), parts.total(of_base=True), tuple(base))] if base else []
+    worlds = [*within, (parts.together(), parts.total(), ())]
     found = []
     for first, second in combinations(range(len(parts.tags)), 2):
         for together, posts, among in worlds:

@@ -1,7 +1,9 @@
 """Counting in memory: the same counts as in the shards, for who asks again and again."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 import duckdb
 import numpy as np
@@ -9,11 +11,54 @@ import numpy.typing as npt
 from scipy import sparse
 
 from booru_pipeline import sql
-from booru_pipeline.model.suggest.counting import FOLDER, Parts
-from booru_pipeline.ragged import IntArray, gather
+from booru_pipeline.model.suggest.counting import FOLDER
+from booru_pipeline.ragged import gather
 
-_WORD = 64  # tags to a word of bits
-_KEPT = 32  # answers about the posts of some tags: a question about `1girl` alone looks at most of all posts
+_BYTES_OF_BITS: Final = 64 << 20  # that are kept of the tags asked for last
+_FEW: Final = 256  # tags that are counted one by one; of more it is faster to count all at once
+
+Bits = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class Held:
+    """Which of some tags each post has, a bit a post: an `Overlap`.
+
+    Attributes:
+        tags: The tags.
+        bits: uint64 [tags, posts / 64], the posts that have each.
+        base: uint64 [posts / 64], the posts that have all tags of a base; all of them if it is empty.
+        size: How many posts there are.
+    """
+
+    tags: tuple[str, ...]
+    bits: Bits
+    base: Bits
+    size: int
+
+    def total(self, *, of_base: bool = False) -> int:
+        """See `Overlap`."""
+        return _count(self.base) if of_base else self.size
+
+    def together(self, *, of_base: bool = False) -> npt.NDArray[np.int64]:
+        """See `Overlap`."""
+        bits = self.bits & self.base if of_base else self.bits
+        counts = [np.bitwise_count(bits & one).sum(axis=1, dtype=np.int64) for one in bits]
+        return np.array(counts, dtype=np.int64).reshape(len(self.tags), len(self.tags))
+
+    def largest(self) -> tuple[tuple[str, ...], int]:
+        """See `Overlap`."""
+        posts = _count(np.bitwise_and.reduce(self.bits)) if self.tags else 0
+        if posts:
+            return self.tags, posts
+        has = np.unpackbits(self.bits.view(np.uint8), axis=1)
+        sizes = has.sum(axis=0, dtype=np.int64)
+        if not sizes.any():
+            return (), 0
+        parts, counts = np.unique(has[:, sizes == sizes.max()], axis=1, return_counts=True)
+        rows = [np.flatnonzero(part).tolist() for part in parts.T]
+        best = min(range(len(rows)), key=lambda part: (-counts[part], rows[part]))
+        return tuple(self.tags[row] for row in rows[best]), int(counts[best])
 
 
 class PostIndex:
@@ -32,11 +77,12 @@ class PostIndex:
             categories: int8 [tags].
         """
         self.names = names
-        self._size = int(tags_of.shape[0])
-        self._rows = {name: row for row, name in enumerate(names)}
+        self.size = int(tags_of.shape[0])
+        self.row_of = {name: row for row, name in enumerate(names)}
         self._categories = categories
         self._tags_of, self._posts_of = tags_of, tags_of.T.tocsr()
-        self.tags = lru_cache(_KEPT)(self._count_tags)
+        self._words = -(-self.size // 64)
+        self.bits = lru_cache(max(64, _BYTES_OF_BITS // max(8 * self._words, 1)))(self._bits)
 
     @classmethod
     def of(cls, connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> "PostIndex":
@@ -50,79 +96,73 @@ class PostIndex:
         tags_of = sparse.coo_array((np.ones(len(place[0]), dtype=np.bool_), place), shape=shape).tocsr()
         return cls(names["tag"].to_pylist(), tags_of, names["category"].to_numpy())
 
-    @property
-    def size(self) -> int:
-        """How many posts there are."""
-        return self._size
+    def parts(self, tags: Sequence[str], base: Sequence[str] = ()) -> Held:
+        """See `Counter.parts`."""
+        bits = np.array([self.bits(tag) for tag in tags], dtype=np.uint64).reshape(len(tags), self._words)
+        return Held(tuple(tags), bits, self._with_all(base), self.size)
 
-    def parts(self, tags: Sequence[str], base: Sequence[str] = ()) -> Parts:
-        """See `PostCounter.parts`."""
-        words = max(1, -(-len(tags) // _WORD))
-        bits = np.zeros((words, self._size), dtype=np.uint64)
-        for place, tag in enumerate(tags):
-            bits[place // _WORD, self._with(tag)] |= np.uint64(1 << place % _WORD)
-        of_base = np.zeros(self._size, dtype=bool)
-        of_base[self._with_all(base)] = True
-        some = bits.any(axis=0)
-        kinds, kind = np.unique(bits[:, some], axis=1, return_inverse=True) if words > 1 else _kinds(bits[:, some])
-        inside = np.bincount(kind, weights=of_base[some], minlength=kinds.shape[1]).astype(np.int64)
-        counts = np.bincount(kind, minlength=kinds.shape[1])
-        if not some.all():  # the posts that have none of them are a part too
-            kinds = np.concatenate([kinds, np.zeros((words, 1), dtype=np.uint64)], axis=1)
-            counts = np.append(counts, np.count_nonzero(~some))
-            inside = np.append(inside, np.count_nonzero(of_base & ~some))
-        member = np.array([kinds[at // _WORD] >> np.uint64(at % _WORD) & np.uint64(1) for at in range(len(tags))])
-        members = sparse.csr_array(member.reshape(len(tags), kinds.shape[1]).T.astype(np.int64))
-        return Parts(tuple(tags), members, counts, inside)
+    def tags(self, base: tuple[str, ...]) -> "Counted":
+        """See `Counter.tags`."""
+        return Counted(self, self._with_all(base))
 
     def look_up(self, names: Iterable[str]) -> dict[str, tuple[int, int]]:
-        """See `PostCounter.look_up`."""
-        rows = {name: self._rows[name] for name in names if name in self._rows}
-        return {name: (len(self._with(name)), int(self._categories[row])) for name, row in rows.items()}
+        """See `Counter.look_up`."""
+        rows = {name: self.row_of[name] for name in names if name in self.row_of}
+        return {name: (_count(self.bits(name)), int(self._categories[row])) for name, row in rows.items()}
 
-    def _count_tags(self, base: tuple[str, ...]) -> "Counted":
-        posts = self._with_all(base)
-        found, _ = gather(self._tags_of.indices, self._tags_of.indptr.astype(np.int64), posts)
-        return Counted(self._rows, np.bincount(found, minlength=len(self.names)))
+    def count_all(self, posts: Bits) -> npt.NDArray[np.int64]:
+        """How many of some posts have each tag, int64 [tags]."""
+        rows = np.flatnonzero(np.unpackbits(posts.view(np.uint8))[: self.size])
+        found, _ = gather(self._tags_of.indices, self._tags_of.indptr.astype(np.int64), rows)
+        return np.bincount(found, minlength=len(self.names))
 
-    def _with(self, tag: str) -> npt.NDArray[np.int32]:
-        """The posts that have a tag, ascending."""
-        row = self._rows.get(tag)
-        if row is None:
-            return self._posts_of.indices[:0]
-        return self._posts_of.indices[self._posts_of.indptr[row] : self._posts_of.indptr[row + 1]]
-
-    def _with_all(self, tags: Sequence[str]) -> IntArray:
+    def _with_all(self, tags: Sequence[str]) -> Bits:
         """The posts that have all of some tags; all posts if there are none."""
-        if not tags:
-            return np.arange(self._size)
-        found, *others = sorted(map(self._with, tags), key=len)
-        for posts in others:
-            found = found[np.isin(found, posts, assume_unique=True)]
-        return found.astype(np.int64)
+        if tags:
+            return np.bitwise_and.reduce([self.bits(tag) for tag in tags])
+        return self._pack(np.arange(self.size))
+
+    def _bits(self, tag: str) -> Bits:
+        row = self.row_of.get(tag)
+        start, end = (0, 0) if row is None else self._posts_of.indptr[row : row + 2]
+        return self._pack(self._posts_of.indices[start:end])
+
+    def _pack(self, posts: npt.NDArray[np.integer]) -> Bits:
+        has = np.zeros(64 * self._words, dtype=np.bool_)
+        has[posts] = True
+        return np.packbits(has).view(np.uint64)
 
 
 class Counted(Mapping[str, int]):
-    """Posts by tag; tags that no post has are left out."""
+    """Posts by tag, of some posts, counted as they are asked for; tags that none has are left out."""
 
-    def __init__(self, rows: Mapping[str, int], counts: npt.NDArray[np.int64]) -> None:
-        """Put counts, int64 [tags], and the tags' rows together."""
-        self._rows, self._counts = rows, counts
+    def __init__(self, index: PostIndex, posts: Bits) -> None:
+        """Count these posts."""
+        self._index, self._posts = index, posts
+        self._asked = 0
+        self._counts: npt.NDArray[np.int64] | None = None
 
     def __getitem__(self, tag: str) -> int:
-        count = int(self._counts[self._rows[tag]])
+        row = self._index.row_of[tag]
+        self._asked += 1
+        is_many = self._asked > _FEW
+        count = int(self._all[row]) if is_many else _count(self._posts & self._index.bits(tag))
         if not count:
             raise KeyError(tag)
         return count
 
     def __iter__(self) -> Iterator[str]:
-        return (tag for tag, row in self._rows.items() if self._counts[row])
+        return (self._index.names[row] for row in np.flatnonzero(self._all).tolist())
 
     def __len__(self) -> int:
-        return int(np.count_nonzero(self._counts))
+        return int(np.count_nonzero(self._all))
+
+    @property
+    def _all(self) -> npt.NDArray[np.int64]:
+        if self._counts is None:
+            self._counts = self._index.count_all(self._posts)
+        return self._counts
 
 
-def _kinds(bits: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.uint64], IntArray]:
-    """As `np.unique` along the columns of a single row, which sorts numbers and not columns."""
-    found, kind = np.unique(bits[0], return_inverse=True)
-    return found[None], kind
+def _count(bits: Bits) -> int:
+    return int(np.bitwise_count(bits).sum(dtype=np.int64))
