@@ -37,22 +37,10 @@ def inspect(
     settings = read_settings(raw=raw, home=home, relations=relations)
     lake = settings.lake
     key = lake.newest(lake.tokenized_dataset, release)
-    from booru_pipeline.dataset.inspection import KEPT, Inspector
-    from booru_pipeline.dataset.ledger import Ledger
-    from booru_pipeline.dataset.options import MaskingOptions
-    from booru_pipeline.vocabulary.vocabulary import Vocabulary
+    from booru_pipeline.dataset.inspection import KEPT
+    from booru_pipeline.pipeline.opening import open_inspector
 
-    dataset = lake.bring(lake.tokenized_dataset(key))
-    keys = list(Ledger.read(dataset).shards)
-    inspector = Inspector(
-        dataset=dataset,
-        vocabulary=Vocabulary.load(lake.bring(lake.vocabulary(key))),
-        shards={name: lake.bring(lake.training_shards(name)) for name in keys},
-        tag_tables={name: lake.bring(lake.tag_table(name)) for name in keys},
-        relations=settings.tag_relations,
-        thresholds=settings.vocabulary,
-        masking=MaskingOptions(**{name: getattr(settings.checkpoint, name) for name in MaskingOptions.model_fields}),
-    )
+    inspector = open_inspector(settings, key)
     found = inspector.inspect(*(inspector.find(post) if post else inspector.sample(1, seed)[0]), seed)
     side = f"left out: {found.left_out}" if found.left_out else f"in the {found.split} split"
     title = escape(printable(f"{found.booru} {found.fid} ({found.release}), {side}"))

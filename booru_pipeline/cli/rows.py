@@ -4,14 +4,16 @@ import contextlib
 import csv
 import io
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TextIO
 
 from booru_pipeline.cli.app import err, out
-from booru_pipeline.errors import printable, printable_lines
+from booru_pipeline.errors import BooruError, printable, printable_lines
 
 if TYPE_CHECKING:
     import duckdb
@@ -43,8 +45,9 @@ def show_first(relation: "duckdb.DuckDBPyRelation") -> None:
             err.print(f"{rows - _SHOWN:,} rows are not shown: `> rows.txt`, or --csv or --json, writes all {rows:,}")
 
 
-def write(relation: "duckdb.DuckDBPyRelation", form: Form) -> None:
-    """Write all rows to standard output, some thousands in memory at a time."""
+def write(relation: "duckdb.DuckDBPyRelation", form: Form, file: TextIO | None = None) -> None:
+    """Write all rows to a file, or to standard output, some thousands in memory at a time."""
+    to = file or sys.stdout
     in_json = form in (Form.JSON, Form.JSON_LINES)
     cells = "to_json(COLUMNS(*))" if in_json else "COLUMNS(*)::VARCHAR"
     texts = relation.project(cells)
@@ -54,28 +57,28 @@ def write(relation: "duckdb.DuckDBPyRelation", form: Form) -> None:
         for row in zip(*(column.to_pylist() for column in batch.columns), strict=True)
     )
     if in_json:
-        _write_json(texts.columns, rows, lines=form is Form.JSON_LINES)
+        _write_json(texts.columns, rows, to, lines=form is Form.JSON_LINES)
     elif form is Form.CSV:
-        clean = printable if out.is_terminal else str
-        writer = csv.writer(sys.stdout, lineterminator="\n")
+        clean = printable if file is None and out.is_terminal else str
+        writer = csv.writer(to, lineterminator="\n")
         writer.writerow(map(clean, relation.columns))
         writer.writerows([cell if cell is None else clean(cell) for cell in row] for row in rows)
     else:
-        print("\t".join(map(printable, relation.columns)))
+        print("\t".join(map(printable, relation.columns)), file=to)
         for row in rows:
-            print("\t".join("NULL" if cell is None else printable(cell) for cell in row))
+            print("\t".join("NULL" if cell is None else printable(cell) for cell in row), file=to)
 
 
-def _write_json(names: list[str], rows: Iterator[tuple[str | None, ...]], *, lines: bool) -> None:
+def _write_json(names: list[str], rows: Iterator[tuple[str | None, ...]], to: TextIO, *, lines: bool) -> None:
     """Write an array with an object a line, or just the objects."""
     keys = [json.dumps(name) for name in names]
     before, between, end = ("", "\n", "\n") if lines else ("[", ",\n ", "]\n")
     nothing = "" if lines else "[]\n"
     for row in rows:
         cells = ", ".join(f"{key}: {_json_cell(cell)}" for key, cell in zip(keys, row, strict=True))
-        sys.stdout.write(f"{before}{{{cells}}}")
+        to.write(f"{before}{{{cells}}}")
         before, nothing = between, end
-    sys.stdout.write(nothing)
+    to.write(nothing)
 
 
 def _json_cell(cell: str | None) -> str:
@@ -85,3 +88,20 @@ def _json_cell(cell: str | None) -> str:
     if "NaN" in cell or "Infinity" in cell:
         cell = json.dumps(json.loads(cell, parse_constant=lambda _: None), ensure_ascii=False)
     return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", cell)
+
+
+@contextlib.contextmanager
+def written(path: Path, force: bool) -> Iterator[Path]:
+    """A draft beside a file that becomes the file if the block ends without an error."""
+    if path.is_dir():
+        raise BooruError(f"{path} is a folder. Name a file in it.")
+    if path.exists() and not force:
+        raise BooruError(f"{path} is there already. Replace it with --force, or name another file.")
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield draft
+        os.replace(draft, path)
+    except OSError as error:
+        raise BooruError(f"cannot write {path}: {error.strerror or error}. Choose another place.") from error
+    finally:
+        draft.unlink(missing_ok=True)

@@ -47,7 +47,10 @@ def dev(
         _pass_on(settings)
         say(f"[dim]starting; what Dagster says meanwhile is in {escape(str(settings.lake.dev_log))}[/]")
         _serve_beside(settings)
-        supervise(settings.lake, note, ["-m", "booru_pipeline.definitions", "-h", host, "-p", str(port)], ready)
+        try:
+            supervise(settings.lake, note, ["-m", "booru_pipeline.definitions", "-h", host, "-p", str(port)], ready)
+        finally:
+            _no_longer_served(settings)
     say("ended; what was under way goes on with the next `booru dev` or `booru run`")
 
 
@@ -76,6 +79,13 @@ def _serve_beside(settings: "Settings") -> None:
 
         serve_beside(settings, listening, address[0])
         say(f"ask the model, and the reports: {address_of(*address)}")
+
+
+def _no_longer_served(settings: "Settings") -> None:
+    """Take back the note of the server beside it, which ends with this process and is not told so."""
+    from booru_pipeline.server.run import take_back
+
+    take_back(settings.lake)
 
 
 @app.command()

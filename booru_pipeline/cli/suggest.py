@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from booru_pipeline.lake.lake import Lake
     from booru_pipeline.model.suggest import Answer, Request
     from booru_pipeline.pipeline.settings import Settings
-    from booru_pipeline.training_shards.relations import Relations
 
 
 _FOLDED: Final = 20  # letters of a tag on a line, at least, where it has to be folded
@@ -50,7 +50,13 @@ def suggest(
     explain: Annotated[
         bool, typer.Option("--explain", help="Say what T5 and counting say, and which tag speaks for it.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; of a file, JSON lines.")] = False,
+    file: Annotated[
+        Path | None, typer.Option(help="Ask for each line of this file, or of standard input: -. See below.")
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="Write the answers for a file here: .parquet, .csv, or JSON lines.")
+    ] = None,
     release: Annotated[
         str | None,
         typer.Option(help="Ask the checkpoint of this release or trial; the promoted one by default, or the newest."),
@@ -73,6 +79,10 @@ def suggest(
     `without` and `probability_without`, null without `--explain`. What is to be said of the given tags goes to standard
     error.
 
+    With `--file` each line is a post, its tags as a prompt has them. The rows are `line`, `tag`, `probability`,
+    `category`, `implied`: tab-separated, JSON lines with `--json`, or as the name says that `--to` gives. Nothing is
+    counted for each, so that ten thousand posts take some seconds.
+
     Examples: `booru suggest usada_pekora`, `booru suggest "1girl, (rabbit ears:1.2)" --explain`,
     `booru suggest 1girl hat --category character --exclude '*_(fate)' --min-support 5 --json`
     """
@@ -80,9 +90,18 @@ def suggest(
     lake = settings.lake
     from booru_pipeline.pipeline.checkpoints import find_named
 
+    names = [name for listed in category or [] for name in listed.split(",")]
+    if file is not None or to is not None:
+        from booru_pipeline.cli.suggest_file import suggest_file
+        from booru_pipeline.model.suggest import Filters
+
+        if tags or explain or min_support or file is None:
+            raise BooruError("--file and --to go with neither tags, --explain nor --min-support: each line is a post.")
+        key = find_named(lake, lake.checkpoint, release) if release is not None else _checkpoint_in_use(lake)
+        suggest_file(settings, key, file, to, top, Filters(tuple(names), tuple(exclude or []), hide_implied), as_json)
+        return
     typed = _typed(tags or [])
     key = find_named(lake, lake.checkpoint, release) if release is not None else _checkpoint_in_use(lake)
-    names = [name for listed in category or [] for name in listed.split(",")]
     question = {"tags": typed, "top": top, "exclude": exclude or [], "hide_implied": hide_implied}
     question |= {"categories": names, "min_support": min_support, "explain": explain, "checkpoint": key}
     from booru_pipeline.server.client import ask_server
@@ -93,7 +112,7 @@ def suggest(
 
         filters = Filters(tuple(names), tuple(exclude or []), hide_implied, min_support)
         answer = _ask(settings, key, Request(tuple(typed), top, filters, explain))
-    _about_the_question(answer, typed, settings.tag_relations)
+    _about_the_question(answer, typed, settings)
     if as_json:
         _print_json(answer)
     else:
@@ -124,14 +143,15 @@ def _ask(settings: "Settings", key: str, request: "Request") -> "Answer":
     return answer
 
 
-def _about_the_question(answer: "Answer", typed: list[str], relations: "Relations") -> None:
+def _about_the_question(answer: "Answer", typed: list[str], settings: "Settings") -> None:
     from booru_pipeline.model.suggest.wording import about_the_question
 
     for line in about_the_question(answer, typed):
         _warn(line)
-    for tag in answer.asked:
-        if relations.canonical(tag) != tag:
-            _warn(f"{tag} is an alias: asking for {relations.canonical(tag)}")
+    aliases = [tag for tag in answer.asked if tag not in answer.given]
+    relations = settings.tag_relations if aliases else None  # to read them takes a moment
+    for tag in aliases:
+        _warn(f"{tag} is an alias: asking for {relations and relations.canonical(tag)}")
 
 
 def _checkpoint_in_use(lake: "Lake") -> str:

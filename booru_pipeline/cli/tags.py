@@ -1,9 +1,6 @@
 """Commands about the labels of a checkpoint: tags, related, and their exports for other tools."""
 
 import csv
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -11,7 +8,7 @@ import typer
 
 from booru_pipeline.cli.app import Home, Raw, RelationsFolder, app, err, export_app, read_settings, say
 from booru_pipeline.cli.dashes import TagCommand
-from booru_pipeline.cli.rows import Form, show_first, write
+from booru_pipeline.cli.rows import Form, show_first, write, written
 from booru_pipeline.errors import BooruError, printable
 
 if TYPE_CHECKING:
@@ -87,9 +84,9 @@ def related(
 
     Examples: `booru related rabbit_ears`, `booru related usada_pekora --by vectors --top 5`
     """
-    from booru_pipeline.model.related import Likeness
+    from booru_pipeline.model.pair_table import PairTable
+    from booru_pipeline.model.related import Likeness, vectors_of
     from booru_pipeline.model.related import related as find
-    from booru_pipeline.release.names import canonical_tag
     from booru_pipeline.vocabulary.label_names import LabelNames
     from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
@@ -97,11 +94,10 @@ def related(
         raise BooruError(f"there is no likeness {printable(by)}: choose --by from {', '.join(Likeness)}.")
     settings = read_settings(raw=raw, home=home, relations=relations)
     folder = _checkpoint(settings, release)
-    aliases, vocabulary = settings.tag_relations, Vocabulary.load(folder)
-    name = aliases.canonical(canonical_tag(" ".join(tag)))
-    if name not in vocabulary.index:
-        raise BooruError(f"no label is called {printable(name)}.{LabelNames(vocabulary, aliases).hint(name)}")
-    _put(find(folder, name, Likeness(by), top), as_csv, as_json)
+    vocabulary = Vocabulary.load(folder)
+    name = LabelNames(vocabulary, settings.tag_relations).label(" ".join(tag))
+    vectors = vectors_of(folder, vocabulary) if by == Likeness.VECTORS else None
+    _put(find(vocabulary, PairTable.read(folder), name, Likeness(by), top, vectors), as_csv, as_json)
 
 
 @export_app.command("tags")
@@ -125,7 +121,7 @@ def export_tags(
     from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
     rows = label_table(Vocabulary.load(folder), settings.tag_relations)
-    with _written(path, force) as draft, draft.open("w", encoding="utf-8", newline="") as file:
+    with written(path, force) as draft, draft.open("w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file, lineterminator="\n")
         for row in rows.to_pylist():
             lines.writerow([row["tag"], _NUMBERS.get(row["category"], 0), row["posts"], ",".join(row["aliases"])])
@@ -187,26 +183,9 @@ def _export(path: Path, rows: "pa.Table", what: str, force: bool) -> None:
     import pyarrow.csv
     import pyarrow.parquet
 
-    with _written(path, force) as draft:
+    with written(path, force) as draft:
         if path.suffix.lower() == ".csv":
             pyarrow.csv.write_csv(rows, draft)
         else:
             pyarrow.parquet.write_table(rows, draft)
     say(f"{path}: {rows.num_rows:,} {what}")
-
-
-@contextmanager
-def _written(path: Path, force: bool) -> Iterator[Path]:
-    """A draft beside a file that becomes the file if the block ends without an error."""
-    if path.is_dir():
-        raise BooruError(f"{path} is a folder. Name a file in it.")
-    if path.exists() and not force:
-        raise BooruError(f"{path} is there already. Replace it with --force, or name another file.")
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield draft
-        os.replace(draft, path)
-    except OSError as error:
-        raise BooruError(f"cannot write {path}: {error.strerror or error}. Choose another place.") from error
-    finally:
-        draft.unlink(missing_ok=True)

@@ -37,20 +37,31 @@ class Likeness(StrEnum):
     VECTORS = "vectors"
 
 
-def related(checkpoint: Path, tag: str, likeness: Likeness, top: int) -> pa.Table:
+def related(
+    vocabulary: Vocabulary,
+    pairs: PairTable,
+    tag: str,
+    likeness: Likeness,
+    top: int,
+    vectors: NDArray[np.float32] | None = None,
+) -> pa.Table:
     """The labels most like one, a row each: tag, category, together, posts, and the likeness under its own name.
 
-    Counts are of train posts; beside a label those of its 512 most frequent partners are known.
-
-    Raises:
-        BooruError: The checkpoint has no counts, or no vectors.
+    Args:
+        vocabulary: The labels.
+        pairs: Counts of train posts; beside a label those of its 512 most frequent partners are known.
+        tag: The label.
+        likeness: By what.
+        top: How many.
+        vectors: Those of `vectors_of`, for `VECTORS`.
     """
-    vocabulary, pairs = Vocabulary.load(checkpoint), PairTable.read(checkpoint)
     row = vocabulary.index[tag]
     together = pairs.beside_all(np.array([row]))[0][0]
-    scores = _vector_likeness(checkpoint, vocabulary, row) if likeness is Likeness.VECTORS else None
-    if scores is None:
+    if vectors is None:
         scores = _counted_likeness(pairs, row, together, likeness)
+    else:
+        lengths = np.linalg.norm(vectors, axis=1).astype(np.float64)
+        scores = vectors @ vectors[row] / np.maximum(lengths * lengths[row], 1e-12)
     scores[row] = -np.inf
     [best] = best_of(scores[None], top)
     columns = {"tag": [vocabulary.labels[one] for one in best.tolist()], "category": _categories(vocabulary, best)}
@@ -98,7 +109,7 @@ def vector_table(checkpoint: Path) -> pa.Table:
         BooruError: The labels have no tokens.
     """
     vocabulary = Vocabulary.load(checkpoint)
-    vectors = _vectors(checkpoint, vocabulary)
+    vectors = vectors_of(checkpoint, vocabulary)
     flat = pa.array(vectors.ravel())
     return pa.table(
         {
@@ -123,15 +134,12 @@ def _counted_likeness(
     return np.where(together >= least, scores, -np.inf)
 
 
-def _vector_likeness(checkpoint: Path, vocabulary: Vocabulary, row: int) -> NDArray[np.float64]:
-    vectors = _vectors(checkpoint, vocabulary).astype(np.float64)
-    lengths = np.linalg.norm(vectors, axis=1)
-    found: NDArray[np.float64] = vectors @ vectors[row] / np.maximum(lengths * lengths[row], 1e-12)
-    return found
+def vectors_of(checkpoint: Path, vocabulary: Vocabulary) -> NDArray[np.float32]:
+    """float32 [labels, d_model]: the rows of T5's embedding that are labels'.
 
-
-def _vectors(checkpoint: Path, vocabulary: Vocabulary) -> NDArray[np.float32]:
-    """float32 [labels, d_model]: the rows of T5's embedding that are labels'."""
+    Raises:
+        BooruError: The labels have no tokens.
+    """
     if read_recipe(checkpoint)[0] is not EncodingName.LABELS:
         raise BooruError(
             "this checkpoint writes labels in pieces, so that they have no vectors. "

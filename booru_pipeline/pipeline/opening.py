@@ -1,4 +1,4 @@
-"""Opening what a home has of a checkpoint, to ask it: the model, its relations, the posts counted beside it."""
+"""Opening what a home has of a release or trial, to ask it: its checkpoint with what is beside it, its posts."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from booru_pipeline.training_shards.shards import shard_files
 from booru_pipeline.vocabulary.options import VocabularyOptions
 
 if TYPE_CHECKING:
+    from booru_pipeline.dataset.inspection import Inspector
     from booru_pipeline.model.suggest import Asker
     from booru_pipeline.model.suggest.counting import Counter
 
@@ -43,6 +44,31 @@ def open_asker(settings: Settings, name: str, count_in: "Callable[[Sequence[str]
     relations = settings.tag_relations
     predictor = Predictor.load(lake.bring(lake.checkpoint(name)), graph=True)
     return Asker(predictor, relations, count_in(files), thresholds=thresholds_of(settings, name))
+
+
+def open_inspector(settings: Settings, release: str) -> "Inspector":
+    """What says what became of a post, and how the model sees it, in the dataset of a release.
+
+    Raises:
+        BooruError: Something of it is missing.
+    """
+    from booru_pipeline.dataset.inspection import Inspector
+    from booru_pipeline.dataset.ledger import Ledger
+    from booru_pipeline.dataset.options import MaskingOptions
+    from booru_pipeline.vocabulary.vocabulary import Vocabulary
+
+    lake = settings.lake
+    dataset = lake.bring(lake.tokenized_dataset(release))
+    keys = list(Ledger.read(dataset).shards)
+    return Inspector(
+        dataset=dataset,
+        vocabulary=Vocabulary.load(lake.bring(lake.vocabulary(release))),
+        shards={name: lake.bring(lake.training_shards(name)) for name in keys},
+        tag_tables={name: lake.bring(lake.tag_table(name)) for name in keys},
+        relations=settings.tag_relations,
+        thresholds=settings.vocabulary,
+        masking=MaskingOptions(**{name: getattr(settings.checkpoint, name) for name in MaskingOptions.model_fields}),
+    )
 
 
 def thresholds_of(settings: Settings, name: str) -> VocabularyOptions:

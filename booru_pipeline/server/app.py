@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Query, Request
+from fastapi import Path as PathParameter
 from fastapi.exceptions import RequestValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse
 from starlette.staticfiles import StaticFiles
 
+from booru_pipeline.dataset.inspection import Inspection
 from booru_pipeline.errors import BooruError, printable
 from booru_pipeline.model import suggest
+from booru_pipeline.model.related import Likeness, related, vectors_of
 from booru_pipeline.model.suggest import wording
 from booru_pipeline.server.careful import Careful, refusal
 from booru_pipeline.server.listening import is_loopback
@@ -26,6 +29,7 @@ from booru_pipeline.server.schema import (
     CheckpointName,
     Health,
     Refusal,
+    RelatedTag,
     SuggestAnswer,
     SuggestQuestion,
     TagName,
@@ -125,6 +129,34 @@ def make_app(shelf: Shelf, host: str = "127.0.0.1") -> FastAPI:
             *([] if answer.suggestions else [wording.nothing_left(answer)]),
         ]
         return SuggestAnswer(**vars(answer), checkpoint=name, notes=notes)
+
+    @app.get("/api/related/{tag}")
+    def related_tags(
+        tag: Annotated[str, PathParameter(max_length=500, description="A label or an alias.")],
+        by: Annotated[Likeness, Query(description="`vectors` are the model's own; the others count train posts.")] = (
+            Likeness.COSINE
+        ),
+        limit: Annotated[int, Query(ge=1, le=500)] = 20,
+        checkpoint: _Checkpoint = None,
+    ) -> list[RelatedTag]:
+        """The labels most like one."""
+        name, asker = shelf.get(checkpoint)
+        label, predictor = asker.names.label(tag), asker.predictor
+        if predictor.table is None:
+            raise BooruError("this checkpoint has no counts. Make it again with `booru run`.")
+        folder = shelf.lake.checkpoint(name)
+        vectors = vectors_of(folder, predictor.vocabulary) if by is Likeness.VECTORS else None
+        found = related(predictor.vocabulary, predictor.table, label, by, limit, vectors)
+        return [RelatedTag(**{**row, "likeness": row[by]}) for row in found.to_pylist()]
+
+    @app.get("/api/posts/{booru}/{fid}")
+    def inspect_post(
+        booru: Annotated[str, PathParameter(max_length=200, description="Such as danbooru.donmai.us.")],
+        fid: Annotated[int, PathParameter(ge=0, le=2**63 - 1)],
+        checkpoint: _Checkpoint = None,
+    ) -> Inspection:
+        """What became of a post of the checkpoint's release or one before it, and how the model sees it."""
+        return shelf.inspect(booru, fid, checkpoint)
 
     @app.get("/", include_in_schema=False)
     def page() -> FileResponse:

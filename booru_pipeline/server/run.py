@@ -48,7 +48,7 @@ class _Server(uvicorn.Server):
         self._lake = lake
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        _take_back(self._lake)
+        take_back(self._lake)
         await super().shutdown(sockets)
 
 
@@ -61,8 +61,8 @@ def _tell(settings: Settings, address: str) -> None:
             lake.server_note.write_text(json.dumps(note) + "\n", encoding="utf-8")
 
 
-def _take_back(lake: "Lake") -> None:
-    """Remove the note, if it is still ours."""
+def take_back(lake: "Lake") -> None:
+    """Remove the note of a server of this process."""
     with suppress(OSError, ValueError):
         if json.loads(lake.server_note.read_text(encoding="utf-8"))["pid"] == os.getpid():
             lake.server_note.unlink()

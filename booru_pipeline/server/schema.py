@@ -57,6 +57,24 @@ class TagName(BaseModel):
     alias: str | None = None
 
 
+class RelatedTag(BaseModel):
+    """A label that is like another.
+
+    Attributes:
+        tag: The label.
+        category: Its category's name.
+        together: Train posts that have both.
+        posts: Train posts that have it.
+        likeness: By what was asked for.
+    """
+
+    tag: str
+    category: str
+    together: int
+    posts: int
+    likeness: float
+
+
 class CheckpointChoice(BaseModel):
     """A checkpoint that can be asked."""
 

@@ -10,11 +10,13 @@ from typing import Final
 
 import duckdb
 
+from booru_pipeline.dataset.inspection import Inspection
 from booru_pipeline.errors import BooruError, printable
 from booru_pipeline.lake.lake import Lake
+from booru_pipeline.lake.trial import release_part
 from booru_pipeline.model.suggest import Asker
 from booru_pipeline.model.suggest.post_index import PostIndex
-from booru_pipeline.pipeline.opening import open_asker
+from booru_pipeline.pipeline.opening import open_asker, open_inspector
 from booru_pipeline.pipeline.promoted import checkpoint_in_use, read_pointer
 from booru_pipeline.pipeline.settings import Settings
 
@@ -23,7 +25,7 @@ _LOOK_S: Final = 2.0
 
 
 class Unknown(BooruError):
-    """There is no checkpoint of that name."""
+    """There is no checkpoint of that name, or no such post."""
 
 
 class NotThere(BooruError):
@@ -41,7 +43,7 @@ class Shelf:
         self._settings = settings
         self._kept: OrderedDict[str, tuple[str, Asker]] = OrderedDict()  # with when it was made, by name
         self._indexes: OrderedDict[tuple[tuple[str, int], ...], PostIndex] = OrderedDict()
-        self._opening = threading.Lock()
+        self._opening, self._inspecting = threading.Lock(), threading.Lock()
         self._in_use = ""
         self._said = ""
         self._ended = threading.Event()
@@ -102,6 +104,25 @@ class Shelf:
         except (BooruError, OSError) as error:
             self._complain(str(error))
             raise NotThere(f"the checkpoint of {name} cannot be read. The words of `booru serve` say why.") from error
+
+    def inspect(self, booru: str, fid: int, name: str | None = None) -> Inspection:
+        """What became of a post, in the dataset of a checkpoint's release; one post at a time.
+
+        Raises:
+            Unknown: There is no such post, or no checkpoint of that name.
+            NotThere: What was made of the release cannot be read.
+        """
+        release = release_part(self.get(name)[0])
+        with self._inspecting:
+            try:
+                inspector = open_inspector(self._settings, release)
+            except (BooruError, OSError) as error:
+                self._complain(str(error))
+                raise NotThere(f"the posts of {release} cannot be read. The words of `booru serve` say why.") from error
+            try:
+                return inspector.inspect(*inspector.find([booru, str(fid)]))
+            except BooruError as error:
+                raise Unknown(str(error)) from error
 
     def _open(self, name: str) -> Asker:
         with self._opening:

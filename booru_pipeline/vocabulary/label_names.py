@@ -6,7 +6,8 @@ from difflib import get_close_matches
 from itertools import islice
 from typing import Final
 
-from booru_pipeline.errors import printable
+from booru_pipeline.errors import BooruError, printable
+from booru_pipeline.release.names import canonical_tag
 from booru_pipeline.training_shards.relations import Relations
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
@@ -42,6 +43,17 @@ class LabelNames:
         names = list(found) or get_close_matches(typed, self._alike(typed), n=_SHOWN, cutoff=_LIKE)
         labels = dict.fromkeys(self._label_of[name] for name in names)
         return list(islice(labels, _SHOWN)), len(labels) > _SHOWN
+
+    def label(self, typed: str) -> str:
+        """The label that a name or an alias stands for.
+
+        Raises:
+            BooruError: There is none; with what may have been meant.
+        """
+        name = canonical_tag(typed)
+        if name not in self._label_of:
+            raise BooruError(f"no label is called {printable(name)}.{self.hint(name)}")
+        return self._label_of[name]
 
     def completions(self, typed: str, limit: int) -> list[tuple[str, str | None]]:
         """Labels whose name, or an alias of theirs, begins with a text, then those with a word that does, then others

@@ -1,10 +1,12 @@
 """The command that asks a checkpoint."""
 
+import csv
 import json
 import re
 import shutil
 import subprocess
 
+import pyarrow.parquet as pq
 import pytest
 
 from booru_pipeline_tests.cli.command import BOORU, assert_refused, booru, environment, on_terminal, piped
@@ -249,3 +251,57 @@ def test_a_list_of_deprecated_tags_changes_what_is_said_and_makes_nothing_stale(
             break
     else:
         pytest.fail("no post has a deprecated tag")
+
+
+def test_a_file_is_answered_line_by_line_as_each_line_alone(workplace, tmp_path):
+    file = tmp_path / "posts.txt"
+    file.write_text("usada pekora, 1girl\n\n1girl, no_such_tag, (bunny ears:1.2)\nnothing known\n", encoding="utf-8")
+    result = booru(workplace, "suggest", "--file", str(file), "--top", "5", "--json")
+    assert result.returncode == 0, result.stderr
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [row["line"] for row in rows] == [1] * 5 + [3] * 5
+    for line, tags in ((1, ["usada_pekora", "1girl"]), (3, ["1girl", "rabbit_ears"])):
+        alone = json.loads(booru(workplace, "suggest", *tags, "--top", "5", "--json").stdout)
+        own = [row for row in rows if row["line"] == line]
+        assert [row["tag"] for row in own] == [item["tag"] for item in alone]
+        for row, item in zip(own, alone, strict=True):
+            assert row["probability"] == pytest.approx(item["probability"], abs=1e-5)
+            assert (row["category"], row["implied"]) == (item["category"], item["implied"])
+    said = " ".join(result.stderr.split())
+    assert "posts.txt, line 3: left out: no label is called no_such_tag" in said
+    assert "posts.txt, line 4:" in said
+
+
+def test_answers_for_a_file_are_written_as_its_name_says_and_nothing_is_overwritten(workplace, tmp_path):
+    (tmp_path / "posts.txt").write_text("1girl\nusada_pekora\n", encoding="utf-8")
+    ask = ("suggest", "--file", str(tmp_path / "posts.txt"), "--hide-implied", "--category", "general")
+    for name in ("a.parquet", "a.csv", "a.jsonl"):
+        assert booru(workplace, *ask, "--to", str(tmp_path / name)).returncode == 0
+    table = pq.read_table(tmp_path / "a.parquet").to_pylist()
+    assert {row["category"] for row in table} == {"general"}
+    assert not any(row["implied"] for row in table)
+    with (tmp_path / "a.csv").open() as file:
+        assert [row["tag"] for row in csv.DictReader(file)] == [row["tag"] for row in table]
+    assert [json.loads(line)["tag"] for line in (tmp_path / "a.jsonl").open()] == [row["tag"] for row in table]
+    again = booru(workplace, *ask, "--to", str(tmp_path / "a.csv"))
+    assert again.returncode == 1
+    assert "is there already" in " ".join(again.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"1girl\n\xff\xfe\n", "line 2: this is no UTF-8"), (b"\n \n", "no line with a label"), (None, "cannot be read")],
+)
+def test_a_file_without_posts_is_refused(workplace, tmp_path, content, said):
+    path = tmp_path / "posts.txt"
+    if content is not None:
+        path.write_bytes(content)
+    result = booru(workplace, "suggest", "--file", str(path), "--to", str(tmp_path / "a.csv"))
+    assert result.returncode == 1
+    assert said in " ".join(result.stderr.split())
+    assert not (tmp_path / "a.csv").exists()
+
+
+def test_a_file_goes_with_no_other_question(workplace, tmp_path):
+    for more in (["1girl", "--file", "x"], ["--file", "x", "--explain"], ["--to", "x"]):
+        assert "each line is a post" in " ".join(booru(workplace, "suggest", *more).stderr.split())

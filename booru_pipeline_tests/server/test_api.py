@@ -9,6 +9,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
+import duckdb
 import pytest
 from starlette.testclient import TestClient
 
@@ -85,6 +86,30 @@ def test_names_are_completed_by_label_alias_and_part(client):
     posts = [item["posts"] for item in client.get("/api/tags", params={"q": ""}).json()]
     assert posts == sorted(posts, reverse=True)
     assert len(posts) == 10
+
+
+@pytest.mark.parametrize("by", ["cosine", "vectors"])
+def test_related_labels_are_the_commands(client, settings, by):
+    found = client.get("/api/related/bunny ears", params={"by": by, "limit": 3}).json()
+    places = ["--raw", str(settings.raw), "--home", str(settings.home)]
+    stated = booru(settings.home, "related", "rabbit_ears", "--by", by, "--top", "3", "--json", *places)
+    rows = [json.loads(line) for line in stated.stdout.splitlines()]
+    assert [(item["tag"], item["likeness"]) for item in found] == [(row["tag"], row[by]) for row in rows]
+    assert "Did you mean rabbit_ears" in client.get("/api/related/rabbit_eers").json()["error"]
+    assert client.get("/api/related/1girl", params={"by": "taste"}).status_code == 400
+
+
+def test_a_post_is_inspected(client, settings):
+    shards = settings.lake.training_shards("2021b") / "*.parquet"
+    [(name, fid, tags)] = duckdb.sql(f"SELECT booru, fid, tags FROM '{shards}' ORDER BY fid LIMIT 1").fetchall()
+    post = client.get(f"/api/posts/{name}/{fid}").json()
+    assert (post["booru"], post["fid"]) == (name, fid)
+    assert {fate["tag"] for fate in post["tags"]} >= set(tags)
+    for path in (f"/api/posts/{name}/1", "/api/posts/nowhere/1", f"/api/posts/{name}/{fid}?checkpoint=2020z"):
+        answer = client.get(path)
+        assert answer.status_code == 404
+        assert str(settings.home) not in answer.text
+    assert client.get(f"/api/posts/{name}/{10**30}").status_code == 400
 
 
 @pytest.mark.parametrize(

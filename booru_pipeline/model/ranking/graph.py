@@ -8,6 +8,7 @@ another training left in the folder is not read.
 import hashlib
 import os
 import tempfile
+import time
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 GRAPH_FILE: Final = "first_step.onnx"
 _CLOSE: Final = 1e-4
+_LEFT_S: Final = 3600.0
 _OF: Final = "booru_weights"  # of the graph's metadata: which weights it has, see `_weights`
 
 
@@ -83,6 +85,10 @@ def keep_graph(folder: Path, ranker: "LabelRanker | PresenceRanker") -> bool:
     torch does, there is none.
     """
     weights = _weights(folder)
+    with suppress(OSError):
+        for left in folder.glob(f".{GRAPH_FILE}.*"):  # by one who was killed, but not by one who writes now
+            if time.time() - left.stat().st_mtime > _LEFT_S:
+                left.unlink()
     try:
         number, name = tempfile.mkstemp(dir=folder, prefix=f".{GRAPH_FILE}.")
     except OSError:

@@ -53,11 +53,19 @@ class Filters:
     def keeps(self, suggestion: Suggestion) -> bool:
         """Whether the suggestion is wanted."""
         return (
-            (not self._names or suggestion.category in self._names)
+            self.takes(suggestion.category)
             and not (suggestion.implied and self.hide_implied)
             and suggestion.observed.together >= self.min_support
-            and not any(fnmatchcase(suggestion.tag, pattern) for pattern in self._patterns)
+            and self.names(suggestion.tag)
         )
+
+    def takes(self, category: str) -> bool:
+        """Whether labels of a category are wanted."""
+        return not self._names or category in self._names
+
+    def names(self, tag: str) -> bool:
+        """Whether a tag has none of the patterns that are left out."""
+        return not any(fnmatchcase(tag, pattern) for pattern in self._patterns)
 
     def idle(self, labels: Sequence[str]) -> tuple[str, ...]:
         """The patterns of `exclude` that none of the labels has."""

@@ -1,0 +1,61 @@
+"""Suggestions for many posts at once, at the model's own speed: what the posts show is not counted for each."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+from booru_pipeline.model.ranking import best_of
+from booru_pipeline.model.suggest.asking import Asker
+from booru_pipeline.model.suggest.explaining import answer_to, closure_of, rows_of
+from booru_pipeline.model.suggest.filters import Filters
+from booru_pipeline.tags import Category
+
+_AT_ONCE: Final = 512
+SCHEMA: Final = pa.schema(
+    [
+        ("line", pa.int64()),
+        ("tag", pa.string()),
+        ("probability", pa.float64()),
+        ("category", pa.string()),
+        ("implied", pa.bool_()),
+    ]
+)
+
+
+def suggest_many(
+    asker: Asker, given: Sequence[tuple[int, Sequence[str]]], top: int, filters: Filters
+) -> Iterator[pa.Table]:
+    """What the tags of each post imply, most probable first; some hundreds of posts a table, see `SCHEMA`.
+
+    Args:
+        asker: What answers.
+        given: Of each post the number of its line and its labels, as `Asker.understand` gives them.
+        top: Suggestions at most for each.
+        filters: Which are wanted; `min_support` is not looked at, since nothing is counted.
+    """
+    vocabulary, deprecated = asker.predictor.vocabulary, asker.relations.deprecated
+    unwanted = np.array([tag in deprecated or not filters.names(tag) for tag in vocabulary.labels], dtype=bool)
+    categories = np.array([Category.name_of(number) for number in vocabulary.categories.tolist()])
+    unwanted |= ~np.array([filters.takes(name) for name in categories], dtype=bool)
+    for start in range(0, len(given), _AT_ONCE):
+        some = given[start : start + _AT_ONCE]
+        contexts = [closure_of(tags, asker.relations) for _, tags in some]
+        chances = answer_to(contexts, asker.predictor)
+        scores = np.where(unwanted, -np.inf, chances)
+        implied = np.zeros(scores.shape, dtype=bool)
+        for post, (context, (_, tags)) in enumerate(zip(contexts, some, strict=True)):
+            implied[post, rows_of(context, vocabulary.index)] = True
+            scores[post, rows_of(context if filters.hide_implied else tags, vocabulary.index)] = -np.inf
+        best = best_of(scores, top)
+        place = np.repeat(np.arange(len(some)), [len(labels) for labels in best])
+        label = np.concatenate(best)
+        columns = [
+            np.array([line for line, _ in some], dtype=np.int64)[place],
+            [vocabulary.labels[row] for row in label.tolist()],
+            chances[place, label],
+            categories[label].tolist(),
+            implied[place, label],
+        ]
+        yield pa.table([pa.array(column) for column in columns], schema=SCHEMA)
