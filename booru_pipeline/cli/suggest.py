@@ -20,7 +20,7 @@ from booru_pipeline.release.key import release_order
 
 if TYPE_CHECKING:
     from booru_pipeline.lake.lake import Lake
-    from booru_pipeline.model.suggest import Answer
+    from booru_pipeline.model.suggest import Answer, Completion
     from booru_pipeline.pipeline.settings import Settings
     from booru_pipeline.training_shards.relations import Relations
     from booru_pipeline.vocabulary.options import VocabularyOptions
@@ -79,35 +79,47 @@ def suggest(
     `booru suggest 1girl hat --category character --exclude '*_(fate)' --min-support 5 --json`
     """
     settings = read_settings(raw=raw, home=home, relations=relations)
-    lake = settings.lake
-    from booru_pipeline.lake.trial import release_part
-    from booru_pipeline.pipeline.checkpoints import find_named
+    typed = read_typed(tags or [])
+    key, asked = whom_to_ask(settings, release)
+    from booru_pipeline.model.suggest import Filters, ask  # imports duckdb and numpy
 
-    typed = _typed(tags or [])
-    key = find_named(lake, lake.checkpoint, release) if release is not None else _checkpoint_in_use(lake)
-    from booru_pipeline.model.suggest import Filters, ask  # imports transformers
-
-    names = [name for listed in category or [] for name in listed.split(",")]
-    until = release_order(release_part(key))
-    shards = [other for other in lake.releases_with(lake.training_shards) if release_order(other) <= until]
-    answer = ask(
-        typed,
-        checkpoint=lake.bring(lake.checkpoint(key)),
-        shards=[lake.bring(lake.training_shards(other)) for other in shards],
-        relations=settings.tag_relations,
-        top=top,
-        filters=Filters(tuple(names), tuple(exclude or []), hide_implied, min_support),
-        explained=explain,
-        thresholds=_thresholds(settings, key),
-    )
-    _about_the_question(answer, typed, settings.tag_relations)
+    filters = Filters(names_of(category), tuple(exclude or []), hide_implied, min_support)
+    answer = ask(typed, **asked, top=top, filters=filters, explained=explain)
+    about_the_question(answer, typed, settings.tag_relations)
     if as_json:
-        _print_json(answer)
+        _print_answer(answer)
     else:
         _show(answer, f"{printable(', '.join(answer.given))} ({key})")
 
 
-def _typed(tags: list[str]) -> list[str]:
+def whom_to_ask(settings: "Settings", release: str | None) -> tuple[str, dict[str, Any]]:
+    """The release or trial of a checkpoint, and what `ask` has to be told: it, the shards until its release, and so on.
+
+    Args:
+        settings: In force.
+        release: As it was typed; the promoted checkpoint, or else the newest, if None.
+    """
+    lake = settings.lake
+    from booru_pipeline.lake.trial import release_part
+    from booru_pipeline.pipeline.checkpoints import find_named
+
+    key = find_named(lake, lake.checkpoint, release) if release is not None else _checkpoint_in_use(lake)
+    until = release_order(release_part(key))
+    shards = [other for other in lake.releases_with(lake.training_shards) if release_order(other) <= until]
+    return key, {
+        "checkpoint": lake.bring(lake.checkpoint(key)),
+        "shards": [lake.bring(lake.training_shards(other)) for other in shards],
+        "relations": settings.tag_relations,
+        "thresholds": _thresholds(settings, key),
+    }
+
+
+def names_of(category: list[str] | None) -> tuple[str, ...]:
+    """The values of `--category`, each of which may be several with commas between."""
+    return tuple(name for listed in category or [] for name in listed.split(","))
+
+
+def read_typed(tags: list[str]) -> list[str]:
     """The arguments, with standard input in the place of a dash, or alone if there is none."""
     if sys.stdin is None or (not tags and sys.stdin.isatty()):
         return tags
@@ -130,14 +142,15 @@ def _thresholds(settings: "Settings", release: str) -> "VocabularyOptions":
     )
 
 
-def _about_the_question(answer: "Answer", typed: list[str], relations: "Relations") -> None:
-    from booru_pipeline.model.suggest.wording import about_the_question
+def about_the_question(answer: "Answer | Completion", typed: list[str], relations: "Relations") -> None:
+    """Say on standard error how the question was understood."""
+    from booru_pipeline.model.suggest import wording
 
-    for line in about_the_question(answer, typed):
-        _warn(line)
+    for line in wording.about_the_question(answer, typed):
+        warn(line)
     for tag in answer.asked:
         if relations.canonical(tag) != tag:
-            _warn(f"{tag} is an alias: asking for {relations.canonical(tag)}")
+            warn(f"{tag} is an alias: asking for {relations.canonical(tag)}")
 
 
 def _checkpoint_in_use(lake: "Lake") -> str:
@@ -145,22 +158,28 @@ def _checkpoint_in_use(lake: "Lake") -> str:
 
     release, note = checkpoint_in_use(lake)
     if note:
-        _warn(note)
+        warn(note)
     return release
 
 
-def _warn(line: str) -> None:
+def warn(line: str) -> None:
+    """Print a line to standard error."""
     err.print(escape(printable(line)), soft_wrap=True)
 
 
-def _print_json(answer: "Answer") -> None:
+def _print_answer(answer: "Answer") -> None:
     from booru_pipeline.model.suggest.wording import about_the_given, nothing_left
 
     for line in about_the_given(answer):
-        _warn(line)
+        warn(line)
     if not answer.suggestions:
-        _warn(nothing_left(answer))
-    text = json.dumps(_as_json(answer), indent=2, ensure_ascii=False, allow_nan=False)
+        warn(nothing_left(answer))
+    print_json(_as_json(answer))
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     # JSON escapes the control characters of ASCII; terminals obey the others too.
     print(re.sub("[\x7f-\x9f]", lambda found: f"\\u{ord(found[0]):04x}", text))
 
@@ -193,7 +212,7 @@ def _show(answer: "Answer", title: str) -> None:
     for line in wording.about_the_given(answer):
         _note(line)
     if not answer.suggestions:
-        _warn(wording.nothing_left(answer))
+        warn(wording.nothing_left(answer))
         return
     columns = ["probability", "category", "observed", *(["implied"] if any(_implied(answer)) else [])]
     forms = [_table(answer, title, columns)]

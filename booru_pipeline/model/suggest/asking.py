@@ -3,17 +3,17 @@
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
 from booru_pipeline.errors import BooruError
-from booru_pipeline.model.predictor import Predictor
-from booru_pipeline.model.suggest.answer import Answer, Observed, Suggestion
+from booru_pipeline.model.suggest.answer import Answer, Completion, Observed, Suggestion
+from booru_pipeline.model.suggest.completing import Completer
 from booru_pipeline.model.suggest.counting import PostCounter, pairs_apart
-from booru_pipeline.model.suggest.explaining import answer_to, closure_of, explain
+from booru_pipeline.model.suggest.explaining import answer_to, closure_of, explain, refuse_no_numbers
 from booru_pipeline.model.suggest.filters import Filters
 from booru_pipeline.model.suggest.understanding import Question, understand
 from booru_pipeline.tags import Category
@@ -21,6 +21,9 @@ from booru_pipeline.training_shards.relations import Relations
 from booru_pipeline.training_shards.shards import shard_files
 from booru_pipeline.vocabulary.options import VocabularyOptions
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from booru_pipeline.model.predictor import Predictor
 
 _COMPARED: Final = 30  # of the suggestions, the first: which of them exclude each other
 
@@ -102,6 +105,8 @@ def ask(
     """
     if top < 1:
         raise BooruError(f"cannot give {top} suggestions: --top must be at least 1.")
+    from booru_pipeline.model.predictor import Predictor  # imports torch
+
     files = shard_files(*shards)
     predictor = Predictor.load(checkpoint)
     with duckdb.connect() as connection:
@@ -112,13 +117,55 @@ def ask(
         )
 
 
+def complete(
+    tags: Sequence[str],
+    *,
+    checkpoint: Path,
+    shards: Sequence[Path],
+    relations: Relations,
+    temperature: float = 1.0,
+    seed: int = 0,
+    sets: int = 1,
+    count: int | None = None,
+    filters: Filters | None = None,
+    thresholds: VocabularyOptions | None = None,
+) -> Completion:
+    """Whole tag sets that begin with what a person typed; see `Completer`.
+
+    Args:
+        tags, checkpoint, shards, relations, thresholds: As `ask` takes them.
+        temperature, count, filters: As `Completer.complete` takes them.
+        seed: Of the first set; the next ones have the numbers after it.
+        sets: How many.
+
+    Raises:
+        BooruError: As `ask` and `Completer.complete`, or there are to be no sets.
+    """
+    if sets < 1:
+        raise BooruError(f"cannot draw {sets} sets: --sets must be at least 1.")
+    from booru_pipeline.model.predictor import Predictor  # imports torch
+
+    files, wanted = shard_files(*shards), filters or Filters()
+    predictor = Predictor.load(checkpoint)
+    with duckdb.connect() as connection:
+        counter = PostCounter(connection, files)
+        question = understand(tags, predictor.vocabulary, relations, counter, thresholds)
+        given, seeds = question.given, range(seed, seed + sets)
+        found = Completer(predictor, relations, counter).complete(
+            [given] * sets, seeds, [count] * sets, temperature=temperature, filters=wanted
+        )
+        apart = pairs_apart(counter.parts(given))
+    idle = wanted.idle(predictor.vocabulary.labels)
+    return Completion(tuple(found), given, apart, question.asked, question.left_out, idle)
+
+
 def _answer(
     question: Question,
     top: int,
     filters: Filters,
     explained: bool,
     *,
-    predictor: Predictor,
+    predictor: "Predictor",
     relations: Relations,
     counter: PostCounter,
 ) -> Answer:
@@ -126,8 +173,7 @@ def _answer(
     given = question.given
     context = closure_of(given, relations)
     [probability] = answer_to([context], predictor)
-    if not np.isfinite(probability).all():
-        raise BooruError("the checkpoint answers with what is no number. Remove it and make it again with `booru run`.")
+    refuse_no_numbers(probability)
     parts = counter.parts(given)
     base, posts = parts.largest()
     counts = counter.tags(base) if base else {}

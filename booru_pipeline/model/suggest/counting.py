@@ -85,6 +85,19 @@ class PostCounter:
         """How many of the posts that have all tags of the base have each tag; tags that none has are left out."""
         return dict(sql.run(self._connection, _FOLDER, "count_tags", base=list(base)).fetchall())
 
+    def sizes(self, labels: Iterable[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Numbers of these labels that posts have, from 1, and how many posts have each, int64 [numbers]."""
+        found = sql.table(self._connection, _FOLDER, "count_sizes", labels=list(labels))
+        return found["size"].to_numpy().astype(np.int64), found["posts"].to_numpy().astype(np.int64)
+
+    def excluded_by(self, tag: str, labels: Sequence[str]) -> NDArray[np.int64]:
+        """Which of the labels exclude a tag, as positions: three passes."""
+        together, alone = (
+            np.array([found.get(label, 0) for label in labels]) for found in (self.tags([tag]), self.tags([]))
+        )
+        posts = max(1, int(self.parts([tag]).posts.sum()))
+        return np.flatnonzero(exclude_each_other(together, alone * (alone[labels.index(tag)] / posts)))
+
     def look_up(self, names: Iterable[str]) -> dict[str, tuple[int, int]]:
         """Posts and category of those of the names that are tags of a post."""
         found = sql.run(self._connection, _FOLDER, "look_up", names=list(names)).fetchall()

@@ -53,11 +53,19 @@ class Filters:
     def keeps(self, suggestion: Suggestion) -> bool:
         """Whether the suggestion is wanted."""
         return (
-            (not self._names or suggestion.category in self._names)
+            self.takes(suggestion.category)
             and not (suggestion.implied and self.hide_implied)
             and suggestion.observed.together >= self.min_support
-            and not any(fnmatchcase(suggestion.tag, pattern) for pattern in self._patterns)
+            and not self.excludes(suggestion.tag)
         )
+
+    def takes(self, category: str) -> bool:
+        """Whether tags of a category, by its name, are wanted."""
+        return not self._names or category in self._names
+
+    def excludes(self, tag: str) -> bool:
+        """Whether a pattern leaves the tag out."""
+        return any(fnmatchcase(tag, pattern) for pattern in self._patterns)
 
     def idle(self, labels: Sequence[str]) -> tuple[str, ...]:
         """The patterns of `exclude` that none of the labels has."""
