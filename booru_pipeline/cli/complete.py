@@ -43,16 +43,15 @@ def complete(
     ] = False,
     release: Annotated[
         str | None,
-        typer.Option(help="Draw from the checkpoint of this release or trial; the promoted one by default."),
+        typer.Option(help="Ask the checkpoint of this release or trial; the promoted one by default, or the newest."),
     ] = None,
     raw: Raw = None,
     home: Home = None,
     relations: RelationsFolder = None,
 ) -> None:
-    """Draw whole tag sets that begin with these tags, one tag after another, from what the checkpoint says.
+    """Draw whole tag sets that begin with these tags, one tag after another.
 
-    Given tags are kept, and what tags imply comes along. No tag is drawn twice, none that is deprecated or left out,
-    and none that hardly ever stands with one of the set.
+    What tags imply comes along. None is drawn that is deprecated or that hardly ever stands with one of the set.
 
     The percentage is the probability that a post of so many tags, with those above, has the tag. The probability of the
     whole is the product of the chances with which the tags were drawn, in this order; it depends on --temperature.
@@ -104,8 +103,7 @@ def _table(found: "TagSet", title: str) -> Table:
     from booru_pipeline.model.suggest.wording import percent
 
     table = Table("tag", "", "category", title=escape(title))
-    table.columns[0].overflow = "fold"
-    table.columns[1].justify = "right"
+    table.columns[0].overflow, table.columns[1].justify = "fold", "right"
     for one in found.tags:
         said = percent(min(one.probability, 1 - 1e-9), 1) if one.origin == "drawn" else one.origin
         table.add_row(escape(printable(one.tag)), said, one.category)
