@@ -1,4 +1,6 @@
-"""Logistic regression of few weights on many rows, with a quadratic penalty towards a start."""
+"""Logistic regression of few weights on many rows, with a quadratic penalty towards a start; odds of a known sum."""
+
+import math
 
 import numpy as np
 import numpy.typing as npt
@@ -7,6 +9,7 @@ from scipy.special import expit
 Floats = npt.NDArray[np.float64]
 
 _GRADIENT = 1e-8  # of the mean loss, at which the fit ends
+_HALVINGS = 40  # of the interval from e^-20 to e^20, in which a factor is looked for
 
 
 def fit_logistic(features: Floats, target: Floats, weight: Floats, *, start: Floats, penalty: Floats) -> Floats:
@@ -42,3 +45,17 @@ def fit_logistic(features: Floats, target: Floats, weight: Floats, *, start: Flo
         loss, start, jac=True, hess=curvature, method="trust-exact", options={"gtol": _GRADIENT * len(target)}
     )
     return np.asarray(found.x, dtype=np.float64)
+
+
+def summing_to(total: int, probability: Floats) -> Floats:
+    """Probabilities [labels] whose odds are these odds times one number, so that they sum to a total, or nearly so.
+
+    They are those of labels that have nothing to do with each other, once it is known about how many are there.
+    """
+    low, high = -20.0, 20.0
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        factor = math.exp(middle)
+        found = factor * probability / (1 - probability + factor * probability)
+        low, high = (low, middle) if found.sum() > total else (middle, high)
+    return found

@@ -16,7 +16,7 @@ from scipy.special import logit
 from booru_pipeline.dataset.posts import Posts
 from booru_pipeline.errors import BooruError
 from booru_pipeline.model.mixture import Views
-from booru_pipeline.model.pairs import PairCounts, edlae
+from booru_pipeline.model.pairs import PairCounts, edlae, exclude_each_other
 from booru_pipeline.model.ranking import as_posts
 from booru_pipeline.progress import step
 from booru_pipeline.ragged import gather
@@ -194,6 +194,33 @@ class PairTable:
             together[place, partners] = counts
             known[place, partners if len(partners) == fullest and fullest < self.labels - 1 else slice(None)] = True
         return together, known
+
+    def excluded_by(self, label: int) -> NDArray[np.int64]:
+        """The labels that exclude one, as rows; see `exclude_each_other`.
+
+        What was cut from the rows of both is on no more posts than what either row kept, which often suffices to tell.
+        """
+        together = np.minimum(self._cut[label], self._cut)
+        part = slice(*self._both_ways.indptr[label : label + 2])
+        together[self._both_ways.indices[part]] = self._both_ways.data[part]
+        together[label] = self.counts[label]
+        return np.flatnonzero(exclude_each_other(together, self.counts * (self.counts[label] / max(self.posts, 1))))
+
+    @cached_property
+    def _both_ways(self) -> sparse.csr_array:
+        """The pairs that the row of either label has kept."""
+        return sparse.csr_array(self.together.maximum(self.together.T))
+
+    @cached_property
+    def _cut(self) -> NDArray[np.int64]:
+        """Posts at most of a pair that was cut from each row, int64 [labels]; 0 where nothing was."""
+        sizes = np.diff(self.together.indptr)
+        fullest = sizes.max(initial=0)
+        least = np.zeros(self.labels, dtype=np.int64)
+        if 0 < fullest < self.labels - 1:
+            full = np.flatnonzero(sizes == fullest)
+            least[full] = self.together.data[self.together.indptr[full, None] + np.arange(fullest)].min(axis=1)
+        return least
 
     def close(self, visible: Posts, hidden: Posts) -> tuple[Posts, Posts]:
         """Move hidden labels that came with a visible one on every train post to the visible ones; none may be left."""

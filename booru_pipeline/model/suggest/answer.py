@@ -1,4 +1,4 @@
-"""What an answer consists of: suggestions, what was observed beside them, and which tags exclude each other."""
+"""What answers consist of: suggestions, what was observed beside them, which tags exclude each other; tag sets."""
 
 from dataclasses import dataclass
 
@@ -136,3 +136,61 @@ class Answer:
     left_out: tuple[LeftOut, ...] = ()
     idle: tuple[str, ...] = ()
     deprecated: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Member:
+    """A tag of a completed set.
+
+    Attributes:
+        tag: The label.
+        category: Its category's name.
+        origin: `given`, `implied` by tags before it, or `drawn`.
+        probability: Of a drawn tag, that a post of so many tags, with those before it, has it too; else 1.
+        chance: With which it was drawn from what could be drawn; 1 for what was not drawn.
+    """
+
+    tag: str
+    category: str
+    origin: str
+    probability: float = 1.0
+    chance: float = 1.0
+
+
+@dataclass(frozen=True)
+class TagSet:
+    """A whole tag set.
+
+    Attributes:
+        tags: The given ones with what they imply, then those drawn in their order, each with what it implies.
+        count: How many tags it was to have; it has fewer where nothing more could be drawn.
+        log_probability: Natural logarithm of the probability of drawing these tags in this order, the product of the
+            chances, given the first ones and how many there are to be.
+        seed: Of what was drawn.
+    """
+
+    tags: tuple[Member, ...]
+    count: int
+    log_probability: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class Completion:
+    """Tag sets that begin with some tags.
+
+    Attributes:
+        sets: The sets.
+        given: The tags that they begin with, canonical, each once.
+        apart: Pairs of these that hardly stand together.
+        asked: As in `Answer`, and so are the next ones.
+        left_out: What was typed besides.
+        idle: Patterns that no label has.
+    """
+
+    sets: tuple[TagSet, ...]
+    given: tuple[str, ...]
+    apart: list[Pair]
+    asked: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
+    idle: tuple[str, ...]

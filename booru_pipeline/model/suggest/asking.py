@@ -1,11 +1,12 @@
 """Asking: from what people typed to answers."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 import numpy as np
@@ -13,9 +14,10 @@ from numpy.typing import NDArray
 
 from booru_pipeline.errors import BooruError
 from booru_pipeline.model.predictor import Predictor
-from booru_pipeline.model.suggest.answer import Answer, Observed, Suggestion
+from booru_pipeline.model.suggest.answer import Answer, Completion, Observed, Suggestion
+from booru_pipeline.model.suggest.completing import Completer
 from booru_pipeline.model.suggest.counting import Counter, PostCounter, pairs_apart
-from booru_pipeline.model.suggest.explaining import answer_to, closure_of, explain
+from booru_pipeline.model.suggest.explaining import answer_to, closure_of, explain, refuse_no_numbers
 from booru_pipeline.model.suggest.filters import Filters
 from booru_pipeline.model.suggest.understanding import Question, understand
 from booru_pipeline.tags import Category
@@ -103,15 +105,34 @@ def ask(
     Raises:
         BooruError: As `suggest`.
     """
-    with duckdb.connect() as connection:
-        files = shard_files(*shards)
-        asker = Asker(
-            Predictor.load(checkpoint, graph=True), relations, PostCounter(connection, files), thresholds=thresholds
-        )
+    with _asker(checkpoint, shards, relations, thresholds) as asker:
         [answer] = asker.ask([Request(tuple(tags), top, filters or Filters(), explained)])
     if isinstance(answer, BooruError):
         raise answer
     return answer
+
+
+def complete(
+    tags: Sequence[str],
+    *,
+    checkpoint: Path,
+    shards: Sequence[Path],
+    relations: Relations,
+    thresholds: VocabularyOptions | None = None,
+    **how: Any,
+) -> Completion:
+    """Whole tag sets that begin with what a person typed: see `Asker.complete`, which takes `how`, and `ask`."""
+    with _asker(checkpoint, shards, relations, thresholds) as asker:
+        return asker.complete(tags, **how)
+
+
+@contextmanager
+def _asker(
+    checkpoint: Path, shards: Sequence[Path], relations: Relations, thresholds: VocabularyOptions | None
+) -> "Iterator[Asker]":
+    with duckdb.connect() as connection:
+        counter = PostCounter(connection, shard_files(*shards))
+        yield Asker(Predictor.load(checkpoint, graph=True), relations, counter, thresholds=thresholds)
 
 
 @dataclass(frozen=True)
@@ -177,6 +198,43 @@ class Asker:
             for place, (question, request) in enumerate(zip(understood, requests, strict=True))
         ]
 
+    def complete(
+        self,
+        tags: Sequence[str],
+        *,
+        temperature: float = 1.0,
+        seed: int = 0,
+        sets: int = 1,
+        count: int | None = None,
+        filters: Filters | None = None,
+    ) -> Completion:
+        """Whole tag sets that begin with what a person typed; see `Completer`.
+
+        Args:
+            tags: As `understand` takes them.
+            temperature: As `Completer.complete` takes it, and so are `count` and `filters`.
+            seed: Of the first set; the next ones have the numbers after it.
+            sets: How many.
+            count: Tags of a set.
+            filters: Which tags may be drawn.
+
+        Raises:
+            BooruError: As `suggest` and `Completer.complete`, or there are to be no sets.
+        """
+        if sets < 1:
+            raise BooruError(f"cannot draw {sets} sets: --sets must be at least 1.")
+        wanted = filters or Filters()
+        question = self.understand(tags)
+        given, seeds = question.given, range(seed, seed + sets)
+        found = self._completer.complete([given] * sets, seeds, [count] * sets, temperature=temperature, filters=wanted)
+        apart = pairs_apart(self.counter.parts(given))
+        idle = wanted.idle(self.predictor.vocabulary.labels)
+        return Completion(tuple(found), given, apart, question.asked, question.left_out, idle)
+
+    @cached_property
+    def _completer(self) -> Completer:
+        return Completer(self.predictor, self.relations, self.counter)
+
     def _understood(self, request: Request) -> Question | BooruError:
         try:
             if request.top < 1:
@@ -188,10 +246,10 @@ class Asker:
     def _answer(self, question: Question, request: Request, chances: NDArray[np.float64]) -> Answer | BooruError:
         """The answer to a question of known labels, whose labels have these chances, [labels]."""
         predictor, relations, counter = self.predictor, self.relations, self.counter
-        if not np.isfinite(chances).all():
-            return BooruError(
-                "the checkpoint answers with what is no number. Remove it and make it again with `booru run`."
-            )
+        try:
+            refuse_no_numbers(chances)
+        except BooruError as error:
+            return error
         given = question.given
         parts = counter.parts(given)
         base, posts = parts.largest()

@@ -107,6 +107,10 @@ class Counter(Protocol):
         """How many of the posts that have all tags of the base have each tag; tags that none has are left out."""
         ...
 
+    def sizes(self, labels: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Numbers of these labels that posts have, from 1, and how many posts have each, int64 [numbers]."""
+        ...
+
     def look_up(self, names: Iterable[str]) -> dict[str, tuple[int, int]]:
         """Posts and category of those of the names that are tags of a post."""
         ...
@@ -141,6 +145,11 @@ class PostCounter:
         """How many of the posts that have all tags of the base have each tag; tags that none has are left out."""
         return dict(sql.run(self._connection, FOLDER, "count_tags", base=list(base)).fetchall())
 
+    def sizes(self, labels: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """See `Counter`."""
+        found = sql.table(self._connection, FOLDER, "count_sizes", labels=list(labels))
+        return found["size"].to_numpy().astype(np.int64), found["posts"].to_numpy().astype(np.int64)
+
     def look_up(self, names: Iterable[str]) -> dict[str, tuple[int, int]]:
         """Posts and category of those of the names that are tags of a post."""
         found = sql.run(self._connection, FOLDER, "look_up", names=list(names)).fetchall()
@@ -151,6 +160,14 @@ def _numbers(array: pa.Array) -> NDArray[np.int64]:
     """Whole numbers, none null. Where pandas is there, pyarrow's own way imports it, and takes a third of a second."""
     found: Any = np.from_dlpack(array.cast(pa.int64()))
     return np.asarray(found, dtype=np.int64)
+
+
+def excluded_by(counter: Counter, tag: str, labels: Sequence[str]) -> NDArray[np.int64]:
+    """Which of the labels exclude a tag, as positions; see `exclude_each_other`."""
+    together, alone = (
+        np.array([found.get(label, 0) for label in labels]) for found in (counter.tags((tag,)), counter.tags(()))
+    )
+    return np.flatnonzero(exclude_each_other(together, alone * (alone[labels.index(tag)] / max(1, counter.size))))
 
 
 def pairs_apart(parts: Overlap, base: Sequence[str] = ()) -> list[Pair]:

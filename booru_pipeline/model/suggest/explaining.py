@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from booru_pipeline.errors import BooruError
 from booru_pipeline.model.pairs import wilson_bounds
-from booru_pipeline.model.predictor import Predictor
 from booru_pipeline.model.suggest.answer import Explanation, Observed, Suggestion
 from booru_pipeline.model.suggest.counting import Counter
 from booru_pipeline.training_shards.relations import Relations
+
+if TYPE_CHECKING:
+    from booru_pipeline.model.predictor import Predictor
 
 _AT_ONCE: Final = 30  # suggestions that are counted in a pass
 
@@ -22,7 +25,7 @@ def explain(
     suggestions: Sequence[Suggestion],
     given: Sequence[str],
     *,
-    predictor: Predictor,
+    predictor: "Predictor",
     relations: Relations,
     counter: Counter,
 ) -> list[Suggestion]:
@@ -67,7 +70,7 @@ def rows_of(tags: Sequence[str], index: Mapping[str, int]) -> list[int]:
     return [index[tag] for tag in tags if tag in index]
 
 
-def answer_to(contexts: Sequence[Sequence[str]], predictor: Predictor) -> Floats:
+def answer_to(contexts: Sequence[Sequence[str]], predictor: "Predictor") -> Floats:
     """The answer, [contexts, labels]: 1 for what is in the context, for it was given or is implied.
 
     Args:
@@ -81,7 +84,13 @@ def answer_to(contexts: Sequence[Sequence[str]], predictor: Predictor) -> Floats
     return probability
 
 
-def _without(given: Sequence[str], predictor: Predictor, relations: Relations) -> dict[str, Floats]:
+def refuse_no_numbers(answer: Floats) -> None:
+    """Raise a BooruError if there is one in an answer."""
+    if not np.isfinite(answer).all():
+        raise BooruError("the checkpoint answers with what is no number. Remove it and make it again with `booru run`.")
+
+
+def _without(given: Sequence[str], predictor: "Predictor", relations: Relations) -> dict[str, Floats]:
     """The answer when one of the given tags is left out, by that tag."""
     contexts = [closure_of([tag for tag in given if tag != left_out], relations) for left_out in given]
     return dict(zip(given, answer_to(contexts, predictor), strict=True))

@@ -56,16 +56,16 @@ class Filters:
             self.takes(suggestion.category)
             and not (suggestion.implied and self.hide_implied)
             and suggestion.observed.together >= self.min_support
-            and self.names(suggestion.tag)
+            and not self.excludes(suggestion.tag)
         )
 
     def takes(self, category: str) -> bool:
-        """Whether labels of a category are wanted."""
+        """Whether tags of a category, by its name, are wanted."""
         return not self._names or category in self._names
 
-    def names(self, tag: str) -> bool:
-        """Whether a tag has none of the patterns that are left out."""
-        return not any(fnmatchcase(tag, pattern) for pattern in self._patterns)
+    def excludes(self, tag: str) -> bool:
+        """Whether a pattern leaves the tag out."""
+        return any(fnmatchcase(tag, pattern) for pattern in self._patterns)
 
     def idle(self, labels: Sequence[str]) -> tuple[str, ...]:
         """The patterns of `exclude` that none of the labels has."""

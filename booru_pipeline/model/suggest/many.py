@@ -36,7 +36,7 @@ def suggest_many(
         filters: Which are wanted; `min_support` is not looked at, since nothing is counted.
     """
     vocabulary, deprecated = asker.predictor.vocabulary, asker.relations.deprecated
-    unwanted = np.array([tag in deprecated or not filters.names(tag) for tag in vocabulary.labels], dtype=bool)
+    unwanted = np.array([tag in deprecated or filters.excludes(tag) for tag in vocabulary.labels], dtype=bool)
     categories = np.array([Category.name_of(number) for number in vocabulary.categories.tolist()])
     unwanted |= ~np.array([filters.takes(name) for name in categories], dtype=bool)
     for start in range(0, len(given), _AT_ONCE):

@@ -105,6 +105,15 @@ class PostIndex:
         """See `Counter.tags`."""
         return Counted(self, self._with_all(base))
 
+    def sizes(self, labels: Sequence[str]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """See `Counter.sizes`."""
+        is_label = np.zeros(len(self.names), dtype=np.int64)
+        is_label[[self.row_of[label] for label in labels if label in self.row_of]] = 1
+        posts = np.bincount(self._tags_of @ is_label)
+        posts[:1] = 0  # those without a label
+        sizes = np.flatnonzero(posts)
+        return sizes, posts[sizes]
+
     def look_up(self, names: Iterable[str]) -> dict[str, tuple[int, int]]:
         """See `Counter.look_up`."""
         rows = {name: self.row_of[name] for name in names if name in self.row_of}

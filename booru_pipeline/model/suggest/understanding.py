@@ -58,7 +58,7 @@ def understand(
 
     pieces = read_prompt(tags, known)
     if not pieces:
-        raise BooruError("no tag is given. Name at least one: booru suggest usada_pekora")
+        raise BooruError("no tag is given. Name at least one, such as usada_pekora.")
     found: dict[str, tuple[int, int]] = {}
     if any(relations.canonical(piece.tag) not in vocabulary.index for piece in pieces):
         # A surrogate (an argument in another encoding) is on no post, and DuckDB refuses to look for it.

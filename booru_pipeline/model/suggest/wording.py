@@ -1,9 +1,10 @@
 """An answer in words: shares with their support, and what has to be said beside the table."""
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
-from booru_pipeline.model.suggest.answer import Answer, Observed, Pair, Suggestion
+from booru_pipeline.model.suggest.answer import Answer, Completion, Observed, Pair, Suggestion, TagSet
 from booru_pipeline.release.names import canonical_tag
 
 _ENOUGH: Final = 5  # posts; a share of fewer is not worth a percentage
@@ -36,7 +37,7 @@ def observed(seen: Observed) -> str:
     return counts if seen.posts < _ENOUGH else f"{percent(seen.share)} ({counts})"
 
 
-def about_the_question(answer: Answer, tags: Sequence[str]) -> list[str]:
+def about_the_question(answer: Answer | Completion, tags: Sequence[str]) -> list[str]:
     """How a question was understood, where that is not what was typed.
 
     Args:
@@ -66,11 +67,16 @@ def about_the_given(answer: Answer) -> list[str]:
             f"no post has all of {', '.join(answer.given)}; observed: on the {posts} with "
             f"{', '.join(answer.observed_on)}"
         )
-    return lines + _most_striking(
+    return lines + about_pairs(answer.apart)
+
+
+def about_pairs(apart: Sequence[Pair]) -> list[str]:
+    """Given tags that hardly stand together."""
+    return _most_striking(
         [
             f"{pair.first} and {pair.second}: {pair.together:,} of {pair.either:,} posts with either "
             f"(by chance: {pair.expected:,.0f})"
-            for pair in answer.apart
+            for pair in apart
         ],
         "that hardly stand together",
     )
@@ -109,6 +115,15 @@ def explanation(suggestion: Suggestion) -> list[str]:
         else:
             lines.append(f"without {found.without}: {less}")
     return lines
+
+
+def whole(found: TagSet) -> str:
+    """A line about a drawn set: how many tags, how probable all of it, and by which seed."""
+    short = f" of {found.count:,}: nothing more fits" if len(found.tags) < found.count else ""
+    return (
+        f"{len(found.tags):,} tags{short}; drawn in this order with a probability of "
+        f"10^{found.log_probability / math.log(10):.1f}; seed {found.seed}"
+    )
 
 
 def _exclusive(pair: Pair) -> str:

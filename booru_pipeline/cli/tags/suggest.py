@@ -3,7 +3,8 @@
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from textwrap import wrap
@@ -20,7 +21,7 @@ from booru_pipeline.errors import BooruError, printable
 
 if TYPE_CHECKING:
     from booru_pipeline.lake.lake import Lake
-    from booru_pipeline.model.suggest import Answer, Request
+    from booru_pipeline.model.suggest import Answer, Asker, Completion, Request
     from booru_pipeline.pipeline.settings import Settings
 
 
@@ -87,21 +88,18 @@ def suggest(
     `booru suggest 1girl hat --category character --exclude '*_(fate)' --min-support 5 --json`
     """
     settings = read_settings(raw=raw, home=home, relations=relations)
-    lake = settings.lake
-    from booru_pipeline.pipeline.checkpoints import find_named
-
-    names = [name for listed in category or [] for name in listed.split(",")]
+    names = names_of(category)
     if file is not None or to is not None:
-        from booru_pipeline.cli.suggest_file import suggest_file
+        from booru_pipeline.cli.tags.suggest_file import suggest_file
         from booru_pipeline.model.suggest import Filters
 
         if tags or explain or min_support or file is None:
             raise BooruError("--file and --to go with neither tags, --explain nor --min-support: each line is a post.")
-        key = find_named(lake, lake.checkpoint, release) if release is not None else _checkpoint_in_use(lake)
-        suggest_file(settings, key, file, to, top, Filters(tuple(names), tuple(exclude or []), hide_implied), as_json)
+        filters = Filters(names, tuple(exclude or []), hide_implied)
+        suggest_file(settings, whom_to_ask(settings, release), file, to, top, filters, as_json)
         return
-    typed = _typed(tags or [])
-    key = find_named(lake, lake.checkpoint, release) if release is not None else _checkpoint_in_use(lake)
+    typed = read_typed(tags or [])
+    key = whom_to_ask(settings, release)
     question = {"tags": typed, "top": top, "exclude": exclude or [], "hide_implied": hide_implied}
     question |= {"categories": names, "min_support": min_support, "explain": explain, "checkpoint": key}
     from booru_pipeline.server.client import ask_server
@@ -110,16 +108,29 @@ def suggest(
     if answer is None:
         from booru_pipeline.model.suggest import Filters, Request
 
-        filters = Filters(tuple(names), tuple(exclude or []), hide_implied, min_support)
+        filters = Filters(names, tuple(exclude or []), hide_implied, min_support)
         answer = _ask(settings, key, Request(tuple(typed), top, filters, explain))
-    _about_the_question(answer, typed, settings)
+    about_the_question(answer, typed, settings)
     if as_json:
-        _print_json(answer)
+        _print_answer(answer)
     else:
         _show(answer, f"{printable(', '.join(answer.given))} ({key})")
 
 
-def _typed(tags: list[str]) -> list[str]:
+def whom_to_ask(settings: "Settings", release: str | None) -> str:
+    """The key of the checkpoint that is named, or of the one in use."""
+    from booru_pipeline.pipeline.checkpoints import find_named
+
+    lake = settings.lake
+    return find_named(lake, lake.checkpoint, release) if release is not None else _checkpoint_in_use(lake)
+
+
+def names_of(category: list[str] | None) -> tuple[str, ...]:
+    """The values of `--category`, each of which may be several with commas between."""
+    return tuple(name for listed in category or [] for name in listed.split(","))
+
+
+def read_typed(tags: list[str]) -> list[str]:
     """The arguments, with standard input in the place of a dash, or alone if there is none."""
     if sys.stdin is None or (not tags and sys.stdin.isatty()):
         return tags
@@ -131,27 +142,35 @@ def _read_input() -> str:
 
 
 def _ask(settings: "Settings", key: str, request: "Request") -> "Answer":
+    with opened(settings, key) as asker:
+        [answer] = asker.ask([request])
+    if isinstance(answer, BooruError):
+        raise answer
+    return answer
+
+
+@contextmanager
+def opened(settings: "Settings", key: str) -> "Iterator[Asker]":
+    """What answers a question or two, counting in the shards."""
     import duckdb
 
     from booru_pipeline.model.suggest.counting import PostCounter
     from booru_pipeline.pipeline.opening import open_asker
 
     with duckdb.connect() as connection:
-        [answer] = open_asker(settings, key, lambda files: PostCounter(connection, files)).ask([request])
-    if isinstance(answer, BooruError):
-        raise answer
-    return answer
+        yield open_asker(settings, key, lambda files: PostCounter(connection, files))
 
 
-def _about_the_question(answer: "Answer", typed: list[str], settings: "Settings") -> None:
-    from booru_pipeline.model.suggest.wording import about_the_question
+def about_the_question(answer: "Answer | Completion", typed: list[str], settings: "Settings") -> None:
+    """Say on standard error how the question was understood."""
+    from booru_pipeline.model.suggest import wording
 
-    for line in about_the_question(answer, typed):
-        _warn(line)
+    for line in wording.about_the_question(answer, typed):
+        warn(line)
     aliases = [tag for tag in answer.asked if tag not in answer.given]
     relations = settings.tag_relations if aliases else None  # to read them takes a moment
     for tag in aliases:
-        _warn(f"{tag} is an alias: asking for {relations and relations.canonical(tag)}")
+        warn(f"{tag} is an alias: asking for {relations and relations.canonical(tag)}")
 
 
 def _checkpoint_in_use(lake: "Lake") -> str:
@@ -159,22 +178,28 @@ def _checkpoint_in_use(lake: "Lake") -> str:
 
     release, note = checkpoint_in_use(lake)
     if note:
-        _warn(note)
+        warn(note)
     return release
 
 
-def _warn(line: str) -> None:
+def warn(line: str) -> None:
+    """Print a line to standard error."""
     err.print(escape(printable(line)), soft_wrap=True)
 
 
-def _print_json(answer: "Answer") -> None:
+def _print_answer(answer: "Answer") -> None:
     from booru_pipeline.model.suggest.wording import about_the_given, nothing_left
 
     for line in about_the_given(answer):
-        _warn(line)
+        warn(line)
     if not answer.suggestions:
-        _warn(nothing_left(answer))
-    text = json.dumps(_as_json(answer), indent=2, ensure_ascii=False, allow_nan=False)
+        warn(nothing_left(answer))
+    print_json(_as_json(answer))
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     # JSON escapes the control characters of ASCII; terminals obey the others too.
     print(re.sub("[\x7f-\x9f]", lambda found: f"\\u{ord(found[0]):04x}", text))
 
@@ -204,7 +229,7 @@ def _show(answer: "Answer", title: str) -> None:
     for line in wording.about_the_given(answer):
         _note(line)
     if not answer.suggestions:
-        _warn(wording.nothing_left(answer))
+        warn(wording.nothing_left(answer))
         return
     columns = ["probability", "category", "observed", *(["implied"] if any(_implied(answer)) else [])]
     forms = [_table(answer, title, columns)]
