@@ -73,11 +73,29 @@ def test_a_tag_is_completed_with_the_keyboard_by_its_alias(window, screenshots):
     window.field.press("ArrowDown")
     chosen = window.page.get_by_role("listbox", name="Names").get_by_role("option", selected=True)
     expect(window.field).to_have_attribute("aria-activedescendant", chosen.get_attribute("id"))
+    window.field.press("Escape")
+    expect(window.page.get_by_role("listbox", name="Names")).to_be_hidden()
+    window.field.press("ArrowDown")
     window.field.press("Enter")
     expect(window.page.locator(".answer")).to_be_visible()
     assert window.chips[0].startswith("rabbit_")
-    window.field.press("Backspace")
-    expect(window.page.locator(".chip")).to_have_count(0)
+    window.field.type("animal_e")
+    expect(window.page.get_by_role("option").first).to_contain_text("animal_ears")
+    window.field.press("Tab")
+    window.field.type("Long Hair,")
+    expect(window.page.locator(".chip").nth(2)).to_contain_text("long_hair")
+    for left in (2, 1, 0):
+        window.field.press("Backspace")
+        expect(window.page.locator(".chip")).to_have_count(left)
+
+
+def test_a_pasted_prompt_becomes_the_tags_that_are_understood(window):
+    paste = "(field, text) => { const data = new DataTransfer(); data.setData('text', text); field.dispatchEvent("
+    paste += "new ClipboardEvent('paste', {clipboardData: data, bubbles: true, cancelable: true})); }"
+    window.field.evaluate(paste, "masterpiece, (Long Hair:1.2)\n1girl")
+    expect(window.page.locator(".chip.left")).to_have_text(re.compile("masterpiece"))
+    assert window.chips == ["long_hair", "1girl", "masterpiece"]
+    assert "tag=long_hair&tag=1girl&tag=masterpiece" in window.page.url
 
 
 def test_suggestions_are_added_by_click_explained_and_taken_back(window, screenshots):
@@ -86,18 +104,24 @@ def test_suggestions_are_added_by_click_explained_and_taken_back(window, screens
     row.get_by_text("why").click()
     expect(row.get_by_text("most from usada_pekora")).to_be_visible()
     window.page.screenshot(path=screenshots / "ask.png")
+    expect(row).to_contain_text(re.compile(r"seen \d+\s%|seen \d+ of \d+"))
+    expect(row).to_contain_text("T5")
     row.get_by_role("button").click()
     expect(window.page.locator(".chip")).to_have_count(2)
     window.page.get_by_role("button", name="remove animal_ears").click()
     expect(window.page.locator(".chip")).to_have_count(1)
     window.page.go_back()  # each step is a link
     expect(window.page.locator(".chip")).to_have_count(2)
+    expect(row).to_have_count(0)
+    window.page.locator(".add").first.press("Enter")
+    expect(window.page.locator(".chip")).to_have_count(3)
+    expect(window.page.locator(".add:focus")).to_have_count(1)  # who came by keyboard goes on from the next one
 
 
 def test_what_contradicts_itself_and_what_is_unknown_is_said(window):
     window.give("1girl", "multiple_girls", "no_such_tag")
     expect(window.page.locator(".chip.apart")).to_have_count(2)
-    expect(window.page.get_by_text("1girl and multiple_girls:")).to_be_visible()
+    expect(window.page.locator(".warn")).to_have_text(re.compile("^Contradiction 1girl and multiple_girls: 0 of"))
     expect(window.page.get_by_text("no label is called no_such_tag")).to_be_visible()
 
 
@@ -107,6 +131,10 @@ def test_a_question_without_a_label_is_an_error_in_words_and_hostile_text_is_tex
     window.field.press("Enter")
     expect(window.page.get_by_role("status").get_by_text("<img")).to_be_visible()
     assert window.page.locator("img").count() == 0
+    hostile = {"tag": "<script>alert(1)</script>", "category": "general", "posts": 1, "alias": "<b>"}
+    window.page.route("**/api/tags?*", lambda route: route.fulfill(json=[hostile]))
+    window.field.type("s")
+    expect(window.page.get_by_role("option").first).to_contain_text("<b> → <script>alert(1)</script>")
     # The browser itself notes that an answer was a refusal; nothing else is said.
     assert all("422" in line for line in window.complaints)
 
@@ -118,7 +146,7 @@ def test_the_prompt_is_copied_as_it_is_wanted(browser, address):
     expect(window.page.get_by_text("copied")).to_be_visible()
     copied = "navigator.clipboard.readText()"
     assert window.page.evaluate(copied) == r"long hair, usada pekora \(1st costume\)"
-    window.page.get_by_label("spaces for underscores").uncheck()
+    window.page.get_by_label("spaces").uncheck()
     window.page.get_by_label("escaped parentheses").uncheck()
     window.page.get_by_role("button", name="Copy as a prompt").click()
     assert eventually(lambda: window.page.evaluate(copied) == "long_hair, usada_pekora_(1st_costume)")
@@ -126,11 +154,41 @@ def test_the_prompt_is_copied_as_it_is_wanted(browser, address):
     assert not window.page.get_by_label("escaped parentheses").is_checked()  # a choice is remembered
 
 
+def test_what_passes_is_said_and_asked_again(browser, address):
+    window = Window(browser, f"{address}/#tag=1girl")
+    busy = {"status": 503, "json": {"error": "too many questions at once."}}
+    window.page.route("**/api/suggest", lambda route: route.fulfill(**busy), times=1)
+    window.page.reload()
+    expect(window.page.get_by_role("status").get_by_text("too many questions")).to_be_visible()
+    expect(window.page.locator(".answer")).to_be_visible()
+    assert all("503" in line for line in window.complaints)
+
+
+def test_a_whole_set_is_drawn_where_the_server_can(window, address):
+    given, new = ({"tag": tag, "category": "general", "implied": False} for tag in ("1girl", "solo"))
+    drawn = [{**given, "given": True, "probability": None}, {**new, "given": False, "probability": 0.9999}]
+    answer = {"checkpoint": "2021b", "seed": 7, "tags": drawn, "log_probability": -1.0}
+    health = {"status": "ok", "checkpoint": "2021b", "labels": 2, "posts": 9, "completes": False, "version": ""}
+    window.page.route("**/api/complete", lambda route: route.fulfill(json=answer))
+    window.page.route("**/api/health", lambda route: route.fulfill(json=health))
+    window.page.reload()
+    window.give("1girl")
+    expect(window.page.get_by_role("button", name="Fill up")).to_have_count(0)
+    health["completes"] = True
+    window.page.reload()
+    window.page.get_by_role("button", name="Fill up").click()
+    expect(window.page.get_by_text("seed 7")).to_be_visible()
+    expect(window.page.get_by_role("button", name="solo >99.9 %")).to_be_visible()
+    window.page.get_by_role("button", name="Take all").click()
+    expect(window.page.locator(".field .chip")).to_have_count(2)
+
+
 def test_two_checkpoints_stand_side_by_side_under_a_link(window, browser, address):
     window.give("1girl")
     window.page.get_by_label("checkpoint").select_option("2021a")
     window.page.get_by_label("beside").select_option("2021b")
     expect(window.page.locator(".answer h2")).to_have_text([re.compile("^2021a"), re.compile("^2021b")])
+    expect(window.page.locator(".differs").get_by_text(re.compile("points|only here")).first).to_be_visible()
     shared = Window(browser, window.page.url)
     expect(shared.page.locator(".answer h2")).to_have_text([re.compile("^2021a"), re.compile("^2021b")])
     assert shared.chips == ["1girl"]
@@ -143,6 +201,8 @@ def test_it_fits_a_phone_and_everybody_can_use_it(browser, address, scheme, scre
     window.give("usada_pekora", "1girl", "multiple_girls")
     window.page.get_by_label("beside").select_option("2021a")
     expect(window.page.locator(".answer")).to_have_count(2)
+    page = window.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (page == "rgb(16, 16, 16)") == (scheme == "dark")
     window.page.locator("summary").first.click()
     window.page.screenshot(path=screenshots / f"ask_{scheme}.png")
     assert window.page.evaluate("document.documentElement.scrollWidth") <= 360
