@@ -215,13 +215,13 @@ function Row({ item, theirs, add }) {
   const seen = item.observed.share === null ? "never seen" : `seen ${observed(item.observed)}`;
   const take = (event) => {
     // The row goes away: who came with the keyboard goes on from the next one.
-    if (event.detail === 0) event.currentTarget.closest("li").nextElementSibling?.querySelector("button").focus();
+    const next = event.currentTarget.closest("li").nextElementSibling ?? document;
+    if (event.detail === 0) next.querySelector(".add, .field input").focus();
     add(item.tag);
   };
   return html`<li class="row">
     <button class="add" title=${`add ${item.tag}`} onClick=${take}>
-      <i style=${{ width: `${100 * item.probability}%` }}></i>
-      <b>${breakable(item.tag)}</b> <span class="seen">${seen}</span> <span class="t5">T5 ${percent(item.explanation.t5)}</span>
+      <i style=${{ width: `${100 * item.probability}%` }}></i><b>${breakable(item.tag)}</b> <span class="seen">${seen}</span> <span class="t5">T5 ${percent(item.explanation.t5)}</span>
       ${theirs && html`<span class="differs">${difference(item, theirs)}</span>`}
       <span class="chance">${item.implied ? "implied" : chance(item)}</span>
     </button>
