@@ -101,6 +101,8 @@ _LONGEST = [
     "deploy/test_postgresql.py",
     "lake/test_store_commands.py",
     "cli/test_suggest.py",
+    "server/test_page.py",
+    "server/test_api.py",
     "booru_pipeline_tests/test_webserver.py",
     "booru_pipeline_tests/test_ui_agrees.py",
     "training/test_recipes.py",

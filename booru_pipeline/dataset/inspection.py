@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import duckdb
 import numpy as np
@@ -37,7 +37,8 @@ KEPT: Final = "in the caption"
 _WORD_START: Final = "▁"  # SentencePiece's sign for white space
 
 
-class TagFate(NamedTuple):
+@dataclass(frozen=True)
+class TagFate:
     """A tag of the post, as the raw release has it, and its fate: `in the caption`, or why not.
 
     `deprecated` is whether Danbooru has given it up.
@@ -49,7 +50,8 @@ class TagFate(NamedTuple):
     deprecated: bool = False
 
 
-class SeenExample(NamedTuple):
+@dataclass(frozen=True)
+class SeenExample:
     """The post as the model would see it once, as text: what is hidden of it, the input, and the answer."""
 
     kind: str

@@ -1,5 +1,6 @@
 """The server's routes."""
 
+import secrets
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,6 +28,9 @@ from booru_pipeline.server.reports import report_routes
 from booru_pipeline.server.schema import (
     CheckpointChoice,
     CheckpointName,
+    CompleteAnswer,
+    CompletedTag,
+    CompleteQuestion,
     Health,
     Refusal,
     RelatedTag,
@@ -129,6 +133,33 @@ def make_app(shelf: Shelf, host: str = "127.0.0.1") -> FastAPI:
             *([] if answer.suggestions else [wording.nothing_left(answer)]),
         ]
         return SuggestAnswer(**vars(answer), checkpoint=name, notes=notes)
+
+    @app.post("/api/complete")
+    def complete(question: CompleteQuestion) -> CompleteAnswer:
+        """A whole tag set that begins with some tags, drawn one tag after another."""
+        name, asker = shelf.get(question.checkpoint)
+        completion = asker.complete(
+            question.tags,
+            temperature=question.temperature,
+            seed=secrets.randbelow(1 << 31) if question.seed is None else question.seed,
+            count=question.count,
+            filters=suggest.Filters(tuple(question.categories), tuple(question.exclude)),
+        )
+        [found] = completion.sets
+        drawn = [
+            CompletedTag(
+                tag=one.tag,
+                category=one.category,
+                given=one.origin == "given",
+                implied=one.origin == "implied",
+                probability=one.probability if one.origin == "drawn" else None,
+            )
+            for one in found.tags
+        ]
+        notes = wording.about_the_question(completion, question.tags) + wording.about_pairs(completion.apart)
+        return CompleteAnswer(
+            checkpoint=name, seed=found.seed, tags=drawn, log_probability=found.log_probability, notes=notes
+        )
 
     @app.get("/api/related/{tag}")
     def related_tags(

@@ -57,6 +57,40 @@ class TagName(BaseModel):
     alias: str | None = None
 
 
+class CompleteQuestion(BaseModel):
+    """Which tags a set begins with, and how it is drawn."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tags: list[Name] = Field(min_length=1, max_length=200, description="Tags, or a prompt in one piece.")
+    count: int | None = Field(None, ge=1, le=500, description="Tags of the set; by default as many as posts have.")
+    temperature: float = Field(1.0, gt=0, le=100, description="Below 1 sets are more ordinary, above 1 odder.")
+    seed: int | None = Field(None, ge=0, le=2**53 - 1, description="The same seed gives the same set; by lot if none.")
+    categories: list[Name] = Field(default_factory=list, max_length=5, description="Draw from these categories only.")
+    exclude: list[Pattern] = Field(default_factory=list, max_length=50, description="Patterns of tags never drawn.")
+    checkpoint: CheckpointName | None = Field(None, description=_OF)
+
+
+class CompletedTag(BaseModel):
+    """A tag of a set: given, implied, or drawn with a probability."""
+
+    tag: str
+    category: str
+    given: bool
+    implied: bool
+    probability: float | None
+
+
+class CompleteAnswer(BaseModel):
+    """A whole tag set, and the natural logarithm of the probability of drawing it in this order."""
+
+    checkpoint: str
+    seed: int
+    tags: list[CompletedTag]
+    log_probability: float
+    notes: list[str]
+
+
 class RelatedTag(BaseModel):
     """A label that is like another.
 
@@ -90,7 +124,7 @@ class Health(BaseModel):
     labels: int = 0
     posts: int = 0
     waiting: int = 0
-    completes: bool = False
+    completes: bool = True
     version: str
 
 

@@ -175,4 +175,4 @@ def test_deprecated_tags_are_marked_and_nothing_else_changes(made):
     gone = before.tags[0].tag
     after = replace(made, relations=replace(made.relations, deprecated=frozenset({gone}))).inspect(booru, fid)
     assert [item.tag for item in after.tags if item.deprecated] == [gone]
-    assert replace(after, tags=[item._replace(deprecated=False) for item in after.tags]) == before
+    assert replace(after, tags=[replace(item, deprecated=False) for item in after.tags]) == before

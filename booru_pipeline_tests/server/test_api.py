@@ -99,6 +99,21 @@ def test_related_labels_are_the_commands(client, settings, by):
     assert client.get("/api/related/1girl", params={"by": "taste"}).status_code == 400
 
 
+def test_a_set_is_drawn_as_the_command_draws_it(client, settings):
+    question = {"tags": ["1girl", "usada pekora"], "count": 12, "seed": 4, "exclude": ["s*"]}
+    found = client.post("/api/complete", json=question).json()
+    places = ["--raw", str(settings.raw), "--home", str(settings.home)]
+    flags = ["--count", "12", "--seed", "4", "--exclude", "s*", "--json"]
+    [stated] = json.loads(booru(settings.home, "complete", "1girl", "usada pekora", *flags, *places).stdout)
+    assert [tag["tag"] for tag in found["tags"]] == [tag["tag"] for tag in stated["tags"]]
+    assert found["log_probability"] == pytest.approx(stated["log_probability"], abs=1e-3)
+    assert [tag["tag"] for tag in found["tags"] if tag["given"]] == ["1girl", "usada_pekora"]
+    for wrong, status in (({"count": 1}, 422), ({"temperature": 0}, 400), ({"exclude": ["*"]}, 422)):
+        answer = client.post("/api/complete", json={**question, **wrong})
+        assert answer.status_code == status
+        assert answer.json()["error"]
+
+
 def test_a_post_is_inspected(client, settings):
     shards = settings.lake.training_shards("2021b") / "*.parquet"
     [(name, fid, tags)] = duckdb.sql(f"SELECT booru, fid, tags FROM '{shards}' ORDER BY fid LIMIT 1").fetchall()
