@@ -28,7 +28,7 @@ from benchmarks.model import WORLDS, World
 from booru_pipeline.dataset.posts import incidence, load_posts
 from booru_pipeline.model.predictor import Predictor
 from booru_pipeline.model.ranking import as_posts
-from booru_pipeline.model.suggest import Completer
+from booru_pipeline.model.suggest.completing import Completer
 from booru_pipeline.model.suggest.counting import PostCounter
 from booru_pipeline.training_shards.shards import shard_files
 from booru_pipeline.vocabulary.vocabulary import Vocabulary

@@ -10,8 +10,8 @@ from rich.console import JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
-from booru_pipeline.cli.app import Home, Raw, RelationsFolder, Release, app, err, out, read_settings, say
-from booru_pipeline.cli.rows import Form, write
+from booru_pipeline.cli.app import Home, Raw, RelationsFolder, Release, app, err, read_settings, say
+from booru_pipeline.cli.rows import Csv, Form, Lines, form_of, write
 from booru_pipeline.cli.tables import show
 from booru_pipeline.errors import BooruError, printable
 
@@ -29,8 +29,6 @@ _POST: Final = re.compile(r"(?:(?P<booru>.*?)(?:/|/.*\D))?(?P<fid>\d{1,18})", re
 
 Tag = Annotated[str | None, typer.Option(help="Only findings of this tag; an alias stands for its tag.")]
 Post = Annotated[str | None, typer.Option(help="Only findings of this post: its id, or `booru/id`.")]
-Csv = Annotated[bool, typer.Option("--csv", help="Write all rows as CSV, the names first.")]
-Lines = Annotated[bool, typer.Option("--json", "--jsonl", help="Write all rows as JSON lines, an object a row.")]
 
 
 @app.command()
@@ -76,7 +74,7 @@ def missing(
         audit,
         MISSING,
         "missing",
-        _form(as_csv, as_json),
+        form_of(as_csv, as_json),
         columns,
         min_probability=(0.0 if core else LIKELY) if min_probability is None else min_probability,
         core=core,
@@ -114,7 +112,7 @@ def suspect(
     settings = read_settings(raw=raw, home=home, relations=relations)
     audit = _audit(settings, release)
     columns = ["post", "tag", "ratio", "because"]
-    form = _form(as_csv, as_json)
+    form = form_of(as_csv, as_json)
     of_whom = _of_whom(settings, audit, tag, post)
     _show(audit, SUSPECT, "suspect", form, columns, max_ratio=max_ratio, **of_whom)
 
@@ -158,7 +156,7 @@ def implications(
         _bulk(audit)
         return
     pair = ["antecedent", "consequent", "together", "posts"]
-    form = _form(as_csv, as_json)
+    form = form_of(as_csv, as_json)
     if not_kept:
         _show(audit, NOT_KEPT, "not_kept", form, [*pair, "at_most", "counter_examples"])
     elif aliases:
@@ -187,12 +185,6 @@ def _audit(settings: "Settings", release: str | None) -> Path:
     if release is None and newest not in ([], [key]):
         err.print(f"{newest[0]} has no audit yet: make it with `booru run`", soft_wrap=True)
     return lake.bring(lake.tag_audit(key))
-
-
-def _form(as_csv: bool, as_json: bool) -> Form | None:
-    if as_csv and as_json:
-        raise BooruError("there are --csv and --json. Give one of the two.")
-    return Form.CSV if as_csv else Form.JSON_LINES if as_json else None if out.is_terminal else Form.TEXT
 
 
 def _of_whom(settings: "Settings", audit: Path, tag: str | None, post: str | None) -> dict[str, Any]:

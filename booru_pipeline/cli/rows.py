@@ -4,13 +4,13 @@ import contextlib
 import csv
 import io
 import json
-import os
 import re
 import sys
 from collections.abc import Iterator
 from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, Annotated, Final, TextIO
+
+import typer
 
 from booru_pipeline.cli.app import err, out
 from booru_pipeline.errors import BooruError, printable, printable_lines
@@ -31,6 +31,21 @@ class Form(StrEnum):
     CSV = "csv"
     JSON = "json"
     JSON_LINES = "json lines"
+
+
+Csv = Annotated[bool, typer.Option("--csv", help="Write all rows as CSV, the names first.")]
+Lines = Annotated[bool, typer.Option("--json", "--jsonl", help="Write all rows as JSON lines, an object a row.")]
+
+
+def form_of(as_csv: bool, as_json: bool) -> Form | None:
+    """The form of rows by two flags; None for a table on a terminal.
+
+    Raises:
+        BooruError: Both are given.
+    """
+    if as_csv and as_json:
+        raise BooruError("there are --csv and --json. Give one of the two.")
+    return Form.CSV if as_csv else Form.JSON_LINES if as_json else None if out.is_terminal else Form.TEXT
 
 
 def show_first(relation: "duckdb.DuckDBPyRelation") -> None:
@@ -88,20 +103,3 @@ def _json_cell(cell: str | None) -> str:
     if "NaN" in cell or "Infinity" in cell:
         cell = json.dumps(json.loads(cell, parse_constant=lambda _: None), ensure_ascii=False)
     return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", cell)
-
-
-@contextlib.contextmanager
-def written(path: Path, force: bool) -> Iterator[Path]:
-    """A draft beside a file that becomes the file if the block ends without an error."""
-    if path.is_dir():
-        raise BooruError(f"{path} is a folder. Name a file in it.")
-    if path.exists() and not force:
-        raise BooruError(f"{path} is there already. Replace it with --force, or name another file.")
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield draft
-        os.replace(draft, path)
-    except OSError as error:
-        raise BooruError(f"cannot write {path}: {error.strerror or error}. Choose another place.") from error
-    finally:
-        draft.unlink(missing_ok=True)

@@ -75,6 +75,35 @@ def staged(final: Path, staging: Staging) -> Iterator[Path]:
             ) from error
 
 
+@contextmanager
+def staged_beside(target: Path, *, force: bool = False) -> Iterator[Path]:
+    """As `staged`, for a file that a person names, in any folder: the draft is on its file system.
+
+    Args:
+        target: The file.
+        force: Replace it if it is there.
+
+    Raises:
+        BooruError: It is a folder, it is there already, or its place cannot be written.
+    """
+    target = target.absolute()
+    if target.is_dir():
+        raise BooruError(f"{target} is a folder. Name a file in it.")
+    if target.exists() and not force:
+        raise BooruError(f"{target} is there already. Replace it with --force, or name another file.")
+    staging = target.parent / f".{target.name}.staging"  # for this file's drafts only
+    try:
+        staging.mkdir(exist_ok=True)
+    except OSError as error:
+        raise BooruError(f"cannot write to {target.parent}: {error.strerror}. Choose another place.") from error
+    try:
+        with staged(target, Staging(staging)) as draft:
+            yield draft
+    finally:  # unless another writer uses it
+        if staging.is_dir() and not any(path.is_dir() for path in staging.iterdir()):
+            shutil.rmtree(staging, ignore_errors=True)
+
+
 def discard(final: Path, staging: Staging) -> None:
     """Remove an artifact. It leaves its name in one step, so that nobody reads half of it.
 

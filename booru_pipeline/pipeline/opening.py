@@ -14,7 +14,7 @@ from booru_pipeline.vocabulary.options import VocabularyOptions
 
 if TYPE_CHECKING:
     from booru_pipeline.dataset.inspection import Inspector
-    from booru_pipeline.model.suggest import Asker
+    from booru_pipeline.model.suggest.asking import Asker
     from booru_pipeline.model.suggest.counting import Counter
 
 
@@ -36,7 +36,7 @@ def open_asker(settings: Settings, name: str, count_in: "Callable[[Sequence[str]
         BooruError: It is not whole, or something beside it is missing.
     """
     from booru_pipeline.model.predictor import Predictor
-    from booru_pipeline.model.suggest import Asker
+    from booru_pipeline.model.suggest.asking import Asker
 
     lake = settings.lake
     shards = [lake.bring(lake.training_shards(other)) for other in counted_releases(lake, name)]

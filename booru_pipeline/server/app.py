@@ -18,9 +18,10 @@ from starlette.staticfiles import StaticFiles
 
 from booru_pipeline.dataset.inspection import Inspection
 from booru_pipeline.errors import BooruError, printable
-from booru_pipeline.model import suggest
 from booru_pipeline.model.related import Likeness, related, vectors_of
 from booru_pipeline.model.suggest import wording
+from booru_pipeline.model.suggest.asking import Request as Question
+from booru_pipeline.model.suggest.filters import Filters
 from booru_pipeline.server.careful import Careful, refusal
 from booru_pipeline.server.listening import is_loopback
 from booru_pipeline.server.questions import Questions, TooMany
@@ -121,11 +122,11 @@ def make_app(shelf: Shelf, host: str = "127.0.0.1") -> FastAPI:
     @app.post("/api/suggest")
     async def suggest_tags(question: SuggestQuestion) -> SuggestAnswer:
         """What tags imply, most probable first."""
-        filters = suggest.Filters(
+        filters = Filters(
             tuple(question.categories), tuple(question.exclude), question.hide_implied, question.min_support
         )
         name, asker = await run_in_threadpool(shelf.get, question.checkpoint) if question.checkpoint else shelf.get()
-        request = suggest.Request(tuple(question.tags), question.top, filters, question.explain)
+        request = Question(tuple(question.tags), question.top, filters, question.explain)
         answer = await questions.ask(asker, request)
         notes = [
             *wording.about_the_question(answer, question.tags),
@@ -143,7 +144,7 @@ def make_app(shelf: Shelf, host: str = "127.0.0.1") -> FastAPI:
             temperature=question.temperature,
             seed=secrets.randbelow(1 << 31) if question.seed is None else question.seed,
             count=question.count,
-            filters=suggest.Filters(tuple(question.categories), tuple(question.exclude)),
+            filters=Filters(tuple(question.categories), tuple(question.exclude)),
         )
         [found] = completion.sets
         drawn = [

@@ -7,7 +7,8 @@ from concurrent.futures import Future
 from typing import Final
 
 from booru_pipeline.errors import BooruError
-from booru_pipeline.model.suggest import Answer, Asker, Request
+from booru_pipeline.model.suggest.answer import Answer
+from booru_pipeline.model.suggest.asking import Asker, Request
 
 _AT_ONCE: Final = 32
 _WAITING: Final = 512
@@ -36,7 +37,7 @@ class Questions:
 
         Raises:
             TooMany: Too many wait, or it was not answered in time.
-            BooruError: It is no question; see `model.suggest.ask`.
+            BooruError: It is no question; see `Asker.ask`.
         """
         answered: Future[Answer | BooruError] = Future()
         try:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from booru_pipeline.model.suggest import Answer
+from booru_pipeline.model.suggest.answer import Answer
 
 Name = Annotated[str, StringConstraints(max_length=2000)]
 Pattern = Annotated[str, StringConstraints(min_length=1, max_length=200)]

@@ -14,7 +14,7 @@ from booru_pipeline.dataset.inspection import Inspection
 from booru_pipeline.errors import BooruError, printable
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.trial import release_part
-from booru_pipeline.model.suggest import Asker
+from booru_pipeline.model.suggest.asking import Asker
 from booru_pipeline.model.suggest.post_index import PostIndex
 from booru_pipeline.pipeline.opening import open_asker, open_inspector
 from booru_pipeline.pipeline.promoted import checkpoint_in_use, read_pointer

@@ -1,9 +1,8 @@
 """Tag tables as the origin's SQLite database."""
 
-import shutil
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +11,7 @@ import duckdb
 from booru_pipeline import sql
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.lake import Lake
-from booru_pipeline.lake.publish import Staging, staged
+from booru_pipeline.lake.publish import staged_beside
 from booru_pipeline.tag_table.attach import attach_all
 
 _SQL: Final = "tag_table/export"
@@ -39,14 +38,8 @@ def export_sqlite(lake: Lake, target: Path, only: Sequence[str] = (), *, force: 
     Raises:
         BooruError: A release is not loaded, the file is there already, or its place cannot be written.
     """
-    target = target.absolute()
-    if target.is_dir():
-        raise BooruError(f"{target} is a folder. Name a file, such as {target / 'booru-chars.db'}.")
-    if target.exists() and not force:
-        raise BooruError(f"{target} is there already. Replace it with --force, or name another file.")
     with (
-        _staging_beside(target) as staging,
-        staged(target, Staging(staging)) as draft,
+        staged_beside(target, force=force) as draft,
         duckdb.connect(config={**_DUCKDB, "temp_directory": str(draft.parent / "sort")}) as source,
     ):
         attach_all(source, lake, only)
@@ -77,18 +70,3 @@ def _copy(source: duckdb.DuckDBPyConnection, query: str, database: sqlite3.Conne
         database.executemany(sql.statement(_SQL, insert), rows)
         count += len(rows)
     return count
-
-
-@contextmanager
-def _staging_beside(target: Path) -> Iterator[Path]:
-    """A folder for this file's drafts only, on its file system; taken away again unless another export uses it."""
-    staging = target.parent / f".{target.name}.staging"
-    try:
-        staging.mkdir(exist_ok=True)
-    except OSError as error:
-        raise BooruError(f"cannot write to {target.parent}: {error.strerror}. Choose another place.") from error
-    try:
-        yield staging
-    finally:
-        if staging.is_dir() and not any(path.is_dir() for path in staging.iterdir()):
-            shutil.rmtree(staging, ignore_errors=True)

@@ -44,7 +44,7 @@ def test_tags_are_found_by_name_and_alias(workplace):
     [row] = [json.loads(line) for line in done(booru(workplace, "tags", "bunny ears", "--json")).splitlines()]
     assert (row["tag"], row["alias"]) == ("rabbit_ears", "bunny_ears")
     assert "no label is called" in refused(booru(workplace, "tags", "no such name"))
-    assert "Give one of them" in refused(booru(workplace, "tags", "hair", "--csv", "--json"))
+    assert "Give one of the two" in refused(booru(workplace, "tags", "hair", "--csv", "--json"))
 
 
 @pytest.mark.parametrize("by", ["cosine", "jaccard", "lift"])

@@ -13,6 +13,7 @@ from booru_pipeline.cli.app import Home, Raw, RelationsFolder, app, read_setting
 from booru_pipeline.cli.dashes import TagCommand
 from booru_pipeline.cli.tables import show
 from booru_pipeline.cli.tags.suggest import (
+    Checkpoint,
     about_the_question,
     names_of,
     opened,
@@ -24,7 +25,7 @@ from booru_pipeline.cli.tags.suggest import (
 from booru_pipeline.errors import printable
 
 if TYPE_CHECKING:
-    from booru_pipeline.model.suggest import TagSet
+    from booru_pipeline.model.suggest.answer import TagSet
 
 
 @app.command(cls=TagCommand)
@@ -49,10 +50,7 @@ def complete(
     prompt: Annotated[
         bool, typer.Option("--prompt", help="Print a line a set, as image generators take prompts.")
     ] = False,
-    release: Annotated[
-        str | None,
-        typer.Option(help="Ask the checkpoint of this release or trial; the promoted one by default, or the newest."),
-    ] = None,
+    release: Checkpoint = None,
     raw: Raw = None,
     home: Home = None,
     relations: RelationsFolder = None,
@@ -73,7 +71,8 @@ def complete(
     settings = read_settings(raw=raw, home=home, relations=relations)
     typed = read_typed(tags or [])
     key = whom_to_ask(settings, release)
-    from booru_pipeline.model.suggest import Filters, wording
+    from booru_pipeline.model.suggest import wording
+    from booru_pipeline.model.suggest.filters import Filters
 
     with opened(settings, key) as asker:
         completion = asker.complete(

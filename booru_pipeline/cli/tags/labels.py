@@ -2,30 +2,25 @@
 
 import csv
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from booru_pipeline.cli.app import Home, Raw, RelationsFolder, app, err, export_app, read_settings, say
+from booru_pipeline.cli.app import Home, Raw, RelationsFolder, app, export_app, read_settings, say
 from booru_pipeline.cli.dashes import TagCommand
-from booru_pipeline.cli.rows import Form, show_first, write, written
+from booru_pipeline.cli.rows import Csv, Lines, form_of, show_first, write
+from booru_pipeline.cli.tags.suggest import Checkpoint, whom_to_ask
 from booru_pipeline.errors import BooruError, printable
+from booru_pipeline.lake.publish import staged_beside
+from booru_pipeline.tags import Category
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from booru_pipeline.pipeline.settings import Settings
 
-Csv = Annotated[bool, typer.Option("--csv", help="Write CSV, the names first.")]
-Lines = Annotated[bool, typer.Option("--json", "--jsonl", help="Write JSON lines, an object a row.")]
-Checkpoint = Annotated[
-    str | None,
-    typer.Option("--release", help="Of this release's or trial's checkpoint; the promoted one by default."),
-]
 Target = Annotated[Path, typer.Argument(help="The file to write.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")]
-
-_NUMBERS: Final = {"general": 0, "artist": 1, "copyright": 3, "character": 4, "meta": 5}
 
 
 @app.command()
@@ -47,7 +42,6 @@ def tags(
     folder = _checkpoint(settings, release)
     import pyarrow as pa
 
-    from booru_pipeline.tags import Category
     from booru_pipeline.vocabulary.label_names import LabelNames
     from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
@@ -121,10 +115,12 @@ def export_tags(
     from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
     rows = label_table(Vocabulary.load(folder), settings.tag_relations)
-    with written(path, force) as draft, draft.open("w", encoding="utf-8", newline="") as file:
+    with staged_beside(path, force=force) as draft, draft.open("w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file, lineterminator="\n")
         for row in rows.to_pylist():
-            lines.writerow([row["tag"], _NUMBERS.get(row["category"], 0), row["posts"], ",".join(row["aliases"])])
+            lines.writerow(
+                [row["tag"], max(Category[row["category"].upper()], 0), row["posts"], ",".join(row["aliases"])]
+            )
     say(f"{path}: {rows.num_rows:,} labels")
 
 
@@ -153,37 +149,27 @@ def export_embeddings(path: Target, force: Force = False, release: Checkpoint = 
 
 
 def _checkpoint(settings: "Settings", release: str | None) -> Path:
-    from booru_pipeline.pipeline.checkpoints import find_named
-    from booru_pipeline.pipeline.promoted import checkpoint_in_use
-
-    lake = settings.lake
-    if release is not None:
-        return lake.bring(lake.checkpoint(find_named(lake, lake.checkpoint, release)))
-    name, note = checkpoint_in_use(lake)
-    if note:
-        err.print(note, markup=False, soft_wrap=True)
-    return lake.bring(lake.checkpoint(name))
+    return settings.lake.bring(settings.lake.checkpoint(whom_to_ask(settings, release)))
 
 
 def _put(rows: "pa.Table", as_csv: bool, as_json: bool) -> None:
-    """Print rows as a table for people, or as CSV or JSON lines."""
+    """Print rows: a table on a terminal, else all."""
     import duckdb
 
-    if as_csv and as_json:
-        raise BooruError("--csv and --json are two forms. Give one of them.")
+    form = form_of(as_csv, as_json)
     with duckdb.connect() as connection:
         relation = connection.from_arrow(rows)
-        if as_csv or as_json:
-            write(relation, Form.CSV if as_csv else Form.JSON_LINES)
-        else:
+        if form is None:
             show_first(relation)
+        else:
+            write(relation, form)
 
 
 def _export(path: Path, rows: "pa.Table", what: str, force: bool) -> None:
     import pyarrow.csv
     import pyarrow.parquet
 
-    with written(path, force) as draft:
+    with staged_beside(path, force=force) as draft:
         if path.suffix.lower() == ".csv":
             pyarrow.csv.write_csv(rows, draft)
         else:

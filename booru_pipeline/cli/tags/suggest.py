@@ -21,9 +21,17 @@ from booru_pipeline.errors import BooruError, printable
 
 if TYPE_CHECKING:
     from booru_pipeline.lake.lake import Lake
-    from booru_pipeline.model.suggest import Answer, Asker, Completion, Request
+    from booru_pipeline.model.suggest.answer import Answer, Completion
+    from booru_pipeline.model.suggest.asking import Asker, Request
     from booru_pipeline.pipeline.settings import Settings
 
+
+Checkpoint = Annotated[
+    str | None,
+    typer.Option(
+        "--release", help="Ask the checkpoint of this release or trial; the promoted one by default, or the newest."
+    ),
+]
 
 _FOLDED: Final = 20  # letters of a tag on a line, at least, where it has to be folded
 
@@ -58,10 +66,7 @@ def suggest(
     to: Annotated[
         Path | None, typer.Option(help="Write the answers for a file here: .parquet, .csv, or JSON lines.")
     ] = None,
-    release: Annotated[
-        str | None,
-        typer.Option(help="Ask the checkpoint of this release or trial; the promoted one by default, or the newest."),
-    ] = None,
+    release: Checkpoint = None,
     raw: Raw = None,
     home: Home = None,
     relations: RelationsFolder = None,
@@ -91,7 +96,7 @@ def suggest(
     names = names_of(category)
     if file is not None or to is not None:
         from booru_pipeline.cli.tags.suggest_file import suggest_file
-        from booru_pipeline.model.suggest import Filters
+        from booru_pipeline.model.suggest.filters import Filters
 
         if tags or explain or min_support or file is None:
             raise BooruError("--file and --to go with neither tags, --explain nor --min-support: each line is a post.")
@@ -106,7 +111,8 @@ def suggest(
 
     answer = ask_server(settings, question)
     if answer is None:
-        from booru_pipeline.model.suggest import Filters, Request
+        from booru_pipeline.model.suggest.asking import Request
+        from booru_pipeline.model.suggest.filters import Filters
 
         filters = Filters(names, tuple(exclude or []), hide_implied, min_support)
         answer = _ask(settings, key, Request(tuple(typed), top, filters, explain))

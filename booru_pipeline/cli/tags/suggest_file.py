@@ -8,12 +8,14 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from booru_pipeline.cli.app import err, say
-from booru_pipeline.cli.rows import Form, write, written
-from booru_pipeline.errors import BooruError, printable
+from booru_pipeline.cli.app import say
+from booru_pipeline.cli.rows import Form, write
+from booru_pipeline.cli.tags.suggest import warn
+from booru_pipeline.errors import BooruError
+from booru_pipeline.lake.publish import staged_beside
 
 if TYPE_CHECKING:
-    from booru_pipeline.model.suggest import Filters
+    from booru_pipeline.model.suggest.filters import Filters
     from booru_pipeline.pipeline.settings import Settings
 
 
@@ -52,10 +54,10 @@ def suggest_file(
             try:
                 question = asker.understand([line])
             except BooruError as error:
-                _warn(f"{name}, line {number}: {error}")
+                warn(f"{name}, line {number}: {error}")
                 continue
             for left in question.left_out:
-                _warn(f"{name}, line {number}: left out: {left.why}")
+                warn(f"{name}, line {number}: left out: {left.why}")
             given.append((number, question.given))
         if not given:
             raise BooruError(f"{name} has no line with a label. Write the tags of a post a line, with commas.")
@@ -63,7 +65,7 @@ def suggest_file(
         if to is None:
             write(connection.from_arrow(rows), Form.JSON_LINES if as_json else Form.TEXT)
             return
-        with written(to, force=False) as draft:
+        with staged_beside(to) as draft:
             if to.suffix.lower() == ".parquet":
                 pq.write_table(rows, draft)
             else:
@@ -82,7 +84,3 @@ def _lines(file: Path) -> list[str]:
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise BooruError(f"{file}, line {line}: this is no UTF-8 text. Save the file as UTF-8.") from error
-
-
-def _warn(line: str) -> None:
-    err.print(printable(line), markup=False, soft_wrap=True)

@@ -1,14 +1,11 @@
 """Asking: from what people typed to answers."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,123 +13,17 @@ from booru_pipeline.errors import BooruError
 from booru_pipeline.model.predictor import Predictor
 from booru_pipeline.model.suggest.answer import Answer, Completion, Observed, Suggestion
 from booru_pipeline.model.suggest.completing import Completer
-from booru_pipeline.model.suggest.counting import Counter, PostCounter, pairs_apart
+from booru_pipeline.model.suggest.counting import Counter, pairs_apart
 from booru_pipeline.model.suggest.explaining import answer_to, closure_of, explain, refuse_no_numbers
 from booru_pipeline.model.suggest.filters import Filters
 from booru_pipeline.model.suggest.understanding import Question, understand
 from booru_pipeline.tags import Category
 from booru_pipeline.training_shards.relations import Relations
-from booru_pipeline.training_shards.shards import shard_files
 from booru_pipeline.vocabulary.label_names import LabelNames
 from booru_pipeline.vocabulary.options import VocabularyOptions
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
 _COMPARED: Final = 30  # of the suggestions, the first: which of them exclude each other
-
-
-def suggest(
-    tags: Sequence[str],
-    *,
-    checkpoint: Path,
-    shards: Sequence[Path],
-    relations: Relations,
-    top: int = 10,
-    categories: Sequence[str] = (),
-    exclude: Sequence[str] = (),
-    hide_implied: bool = False,
-    min_support: int = 0,
-    explained: bool = False,
-) -> list[Suggestion]:
-    """The labels that the given ones imply, most probable first: the suggestions of `ask`, without what is beside them.
-
-    Args:
-        tags: What a person typed: labels or aliases, in any case, with spaces or underscores, one by one or as a
-            prompt; see `prompt.read_prompt`. What is no label is left out.
-        checkpoint: The model's folder.
-        shards: Folders of training shards to count in; of a post in several releases the latest listing counts.
-        relations: Aliases, implications and deprecated tags.
-        top: Suggestions at most.
-        categories: Names of the categories that are wanted; all if empty.
-        exclude: Shell patterns of tags that are left out.
-        hide_implied: Leave out what an implication already says.
-        min_support: Leave out labels that fewer posts have together with the given tags.
-        explained: Say of each where it comes from.
-
-    Raises:
-        BooruError: No label is given, a category is unknown, a number is too low, or there are no shards or no
-            checkpoint.
-    """
-    filters = Filters(tuple(categories), tuple(exclude), hide_implied, min_support)
-    answer = ask(
-        tags,
-        checkpoint=checkpoint,
-        shards=shards,
-        relations=relations,
-        top=top,
-        filters=filters,
-        explained=explained,
-    )
-    return answer.suggestions
-
-
-def ask(
-    tags: Sequence[str],
-    *,
-    checkpoint: Path,
-    shards: Sequence[Path],
-    relations: Relations,
-    top: int = 10,
-    filters: Filters | None = None,
-    explained: bool = False,
-    thresholds: VocabularyOptions | None = None,
-) -> Answer:
-    """The labels that the given ones imply, and what the shards say of the given ones.
-
-    The checkpoint is asked about the given tags and what they imply. What they imply is certain: it has probability 1.
-    What is deprecated is never suggested.
-
-    Args:
-        tags: What a person typed: labels or aliases, in any case, with spaces or underscores, one by one or as a
-            prompt; see `prompt.read_prompt`. What is no label is left out.
-        checkpoint: The model's folder.
-        shards: Folders of training shards to count in; of a post in several releases the latest listing counts.
-        relations: Aliases, implications and deprecated tags.
-        top: Suggestions at most.
-        filters: Which suggestions are wanted; all if None.
-        explained: Say of each where it comes from.
-        thresholds: Which tags became labels of the checkpoint, so that it can be said of others why they are none.
-
-    Raises:
-        BooruError: As `suggest`.
-    """
-    with _asker(checkpoint, shards, relations, thresholds) as asker:
-        [answer] = asker.ask([Request(tuple(tags), top, filters or Filters(), explained)])
-    if isinstance(answer, BooruError):
-        raise answer
-    return answer
-
-
-def complete(
-    tags: Sequence[str],
-    *,
-    checkpoint: Path,
-    shards: Sequence[Path],
-    relations: Relations,
-    thresholds: VocabularyOptions | None = None,
-    **how: Any,
-) -> Completion:
-    """Whole tag sets that begin with what a person typed: see `Asker.complete`, which takes `how`, and `ask`."""
-    with _asker(checkpoint, shards, relations, thresholds) as asker:
-        return asker.complete(tags, **how)
-
-
-@contextmanager
-def _asker(
-    checkpoint: Path, shards: Sequence[Path], relations: Relations, thresholds: VocabularyOptions | None
-) -> "Iterator[Asker]":
-    with duckdb.connect() as connection:
-        counter = PostCounter(connection, shard_files(*shards))
-        yield Asker(Predictor.load(checkpoint, graph=True), relations, counter, thresholds=thresholds)
 
 
 @dataclass(frozen=True)
@@ -186,8 +77,12 @@ class Asker:
     def ask(self, requests: Sequence[Request]) -> list[Answer | BooruError]:
         """Answer several questions, the model being asked once for all of them.
 
+        It is asked about the given tags and what they imply, which is certain: it has probability 1. What is deprecated
+        is never suggested.
+
         Returns:
-            For each request its answer, or why there is none: see `suggest`.
+            For each request its answer, or why there is none: no label is given, `top` is too low, or the checkpoint
+            answers with what is no number.
         """
         understood = [self._understood(request) for request in requests]
         asked = [place for place, question in enumerate(understood) if isinstance(question, Question)]
@@ -219,7 +114,7 @@ class Asker:
             filters: Which tags may be drawn.
 
         Raises:
-            BooruError: As `suggest` and `Completer.complete`, or there are to be no sets.
+            BooruError: As `understanding.understand` and `Completer.complete`, or there are to be no sets.
         """
         if sets < 1:
             raise BooruError(f"cannot draw {sets} sets: --sets must be at least 1.")

@@ -8,11 +8,12 @@ from safetensors.torch import load_file, save_file
 
 from booru_pipeline.errors import BooruError
 from booru_pipeline.model.predictor import Predictor
-from booru_pipeline.model.suggest import Filters, ask, suggest
+from booru_pipeline.model.suggest.filters import Filters
 from booru_pipeline.training_shards.relations import Relations
 from booru_pipeline.vocabulary.options import VocabularyOptions
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 from booru_pipeline_tests.evaluation.evaluated import RARE, make_posts, write_shards
+from booru_pipeline_tests.model.suggest.asked import ask, suggest
 
 RELATIONS = Relations(
     aliases={"bunny_ears": "rabbit_ears", "pekora": "usada_pekora"},

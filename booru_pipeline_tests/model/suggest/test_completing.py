@@ -15,9 +15,11 @@ from booru_pipeline.errors import BooruError
 from booru_pipeline.model.logistic import summing_to
 from booru_pipeline.model.pair_table import PairTable
 from booru_pipeline.model.predictor import Predictor
-from booru_pipeline.model.suggest import Completer, Filters, complete
+from booru_pipeline.model.suggest.completing import Completer
 from booru_pipeline.model.suggest.counting import PostCounter, excluded_by
+from booru_pipeline.model.suggest.filters import Filters
 from booru_pipeline.training_shards.shards import shard_files
+from booru_pipeline_tests.model.suggest.asked import complete
 from booru_pipeline_tests.model.suggest.test_asking import RELATIONS, latest_posts, places
 
 

@@ -2,7 +2,7 @@ import pytest
 
 from booru_pipeline.model.pairs import wilson_bounds
 from booru_pipeline.model.predictor import Predictor
-from booru_pipeline.model.suggest import suggest
+from booru_pipeline_tests.model.suggest.asked import suggest
 from booru_pipeline_tests.model.suggest.test_asking import latest_posts, places
 
 

@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 
 from booru_pipeline.errors import printable
-from booru_pipeline.model.suggest import Answer, Explanation, LeftOut, Observed, Pair, Suggestion, wording
+from booru_pipeline.model.suggest import wording
+from booru_pipeline.model.suggest.answer import Answer, Explanation, LeftOut, Observed, Pair, Suggestion
 
 
 def suggestion(tag="hat", probability=0.5, *, implied=False, observed=None, explanation=None):
