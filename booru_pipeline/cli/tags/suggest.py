@@ -87,7 +87,7 @@ def suggest(
 
     With `--file` each line is a post, its tags as a prompt has them. The rows are `line`, `tag`, `probability`,
     `category`, `implied`: tab-separated, JSON lines with `--json`, or as the name says that `--to` gives. Nothing is
-    counted for each, so that ten thousand posts take some seconds.
+    counted for each.
 
     Examples: `booru suggest usada_pekora`, `booru suggest "1girl, (rabbit ears:1.2)" --explain`,
     `booru suggest 1girl hat --category character --exclude '*_(fate)' --min-support 5 --json`

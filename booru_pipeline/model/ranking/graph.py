@@ -1,8 +1,7 @@
 """A checkpoint's first step as an ONNX graph beside its weights: who asks a question need not load torch for it.
 
-The graph takes a twentieth of the time to load and a fraction of it to answer; its scores are those of torch within
-1e-4, or it is not kept. It is made from a checkpoint when it is first asked, and bound to its weights: a graph that
-another training left in the folder is not read.
+Its scores are those of torch within 1e-4, or it is not kept. It is made from a checkpoint when it is first asked, and
+bound to its weights: a graph that another training left in the folder is not read.
 """
 
 import hashlib
