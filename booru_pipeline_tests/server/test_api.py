@@ -27,16 +27,6 @@ LOCAL = "http://127.0.0.1"
 
 
 @pytest.fixture(scope="module")
-def settings(raw, tmp_path_factory):
-    """Of a home with checkpoints of two releases, the second in use."""
-    home = tmp_path_factory.mktemp("home")
-    quick = ["--set", "checkpoint.max_steps=3", "--set", "vocabulary.min_general_posts=20"]
-    made = booru(home, "run", "--raw", str(raw), "--home", str(home), "--to", "checkpoint", *quick)
-    assert made.returncode == 0, made.stderr
-    return load_settings(raw=raw, home=home)
-
-
-@pytest.fixture(scope="module")
 def client(settings):
     with TestClient(make_app(Shelf(settings)), base_url=LOCAL) as client:
         eventually(lambda: client.get("/api/health").json()["status"] == "ok" or None)

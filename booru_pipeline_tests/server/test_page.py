@@ -7,19 +7,14 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import expect
 
-from booru_pipeline_tests.cli.command import booru
 from booru_pipeline_tests.running import BOORU, eventually, free_port
 
 
 @pytest.fixture(scope="module")
-def address(raw, tmp_path_factory):
+def address(settings):
     """Of a server on a home with the checkpoints of two releases."""
-    home = tmp_path_factory.mktemp("home")
-    quick = ["--set", "checkpoint.max_steps=3", "--set", "vocabulary.min_general_posts=20"]
-    made = booru(home, "run", "--raw", str(raw), "--home", str(home), "--to", "checkpoint", *quick)
-    assert made.returncode == 0, made.stderr
     port = free_port()
-    command = [BOORU, "serve", "--raw", raw, "--home", home, "--port", str(port)]
+    command = [BOORU, "serve", "--raw", settings.raw, "--home", settings.home, "--port", str(port)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     eventually(lambda: b'"ok"' in urlopen(f"http://127.0.0.1:{port}/api/health", timeout=30).read())
     yield f"http://127.0.0.1:{port}"
