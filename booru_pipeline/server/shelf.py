@@ -72,11 +72,6 @@ class Shelf:
         """Stop watching."""
         self._ended.set()
 
-    @property
-    def in_use(self) -> str | None:
-        """The checkpoint in use, once it is open."""
-        return self._in_use or None
-
     def names(self) -> list[tuple[str, bool]]:
         """Checkpoints that can be asked, the newest release first, and whether each is the promoted one."""
         lake = self.lake
