@@ -36,7 +36,6 @@ from booru_pipeline.dataset.posts import Posts, load_posts
 from booru_pipeline.errors import BooruError
 from booru_pipeline.model.predictor import Predictor
 from booru_pipeline.progress import step
-from booru_pipeline.tags import Category
 from booru_pipeline.training_shards.relations import Relations
 from booru_pipeline.vocabulary.implied import direct_implications, implied_matrix
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
@@ -169,7 +168,7 @@ class _Writer:
         self._vocabulary, self._counts, self._posts, self._options = vocabulary, counts, posts, options
         self.implied = implied
         self.names = pa.array(vocabulary.labels, pa.string())
-        self._categories = pa.array([Category.name_of(number) for number in vocabulary.categories.tolist()])
+        self._categories = pa.array(vocabulary.category_names)
 
     def names_of(self, labels: Rows) -> pa.Array:
         """Names of labels; null for NO_LABEL."""

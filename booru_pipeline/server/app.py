@@ -18,7 +18,8 @@ from starlette.staticfiles import StaticFiles
 
 from booru_pipeline.dataset.inspection import Inspection
 from booru_pipeline.errors import BooruError, printable
-from booru_pipeline.model.related import Likeness, related, vectors_of
+from booru_pipeline.model.label_tables import vectors_of
+from booru_pipeline.model.related import Likeness, related
 from booru_pipeline.model.suggest import wording
 from booru_pipeline.model.suggest.asking import Request as Question
 from booru_pipeline.model.suggest.filters import Filters
@@ -40,7 +41,6 @@ from booru_pipeline.server.schema import (
     TagName,
 )
 from booru_pipeline.server.shelf import NotThere, Shelf, Unknown
-from booru_pipeline.tags import Category
 
 _PAGE: Final = Path(__file__).parent / "page"
 _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
@@ -111,7 +111,7 @@ def make_app(shelf: Shelf, host: str = "127.0.0.1") -> FastAPI:
         return [
             TagName(
                 tag=label,
-                category=Category.name_of(int(vocabulary.categories[row])),
+                category=vocabulary.category_names[row],
                 posts=int(vocabulary.posts[row]),
                 alias=alias,
             )

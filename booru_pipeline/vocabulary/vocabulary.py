@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from booru_pipeline.errors import BooruError
+from booru_pipeline.tags import Category
 
 if TYPE_CHECKING:
     import sentencepiece
@@ -89,6 +90,11 @@ class Vocabulary:
     @cached_property
     def categories(self) -> "NDArray[np.int8]":
         return self._numbers("category")
+
+    @cached_property
+    def category_names(self) -> list[str]:
+        """The name of each label's category, by row."""
+        return [Category.name_of(number) for number in self.categories.tolist()]
 
     @cached_property
     def posts(self) -> "NDArray[np.int64]":

@@ -52,7 +52,7 @@ def tags(
     rows = [vocabulary.index[label] for label, _ in found]
     columns = {
         "tag": [label for label, _ in found],
-        "category": [Category.name_of(int(vocabulary.categories[row])) for row in rows],
+        "category": [vocabulary.category_names[row] for row in rows],
         "posts": vocabulary.posts[rows],
         "alias": pa.array([alias for _, alias in found], pa.string()),
     }
@@ -78,8 +78,9 @@ def related(
 
     Examples: `booru related rabbit_ears`, `booru related usada_pekora --by vectors --top 5`
     """
+    from booru_pipeline.model.label_tables import vectors_of
     from booru_pipeline.model.pair_table import PairTable
-    from booru_pipeline.model.related import Likeness, vectors_of
+    from booru_pipeline.model.related import Likeness
     from booru_pipeline.model.related import related as find
     from booru_pipeline.vocabulary.label_names import LabelNames
     from booru_pipeline.vocabulary.vocabulary import Vocabulary
@@ -111,7 +112,7 @@ def export_tags(
     """
     settings = read_settings(raw=raw, home=home, relations=relations)
     folder = _checkpoint(settings, release)
-    from booru_pipeline.model.related import label_table
+    from booru_pipeline.model.label_tables import label_table
     from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
     rows = label_table(Vocabulary.load(folder), settings.tag_relations)
@@ -130,7 +131,7 @@ def export_cooccurrence(path: Target, force: Force = False, release: Checkpoint 
 
     Of each label its 512 most frequent partners are there. Example: `booru export cooccurrence pairs.parquet`
     """
-    from booru_pipeline.model.related import pair_table
+    from booru_pipeline.model.label_tables import pair_table
 
     _export(path, pair_table(_checkpoint(read_settings(home=home), release)), "pairs", force)
 
@@ -143,7 +144,7 @@ def export_embeddings(path: Target, force: Force = False, release: Checkpoint = 
     """
     if path.suffix.lower() == ".csv":
         raise BooruError(f"{path}: vectors are written as Parquet. Name it {path.with_suffix('.parquet').name}.")
-    from booru_pipeline.model.related import vector_table
+    from booru_pipeline.model.label_tables import vector_table
 
     _export(path, vector_table(_checkpoint(read_settings(home=home), release)), "labels", force)
 

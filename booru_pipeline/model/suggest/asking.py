@@ -204,7 +204,7 @@ def _suggestions(
         yield Suggestion(
             tag=tag,
             probability=float(probability[row]),
-            category=Category.name_of(int(vocabulary.categories[row])),
+            category=vocabulary.category_names[row],
             together=all_given.together,
             given=all_given.posts,
             share=all_given.share or 0.0,

@@ -15,7 +15,6 @@ from booru_pipeline.model.suggest.answer import Member, TagSet
 from booru_pipeline.model.suggest.counting import Counter, excluded_by
 from booru_pipeline.model.suggest.explaining import refuse_no_numbers
 from booru_pipeline.model.suggest.filters import Filters
-from booru_pipeline.tags import Category
 from booru_pipeline.training_shards.relations import Relations
 from booru_pipeline.vocabulary.implied import implied_matrix
 
@@ -51,7 +50,7 @@ class Completer:
         excludes each other if the checkpoint has no counts."""
         self._predictor = predictor
         self._labels: list[str] = predictor.vocabulary.labels
-        self._categories = [Category.name_of(number) for number in predictor.vocabulary.categories.tolist()]
+        self._categories = predictor.vocabulary.category_names
         self._counter = counter
         self._implied = implied_matrix(predictor.vocabulary, relations)
         self._deprecated = relations.deprecated

@@ -8,9 +8,8 @@ import pyarrow as pa
 
 from booru_pipeline.model.ranking import best_of
 from booru_pipeline.model.suggest.asking import Asker
-from booru_pipeline.model.suggest.explaining import answer_to, closure_of, rows_of
+from booru_pipeline.model.suggest.explaining import answer_to, closure_of, refuse_no_numbers, rows_of
 from booru_pipeline.model.suggest.filters import Filters
-from booru_pipeline.tags import Category
 
 _AT_ONCE: Final = 512
 SCHEMA: Final = pa.schema(
@@ -34,15 +33,18 @@ def suggest_many(
         given: Of each post the number of its line and its labels, as `Asker.understand` gives them.
         top: Suggestions at most for each.
         filters: Which are wanted; `min_support` is not looked at, since nothing is counted.
+
+    Raises:
+        BooruError: The checkpoint answers with what is no number.
     """
     vocabulary, deprecated = asker.predictor.vocabulary, asker.relations.deprecated
     unwanted = np.array([tag in deprecated or filters.excludes(tag) for tag in vocabulary.labels], dtype=bool)
-    categories = np.array([Category.name_of(number) for number in vocabulary.categories.tolist()])
-    unwanted |= ~np.array([filters.takes(name) for name in categories], dtype=bool)
+    unwanted |= ~np.array([filters.takes(name) for name in vocabulary.category_names], dtype=bool)
     for start in range(0, len(given), _AT_ONCE):
         some = given[start : start + _AT_ONCE]
         contexts = [closure_of(tags, asker.relations) for _, tags in some]
         chances = answer_to(contexts, asker.predictor)
+        refuse_no_numbers(chances)
         scores = np.where(unwanted, -np.inf, chances)
         implied = np.zeros(scores.shape, dtype=bool)
         for post, (context, (_, tags)) in enumerate(zip(contexts, some, strict=True)):
@@ -55,7 +57,7 @@ def suggest_many(
             np.array([line for line, _ in some], dtype=np.int64)[place],
             [vocabulary.labels[row] for row in label.tolist()],
             chances[place, label],
-            categories[label].tolist(),
+            [vocabulary.category_names[row] for row in label.tolist()],
             implied[place, label],
         ]
         yield pa.table([pa.array(column) for column in columns], schema=SCHEMA)

@@ -9,11 +9,12 @@ from safetensors.torch import load_file, save_file
 from booru_pipeline.errors import BooruError
 from booru_pipeline.model.predictor import Predictor
 from booru_pipeline.model.suggest.filters import Filters
+from booru_pipeline.model.suggest.many import suggest_many
 from booru_pipeline.training_shards.relations import Relations
 from booru_pipeline.vocabulary.options import VocabularyOptions
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 from booru_pipeline_tests.evaluation.evaluated import RARE, make_posts, write_shards
-from booru_pipeline_tests.model.suggest.asked import ask, suggest
+from booru_pipeline_tests.model.suggest.asked import ask, opened, suggest
 
 RELATIONS = Relations(
     aliases={"bunny_ears": "rabbit_ears", "pekora": "usada_pekora"},
@@ -173,6 +174,11 @@ def test_a_checkpoint_that_answers_with_no_number_is_refused(world, tmp_path):
     )
     with pytest.raises(BooruError, match="no number"):
         suggest(["smile"], **{**places(world), "checkpoint": broken})
+    with (
+        opened(**{**places(world), "checkpoint": broken}) as asker,
+        pytest.raises(BooruError, match="no number"),
+    ):
+        list(suggest_many(asker, [(1, ("smile",))], 5, Filters()))
 
 
 def test_aliases_case_and_spaces_are_understood(world):
