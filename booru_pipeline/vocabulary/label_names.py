@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import lru_cache
 from itertools import islice
 from typing import Final
 
@@ -11,6 +12,7 @@ from booru_pipeline.release.names import canonical_tag
 from booru_pipeline.training_shards.relations import Relations
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
+_KEPT: Final = 4096  # names whose likes are kept
 _SHOWN: Final = 3  # names that may have been meant
 _LIKE: Final = 0.75  # of difflib's ratio: rabbit_eers is not like rabbit_girl
 _BETWEEN_WORDS: Final = re.compile(r"[\W_]+")
@@ -27,8 +29,10 @@ class LabelNames:
                 self._label_of.setdefault(alias, tag)
         self._order = {label: order for order, label in enumerate(dict.fromkeys(self._label_of.values()))}
         self._words = {name: _words(name) for name in self._label_of}
+        # To look takes longer than all else of an answer, and in a file of posts a name comes again and again.
+        self.near = lru_cache(_KEPT)(self._near)
 
-    def near(self, typed: str) -> tuple[list[str], bool]:
+    def _near(self, typed: str) -> tuple[list[str], bool]:
         """Labels that may have been meant, some at most, and whether there are more.
 
         Those with the typed words among theirs come first, then those with words that begin so, the most frequent
