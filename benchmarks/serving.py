@@ -177,6 +177,26 @@ def malformed(port: int, number: int) -> None:
     assert ask(port, {"tags": ["1girl"]})[0] == 200
 
 
+def against_the_schema(port: int, number: int) -> None:
+    """Send about so many requests that break the API's own schema, as schemathesis makes them, and print its summary.
+
+    What it checks: no 5xx, statuses and bodies as the schema says, nothing accepted that the schema forbids.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        # A body too large is refused before it is read.
+        refused = [400, 404, 405, 408, 413, 415, 421, 422]
+        config = Path(folder) / "schemathesis.toml"
+        config.write_text(f"[checks]\nnegative_data_rejection.expected-statuses = {refused}\n")
+        tried = ["--phases=fuzzing", "--mode=negative", f"--max-examples={number // 5}"]  # operations with parameters
+        command = [Path(sys.executable).with_name("st"), f"--config-file={config}", "run", *tried, "--seed=0"]
+        address = f"http://127.0.0.1:{port}/api/openapi.json"
+        told = subprocess.run([*command, "--continue-on-failure", address], capture_output=True, text=True, cwd=folder)
+    _, _, summary = told.stdout.partition(" SUMMARY ")
+    lines = [line.strip() for line in summary.splitlines()[1:] if line.strip()]
+    print("schemathesis:", " / ".join(lines))
+    assert told.returncode == 0, told.stdout[-3000:]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("raw", "home", "relations"):
@@ -198,6 +218,7 @@ def main() -> None:
             print(f"memory of the server: {process.memory_info().rss / 2**20:,.0f} MiB")
             warm = command(flags, options.rounds)
             malformed(port, options.malformed)
+            against_the_schema(port, options.malformed)
         print(f"booru suggest: {cold:.2f} s without a server, {warm:.2f} s with one: {cold / warm:.1f} times")
 
 

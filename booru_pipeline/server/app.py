@@ -173,7 +173,10 @@ def make_app(shelf: Shelf, host: str = "127.0.0.1") -> FastAPI:
     ) -> list[RelatedTag]:
         """The labels most like one."""
         name, asker = shelf.get(checkpoint)
-        label, predictor = asker.names.label(tag), asker.predictor
+        try:
+            label, predictor = asker.names.label(tag), asker.predictor
+        except BooruError as error:
+            raise Unknown(str(error)) from error
         if predictor.table is None:
             raise BooruError("this checkpoint has no counts. Make it again with `booru run`.")
         folder = shelf.lake.checkpoint(name)

@@ -305,3 +305,24 @@ def test_a_file_without_posts_is_refused(workplace, tmp_path, content, said):
 def test_a_file_goes_with_no_other_question(workplace, tmp_path):
     for more in (["1girl", "--file", "x"], ["--file", "x", "--explain"], ["--to", "x"]):
         assert "each line is a post" in " ".join(booru(workplace, "suggest", *more).stderr.split())
+
+
+def test_a_post_is_asked_about_by_its_id(workplace):
+    rows = booru(workplace, "sql", "select booru, fid from files order by fid limit 20", "--json").stdout
+    post = next(row for row in json.loads(rows) if "split" in booru(workplace, "inspect", str(row["fid"])).stdout)
+    asked = booru(workplace, "suggest", "--post", f"{post['booru']}/{post['fid']}", "--json")
+    assert asked.returncode == 0, asked.stderr
+    said = re.search(r"^(\S+) (\d+) \(2021a\), in the (\w+) split: (\d+) of (\d+) tags are labels$", asked.stderr, re.M)
+    assert (said[1], int(said[2])) == (post["booru"], post["fid"])
+    wanted = f"select tag from tags where booru = '{said[1]}' and fid = {said[2]}"
+    tags = {row["tag"] for row in json.loads(booru(workplace, "sql", wanted, "--json").stdout)}
+    labels = json.loads(booru(workplace, "suggest", "1girl", "--top", "10000", "--json").stdout)
+    of_post = tags & {"1girl", *(item["tag"] for item in labels)}
+    assert len(of_post) == int(said[4])
+    by_hand = booru(workplace, "suggest", ", ".join(sorted(of_post)), "--json")
+    for one, other in zip(json.loads(by_hand.stdout), json.loads(asked.stdout), strict=True):
+        assert (one["tag"], one["together"], one["given"]) == (other["tag"], other["together"], other["given"])
+    more = json.loads(booru(workplace, "suggest", "--post", str(post["fid"]), "hat", "--json").stdout)
+    assert more[0]["given"] <= json.loads(asked.stdout)[0]["given"]
+    assert_refused(booru(workplace, "suggest", "--post", "999999999"), "no post 999999999")
+    assert_refused(booru(workplace, "suggest", "--post", "usada"), "is not a post")

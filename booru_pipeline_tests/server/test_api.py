@@ -85,7 +85,9 @@ def test_related_labels_are_the_commands(client, settings, by):
     stated = booru(settings.home, "related", "rabbit_ears", "--by", by, "--top", "3", "--json", *places)
     rows = [json.loads(line) for line in stated.stdout.splitlines()]
     assert [(item["tag"], item["likeness"]) for item in found] == [(row["tag"], row[by]) for row in rows]
-    assert "Did you mean rabbit_ears" in client.get("/api/related/rabbit_eers").json()["error"]
+    unknown = client.get("/api/related/rabbit_eers")
+    assert unknown.status_code == 404
+    assert "Did you mean rabbit_ears" in unknown.json()["error"]
     assert client.get("/api/related/1girl", params={"by": "taste"}).status_code == 400
 
 
@@ -264,3 +266,19 @@ def test_bytes_that_are_no_http_end_nothing(served, settings):
             assert b" 500 " not in connection.recv(4096)
     assert ask_server(settings, {"tags": ["1girl"]}).suggestions
     assert threading.active_count() < 100
+
+
+def test_it_answers_as_its_schema_says_whatever_it_is_asked(served, tmp_path):
+    # A body too large is refused before it is read; a name that is no label is no breach of the schema.
+    (tmp_path / "schemathesis.toml").write_text(
+        "[checks]\n"
+        "negative_data_rejection.expected-statuses = [400, 404, 405, 408, 413, 415, 421, 422]\n"
+        "positive_data_acceptance.expected-statuses = [200, 404, 422]\n"
+    )
+    address = f"http://127.0.0.1:{served}/api/openapi.json"
+    options = ["--phases=coverage,fuzzing", "--max-examples=10", "--seed=1", "--warnings=off"]
+    told = subprocess.run(
+        [BOORU.with_name("st"), "run", *options, address], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert told.returncode == 0, told.stdout[-3000:]
+    assert "7/7" in told.stdout

@@ -12,12 +12,14 @@ from rich.table import Table
 from booru_pipeline.cli.app import Home, Raw, RelationsFolder, app, read_settings, say
 from booru_pipeline.cli.dashes import TagCommand
 from booru_pipeline.cli.tables import show
-from booru_pipeline.cli.tags.suggest import (
+from booru_pipeline.cli.tags.answers import print_json
+from booru_pipeline.cli.tags.questions import (
+    Categories,
     Checkpoint,
+    Excluded,
     about_the_question,
     names_of,
     opened,
-    print_json,
     read_typed,
     warn,
     whom_to_ask,
@@ -39,12 +41,8 @@ def complete(
     ] = None,
     temperature: Annotated[float, typer.Option(help="Below 1 sets are more ordinary, above 1 odder.")] = 1.0,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same set. [by lot, and said]")] = None,
-    exclude: Annotated[
-        list[str] | None, typer.Option(help="Never draw tags of this pattern, such as 'text*'; may be repeated.")
-    ] = None,
-    category: Annotated[
-        list[str] | None, typer.Option(help="Draw from this category only, such as general; may be repeated.")
-    ] = None,
+    category: Categories = None,
+    exclude: Excluded = None,
     sets: Annotated[int, typer.Option(help="How many sets; each has the seed after that of the one before.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     prompt: Annotated[
@@ -83,7 +81,7 @@ def complete(
             count=count,
             filters=Filters(names_of(category), tuple(exclude or [])),
         )
-    about_the_question(completion, typed, settings)
+    about_the_question(completion, typed, lambda: settings.tag_relations)
     for line in wording.about_pairs(completion.apart):
         warn(line)
     if as_json:

@@ -9,7 +9,7 @@ import typer
 from booru_pipeline.cli.app import Home, Raw, RelationsFolder, app, export_app, read_settings, say
 from booru_pipeline.cli.dashes import TagCommand
 from booru_pipeline.cli.rows import Csv, Lines, form_of, show_first, write
-from booru_pipeline.cli.tags.suggest import Checkpoint, whom_to_ask
+from booru_pipeline.cli.tags.questions import Checkpoint, whom_to_ask
 from booru_pipeline.errors import BooruError, printable
 from booru_pipeline.lake.publish import staged_beside
 from booru_pipeline.tags import Category

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from booru_pipeline.cli.app import say
 from booru_pipeline.cli.rows import Form, write
-from booru_pipeline.cli.tags.suggest import warn
+from booru_pipeline.cli.tags.questions import warn
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.publish import staged_beside
 

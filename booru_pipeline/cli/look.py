@@ -1,4 +1,4 @@
-"""Commands that answer from artifacts: inspect, report, export, settings."""
+"""Commands that show what is there: inspect, report, settings, and the tag tables as SQLite."""
 
 import json
 import webbrowser
