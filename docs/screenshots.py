@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from booru_pipeline.defs.assets.trial import TRIAL_CHECKPOINT
 from booru_pipeline.errors import BooruError
@@ -41,6 +41,7 @@ def main() -> None:
             ui = Ui(browser, server, IMAGES)
             ui.open()
             take(ui)
+            take_answers(browser, server.reports)
             if ui.complaints:
                 raise BooruError(f"the pages complained: {ui.complaints}. Mend that before the pictures are used.")
     finally:
@@ -74,6 +75,27 @@ def take(ui: Ui) -> None:
     ui.page.get_by_role("button", name="expand_arrows").first.click()
     ui.page.get_by_text(Stage.EVALUATION_REPORT, exact=True).first.click(trial=True)  # when it has come to rest
     ui.screenshot("run")
+
+
+def take_answers(browser: Browser, address: str) -> None:
+    """The page that asks the model: on a desk with two checkpoints side by side, and on a phone in the dark."""
+    for name, scheme, width, height in (("ask", "light", 1280, 900), ("ask_phone", "dark", 390, 844)):
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        page = context.new_page()
+        page.goto(address)
+        field = page.get_by_role("combobox", name="Tags that the picture has")
+        for tag in ("usada pekora", "blue hair", "pink hair"):
+            field.fill(tag)
+            field.press("Enter")
+        page.locator(".answer").first.wait_for()
+        if name == "ask":
+            page.get_by_label("beside").select_option("2021a")
+            page.locator(".answer").nth(1).wait_for()
+        page.locator("summary").first.click()
+        field.fill("bunny")
+        page.get_by_role("option").first.wait_for()
+        page.screenshot(path=IMAGES / f"{name}.png", animations="disabled")
+        context.close()
 
 
 def two_rows(page: Page) -> Image.Image:

@@ -1,16 +1,24 @@
-"""Commands that choose between checkpoints: compare, promote."""
+"""Commands about whole checkpoints: compare, promote, and their export for use elsewhere."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from booru_pipeline.cli.app import Home, RelationsFolder, app, out, read_settings, say
+from booru_pipeline.cli.app import Home, Raw, RelationsFolder, app, export_app, out, read_settings, say
+from booru_pipeline.cli.tags.questions import Checkpoint, whom_to_ask
 from booru_pipeline.errors import BooruError
 
 if TYPE_CHECKING:
     from booru_pipeline.evaluation.comparison.two import TwoCompared
+    from booru_pipeline.export.checkpoint import Source
+    from booru_pipeline.pipeline.settings import Settings
+
+Licence = Annotated[
+    str, typer.Option("--license", help="Of what is shared, as the hub writes it, such as apache-2.0 or cc-by-4.0.")
+]
 
 
 @app.command()
@@ -102,3 +110,81 @@ def promote(
     say(f"promoted: {pointer.release}, {pointer.date} ({escape(pointer.reason)})")
     if pointer.before and not back:
         say(f"before it: {pointer.before[0].release}; `booru promote --back` goes back to it")
+
+
+@export_app.command("hub")
+def export_hub(
+    folder: Annotated[Path, typer.Argument(help="The folder to make.")],
+    dataset: Annotated[bool, typer.Option("--dataset", help="Write the posts that it learned from instead.")] = False,
+    licence: Licence = "unknown",
+    release: Checkpoint = None,
+    raw: Raw = None,
+    home: Home = None,
+    relations: RelationsFolder = None,
+) -> None:
+    """Write a checkpoint, or with `--dataset` its dataset, as the hub takes it: `hf upload you/name FOLDER`.
+
+    The folder is asked in ten lines of Python, without this package: its card says how. Nothing is sent anywhere.
+
+    Examples: `booru export hub booru-tags --license apache-2.0`, `booru export hub booru-tag-sets --dataset`
+    """
+    settings = read_settings(raw=raw, home=home, relations=relations)
+    from booru_pipeline.lake.publish import staged_beside
+
+    source = _source(settings, whom_to_ask(settings, release), licence)
+    with staged_beside(folder, folder=True) as draft:
+        if dataset:
+            from booru_pipeline.export.dataset import write_dataset
+            from booru_pipeline.pipeline.checkpoints import source_of
+            from booru_pipeline.pipeline.stages import Stage
+            from booru_pipeline.vocabulary.vocabulary import Vocabulary
+
+            made_from = settings.lake.bring(source_of(settings.lake, Stage.TOKENIZED_DATASET, source.name))
+            write_dataset(made_from, Vocabulary.load(source.checkpoint), source.relations, draft, licence)
+        else:
+            from booru_pipeline.export.checkpoint import write_model
+
+            write_model(source, draft)
+    say(f"{escape(str(folder))}: the {'dataset' if dataset else 'checkpoint'} of {source.name}. To share it:")
+    say(f"  hf upload YOU/NAME {escape(str(folder))}{' --repo-type dataset' if dataset else ''}")
+    if licence == "unknown":
+        say("Its card says that the licence is unknown: --license names one.")
+
+
+@export_app.command("onnx")
+def export_onnx(
+    folder: Annotated[Path, typer.Argument(help="The folder to make.")],
+    licence: Licence = "unknown",
+    release: Checkpoint = None,
+    raw: Raw = None,
+    home: Home = None,
+    relations: RelationsFolder = None,
+) -> None:
+    """Write a checkpoint as one ONNX graph, from labels to probabilities, with the labels' names beside it.
+
+    It answers as `booru suggest` does, wherever ONNX Runtime is; the folder's card says how it is asked.
+
+    Example: `booru export onnx booru-tags-onnx`
+    """
+    settings = read_settings(raw=raw, home=home, relations=relations)
+    from booru_pipeline.export.graph import write_graph
+    from booru_pipeline.lake.publish import staged_beside
+
+    source = _source(settings, whom_to_ask(settings, release), licence)
+    with staged_beside(folder, folder=True) as draft:
+        write_graph(source, draft)
+    say(f"{escape(str(folder))}: the checkpoint of {source.name} as a graph. README.md in it says how it is asked.")
+
+
+def _source(settings: "Settings", key: str, licence: str) -> "Source":
+    from booru_pipeline.export.checkpoint import Source
+
+    lake = settings.lake
+    report = lake.evaluation_report(key)
+    return Source(
+        key,
+        lake.bring(lake.checkpoint(key)),
+        settings.tag_relations,
+        lake.bring(report) if lake.record(report) is not None else None,
+        licence,
+    )

@@ -76,23 +76,31 @@ def staged(final: Path, staging: Staging) -> Iterator[Path]:
 
 
 @contextmanager
-def staged_beside(target: Path, *, force: bool = False) -> Iterator[Path]:
-    """As `staged`, for a file that a person names, in any folder: the draft is on its file system.
+def staged_beside(target: Path, *, force: bool = False, folder: bool = False) -> Iterator[Path]:
+    """As `staged`, for a file or folder that a person names, anywhere: the draft is on its file system.
 
     Args:
-        target: The file.
-        force: Replace it if it is there.
+        target: The file, or the folder, which may be there if it is empty.
+        force: Replace the file if it is there.
+        folder: It is a folder.
 
     Raises:
-        BooruError: It is a folder, it is there already, or its place cannot be written.
+        BooruError: It is a folder and should be none, it is there already, or its place cannot be written.
     """
     target = target.absolute()
-    if target.is_dir():
+    if folder:
+        if target.is_dir() and not any(target.iterdir()):
+            target.rmdir()
+        if target.exists():
+            raise BooruError(f"{target} is there already, and nothing of it is replaced. Name a new folder.")
+    elif target.is_dir():
         raise BooruError(f"{target} is a folder. Name a file in it.")
-    if target.exists() and not force:
+    elif target.exists() and not force:
         raise BooruError(f"{target} is there already. Replace it with --force, or name another file.")
     staging = target.parent / f".{target.name}.staging"  # for this file's drafts only
     try:
+        if folder:
+            target.parent.mkdir(parents=True, exist_ok=True)
         staging.mkdir(exist_ok=True)
     except OSError as error:
         raise BooruError(f"cannot write to {target.parent}: {error.strerror}. Choose another place.") from error

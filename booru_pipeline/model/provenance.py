@@ -11,6 +11,7 @@ from safetensors import safe_open
 
 PROVENANCE_FILE: Final = "provenance.json"
 LOG_FILE: Final = "training_log.json"
+CARD_FILE: Final = "README.md"
 
 
 def read_provenance(checkpoint: Path) -> dict[str, Any]:

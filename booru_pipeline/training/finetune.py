@@ -33,12 +33,11 @@ from booru_pipeline.model.objective import PresentObjective, SequenceObjective, 
 from booru_pipeline.model.objective_name import ObjectiveName, objective_name
 from booru_pipeline.model.pair_table import PairTable
 from booru_pipeline.model.presence import Presence
-from booru_pipeline.model.provenance import LOG_FILE, PROVENANCE_FILE, read_provenance
+from booru_pipeline.model.provenance import CARD_FILE, LOG_FILE, PROVENANCE_FILE, read_provenance
 from booru_pipeline.model.ranking.torch_rankers import ranker_for
 from booru_pipeline.model.start import check_base, pretrained_model, quiet_transformers, tiny_model
 from booru_pipeline.orphan import end_with_parent
 from booru_pipeline.progress import step, told_to
-from booru_pipeline.tags import Category
 from booru_pipeline.training.interruption import Interruption
 from booru_pipeline.training.job import INTERRUPTED_PROBLEM, TrainingJob
 from booru_pipeline.training.limits import disk_named, memory_named
@@ -373,6 +372,4 @@ def _write_papers(job: TrainingJob, vocabulary: Vocabulary, trained: Trained, pr
     shutil.copyfile(vocabulary.folder / LABELS_FILE, job.output / LABELS_FILE)
     for file, content in ((LOG_FILE, trained.entries), (PROVENANCE_FILE, provenance)):
         (job.output / file).write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
-    kinds = zip(vocabulary.labels, vocabulary.categories, strict=True)  # a character implies others
-    example = next((label for label, kind in kinds if kind == Category.CHARACTER), vocabulary.labels[0])
-    (job.output / "README.md").write_text(model_card(job.name, provenance, example), encoding="utf-8")
+    (job.output / CARD_FILE).write_text(model_card(job.name, provenance), encoding="utf-8")

@@ -1,5 +1,6 @@
 """The checkpoint's README.md: what it is, how to load it, how good it is, and what it is not."""
 
+from pathlib import Path
 from typing import Any
 
 _CARD = """\
@@ -11,21 +12,12 @@ tags: [t5, booru, tag-sets]
 # {title}
 
 A T5 fine-tuned on the tag sets of booru pictures: from the labels that are seen it tells which others the picture has.
-Each of the {labels:,} labels is one token, written `<label>`.
+It knows {labels:,} labels.
 
 ## Use
 
-```python
-import safetensors.torch
-from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
-tokenizer, model = AutoTokenizer.from_pretrained(FOLDER), AutoModelForSeq2SeqLM.from_pretrained(FOLDER)
-seen = tokenizer("<{example}>", return_tensors="pt")
-start = seen.input_ids.new_full((1, 1), model.config.decoder_start_token_id)
-said = model(**seen, decoder_input_ids=start).logits[0, 0, {first}:{last}]
-{to_odds}print(tokenizer.convert_ids_to_tokens((said.topk(10).indices + {first}).tolist()))
-```
-
-`labels.parquet` lists the labels with category, counts and token id. {scores}{counting}
+`booru suggest` asks it, and in Python `booru_pipeline.Predictor.load(FOLDER)`. For who has neither, `booru export hub`
+writes a folder that is asked in ten lines, and `booru export onnx` a graph.
 
 ## Training
 
@@ -60,26 +52,6 @@ post's labels is hidden; {loss} |
 """
 
 
-_SCORES = {
-    "present": "`presence.safetensors` makes the labels' logits of the first decoder step log-odds: `scale * logit + "
-    "bias[label] + size[0] * n + size[1] * n**2`, n the log of the number of visible labels. `calibration.json` makes "
-    "these probabilities: `P(present) = 1 / (1 + exp(-(bias + slope * log_odds + size * n + bend * n**2)))`.",
-    "set": "`calibration.json` makes scores probabilities: `P(present) = 1 / (1 + exp(-(bias + slope * log(p) + lift * "
-    "sqrt(p) + size * n + bend * n**2)))`, where p is the label's softmax share among all labels that are not visible, "
-    "and n the log of the number of visible labels.",
-}
-_TO_ODDS = """\
-presence = safetensors.torch.load_file(f"{FOLDER}/presence.safetensors")
-said = said * presence["scale"] + presence["bias"]  # log-odds; with one label visible, n is 0
-"""
-_OTHERS = (
-    "A label's score is its log-probability as the first answer, over all labels; `calibration.json` makes it a "
-    "probability."
-)
-_COUNTING = (
-    "\n\n`pairs.safetensors` holds which labels stand together in the train split, and `mixture.json` weighs that with "
-    "the T5: `booru suggest`, or `booru_pipeline.model.predictor.Predictor`, gives the answer of both."
-)
 _LOSSES = {
     "present": "binary cross-entropy of every label that is not visible",
     "set": "cross-entropy against the uniform distribution over the hidden ones",
@@ -89,23 +61,19 @@ _LOSSES = {
 _FIRST_STEP_ALONE = "- Only the first decoder step was trained: do not generate sequences with it.\n"
 
 
-def model_card(release: str, provenance: dict[str, Any], example: str) -> str:
-    """The card of a release's checkpoint by its `provenance.json`; the example is a label to ask about."""
-    base, training, objective = provenance["base_model"], provenance["training"], provenance["objective"]
+def model_card(release: str, provenance: dict[str, Any]) -> str:
+    """The card of a release's checkpoint by its `provenance.json`."""
+    training, objective, source = provenance["training"], provenance["objective"], provenance["base_model"]["source"]
+    is_folder = source is not None and Path(source).is_absolute()  # which is nothing elsewhere
     return _CARD.format(
         title=f"Tag sets of booru releases up to {release}",
-        base="none: random weights" if base["source"] is None else base["name"],
-        base_line="" if base["source"] is None else f"base_model: {base['source']}\n",
+        base="none: random weights" if source is None else Path(source).name if is_folder else source,
+        base_line="" if source is None or is_folder else f"base_model: {source}\n",
         releases=", ".join(map(str, provenance.get("releases") or [release])),
-        last=training["first"] + training["labels"],
         shared_by=f" in each of {training['processes']} processes" if training["processes"] > 1 else "",
-        example=example,
         objective=objective,
-        scores=_SCORES.get(objective, _OTHERS),
-        counting=_COUNTING if provenance.get("counts") else "",
         loss=_LOSSES[objective],
-        to_odds=_TO_ODDS if objective == "present" else "",
-        generates=_FIRST_STEP_ALONE if objective in _SCORES else "",
+        generates=_FIRST_STEP_ALONE if objective in ("present", "set") else "",
         **training,
         **{part: provenance[part] for part in ("plan", "options", "metrics")},
     )

@@ -110,14 +110,11 @@ def test_provenance_says_from_what_and_how(trained):
     assert set(provenance["calibration"]) == {"bias", "slope", "lift", "size", "bend"}
 
 
-def test_the_cards_five_lines_work(trained, capsys):
+def test_the_card_says_how_it_was_trained(trained):
     card = (trained.job.output / "README.md").read_text()
-    code = card.split("```python\n")[1].split("```")[0]
-    exec(code, {"FOLDER": str(trained.job.output)})
-    character = code.split('tokenizer("<')[1].split(">")[0]
-    printed = capsys.readouterr().out
-    assert sum(f"<{label}>" in printed for label in themed_dataset.THEMES[character]) >= 4
-    assert "{" not in card.split("## Training")[1]
+    assert "| length | 150 steps of 32 posts" in card
+    assert "booru export hub" in card
+    assert "{" not in card
 
 
 def test_wandb_keeps_an_offline_run(trained):

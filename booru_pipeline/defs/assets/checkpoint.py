@@ -17,7 +17,7 @@ from booru_pipeline.defs.telling import telling
 from booru_pipeline.lake.publish import staged
 from booru_pipeline.lake.record import Record
 from booru_pipeline.lake.trial import is_trial, release_part
-from booru_pipeline.model.provenance import EarlierCheckpoint, code_revision, read_provenance, soundness_of
+from booru_pipeline.model.provenance import CARD_FILE, EarlierCheckpoint, code_revision, read_provenance, soundness_of
 from booru_pipeline.pipeline.checkpoints import find_parent, source_of
 from booru_pipeline.pipeline.promoted import keep_promoted
 from booru_pipeline.pipeline.settings import Folders
@@ -146,7 +146,7 @@ def _metadata(folders: Folders, name: str, vocabulary: Path) -> dict[str, Any]:
         "tokens per second": _mean(curve("tokens_per_s")),
         "epochs": log[-1]["epoch"],
         **{f"validation {name}".replace("_", " "): round(value, 4) for name, value in figures.items()},
-        "model card": dg.MetadataValue.md((path / "README.md").read_text(encoding="utf-8")),
+        "model card": dg.MetadataValue.md((path / CARD_FILE).read_text(encoding="utf-8")),
         "provenance": dg.MetadataValue.json(provenance),
     }
 

@@ -1,0 +1,101 @@
+"""A checkpoint as one ONNX graph, from rows of labels to probabilities, for who has ONNX Runtime and nothing else."""
+
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from booru_pipeline.errors import BooruError
+from booru_pipeline.export import card, tag_model
+from booru_pipeline.export.checkpoint import Source, tags_of, write_model, write_tags
+from booru_pipeline.model.provenance import CARD_FILE, read_provenance
+
+GRAPH_FILE: Final = "model.onnx"
+_OPSET: Final = 18  # the first with the largest of what is scattered to one place
+_CLOSE: Final = 1e-4
+_LARGEST: Final = "aten::scatter_reduce"
+_KEPT: Final = ("labels", "categories", "posts", "aliases", "implies", "deprecated", "calibration", "mixture")
+
+
+def write_graph(source: Source, folder: Path) -> None:
+    """Write a folder with `model.onnx` and `tags.json`, which names the rows.
+
+    The graph's input is `labels`, int64 [posts, longest], rows filled up with -1, each once and with what it implies;
+    its output is `probabilities`, float32 [posts, labels]. T5, calibration, counting and mixture are all in it.
+
+    Args:
+        source: What is exported.
+        folder: To be made.
+
+    Raises:
+        BooruError: The checkpoint is not whole, or the graph does not answer as torch does.
+    """
+    import torch
+
+    from booru_pipeline.model.start import quiet_transformers
+
+    quiet_transformers()
+    folder.mkdir()
+    with tempfile.TemporaryDirectory(dir=folder) as shared:  # what is read is what would be shared
+        write_model(source, Path(shared) / "model")
+        model = tag_model.TagModel.load(Path(shared) / "model")
+    told = tags_of(source)
+    write_tags({name: told[name] for name in _KEPT}, folder)
+    some = torch.tensor([[0, *[tag_model.NO_LABEL] * 2], [0, 1, tag_model.NO_LABEL], [2, 1, 0]])
+    with warnings.catch_warnings(), torch.inference_mode(), _plain_largest():
+        warnings.simplefilter("ignore")  # of the tracer, about constants that do not depend on the input
+        torch.onnx.export(
+            model,
+            (some,),
+            str(folder / GRAPH_FILE),
+            input_names=["labels"],
+            output_names=["probabilities"],
+            dynamic_axes={"labels": {0: "posts", 1: "longest"}, "probabilities": {0: "posts"}},
+            opset_version=_OPSET,
+            do_constant_folding=False,  # numbers stay as small as they are stored
+            dynamo=False,
+        )
+        _check(folder / GRAPH_FILE, model, some)
+    base = read_provenance(source.checkpoint)["base_model"]["source"]
+    papers = {"training": source.about_training, "metrics": source.metrics, "megabytes": _megabytes(model)}
+    (folder / CARD_FILE).write_text(card.graph_card(source.name, told, base, papers, source.licence), encoding="utf-8")
+
+
+def _megabytes(model: "tag_model.TagModel") -> int:
+    """What a post takes: each linear weight of a label is multiplied with whether its source is given."""
+    linear = [table.numel() for name, table in model.named_buffers() if name.endswith("_weights")]
+    return round(4 * max(linear, default=0) / 1e6) + 1
+
+
+@contextmanager
+def _plain_largest() -> Iterator[None]:
+    """Have the exporter write `scatter_reduce` along the second axis as one node.
+
+    Its own way also provides for a tensor without axes, by a branch whose shape the runtime warns of at each question.
+    """
+    import torch
+
+    def largest(graph: Any, into: Any, _axis: Any, place: Any, source: Any, *_: Any) -> Any:
+        return graph.op("ScatterElements", into, place, source, axis_i=1, reduction_s="max")
+
+    torch.onnx.register_custom_op_symbolic(_LARGEST, largest, _OPSET)  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        torch.onnx.unregister_custom_op_symbolic(_LARGEST, _OPSET)  # type: ignore[attr-defined]
+
+
+def _check(path: Path, model: "tag_model.TagModel", some: Any) -> None:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    for labels in (some, some[:1, :1]):
+        [found] = session.run(None, {"labels": labels.numpy()})
+        if not np.allclose(found, model(labels).numpy(), rtol=0, atol=_CLOSE):
+            raise BooruError("the graph does not answer as torch does, so that none is written. Please report this.")
