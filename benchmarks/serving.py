@@ -13,6 +13,7 @@ import http.client
 import json
 import os
 import random
+import shutil
 import socket
 import statistics
 import subprocess
@@ -107,15 +108,12 @@ def under_load(port: int, asked: list[dict[str, Any]], clients: int, rounds: int
     print(f"server, {clients:>2} clients: {times}, {rate:5.1f} questions/s")
 
 
-def by_itself(home: Path, asked: list[dict[str, Any]], rounds: int) -> None:
+def by_itself(folder: Path, shape: str, asked: list[dict[str, Any]], rounds: int) -> None:
     """Print milliseconds a question of the model alone, by ONNX Runtime and by torch, and how far they differ."""
     import numpy as np
 
-    from booru_pipeline.lake.lake import Lake
     from booru_pipeline.model.predictor import Predictor
 
-    lake = Lake(home)
-    folder = lake.checkpoint(lake.newest(lake.checkpoint))
     both = {name: Predictor.load(folder, "cpu", graph=graph) for name, graph in (("onnx", True), ("torch", False))}
     index = both["onnx"].vocabulary.index
     contexts = [[index[tag] for tag in question["tags"]] for question in asked]
@@ -129,9 +127,53 @@ def by_itself(home: Path, asked: list[dict[str, Any]], rounds: int) -> None:
                 took[name].append((time.perf_counter() - began) / 64)
         onnx, torch = (1e3 * statistics.median(took[name]) for name in ("onnx", "torch"))
         said = f"ONNX Runtime {onnx:.2f} ms a question, torch {torch:.2f}: {torch / onnx:.1f} times"
-        print(f"T5 alone, {size:>2} at once: {said}")
+        print(f"{shape} alone, {size:>2} at once: {said}")
     ours, theirs = (predictor.probabilities(contexts[:64]) for predictor in both.values())
     print(f"largest difference of a probability: {np.abs(ours - theirs).max():.1e}")
+
+
+def with_weights_of(shape: str, checkpoint: Path, folder: Path) -> Path:
+    """The checkpoint with a T5 of another shape in its place, of random weights: how long it takes does not show."""
+    import torch
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    from benchmarks.utilisation import SHAPES
+    from booru_pipeline.model.ranking.graph import GRAPH_FILE
+    from booru_pipeline.model.start import quiet_transformers
+
+    quiet_transformers()
+    shutil.copytree(checkpoint, folder, ignore=shutil.ignore_patterns(GRAPH_FILE, "model.safetensors", "config.json"))
+    kept = T5Config.from_pretrained(checkpoint)
+    torch.manual_seed(0)
+    config = {**SHAPES[shape], "vocab_size": kept.vocab_size, "decoder_start_token_id": kept.decoder_start_token_id}
+    T5ForConditionalGeneration(T5Config(**config)).save_pretrained(folder)
+    return folder
+
+
+def together(flags: list[str], asked: list[dict[str, Any]], rounds: int) -> None:
+    """Print how long a question takes, counting included, asked alone and with 31 others, as the server does."""
+    import duckdb
+
+    from booru_pipeline.model.suggest.asking import Request
+    from booru_pipeline.model.suggest.post_index import PostIndex
+    from booru_pipeline.pipeline.opening import open_asker
+    from booru_pipeline.pipeline.settings import load_settings
+
+    named = dict(flag.removeprefix("--").split("=", 1) for flag in flags)
+    settings = load_settings(**{name: Path(path) for name, path in named.items()})
+    with duckdb.connect() as connection:
+        key = settings.lake.newest(settings.lake.checkpoint)
+        asker = open_asker(settings, key, lambda files: PostIndex.of(connection, files))
+    requests = [Request(tuple(question["tags"]), question["top"]) for question in asked[:64]]
+    took: dict[int, list[float]] = {1: [], 32: []}
+    for _ in range(rounds):
+        for size, found in took.items():
+            began = time.perf_counter()
+            for start in range(0, len(requests), size):
+                asker.ask(requests[start : start + size])
+            found.append(1e3 * (time.perf_counter() - began) / len(requests))
+    one, many = (statistics.median(found) for found in took.values())
+    print(f"a question by itself {one:.1f} ms, one of 32 asked together {many:.1f} ms: {one / many:.1f} times")
 
 
 def command(flags: list[str], rounds: int) -> float:
@@ -205,12 +247,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--malformed", type=int, default=1000)
     options = parser.parse_args()
+    from booru_pipeline.lake.lake import Lake
+
     os.environ.setdefault("BOORU_SKIP_AMBIGUOUS_ALIASES", "1")  # the shared list has some
     with tempfile.TemporaryDirectory() as folder:
         flags = places(options, Path(folder))
         home = Path(next(flag for flag in flags if flag.startswith("--home=")).partition("=")[2])
         asked = questions(home, options.questions)
-        by_itself(home, asked, options.rounds)
+        lake = Lake(home)
+        newest = lake.checkpoint(lake.newest(lake.checkpoint))
+        by_itself(newest, "tiny", asked, options.rounds)
+        by_itself(with_weights_of("t5-small", newest, Path(folder) / "small"), "t5-small", asked, options.rounds)
+        together(flags, asked, options.rounds)
         cold = command(flags, options.rounds)
         with server(flags) as (port, process):
             for clients in CLIENTS:

@@ -89,9 +89,9 @@ def take_answers(browser: Browser, address: str) -> None:
             field.press("Enter")
         page.locator(".answer").first.wait_for()
         if name == "ask":
-            page.get_by_label("beside").select_option("2021a")
+            page.get_by_label("beside").select_option(RELEASE)
             page.locator(".answer").nth(1).wait_for()
-        page.locator("summary").first.click()
+        page.locator("summary", has_text="why").first.click()
         field.fill("bunny")
         page.get_by_role("option").first.wait_for()
         page.screenshot(path=IMAGES / f"{name}.png", animations="disabled")
@@ -115,7 +115,7 @@ def two_rows(page: Page) -> Image.Image:
     above, below = 0.35 * step, 0.65 * step
     parts = (
         (left - 0.15 * step, top - above, cut, top + below),
-        (cut, min(top, model) - above, right + 0.95 * step, max(top, trials) + below),
+        (cut, min(top, model) - above, right + 0.9 * step, max(top, trials) + below),
     )
     whole = Image.open(io.BytesIO(page.screenshot(animations="disabled"))).convert("RGB")
     rows = [whole.crop((int(x0), int(y0), int(x1), int(y1))) for x0, y0, x1, y1 in parts]
