@@ -14,7 +14,7 @@ BENCHMARKS = ingest dataset training evaluation model serving complete captions 
 BOORU = $(VENV)/bin/booru
 INSTALLED = $(VENV)/.installed
 
-.PHONY: demo dev test tests lint format bench screenshots clean
+.PHONY: demo dev test tests lint format bench docs screenshots clean
 
 # A sample that is there is taken as it is: somebody may have made it larger. Its last file is the truth about it.
 demo: $(INSTALLED)  ## sample releases, the whole graph, and what usada_pekora implies
@@ -46,6 +46,10 @@ format: $(INSTALLED)
 
 bench: $(INSTALLED)  ## every benchmark that needs no GPU; results go to standard output
 	@for name in $(BENCHMARKS); do echo "== $$name"; $(VENV)/bin/python -m benchmarks.$$name || exit 1; done
+
+docs: $(INSTALLED)  ## these pages, the API and a notebook as a site, in site/
+	$(VENV)/bin/sphinx-build --fail-on-warning --keep-going --quiet docs site
+	@echo "$(CURDIR)/site/index.html"
 
 screenshots: $(INSTALLED)  ## the README's pictures of the web UI, from a real run; needs Debian's chromium
 	PYTHONPATH=. $(VENV)/bin/python docs/screenshots.py

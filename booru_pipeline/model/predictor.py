@@ -1,11 +1,13 @@
 """A checkpoint answering: given these labels, which others does the post have?"""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from scipy.special import expit
 
 from booru_pipeline.errors import BooruError, first_line
@@ -16,6 +18,8 @@ from booru_pipeline.model.pair_table import PairTable, views_of
 from booru_pipeline.model.provenance import read_provenance
 from booru_pipeline.model.ranking import Question, Ranker, as_posts
 from booru_pipeline.model.ranking.graph import GraphRanker, keep_graph
+from booru_pipeline.training_shards.relations import Relations
+from booru_pipeline.vocabulary.label_names import LabelNames
 from booru_pipeline.vocabulary.options import EncodingName
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
@@ -109,6 +113,7 @@ class Predictor:
         t5: What the T5 says by itself.
         mixture: Mixes it with counting; None in checkpoints that have no counts, whose answer is the T5's.
         table: The counts.
+        relations: Aliases and implications that `suggest`, `probabilities_of` and `suggestions` go by; none by itself.
     """
 
     def __init__(
@@ -120,13 +125,22 @@ class Predictor:
     ) -> None:
         """Put a predictor together; without a generator if the model is trained to rank alone."""
         self.vocabulary = vocabulary
+        self.relations = Relations({}, {}, "")
+        self._folder: Path | None = None
         self.t5 = t5
         self._generator = generator
         self.mixture = counting[0] if counting else None
         self.table = counting[1] if counting else None
 
     @classmethod
-    def load(cls, folder: Path, device: str | None = None, *, graph: bool = False) -> "Predictor":
+    def load(
+        cls,
+        folder: Path | str,
+        device: str | None = None,
+        *,
+        graph: bool = False,
+        relations: Relations | None = None,
+    ) -> "Predictor":
         """Read a checkpoint folder.
 
         Args:
@@ -134,10 +148,18 @@ class Predictor:
             device: Such as `cuda:0`; a GPU if there is one, else the CPU.
             graph: Ask it by its ONNX graph, see `graph.py`, which is made if it is not there: without torch, which
                 takes long to load, and on the CPU. Where labels have pieces there is none.
+            relations: Aliases and implications to go by.
 
         Raises:
             BooruError: The folder is no checkpoint of this pipeline.
         """
+        found = cls._read(Path(folder), device, graph=graph)
+        found._folder = Path(folder)
+        found.relations = found.relations if relations is None else relations
+        return found
+
+    @classmethod
+    def _read(cls, folder: Path, device: str | None, *, graph: bool) -> "Predictor":
         try:
             vocabulary = Vocabulary.load(folder)
             calibration = Calibration.read(folder)
@@ -262,6 +284,87 @@ class Predictor:
                     known &= np.isfinite(own)
                     found[row, known] = self.mixture.posterior(own, together, self.table.counts[label])[known]
         return found
+
+    def suggest(self, *tags: str, top: int = 10) -> list[tuple[str, float]]:
+        """The most probable labels beside some tags, each with its probability: 1 for what they imply.
+
+        `booru suggest` says the same, and counts posts beside it.
+
+        Args:
+            tags: Labels or aliases, such as `usada_pekora` or `bunny ears`; at least one.
+            top: How many. Deprecated labels are not suggested.
+
+        Raises:
+            BooruError: None is given, or one is no label; with what may have been meant.
+        """
+        table = self.suggestions([tags], top)
+        return list(zip(table["tag"].to_pylist(), table["probability"].to_pylist(), strict=True))
+
+    def probabilities_of(self, posts: Sequence[Sequence[str]]) -> npt.NDArray[np.float64]:
+        """The probability that a picture of which these tags are known has each label too.
+
+        Args:
+            posts: Tags of each post, labels or aliases, at least one.
+
+        Returns:
+            [posts, labels] in [0, 1], labels in the order of `vocabulary.labels`; 1 for what is given or implied.
+
+        Raises:
+            BooruError: A post has none, or one is no label.
+        """
+        from booru_pipeline.model.suggest.explaining import answer_to, closure_of
+
+        contexts = [closure_of(given, self.relations) for given in self._given(posts)]
+        return answer_to(contexts, self) if contexts else np.empty((0, len(self.vocabulary)))
+
+    def suggestions(self, posts: Sequence[Sequence[str]], top: int = 10) -> pa.Table:
+        """The most probable labels of each post, most probable first, as an Arrow table with a row a suggestion.
+
+        Args:
+            posts: As of `probabilities_of`.
+            top: Labels at most for each.
+
+        Returns:
+            Columns line (int64, the post's place, from 0), tag, probability, category, implied (bool).
+
+        Raises:
+            BooruError: As `probabilities_of`.
+        """
+        from booru_pipeline.model.suggest.filters import Filters
+        from booru_pipeline.model.suggest.many import SCHEMA, suggest_many
+
+        given = list(enumerate(self._given(posts)))
+        return pa.concat_tables([SCHEMA.empty_table(), *suggest_many(self, self.relations, given, top, Filters())])
+
+    @property
+    def vectors(self) -> npt.NDArray[np.float32]:
+        """The vector that the T5 has for each label, float32 [labels, d_model].
+
+        Raises:
+            BooruError: Labels have pieces, and so no vectors, or this was not loaded from a folder.
+        """
+        from booru_pipeline.model.label_tables import vectors_of
+
+        if self._folder is None:
+            raise BooruError("this predictor was not loaded from a checkpoint's folder, and has no vectors.")
+        return vectors_of(self._folder, self.vocabulary)
+
+    def _given(self, posts: Sequence[Sequence[str]]) -> list[list[str]]:
+        """The labels of each post, each once.
+
+        Raises:
+            BooruError: A post has none, or one is no label.
+        """
+        found = []
+        for place, tags in enumerate(posts):
+            if isinstance(tags, str) or not tags:
+                raise BooruError(f"post {place} is {tags!r}: a post is a list of tags, of at least one.")
+            found.append(list(dict.fromkeys(map(self._names.label, tags))))
+        return found
+
+    @cached_property
+    def _names(self) -> LabelNames:
+        return LabelNames(self.vocabulary, self.relations)
 
     def _few(self, contexts: int, most: int) -> Iterator[npt.NDArray[np.int64]]:
         """Positions of all contexts, some at a time: what is worked on then stays in the processor's cache."""

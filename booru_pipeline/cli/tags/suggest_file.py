@@ -61,7 +61,7 @@ def suggest_file(
             given.append((number, question.given))
         if not given:
             raise BooruError(f"{name} has no line with a label. Write the tags of a post a line, with commas.")
-        rows = pa.concat_tables(suggest_many(asker, given, top, filters))
+        rows = pa.concat_tables(suggest_many(asker.predictor, asker.relations, given, top, filters))
         if to is None:
             write(connection.from_arrow(rows), Form.JSON_LINES if as_json else Form.TEXT)
             return

@@ -202,6 +202,25 @@ def post_metrics(ks: Iterable[int]) -> dict[str, Callable[[Ranks], Floats]]:
     return {**recall, **{name: metric.by_post for name, metric in METRICS.items() if metric.by_post}}
 
 
+def ranking_metrics(
+    scores: NDArray[np.floating], hidden: Sequence[Ints], ks: Iterable[int] = (1, 5, 10, 20)
+) -> dict[str, float]:
+    """Recall@k, MRR, nDCG, R-precision and MAP of a ranking as the evaluation report has them: means over posts.
+
+    Args:
+        scores: [posts, labels], higher is likelier; -inf for what is given.
+        hidden: For each post the columns of its hidden labels, none twice; a post without one is left out.
+        ks: Cut-offs of recall.
+
+    Raises:
+        ValueError: A score is not a number, or nothing is hidden.
+    """
+    ranks = Ranks.of(range(len(hidden)), hidden, hidden_ranks(scores, hidden))
+    if not len(ranks.posts):
+        raise ValueError("no post has a hidden label")
+    return {name: float(of_posts(ranks).mean()) for name, of_posts in post_metrics(ks).items()}
+
+
 class LabelPrecision(NamedTuple):
     """Average precision as scikit-learn's `average_precision_score` has it.
 

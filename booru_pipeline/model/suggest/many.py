@@ -1,15 +1,18 @@
 """Suggestions for many posts at once, at the model's own speed: what the posts show is not counted for each."""
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
 
 from booru_pipeline.model.ranking import best_of
-from booru_pipeline.model.suggest.asking import Asker
 from booru_pipeline.model.suggest.explaining import answer_to, closure_of, refuse_no_numbers, rows_of
 from booru_pipeline.model.suggest.filters import Filters
+from booru_pipeline.training_shards.relations import Relations
+
+if TYPE_CHECKING:
+    from booru_pipeline.model.predictor import Predictor
 
 _AT_ONCE: Final = 512
 SCHEMA: Final = pa.schema(
@@ -24,26 +27,31 @@ SCHEMA: Final = pa.schema(
 
 
 def suggest_many(
-    asker: Asker, given: Sequence[tuple[int, Sequence[str]]], top: int, filters: Filters
+    predictor: "Predictor",
+    relations: Relations,
+    given: Sequence[tuple[int, Sequence[str]]],
+    top: int,
+    filters: Filters,
 ) -> Iterator[pa.Table]:
     """What the tags of each post imply, most probable first; some hundreds of posts a table, see `SCHEMA`.
 
     Args:
-        asker: What answers.
-        given: Of each post the number of its line and its labels, as `Asker.understand` gives them.
+        predictor: What answers.
+        relations: Implications, and deprecated tags, which are not suggested.
+        given: Of each post the number of its line and its labels.
         top: Suggestions at most for each.
         filters: Which are wanted; `min_support` is not looked at, since nothing is counted.
 
     Raises:
         BooruError: The checkpoint answers with what is no number.
     """
-    vocabulary, deprecated = asker.predictor.vocabulary, asker.relations.deprecated
+    vocabulary, deprecated = predictor.vocabulary, relations.deprecated
     unwanted = np.array([tag in deprecated or filters.excludes(tag) for tag in vocabulary.labels], dtype=bool)
     unwanted |= ~np.array([filters.takes(name) for name in vocabulary.category_names], dtype=bool)
     for start in range(0, len(given), _AT_ONCE):
         some = given[start : start + _AT_ONCE]
-        contexts = [closure_of(tags, asker.relations) for _, tags in some]
-        chances = answer_to(contexts, asker.predictor)
+        contexts = [closure_of(tags, relations) for _, tags in some]
+        chances = answer_to(contexts, predictor)
         refuse_no_numbers(chances)
         scores = np.where(unwanted, -np.inf, chances)
         implied = np.zeros(scores.shape, dtype=bool)
