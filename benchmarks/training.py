@@ -151,9 +151,9 @@ def recipe(world: Path, workspace: Path, options: Namespace) -> Outcome:
 
     from booru_pipeline.model.calibration import Calibration
     from booru_pipeline.model.objective_name import ObjectiveName
-    from booru_pipeline.model.predictor import T5Alone
     from booru_pipeline.model.ranking.torch_rankers import ranker_for
     from booru_pipeline.model.start import quiet_transformers, tiny_model
+    from booru_pipeline.model.t5_alone import T5Alone
     from booru_pipeline.training.optimizers import optimizer_for, schedule_for
     from booru_pipeline.training.options import TINY_PLAN
     from booru_pipeline.vocabulary.options import EncodingName

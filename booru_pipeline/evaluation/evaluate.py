@@ -28,9 +28,10 @@ from booru_pipeline.evaluation.report.render import render
 from booru_pipeline.evaluation.results import MODEL, T5_ALONE, ShareResult
 from booru_pipeline.evaluation.scorer import Scorer
 from booru_pipeline.evaluation.task import Hidden, RecoveryTask, hide, recovery_task, tuning_pairs
-from booru_pipeline.model.predictor import Predictor, T5Alone
+from booru_pipeline.model.predictor import Predictor
 from booru_pipeline.model.provenance import EarlierCheckpoint, has_learned, read_loss_curve
 from booru_pipeline.model.shortlist import ShortlistScorer
+from booru_pipeline.model.t5_alone import T5Alone
 from booru_pipeline.progress import step
 from booru_pipeline.training_shards.relations import Relations
 from booru_pipeline.vocabulary.implied import implied_matrix

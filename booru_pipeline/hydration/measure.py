@@ -20,11 +20,12 @@ from booru_pipeline.hydration.concepts import ConceptResult, Concepts, tell_apar
 from booru_pipeline.hydration.splits import Questions, held_out_auc
 from booru_pipeline.lake.document import Document
 from booru_pipeline.model.calibration import Calibration
-from booru_pipeline.model.predictor import Predictor, T5Alone, read_recipe
+from booru_pipeline.model.predictor import Predictor, read_recipe
 from booru_pipeline.model.provenance import read_provenance
 from booru_pipeline.model.ranking import Ranker
 from booru_pipeline.model.ranking.torch_rankers import ranker_for
 from booru_pipeline.model.start import label_rows, pretrained_model
+from booru_pipeline.model.t5_alone import T5Alone
 from booru_pipeline.training.warm_start import row_map
 from booru_pipeline.vocabulary.options import EncodingName
 from booru_pipeline.vocabulary.vocabulary import Vocabulary

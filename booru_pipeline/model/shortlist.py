@@ -10,8 +10,9 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from booru_pipeline.model.predictor import Predictor, T5Alone
+from booru_pipeline.model.predictor import Predictor
 from booru_pipeline.model.ranking import best_of
+from booru_pipeline.model.t5_alone import T5Alone
 
 _GAP: Final = 100.0  # nats between the last label of the shortlist and the first other one: nothing in probability
 

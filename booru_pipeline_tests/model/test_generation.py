@@ -8,9 +8,10 @@ from booru_pipeline.model.calibration import Calibration
 from booru_pipeline.model.generation import Generator, InvalidRate
 from booru_pipeline.model.objective import answer_tokens
 from booru_pipeline.model.objective_name import ObjectiveName
-from booru_pipeline.model.predictor import Predictor, T5Alone
+from booru_pipeline.model.predictor import Predictor
 from booru_pipeline.model.ranking import Question
 from booru_pipeline.model.ranking.torch_rankers import ranker_for
+from booru_pipeline.model.t5_alone import T5Alone
 from booru_pipeline.vocabulary.options import EncodingName
 from booru_pipeline_tests.training.themed_dataset import small_t5
 from booru_pipeline_tests.vocabulary.labels import LABELS, make_vocabulary

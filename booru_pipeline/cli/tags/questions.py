@@ -82,7 +82,7 @@ def tags_of_post(settings: "Settings", key: str, post: str) -> list[str]:
     inspector = open_inspector(settings, release_part(key))
     found = inspector.inspect(*inspector.find([post]))
     tags = {item.tag for item in found.tags}
-    labels = [tag for tag in inspector.vocabulary.labels if tag in tags]
+    labels = sorted(tags & inspector.vocabulary.index.keys())
     side = f"left out: {found.left_out}" if found.left_out else f"in the {found.split} split"
     name = f"{found.booru} {found.fid} ({found.release})"
     if not labels:

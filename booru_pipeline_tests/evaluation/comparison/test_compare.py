@@ -15,7 +15,7 @@ from booru_pipeline.evaluation.results import MRR, RECALL, is_ahead, is_behind
 from booru_pipeline.evaluation.scorer import hide_visible
 from booru_pipeline.evaluation.task import hide, recovery_task
 from booru_pipeline.model.calibration import Calibration
-from booru_pipeline.model.predictor import T5Alone
+from booru_pipeline.model.t5_alone import T5Alone
 from booru_pipeline_tests.evaluation.named_posts import posts_of
 
 LABELS = 60

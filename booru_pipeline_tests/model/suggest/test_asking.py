@@ -178,7 +178,7 @@ def test_a_checkpoint_that_answers_with_no_number_is_refused(world, tmp_path):
         opened(**{**places(world), "checkpoint": broken}) as asker,
         pytest.raises(BooruError, match="no number"),
     ):
-        list(suggest_many(asker, [(1, ("smile",))], 5, Filters()))
+        list(suggest_many(asker.predictor, asker.relations, [(1, ("smile",))], 5, Filters()))
 
 
 def test_aliases_case_and_spaces_are_understood(world):
