@@ -1,6 +1,5 @@
 """The commands that show an audit: missing, suspect, implications."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -25,7 +24,6 @@ _FOLDER: Final = "cli"
 _EVIDENCE: Final = "evidence"
 _WORDS: Final = {"post", "tag", "alias", "antecedent", "consequent", "because", "counter_examples", "examples"}
 # An id, alone, behind its booru, or at the end of an address.
-_POST: Final = re.compile(r"(?:(?P<booru>.*?)(?:/|/.*\D))?(?P<fid>\d{1,18})", re.DOTALL)
 
 Tag = Annotated[str | None, typer.Option(help="Only findings of this tag; an alias stands for its tag.")]
 Post = Annotated[str | None, typer.Option(help="Only findings of this post: its id, or `booru/id`.")]
@@ -193,20 +191,15 @@ def _of_whom(settings: "Settings", audit: Path, tag: str | None, post: str | Non
     Raises:
         BooruError: The tag is no label of the release, or the post none of its posts.
     """
-    from booru_pipeline.release.names import canonical_booru, canonical_tag
+    from booru_pipeline.release.names import canonical_tag
+    from booru_pipeline.release.post_pages import read_post
 
     name = None if tag is None else settings.tag_relations.canonical(canonical_tag(tag))
     if name is not None:
         _check_tag(settings, audit.name, name)
     if post is None:
         return {"tag": name, "fid": None, "booru": None}
-    found = _POST.fullmatch(post.strip())
-    if found is None:
-        raise BooruError(
-            f"{printable(post)!r} names no post. Give its id, booru/id such as danbooru.donmai.us/4263151, or its page."
-        )
-    of = post.strip() if "://" in post else found["booru"]
-    booru, fid = canonical_booru(of) if of else None, int(found["fid"])
+    booru, fid = read_post(post)
     _check_post(settings, audit.name, booru, fid)
     return {"tag": name, "fid": fid, "booru": booru}
 

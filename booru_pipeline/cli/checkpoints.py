@@ -1,5 +1,6 @@
 """Commands about whole checkpoints: compare, promote, and their export for use elsewhere."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -131,7 +132,7 @@ def export_hub(
     settings = read_settings(raw=raw, home=home, relations=relations)
     from booru_pipeline.lake.publish import staged_beside
 
-    source = _source(settings, whom_to_ask(settings, release), licence)
+    source = _source(settings, whom_to_ask(settings, release), licence, folder)
     with staged_beside(folder, folder=True) as draft:
         if dataset:
             from booru_pipeline.export.dataset import write_dataset
@@ -146,7 +147,7 @@ def export_hub(
 
             write_model(source, draft)
     say(f"{escape(str(folder))}: the {'dataset' if dataset else 'checkpoint'} of {source.name}. To share it:")
-    say(f"  hf upload YOU/NAME {escape(str(folder))}{' --repo-type dataset' if dataset else ''}")
+    say(f"  hf upload YOU/NAME {escape(shlex.quote(str(folder)))}{' --repo-type dataset' if dataset else ''}")
     if licence == "unknown":
         say("Its card says that the licence is unknown: --license names one.")
 
@@ -170,16 +171,18 @@ def export_onnx(
     from booru_pipeline.export.graph import write_graph
     from booru_pipeline.lake.publish import staged_beside
 
-    source = _source(settings, whom_to_ask(settings, release), licence)
+    source = _source(settings, whom_to_ask(settings, release), licence, folder)
     with staged_beside(folder, folder=True) as draft:
         write_graph(source, draft)
     say(f"{escape(str(folder))}: the checkpoint of {source.name} as a graph. README.md in it says how it is asked.")
 
 
-def _source(settings: "Settings", key: str, licence: str) -> "Source":
+def _source(settings: "Settings", key: str, licence: str, folder: Path) -> "Source":
     from booru_pipeline.export.checkpoint import Source
 
     lake = settings.lake
+    if folder.absolute().resolve().is_relative_to(lake.home.resolve()):
+        raise BooruError(f"{folder} is in the home, where each folder is an artifact. Name one elsewhere.")
     report = lake.evaluation_report(key)
     return Source(
         key,

@@ -19,9 +19,9 @@ from booru_pipeline.dataset.ledger import SIDE_COLUMNS, Ledger
 from booru_pipeline.dataset.masking import Kind, Masking
 from booru_pipeline.dataset.options import MaskingOptions
 from booru_pipeline.dataset.posts import Posts
-from booru_pipeline.errors import BooruError
+from booru_pipeline.errors import BooruError, printable
 from booru_pipeline.ragged import IntArray, offsets_of
-from booru_pipeline.release.names import canonical_booru
+from booru_pipeline.release.post_pages import read_post
 from booru_pipeline.tags import Category
 from booru_pipeline.training_shards.relations import Relations
 from booru_pipeline.training_shards.shards import attach, shard_files
@@ -126,24 +126,19 @@ class Inspector:
         Raises:
             BooruError: It is not in the dataset's releases, or the name fits several.
         """
-        *booru, number = [part for word in post for part in word.rsplit("/", 1) for part in part.split()]
-        if not number.isdecimal() or len(booru) > 1:
-            raise BooruError(
-                f"{' '.join(post)} is not a post. Give its id, or booru and id, such as `booru inspect "
-                "danbooru.donmai.us 4263151`."
-            )
-        boorus = sorted(set(self._listings(int(number))["booru"].to_pylist()))
-        boorus = [name for name in boorus if not booru or canonical_booru(booru[0]) in name]
+        booru, number = read_post("/".join(" ".join(post).split()))
+        boorus = sorted(set(self._listings(number)["booru"].to_pylist()))
+        boorus = [name for name in boorus if booru is None or booru in name]
         if not boorus:
             raise BooruError(
-                f"no post {' '.join(post)} in {', '.join(self.shards)}. Look for one with "
+                f"no post {printable('/'.join(post))} in {', '.join(self.shards)}. Look for one with "
                 '`booru sql "select booru, fid from files limit 10"`.'
             )
         if len(boorus) > 1:
             raise BooruError(
                 f"{', '.join(boorus)} all have a post {number}. Name the booru too: `booru inspect BOORU {number}`."
             )
-        return boorus[0], int(number)
+        return boorus[0], number
 
     def inspect(self, booru: str, fid: int, seed: int = 0) -> Inspection:
         """Say what became of a post of the dataset's releases; the seed is that of the examples."""

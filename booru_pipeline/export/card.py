@@ -34,6 +34,7 @@ import sys
 
 FOLDER = "."  # where this lies, such as what `huggingface_hub.snapshot_download` gives
 sys.path.append(FOLDER)
+sys.dont_write_bytecode = True  # the folder stays as it is
 from tag_model import TagModel
 
 for tag, probability in TagModel.load(FOLDER).suggest("{example}", top=10):
@@ -58,20 +59,22 @@ With onnxruntime:
 ```python
 import json, numpy, onnxruntime
 
-FOLDER = "."
+FOLDER = "."  # where this lies
 tags = json.load(open(f"{{FOLDER}}/tags.json", encoding="utf-8"))
 row = {{tag: number for number, tag in enumerate(tags["labels"])}}
-given = ["{example}"]
-given += sorted({{other for tag in given for other in tags["implies"].get(tag, [])}} - set(given))
+given = {{tags["aliases"].get(tag, tag) for tag in ["{example}"]}}
+implied = {{other for tag in given for other in tags["implies"].get(tag, [])}}
 session = onnxruntime.InferenceSession(f"{{FOLDER}}/model.onnx")
-[[probability]] = session.run(None, {{"labels": numpy.array([[row[tag] for tag in given]])}})
-for number in numpy.argsort(-probability, kind="stable")[1:11]:
+[[probability]] = session.run(None, {{"labels": numpy.array([[row[tag] for tag in sorted(given | implied)]])}})
+best = [number for number in numpy.argsort(-probability, kind="stable") if tags["labels"][number] not in given]
+for number in best[:10]:
     print(f"{{probability[number]:.4f}} {{tags['labels'][number]}}")
 ```
 
-The input is `labels`, int64 [posts, longest]: rows of `tags.json`, each once and with what it implies, filled up with
--1. The output is `probabilities`, float32 [posts, labels]: 1 for what is given. Names that `aliases` lists stand for a
-label; `deprecated` ones are better not suggested. A post takes about {megabytes:,} MB of memory while it is worked on.
+The input is `labels`, int64 [posts, longest]: rows of `tags.json`, each once and with what it implies, sorted by name,
+filled up with -1. The output is `probabilities`, float32 [posts, labels]: 1 for what is given. Names that `aliases`
+lists stand for a label; `deprecated` ones are better not suggested. A post takes about {megabytes:,} MB of memory while
+it is worked on.
 
 {figures}{training}"""
 
@@ -83,6 +86,7 @@ _DATASET: Final = """
 ```python
 from datasets import load_dataset
 
+FOLDER = "YOU/NAME"  # on the hub; or the path of this folder, with its name
 posts = load_dataset(FOLDER, "posts")
 print(posts["train"][0]["tags"])
 ```
@@ -97,7 +101,8 @@ print(posts["train"][0]["tags"])
 
 - `booru`, `fid`: the post. `release`: the latest that lists it.
 - `group_md5`: its picture and what is nearly the same. All posts of a group are in one split.
-- `tags`: its labels. Aliases are replaced; {rare}Posts whose tags are no caption are left out.
+- `tags`: its labels. Aliases are replaced; {rare}Posts whose tags are no caption are left out; the
+  labels' `posts` count them too.
 
 ## Limits
 

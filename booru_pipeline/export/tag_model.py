@@ -104,12 +104,14 @@ class TagModel(nn.Module):
         return [(self.tags[row], float(probability[row])) for row in wanted[:top]]
 
     def rows(self, given: Sequence[str]) -> list[int]:
-        """The rows of labels or aliases, each once, and after them those of what they imply, as `forward` wants them.
+        """The rows of labels or aliases and of what they imply, each once, by name, as `forward` wants them.
 
         Raises:
             ValueError: There are none, or one is no label.
         """
-        return [self._row[tag] for tag in [*self._known(given), *self._implied(given)]]
+        known = self._known(given)
+        implied = {other for tag in known for other in self.implies.get(tag, [])}
+        return [self._row[tag] for tag in sorted(implied.union(known))]
 
     def _known(self, given: Sequence[str]) -> list[str]:
         names = [self.aliases.get(name, name) for name in ("_".join(name.lower().split()) for name in given)]
@@ -120,10 +122,6 @@ class TagModel(nn.Module):
             raise ValueError("no label is given")
         return list(dict.fromkeys(names))
 
-    def _implied(self, given: Sequence[str]) -> list[str]:
-        known = self._known(given)
-        return sorted({other for tag in known for other in self.implies.get(tag, [])}.difference(known))
-
     @torch.inference_mode()
     def probabilities(self, posts: Sequence[Sequence[str]]) -> torch.Tensor:
         """The same for many posts at once, each some labels: float32 [posts, labels]; 1 for what is given or implied.
@@ -132,7 +130,9 @@ class TagModel(nn.Module):
             ValueError: A post has none, or one is no label.
         """
         rows = [self.rows(post) for post in posts]
-        filled = torch.full((len(rows), max(map(len, rows), default=1)), NO_LABEL)
+        if not rows:
+            return torch.empty(0, len(self.tags))
+        filled = torch.full((len(rows), max(map(len, rows))), NO_LABEL)
         for post, labels in enumerate(rows):
             filled[post, : len(labels)] = torch.tensor(labels)
         return torch.as_tensor(self(filled))

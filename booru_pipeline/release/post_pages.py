@@ -1,7 +1,9 @@
-"""The address of a post's page on its booru, for the boorus whose addresses are known."""
+"""The address of a post's page on its booru, for the boorus whose addresses are known; and posts that people name."""
 
+import re
 from typing import Final
 
+from booru_pipeline.errors import BooruError, printable
 from booru_pipeline.release.names import canonical_booru
 
 # `{host}/posts/1`, as Danbooru's program and its kin write it.
@@ -53,3 +55,25 @@ def post_page(booru: str, fid: int) -> str:
     """
     page = _PAGES.get(canonical_booru(booru).removeprefix("www."))
     return f"{page}{fid}" if page and fid >= 0 else ""
+
+
+# 4263151, danbooru.donmai.us/4263151, or a page whose address ends in the number.
+_NAMED: Final = re.compile(r"(?:(?P<booru>.*?)(?:/|/.*\D))?(?P<fid>\d{1,18})", re.DOTALL)
+
+
+def read_post(text: str) -> tuple[str | None, int]:
+    """The booru, if it is named, and the number of a post that a person named.
+
+    Args:
+        text: Its number, `booru/number`, or the address of its page.
+
+    Raises:
+        BooruError: It names no post.
+    """
+    found = _NAMED.fullmatch(text.strip())
+    if found is None:
+        raise BooruError(
+            f"{printable(text)!r} names no post. Give its id, booru/id such as danbooru.donmai.us/4263151, or its page."
+        )
+    of = text.strip() if "://" in text else found["booru"]
+    return canonical_booru(of) if of else None, int(found["fid"])

@@ -162,7 +162,7 @@ def make_app(shelf: Shelf, host: str = "127.0.0.1") -> FastAPI:
             checkpoint=name, seed=found.seed, tags=drawn, log_probability=found.log_probability, notes=notes
         )
 
-    @app.get("/api/related/{tag}")
+    @app.get("/api/related/{tag:path}")
     def related_tags(
         tag: Annotated[str, PathParameter(max_length=500, description="A label or an alias.")],
         by: Annotated[Likeness, Query(description="`vectors` are the model's own; the others count train posts.")] = (
@@ -190,7 +190,7 @@ def make_app(shelf: Shelf, host: str = "127.0.0.1") -> FastAPI:
         fid: Annotated[int, PathParameter(ge=0, le=2**63 - 1)],
         checkpoint: _Checkpoint = None,
     ) -> Inspection:
-        """What became of a post of the checkpoint's release or one before it, and how the model sees it."""
+        """What became of a post in the newest dataset, or that of a checkpoint, and how the model sees it."""
         return shelf.inspect(booru, fid, checkpoint)
 
     @app.get("/", include_in_schema=False)
@@ -208,6 +208,8 @@ def _refuse_in_sentences(app: FastAPI) -> None:
     def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
+        if first["type"] == "json_invalid":
+            return refusal(400, "the request is no JSON.")
         return refusal(400, printable(f"{where[:100] or 'the request'}: {first['msg']}."))
 
     @app.exception_handler(HTTPException)

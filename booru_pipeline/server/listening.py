@@ -51,8 +51,12 @@ def listen(host: str, port: int, what: str = "answers and reports", remedy: str 
         return socket.create_server((host, port), family=family)
     except OverflowError as error:
         raise BooruError(f"no {what} on {host}:{port}: a port is a number up to 65535. Choose another one.") from error
+    except socket.gaierror as error:
+        raise BooruError(
+            f"no {what} on {host}:{port}: {host} is no address of this machine. Choose another."
+        ) from error
     except OSError as error:
-        why = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        why = os.strerror(error.errno or 0)
         by_default = (
             f"End what listens there, or choose another port, as in BOORU_REPORTS_URL=http://127.0.0.1:{port + 1}: "
             "the UI's links follow it."

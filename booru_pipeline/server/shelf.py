@@ -101,13 +101,13 @@ class Shelf:
             raise NotThere(f"the checkpoint of {name} cannot be read. The words of `booru serve` say why.") from error
 
     def inspect(self, booru: str, fid: int, name: str | None = None) -> Inspection:
-        """What became of a post, in the dataset of a checkpoint's release; one post at a time.
+        """What became of a post, in the newest dataset, or that of a checkpoint's release; one post at a time.
 
         Raises:
             Unknown: There is no such post, or no checkpoint of that name.
             NotThere: What was made of the release cannot be read.
         """
-        release = release_part(self.get(name)[0])
+        release = self._newest_dataset() if name is None else release_part(self.get(name)[0])
         with self._inspecting:
             try:
                 inspector = open_inspector(self._settings, release)
@@ -118,6 +118,12 @@ class Shelf:
                 return inspector.inspect(*inspector.find([booru, str(fid)]))
             except BooruError as error:
                 raise Unknown(str(error)) from error
+
+    def _newest_dataset(self) -> str:
+        try:
+            return self.lake.newest(self.lake.tokenized_dataset)
+        except BooruError as error:
+            raise NotThere(str(error)) from error
 
     def _open(self, name: str) -> Asker:
         with self._opening:

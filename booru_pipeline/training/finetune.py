@@ -38,6 +38,7 @@ from booru_pipeline.model.ranking.torch_rankers import ranker_for
 from booru_pipeline.model.start import check_base, pretrained_model, quiet_transformers, tiny_model
 from booru_pipeline.orphan import end_with_parent
 from booru_pipeline.progress import step, told_to
+from booru_pipeline.training.adapter import add_adapter, merge_adapter
 from booru_pipeline.training.interruption import Interruption
 from booru_pipeline.training.job import INTERRUPTED_PROBLEM, TrainingJob
 from booru_pipeline.training.limits import disk_named, memory_named
@@ -128,6 +129,8 @@ def run(job: TrainingJob, log: logging.Logger, processes: Processes, interruptio
     presence = Presence.of_counts(data.counts, len(data.posts)) if name is ObjectiveName.PRESENT else None
     if job.parent is not None:
         data = _go_on_from(job.parent, job, model, presence, tokenizer, data, log)
+    if options.adapter == "lora":
+        add_adapter(model, options.adapter_rank)
     candidates = _candidates(job, plan, data, processes)
     objective = _objective(name, model, presence, candidates, data, checkpointing=options.gradient_checkpointing)
     validation = Validation(
@@ -151,6 +154,8 @@ def run(job: TrainingJob, log: logging.Logger, processes: Processes, interruptio
                 metrics = validation.metrics(objective, data.counts)
                 calibration = validation.calibrate(objective, len(data.vocabulary), lifts=presence is None)
             counting = _count(data, objective, validation, calibration, log)
+        if options.adapter == "lora":
+            merge_adapter(model)
         log.info(
             f"recall@10 with half of the labels hidden: {metrics.recall_at_10:.3f}, "
             f"the most frequent labels {metrics.popularity_recall_at_10:.3f} ({metrics.posts} validation posts)"
@@ -316,8 +321,10 @@ def _batches(name: ObjectiveName, options: TrainingOptions, data: Data, posts: P
 def _summary(job: TrainingJob, name: ObjectiveName, model: Any, data: Data, processes: Processes) -> str:
     shared_by = f"{processes.count} processes of " if processes.count > 1 else ""
     threads = torch.get_num_threads()
+    few = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    trained = "" if few == model.num_parameters() else f" of which {few:,} are trained"
     return (
-        f"{job.base_name}: {model.num_parameters():,} weights, {len(data.vocabulary):,} labels, "
+        f"{job.base_name}: {model.num_parameters():,} weights{trained}, {len(data.vocabulary):,} labels, "
         f"{len(data.posts):,} posts to learn from ({name.value}, {data.captions.encoding}), "
         f"{shared_by}{threads} thread{'s' if threads > 1 else ''}"
     )

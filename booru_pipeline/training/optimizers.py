@@ -68,7 +68,8 @@ def optimizer_for(objective: nn.Module, plan: Plan) -> torch.optim.Optimizer:
     rows = {id(layer.weight) for layer in layers if layer is not None}
     groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
     for weight in objective.parameters():
-        groups[id(weight) in rows].append(weight)
+        if weight.requires_grad:  # with an adapter most are not
+            groups[id(weight) in rows].append(weight)
     rates = {True: plan.learning_rate * plan.embedding_learning_rate_factor, False: plan.learning_rate}
     if plan.optimizer == "adamw_rms":
         single = [{"params": [weight], "lr": rates[kind]} for kind, weights in groups.items() for weight in weights]

@@ -82,6 +82,13 @@ class TrainingOptions(MaskingOptions, frozen=True, extra="forbid"):
     width: int | None = Field(
         None, ge=8, description="Numbers that stand for a label in tiny; a pre-trained base has its own and takes none."
     )
+    adapter: Literal["none", "lora"] = Field(
+        "none",
+        description="lora: of a pre-trained base only small matrices beside its own are trained, and embedding and "
+        "output layer; they are added to the base in the checkpoint. Less memory for a large base. Needs peft "
+        "(`pip install 'booru-pipeline[lora]'`).",
+    )
+    adapter_rank: int = Field(16, ge=1, description="lora: rank of the matrices; more can say more.")
     candidates: int | None = Field(
         None,
         ge=0,
@@ -248,10 +255,12 @@ def resolve(options: TrainingOptions, *, pretrained: bool) -> Plan:
 
     Raises:
         BooruError: Training would never end: no limit of time, steps or epochs; or a pre-trained base is given a
-            width.
+            width, or `tiny` an adapter.
     """
     if pretrained and options.width:
         raise BooruError("width is for tiny: a pre-trained base has its own, so leave it out.")
+    if not pretrained and options.adapter != "none":
+        raise BooruError("adapter is for a pre-trained base: tiny starts from random weights, so leave it out.")
     given = {field.name: getattr(options, field.name) for field in fields(Plan)}
     given = {name: value for name, value in given.items() if value is not None}
     plan = Plan(**{**plan_defaults(options.optimizer, pretrained=pretrained), **given})

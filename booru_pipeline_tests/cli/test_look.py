@@ -37,7 +37,7 @@ def test_inspect_shows_what_became_of_a_post(workplace):
     named = booru(workplace, "inspect", name, str(fid))
     assert f"{name} {fid} (2021a)" in named.stdout
     assert_refused(booru(workplace, "inspect", "1"), "no post 1 in 2021a")
-    assert_refused(booru(workplace, "inspect", "pekora"), "is not a post")
+    assert_refused(booru(workplace, "inspect", "pekora"), "names no post")
 
 
 def test_export_writes_the_origins_database_and_refuses_to_overwrite_it(workplace, tmp_path):

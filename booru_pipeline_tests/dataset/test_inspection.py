@@ -161,8 +161,10 @@ def test_posts_are_found_by_id_and_booru(made):
     assert made.find([str(alone)])[1] == alone
     for words, problem in [
         (["999999999"], "no post 999999999 in 2021a, 2021b"),
-        (["pekora"], "pekora is not a post"),
-        (["a", "b", "3"], "is not a post"),
+        (["pekora"], "'pekora' names no post"),
+        (["a", "b", "3"], "no post a/b/3"),
+        ([""], "names no post"),
+        ([str(10**20)], "names no post"),
         (["elsewhere", str(alone)], "no post elsewhere"),
     ]:
         with pytest.raises(BooruError, match=problem):

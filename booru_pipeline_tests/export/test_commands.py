@@ -61,7 +61,7 @@ def test_the_dataset_is_loaded_as_the_hub_would(workplace, tmp_path):  # noqa: F
     card = DatasetCard.load(folder / "README.md")
     assert {info["config_name"] for info in card.data.dataset_info} == {"posts", "labels"}
     [code] = re.findall(r"```python\n(.*?)```", card.text, re.DOTALL)
-    program = f"FOLDER = {str(folder)!r}\n{code}"
+    program = code.replace('"YOU/NAME"', repr(str(folder)))
     env = {**os.environ, "HF_HOME": str(tmp_path / "hf")}
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=env, check=True)
     assert told.stdout.strip() == str(loaded["train"][0]["tags"])
@@ -78,3 +78,5 @@ def test_a_folder_of_a_persons_is_left_as_it_is(workplace, tmp_path):  # noqa: F
     assert booru(workplace, "export", "hub", str(tmp_path / "empty")).returncode == 0
     assert_refused(booru(tmp_path, "export", "hub", str(tmp_path / "other")), "no checkpoint")
     assert not (tmp_path / "other").exists()
+    inside = workplace / "booru_home" / "checkpoints" / "mine"
+    assert_refused(booru(workplace, "export", "hub", str(inside)), "is in the home")

@@ -55,17 +55,22 @@ def worlds(tmp_path_factory):
     }
 
 
+@pytest.fixture(scope="module")
+def forks():
+    server = Forks()
+    yield server
+    server.close()
+
+
 @pytest.fixture(scope="module", params=RECIPES, ids="-".join)
-def source(request, worlds, tmp_path_factory):
+def source(request, worlds, forks, tmp_path_factory):
     """A checkpoint of every encoding and objective that go together, trained for some steps."""
     encoding, objective = request.param
     folder = tmp_path_factory.mktemp("trained")
     job = job_in(
         folder, worlds[encoding], {"objective": objective, "max_steps": 30, "batch_size": 32, "evaluations": 1}
     )
-    forks = Forks()
     done = forks.run(job.write(folder / "job.json"))
-    forks.close()
     assert done.status == 0, done.said
     return Source("2021a", job.output, RELATIONS, None, "cc0-1.0")
 
@@ -99,6 +104,9 @@ def test_the_folder_answers_as_the_checkpoint_in_ten_lines(source, tmp_path):
     for bad in (("no_label",), ()):
         with pytest.raises(ValueError, match="no label is"):
             model.suggest(*bad)
+    assert model.probabilities([]).shape == (0, len(model.tags))
+    orders = model.probabilities([["smile", "solo"], ["solo", "smile"]])
+    assert orders[0].numpy() == pytest.approx(orders[1].numpy(), abs=1e-6)
     printed = run_alone((folder / "README.md").read_text(), folder)
     assert len(printed) == 10
     assert printed == pytest.approx({tag: ours[0, row[tag]] for tag in printed}, abs=1e-4)

@@ -85,6 +85,8 @@ def test_related_labels_are_the_commands(client, settings, by):
     stated = booru(settings.home, "related", "rabbit_ears", "--by", by, "--top", "3", "--json", *places)
     rows = [json.loads(line) for line in stated.stdout.splitlines()]
     assert [(item["tag"], item["likeness"]) for item in found] == [(row["tag"], row[by]) for row in rows]
+    slash = client.get("/api/related/fate%2Fextra")
+    assert "no label is called fate/extra" in slash.json()["error"]
     unknown = client.get("/api/related/rabbit_eers")
     assert unknown.status_code == 404
     assert "Did you mean rabbit_ears" in unknown.json()["error"]

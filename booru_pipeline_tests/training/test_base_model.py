@@ -82,6 +82,37 @@ def test_it_is_trained_is_resumed_and_loads_again(base, forks, tmp_path):
     assert np.isfinite(Predictor.load(again.output).scores([[0]])[0, 1:]).all()
 
 
+def test_with_lora_the_base_stays_and_the_checkpoint_is_a_plain_t5(base, forks, tmp_path):
+    before = AutoModelForSeq2SeqLM.from_pretrained(base)
+    made = themed_dataset.build(tmp_path, BaseModel("base", str(base)), 200, 20)
+    options = {"max_steps": 6, "batch_size": 16, "state_interval_steps": 2, "log_interval_steps": 1}
+    options |= {"adapter": "lora", "adapter_rank": 2, "gradient_accumulation": 2, "learning_rate": 0.01}
+    job = job_in(tmp_path, made, options, base_name="base", base_source=str(base))
+    done = forks.run(job.write(tmp_path / "job.json"))
+    assert done.status == 0, done.said
+    assert " are trained," in done.said
+    entries = json.loads((job.output / "training_log.json").read_text())
+
+    shutil.rmtree(newest_state(job.states, job.key))
+    again = job.model_copy(update={"output": tmp_path / "again"})
+    done = forks.run(again.write(tmp_path / "job.json"))
+    assert "going on from step 4," in done.said
+    resumed = json.loads((again.output / "training_log.json").read_text())
+    np.testing.assert_allclose([e["loss"] for e in resumed], [e["loss"] for e in entries], rtol=1e-5)
+
+    after = AutoModelForSeq2SeqLM.from_pretrained(job.output)
+    assert {name for name, _ in after.named_parameters()} == {name for name, _ in before.named_parameters()}
+    former = dict(before.named_parameters())
+    for name, weight in after.named_parameters():
+        if name.startswith("encoder") and name.split(".")[-2] in ("q", "v", "wo"):
+            added = torch.linalg.svdvals(weight - former[name])
+            assert added[1] > 1e-6, name
+            assert added[2:].max() < 1e-3 * added[0], name  # of rank 2
+        elif "norm" in name or "bias" in name:
+            assert torch.equal(weight, former[name]), name
+    assert np.isfinite(Predictor.load(job.output).scores([[0]])[0, 1:]).all()
+
+
 SPECIAL = SpecialTokens(pad=0, eos=1, separator=50, first_added=40, sentinels=(), longest=512)
 
 

@@ -1,8 +1,9 @@
 """The command that asks a checkpoint again and again: ask."""
 
+import re
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from booru_pipeline.cli.app import Home, Raw, RelationsFolder, app, read_settings
 from booru_pipeline.cli.tags.answers import show_answer
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
 
     from booru_pipeline.model.suggest.asking import Asker
 
-_HELP = "names complete themselves; + tag, adds to what was asked, - tag takes away; Ctrl-D ends"
-_LISTED = 8  # names that may be meant
+_HELP: Final = "Tab completes; + tag adds, - tag takes away; Ctrl-D ends"
+_LISTED: Final = 8  # names that may be meant
+_CHANGE: Final = re.compile(r"(?:^|[\s,]+)([+-])\s+")
 
 
 @app.command()
@@ -49,6 +51,8 @@ def ask(
     """
     if sys.stdin is None or not sys.stdin.isatty() or not sys.stdout.isatty():
         raise BooruError("this is no terminal. Ask many questions at once with `booru suggest --file -`.")
+    if top < 1:
+        raise BooruError(f"cannot give {top} suggestions: --top must be at least 1.")
     settings = read_settings(raw=raw, home=home, relations=relations)
     key = whom_to_ask(settings, release)
     import duckdb
@@ -89,27 +93,34 @@ def _lines(prompt: Callable[[], str]) -> Iterator[str]:
             continue
         except EOFError:
             return
+        if line.strip() in ("exit", "quit"):
+            return
         if line.strip():
             yield line
 
 
 def changed(asker: "Asker", last: tuple[str, ...], line: str) -> list[str]:
-    """What a line asks: its tags, or those of the last question with some more after `+`, without some after `-`.
+    """What a line asks: its tags, or those of the last question with more after each `+`, without some after each `-`.
 
     Raises:
-        BooruError: What is to be taken away is no label, or nothing would be left.
+        BooruError: What is to be taken away is no label or was not asked about, or nothing would be left.
     """
     line = line.strip().rstrip(",")
-    sign, _, rest = line.partition(" ")
-    if sign not in ("+", "-") or not rest.strip():
+    before, *changes = _CHANGE.split(line)
+    if before or not changes:
         return [line]
-    if sign == "+":
-        return [*last, rest]
-    gone = asker.understand([rest]).given
-    left = [tag for tag in last if tag not in gone]
-    if not left:
-        raise BooruError(f"nothing is left to ask about without {', '.join(gone)}.")
-    return left
+    asked = list(last)
+    for sign, name in zip(changes[::2], changes[1::2], strict=True):
+        given = asker.understand([name]).given
+        if sign == "+":
+            asked += given
+            continue
+        if missing := [tag for tag in given if tag not in asked]:
+            raise BooruError(f"{missing[0]} was not asked about, so it cannot be taken away.")
+        asked = [tag for tag in asked if tag not in given]
+    if not asked:
+        raise BooruError(f"nothing is left to ask about without {', '.join(last)}.")
+    return asked
 
 
 def completer_of(asker: "Asker") -> "Completer":
@@ -121,9 +132,7 @@ def completer_of(asker: "Asker") -> "Completer":
     class Names(Completer):
         def get_completions(self, document: Any, complete_event: Any) -> Iterator[Completion]:
             before = document.text_before_cursor
-            text = before.rpartition(",")[2].lstrip()
-            if text[:2] in ("+ ", "- ") and "," not in before:
-                text = text[2:].lstrip()
+            text = _CHANGE.split(before)[-1].rpartition(",")[2].lstrip()
             if not text:
                 return
             for label, alias in asker.names.completions(text, _LISTED):

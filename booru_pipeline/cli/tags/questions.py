@@ -64,25 +64,26 @@ def _read_input() -> str:
 
 
 def tags_of_post(settings: "Settings", key: str, post: str) -> list[str]:
-    """The labels among a post's tags, as the newest release that a checkpoint has learned from lists it.
+    """A checkpoint's labels among a post's tags, as the newest dataset has them.
 
     What they were made of is said on standard error: of a post in the train split the model has seen them.
 
     Args:
         settings: Of the home.
         key: The checkpoint's.
-        post: Its id, with its booru before it where several boorus have that id.
+        post: Its id, with its booru before it where several boorus have that id, or its page.
 
     Raises:
         BooruError: It is not in the dataset, or has no label.
     """
-    from booru_pipeline.lake.trial import release_part
     from booru_pipeline.pipeline.opening import open_inspector
+    from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
-    inspector = open_inspector(settings, release_part(key))
+    lake = settings.lake
+    inspector = open_inspector(settings, lake.newest(lake.tokenized_dataset))
     found = inspector.inspect(*inspector.find([post]))
     tags = {item.tag for item in found.tags}
-    labels = sorted(tags & inspector.vocabulary.index.keys())
+    labels = sorted(tags & Vocabulary.load(lake.bring(lake.checkpoint(key))).index.keys())
     side = f"left out: {found.left_out}" if found.left_out else f"in the {found.split} split"
     name = f"{found.booru} {found.fid} ({found.release})"
     if not labels:

@@ -45,7 +45,7 @@ def suggest(
     ] = 0,
     explain: Explain = False,
     post: Annotated[
-        str | None, typer.Option(help="Ask for the tags of this post of the dataset: its id, or booru/id.")
+        str | None, typer.Option(help="Ask for the tags of this post: its id, `booru/id`, or its page.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON; of a file, JSON lines.")] = False,
     file: Annotated[
@@ -78,7 +78,8 @@ def suggest(
     counted for each.
 
     With `--post` the answer is what a post may lack; tags that are given besides count as if it had them. The counts
-    are of all posts, it among them.
+    are of all posts, it among them. `booru missing` asks otherwise, what a caption that looks whole lacks, and so has
+    other probabilities.
 
     Examples: `booru suggest usada_pekora`, `booru suggest "1girl, (rabbit ears:1.2)" --explain`,
     `booru suggest --post 4263151`,

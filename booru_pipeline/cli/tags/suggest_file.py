@@ -44,6 +44,8 @@ def suggest_file(
 
     if top < 1:
         raise BooruError(f"cannot give {top} suggestions: --top must be at least 1.")
+    if to is not None and to.exists():
+        raise BooruError(f"{to} is there already. Name another file.")
     name, lines = ("standard input" if str(file) == "-" else str(file)), _lines(file)
     given: list[tuple[int, tuple[str, ...]]] = []
     with duckdb.connect() as connection:

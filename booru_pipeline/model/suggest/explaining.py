@@ -61,8 +61,8 @@ def explain(
 
 
 def closure_of(given: Sequence[str], relations: Relations) -> list[str]:
-    """The given tags in their order, and after them what they imply."""
-    return [*given, *sorted(relations.closure(given).difference(given))]
+    """The given tags and what they imply, by name: who gives them in another order asks the same."""
+    return sorted(relations.closure(given))
 
 
 def rows_of(tags: Sequence[str], index: Mapping[str, int]) -> list[int]:

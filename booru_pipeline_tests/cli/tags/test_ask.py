@@ -74,11 +74,22 @@ def test_questions_follow_each_other_and_names_complete_themselves(workplace):
         terminal.until("no label is called nothing_like_it")
         terminal.types("- hat\r")
         terminal.until("nothing is left to ask about without hat")
+        terminal.types("- solo\r")
+        terminal.until("solo was not asked about")
+        terminal.types("+ solo - hat\r")
+        terminal.until(" solo (2021a)")
         terminal.types("half a li\x03")  # Ctrl-C gives up the line, not the command
         terminal.types("1girl\r")
         terminal.until("1girl (2021a)")
         terminal.until(_PROMPT)
         terminal.types("\x04")
+        assert process.wait(30) == 0
+
+
+def test_quit_ends_it_as_people_expect(workplace):
+    with asking(workplace) as (terminal, process):
+        terminal.until(_PROMPT)
+        terminal.types("quit\r")
         assert process.wait(30) == 0
 
 

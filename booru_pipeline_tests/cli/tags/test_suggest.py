@@ -324,4 +324,14 @@ def test_a_post_is_asked_about_by_its_id(workplace):
     more = json.loads(booru(workplace, "suggest", "--post", str(post["fid"]), "hat", "--json").stdout)
     assert more[0]["given"] <= json.loads(asked.stdout)[0]["given"]
     assert_refused(booru(workplace, "suggest", "--post", "999999999"), "no post 999999999")
-    assert_refused(booru(workplace, "suggest", "--post", "usada"), "is not a post")
+    for no_post in ("usada", "", " ", "/", str(10**20)):
+        assert_refused(booru(workplace, "suggest", "--post", no_post), "names no post")
+    for no_post in ("usada", " ", "/", str(10**20)):
+        assert_refused(booru(workplace, "inspect", no_post), "names no post")
+
+
+def test_the_order_of_the_tags_makes_no_difference(workplace):
+    one, other = (booru(workplace, "suggest", *tags, "--json").stdout for tags in (("1girl", "hat"), ("hat", "1girl")))
+    assert [(item["tag"], item["probability"]) for item in json.loads(one)] == [
+        (item["tag"], item["probability"]) for item in json.loads(other)
+    ]

@@ -113,7 +113,7 @@ def test_what_is_implied_is_certain_and_the_checkpoint_is_asked_knowing_it(world
     assert all(one.observed.together <= one.observed.posts for one in everything)
     predictor = Predictor.load(world.checkpoint)
     index = predictor.vocabulary.index
-    context = [index[tag] for tag in ("carrot", "usada_pekora", "1girl", "rabbit_ears")]
+    context = [index[tag] for tag in ("1girl", "carrot", "rabbit_ears", "usada_pekora")]  # by name
     [knowing] = predictor.probabilities([context])
     for one in everything[2:]:
         assert one.probability == pytest.approx(knowing[index[one.tag]], abs=1e-6)

@@ -17,7 +17,7 @@ def explained(world, *given):
 
 def test_the_t5s_own_view_stands_beside_the_answer(world, predictor):
     index = predictor.vocabulary.index
-    knowing = [index[tag] for tag in ("usada_pekora", "1girl", "rabbit_ears")]
+    knowing = [index[tag] for tag in ("1girl", "rabbit_ears", "usada_pekora")]
     [closed, typed] = predictor.t5.probabilities([knowing, [index["usada_pekora"]]])
     for one in explained(world, "usada_pekora"):
         # Of what is implied the T5 says nothing when it sees it, so it is asked without.
