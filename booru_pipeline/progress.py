@@ -76,6 +76,12 @@ def told_to(say: Callable[[str], None]) -> Iterator[None]:
         _say.reset(token)
 
 
+def tell(line: str) -> None:
+    """Say a line now, if anybody wants to know."""
+    if (say := _say.get()) is not None:
+        say(line)
+
+
 def is_told() -> bool:
     """Whether anybody wants to know."""
     return _say.get() is not None

@@ -1,4 +1,4 @@
-"""Commands that make something: sample, run, experiment."""
+"""Commands that make something: sample, run, experiment, and a base model that can be read."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -274,3 +274,23 @@ def _stage(name: str) -> "Stage":
         return Stage(name)
     except ValueError:
         raise BooruError(f"there is no stage {name!r}. Choose one of {', '.join(Stage)}.") from None
+
+
+@app.command()
+def convert(
+    folder: Annotated[Path, typer.Argument(help="A base model as the hub has it, with pytorch_model.bin.")],
+    to: Annotated[Path, typer.Argument(help="The folder to make.")],
+) -> None:
+    """Write a base model's weights as safetensors, where the hub has but a pickle: google/t5-v1_1-small and -base.
+
+    A pickle can run any code when it is read: this reads nothing but numbers, in a process without network.
+
+    Example: `hf download google/t5-v1_1-small --local-dir v1_1`, `booru convert v1_1 v1_1-safe`, then
+    `booru run --preset v1_1-safe`
+    """
+    from booru_pipeline.lake.publish import staged_beside
+    from booru_pipeline.vocabulary.pickled_weights import convert as convert_weights
+
+    with staged_beside(to, folder=True) as draft:
+        convert_weights(folder, draft)
+    say(f"{escape(str(to))}: a base model, for --preset")

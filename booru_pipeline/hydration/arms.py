@@ -21,6 +21,7 @@ from booru_pipeline.dataset.posts import Posts
 from booru_pipeline.model.start import base_config, quiet_transformers
 from booru_pipeline.ragged import IntArray
 from booru_pipeline.tags import Category
+from booru_pipeline.vocabulary.base_files import bring_base
 from booru_pipeline.vocabulary.base_model import BaseModel
 from booru_pipeline.vocabulary.build import tokenize_labels, write_vocabulary
 from booru_pipeline.vocabulary.options import EncodingName
@@ -73,7 +74,9 @@ def permuted_base(source: str, folder: Path, pieces: Iterable[int], seed: int) -
         seed: Of the permutation.
     """
     quiet_transformers()
-    model = T5ForConditionalGeneration.from_pretrained(source, dtype=torch.float32, use_safetensors=True)
+    model = T5ForConditionalGeneration.from_pretrained(
+        bring_base(source, weights=True), dtype=torch.float32, use_safetensors=True
+    )
     if model.lm_head.weight is not model.shared.weight:
         model.config.tie_word_embeddings = False  # what transformers says of every T5 that it loads
     used = np.unique(np.fromiter(pieces, dtype=np.int64))

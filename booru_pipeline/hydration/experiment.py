@@ -31,12 +31,12 @@ from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.publish import Staging, staged
 from booru_pipeline.lake.record import Record, read_record
 from booru_pipeline.model.provenance import LOG_FILE, PROVENANCE_FILE
-from booru_pipeline.model.start import base_config
 from booru_pipeline.ragged import IntArray
 from booru_pipeline.training.finetune import idle_cores
 from booru_pipeline.training.job import TrainingJob
 from booru_pipeline.training.options import TrainingOptions
 from booru_pipeline.training_shards.relations import Relations
+from booru_pipeline.vocabulary.base_files import bring_base
 from booru_pipeline.vocabulary.base_model import TINY, BaseModel, resolve_base_model
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
@@ -305,6 +305,6 @@ def _content_of_base(source: str) -> str:
     """A hash of a model folder, or a hub name with the revision that is on this machine."""
     folder = Path(source)
     if not folder.is_dir():
-        return fingerprint(source, getattr(base_config(source), "_commit_hash", None))
+        return fingerprint(source, bring_base(source).name)  # the revision
     paths = sorted(path for pattern in _BASE_FILES for path in folder.glob(pattern))
     return hashlib.sha256("".join(f"{path.name}\t{sha256_of(path)}\n" for path in paths).encode()).hexdigest()[:16]

@@ -23,12 +23,15 @@ from booru_pipeline.dataset.posts import Posts
 from booru_pipeline.errors import BooruError, first_line
 from booru_pipeline.model.pairs import count_together
 from booru_pipeline.progress import side_by_side, step
+from booru_pipeline.vocabulary.base_files import CONVERT, bring_base
 from booru_pipeline.vocabulary.vocabulary import SpecialTokens, Vocabulary
 
 # Of the factorization. Validation loss on the shared releases after 12,800 posts, one seed: ARPACK 4.691, one pass
 # 4.836, two 4.751, three 4.716, five 4.704; each takes as long as the others.
 _PASSES: Final = 5
 _MORE_DIRECTIONS: Final = 10  # than are wanted, as Halko et al. advise
+_ADAPTED: Final = ("q", "k", "v", "o", "wi", "wi_0", "wi_1", "wo")  # all of T5's matrices, gated or not
+_ADAPTER_SCALE: Final = 2  # of the product, over the rank
 
 
 @contextmanager
@@ -53,8 +56,9 @@ def base_config(source: str) -> Any:
     Raises:
         BooruError: It is not on this machine and cannot be downloaded.
     """
+    folder = bring_base(source)
     with loading_base(source):
-        return AutoConfig.from_pretrained(source, trust_remote_code=False)
+        return AutoConfig.from_pretrained(folder, trust_remote_code=False)
 
 
 def check_base(source: str, special: SpecialTokens) -> None:
@@ -73,8 +77,7 @@ def check_base(source: str, special: SpecialTokens) -> None:
         raise BooruError(
             f"the base model {source} is a {config.model_type}, not a T5. Choose a T5, T5 v1.1 or FLAN-T5."
         )
-    if Path(source).is_dir():
-        _check_files(Path(source))
+    _check_files(bring_base(source, weights=True))
     if special.first_added > config.vocab_size:
         why = f"it has {special.first_added:,} tokens, the model {config.vocab_size:,} rows"
     elif (special.pad, special.eos) != (config.pad_token_id, config.eos_token_id):
@@ -97,7 +100,7 @@ def _check_files(folder: Path) -> None:
         if pickles:
             raise BooruError(
                 f"the base model {folder} has its weights as a pickle ({pickles[0].name}), which can run any code when "
-                "it is read. Convert it where you trust it: load it with transformers and call `save_pretrained`."
+                f"it is read. Convert it: {CONVERT}."
             )
         raise BooruError(f"the base model {folder} has no weights: there is no model.safetensors. Copy it there.")
     for path in weights:
@@ -241,9 +244,10 @@ def pretrained_model(
     Raises:
         BooruError: The model is not on this machine and cannot be downloaded, or is no T5.
     """
+    folder = bring_base(source, weights=True)
     with loading_base(source):
         model = AutoModelForSeq2SeqLM.from_pretrained(
-            source, dtype=torch.float32, dropout_rate=dropout, use_safetensors=True, trust_remote_code=False
+            folder, dtype=torch.float32, dropout_rate=dropout, use_safetensors=True, trust_remote_code=False
         )
     if not isinstance(model, T5ForConditionalGeneration):
         raise BooruError(f"the base model {source} is a {model.config.model_type}, not a T5. Choose a T5.")
@@ -277,3 +281,39 @@ def quiet_transformers() -> None:
     """Keep transformers' progress bars and notes out of the run's log."""
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
+
+
+def add_adapter(model: Any, rank: int) -> None:
+    """Put matrices of a rank beside a T5's own, and leave nothing else but embedding and output layer to be trained.
+
+    LoRA (Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models"), by the library peft. The rows of labels
+    are new, so embedding and output layer are trained whole.
+
+    Raises:
+        BooruError: peft is not installed.
+    """
+    try:
+        from peft import LoraConfig, inject_adapter_in_model
+    except ImportError as error:
+        raise BooruError(
+            "adapter = lora needs the package peft: `pip install 'booru-pipeline[lora]'`. Or leave adapter out."
+        ) from error
+    inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=_ADAPTER_SCALE * rank, target_modules=list(_ADAPTED)), model)
+    for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
+        layer.weight.requires_grad_(True)
+
+
+def merge_adapter(model: Any) -> None:
+    """Add what was trained beside a T5's matrices to them: it is a plain T5 afterwards, without peft.
+
+    Raises:
+        ValueError: It is no number.
+    """
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for module in list(model.modules()):
+        for name, layer in list(module.named_children()):
+            if isinstance(layer, BaseTunerLayer):
+                layer.merge(safe_merge=True)
+                setattr(module, name, layer.get_base_layer())
+    model.requires_grad_(True)

@@ -35,10 +35,16 @@ from booru_pipeline.model.pair_table import PairTable
 from booru_pipeline.model.presence import Presence
 from booru_pipeline.model.provenance import CARD_FILE, LOG_FILE, PROVENANCE_FILE, read_provenance
 from booru_pipeline.model.ranking.torch_rankers import ranker_for
-from booru_pipeline.model.start import check_base, pretrained_model, quiet_transformers, tiny_model
+from booru_pipeline.model.start import (
+    add_adapter,
+    check_base,
+    merge_adapter,
+    pretrained_model,
+    quiet_transformers,
+    tiny_model,
+)
 from booru_pipeline.orphan import end_with_parent
 from booru_pipeline.progress import step, told_to
-from booru_pipeline.training.adapter import add_adapter, merge_adapter
 from booru_pipeline.training.interruption import Interruption
 from booru_pipeline.training.job import INTERRUPTED_PROBLEM, TrainingJob
 from booru_pipeline.training.limits import disk_named, memory_named

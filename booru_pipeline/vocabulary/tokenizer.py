@@ -17,6 +17,7 @@ from sentencepiece import sentencepiece_model_pb2 as model_format
 from tokenizers import AddedToken
 
 from booru_pipeline.errors import BooruError, first_line
+from booru_pipeline.vocabulary.base_files import bring_base
 from booru_pipeline.vocabulary.base_model import BaseModel
 from booru_pipeline.vocabulary.text import SEPARATOR
 from booru_pipeline.vocabulary.vocabulary import SENTENCEPIECE_FILE, SpecialTokens
@@ -74,21 +75,20 @@ def base_tokenizer(base_model: BaseModel, texts: Sequence[str]) -> tuple[transfo
 
 
 def _load(source: str) -> transformers.PreTrainedTokenizerBase:
-    is_folder = Path(source).is_dir()
+    folder = bring_base(source)
     # transformers makes an empty T5 tokenizer of a folder without one, which knows no text at all.
-    if is_folder and not any(Path(source, name).is_file() for name in _TOKENIZER_FILES):
+    if not any((folder / name).is_file() for name in _TOKENIZER_FILES):
         raise BooruError(
             f"{source} has no tokenizer: none of {', '.join(_TOKENIZER_FILES)} is there. "
             "Write it with `tokenizer.save_pretrained(folder)`, or copy the base model's spiece.model there."
         )
     try:
-        return transformers.AutoTokenizer.from_pretrained(source)
+        return transformers.AutoTokenizer.from_pretrained(folder)
     except Exception as error:  # tokenizers raises plain Exception for a broken file
-        what, remedy = "read the tokenizer in", "Write it again with `tokenizer.save_pretrained(folder)`"
-        if not is_folder:
-            what = "load the tokenizer of"
-            remedy = "Connect to the network once, give a local folder with --preset FOLDER, or use --preset tiny"
-        raise BooruError(f"cannot {what} {source}: {first_line(error)}. {remedy}.") from error
+        raise BooruError(
+            f"cannot read the tokenizer in {folder}: {first_line(error)}. Write it again with "
+            "`tokenizer.save_pretrained(folder)`."
+        ) from error
 
 
 def special_tokens(tokenizer: transformers.PreTrainedTokenizerBase, first_added: int) -> SpecialTokens:

@@ -132,7 +132,7 @@ def refused(folder, said, special=SPECIAL):
 def test_weights_as_a_pickle_are_refused_and_never_read(folder):
     (folder / "model.safetensors").unlink()
     (folder / "pytorch_model.bin").write_bytes(b"cos\nsystem\n(S'false'\ntR.")
-    refused(folder, r"has its weights as a pickle \(pytorch_model.bin\).*save_pretrained")
+    refused(folder, r"has its weights as a pickle \(pytorch_model.bin\).*booru convert")
 
 
 def test_no_weights_and_half_of_them(folder):
