@@ -54,23 +54,28 @@ def base(request, shared, tmp_path_factory):
     return folder
 
 
+def trained_and_resumed(base, forks, folder, **options):
+    """The jobs of a training, and of another that lost its last state and went on as if it had not; what was said."""
+    made = themed_dataset.build(folder, BaseModel("base", str(base)), 200, 20)
+    options |= {"max_steps": 6, "batch_size": 16, "state_interval_steps": 2, "log_interval_steps": 1}
+    job = job_in(folder, made, options, base_name="base", base_source=str(base))
+    done = forks.run(job.write(folder / "job.json"))
+    assert done.status == 0, done.said
+    shutil.rmtree(newest_state(job.states, job.key))
+    again = job.model_copy(update={"output": folder / "again"})
+    resumed = forks.run(again.write(folder / "job.json"))
+    assert "going on from step 4," in resumed.said
+    losses = [
+        [entry["loss"] for entry in json.loads((one.output / "training_log.json").read_text())] for one in (job, again)
+    ]
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
+    return job, again, done.said
+
+
 def test_it_is_trained_is_resumed_and_loads_again(base, forks, tmp_path):
     before = AutoModelForSeq2SeqLM.from_pretrained(base)
     tied = before.lm_head.weight is before.shared.weight
-    made = themed_dataset.build(tmp_path, BaseModel("base", str(base)), 200, 20)
-    options = {"max_steps": 6, "batch_size": 16, "state_interval_steps": 2, "log_interval_steps": 1}
-    job = job_in(tmp_path, made, options, base_name="base", base_source=str(base))
-    done = forks.run(job.write(tmp_path / "job.json"))
-    assert done.status == 0, done.said
-    entries = json.loads((job.output / "training_log.json").read_text())
-
-    shutil.rmtree(newest_state(job.states, job.key))
-    again = job.model_copy(update={"output": tmp_path / "again"})
-    done = forks.run(again.write(tmp_path / "job.json"))
-    assert "going on from step 4," in done.said
-    resumed = json.loads((again.output / "training_log.json").read_text())
-    np.testing.assert_allclose([e["loss"] for e in resumed], [e["loss"] for e in entries], rtol=1e-5)
-
+    _, again, _ = trained_and_resumed(base, forks, tmp_path)
     model = AutoModelForSeq2SeqLM.from_pretrained(again.output)
     tokenizer = AutoTokenizer.from_pretrained(again.output)
     vocabulary = Vocabulary.load(again.output)
@@ -84,22 +89,9 @@ def test_it_is_trained_is_resumed_and_loads_again(base, forks, tmp_path):
 
 def test_with_lora_the_base_stays_and_the_checkpoint_is_a_plain_t5(base, forks, tmp_path):
     before = AutoModelForSeq2SeqLM.from_pretrained(base)
-    made = themed_dataset.build(tmp_path, BaseModel("base", str(base)), 200, 20)
-    options = {"max_steps": 6, "batch_size": 16, "state_interval_steps": 2, "log_interval_steps": 1}
-    options |= {"adapter": "lora", "adapter_rank": 2, "gradient_accumulation": 2, "learning_rate": 0.01}
-    job = job_in(tmp_path, made, options, base_name="base", base_source=str(base))
-    done = forks.run(job.write(tmp_path / "job.json"))
-    assert done.status == 0, done.said
-    assert " are trained," in done.said
-    entries = json.loads((job.output / "training_log.json").read_text())
-
-    shutil.rmtree(newest_state(job.states, job.key))
-    again = job.model_copy(update={"output": tmp_path / "again"})
-    done = forks.run(again.write(tmp_path / "job.json"))
-    assert "going on from step 4," in done.said
-    resumed = json.loads((again.output / "training_log.json").read_text())
-    np.testing.assert_allclose([e["loss"] for e in resumed], [e["loss"] for e in entries], rtol=1e-5)
-
+    options = {"adapter": "lora", "adapter_rank": 2, "gradient_accumulation": 2, "learning_rate": 0.01}
+    job, _, said = trained_and_resumed(base, forks, tmp_path, **options)
+    assert " are trained," in said
     after = AutoModelForSeq2SeqLM.from_pretrained(job.output)
     assert {name for name, _ in after.named_parameters()} == {name for name, _ in before.named_parameters()}
     former = dict(before.named_parameters())
