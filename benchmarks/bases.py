@@ -67,6 +67,7 @@ def trained(chosen: dict[str, Any], world: Path, workspace: Path, options: Names
             max_steps=options.steps,
             batch_size=options.batch // accumulated,
             epochs=0,
+            dropout=0.0,  # what it drops is drawn anew for each way to share a step out
             seed=options.round,
             precision=chosen.get("precision", "fp32"),
             evaluations=1,
