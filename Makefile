@@ -10,7 +10,7 @@ SAMPLE = BOORU_RAW=$(SAMPLE_RAW) BOORU_HOME=$(SAMPLE_HOME) BOORU_RELATIONS=$(SAM
 # `make dev` opens the demo's home, or yours if you name one.
 OPENED = $(if $(BOORU_RAW)$(BOORU_HOME),,$(SAMPLE))
 
-BENCHMARKS = ingest dataset training evaluation model serving bases complete captions overhead history scale soak
+BENCHMARKS = ingest dataset training evaluation model serving complete captions overhead history scale soak
 BOORU = $(VENV)/bin/booru
 INSTALLED = $(VENV)/.installed
 

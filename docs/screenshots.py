@@ -3,13 +3,17 @@
 Makes the demo's world in /tmp, minutes on two cores, opens `booru dev` in headless Chromium, and writes docs/images/.
 """
 
+import html
 import io
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
+from markdown_it import MarkdownIt
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
@@ -23,6 +27,11 @@ IMAGES = Path(__file__).with_name("images")
 WORLD = Path(tempfile.gettempdir(), "booru")  # its name is in the pictures
 WIDE = {"width": 2700, "height": 800}  # for the graph to say more than names
 RELEASE = "2021b"
+PAPER = """
+body { font: 15px/1.5 sans-serif; max-width: 56em; margin: 1.5em auto; color: #222 }
+pre, code { background: #f4f4f2; font-size: 13px } pre { padding: .8em; overflow: hidden }
+table { border-collapse: collapse } td, th { border: 1px solid #ccc; padding: .15em .6em; text-align: left }
+"""
 
 
 def main() -> None:
@@ -42,6 +51,7 @@ def main() -> None:
             ui.open()
             take(ui)
             take_answers(browser, server.reports)
+            take_papers(browser, ["--raw", raw, "--home", home, "--relations", raw])
             if ui.complaints:
                 raise BooruError(f"the pages complained: {ui.complaints}. Mend that before the pictures are used.")
     finally:
@@ -96,6 +106,31 @@ def take_answers(browser: Browser, address: str) -> None:
         page.get_by_role("option").first.wait_for()
         page.screenshot(path=IMAGES / f"{name}.png", animations="disabled")
         context.close()
+
+
+def take_papers(browser: Browser, places: Sequence[str | Path]) -> None:
+    """What is shared: the cards of a checkpoint and of a dataset; and the notebook, as the site has it."""
+    reader = MarkdownIt().enable("table")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, option in (("card", []), ("dataset_card", ["--dataset"])):
+            target = Path(folder, name)
+            command = [BOORU, "export", "hub", target, "--license", "cc-by-4.0", *option, *places]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            _, metadata, text = (target / "README.md").read_text(encoding="utf-8").split("---\n", 2)
+            shown = f"<pre>{html.escape(metadata[:230])}…</pre>{reader.render(text)}"
+            (target / "card.html").write_text(f"<meta charset=utf-8><style>{PAPER}</style>{shown}", encoding="utf-8")
+            picture(browser, target / "card.html", name, 1350 if name == "card" else 1000)
+        site = Path(folder, "site")
+        subprocess.run([sys.executable, "-m", "sphinx", "-q", IMAGES.parent, site], check=True)
+        picture(browser, site / "from_home_to_plot.html", "notebook", 2000)
+
+
+def picture(browser: Browser, page: Path, name: str, height: int) -> None:
+    """A file as a browser shows it, down to some height."""
+    window = browser.new_page(viewport={"width": 1000, "height": height})
+    window.goto(page.as_uri())
+    window.screenshot(path=IMAGES / f"{name}.png", animations="disabled")
+    window.close()
 
 
 def two_rows(page: Page) -> Image.Image:
