@@ -10,7 +10,7 @@ transformers and safetensors, and nothing of booru_pipeline. The answer is `boor
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -79,7 +79,7 @@ class TagModel(nn.Module):
         self.requires_grad_(False)
 
     @classmethod
-    def load(cls, folder: str | Path) -> Self:
+    def load(cls, folder: str | Path) -> "TagModel":
         """Read the folder that this file lies in, or another such folder."""
         path = Path(folder)
         told = json.loads((path / TAGS_FILE).read_text(encoding="utf-8"))
