@@ -5,8 +5,8 @@
     python -m benchmarks.scale --posts 10000000 --releases 6 --tags 30 --to tokenized_dataset
     python -m benchmarks.scale --posts 1500000 --releases 6 --before COMMIT
 
-Releases of a large world (see `benchmarks.large_world`) are made, then each stage of all releases by `booru run`, in a
-process of its own, whose peak memory is the stage's. The newest release alone is trained, evaluated and audited. With
+Releases of a large world (see `benchmarks.soak.large_world`) are made, then each stage of all releases by `booru run`,
+in a process of its own, whose peak memory is the stage's. The newest release alone is trained, evaluated and audited. With
 `--before` the same is done on the same releases by another commit of this repository, stage by stage in turn.
 """
 
@@ -27,7 +27,7 @@ from typing import Final
 import psutil
 
 from benchmarks.frame import MIB, ROOT, machine, show
-from benchmarks.large_world import ROWS
+from benchmarks.soak.large_world import ROWS
 from booru_pipeline.pipeline.stages import Stage
 
 _STAGES: Final = Stage.CHECKPOINT.before()  # of all releases; the others are made of the newest
@@ -122,7 +122,7 @@ def checkout_of(commit: str, folder: Path) -> Iterator[Path]:
 def make_world(raw: Path, posts: int, releases: int, tags: int) -> None:
     """Write the releases, in a process of its own: a child of this one is counted with the memory that this one has."""
     numbers = ["--posts", str(posts), "--releases", str(releases), "--tags", str(tags)]
-    command = [sys.executable, "-m", "benchmarks.large_world", str(raw), *numbers]
+    command = [sys.executable, "-m", "benchmarks.soak.large_world", str(raw), *numbers]
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
 
 

@@ -16,7 +16,7 @@ from booru_pipeline.lake.record import Record
 from booru_pipeline.model.objective_name import objective_name
 from booru_pipeline.model.provenance import PROVENANCE_FILE
 from booru_pipeline.pipeline.option_words import written
-from booru_pipeline.pipeline.stages import Recipe, Stage, makes_nothing_stale
+from booru_pipeline.pipeline.stages import CAME_LATER, Recipe, Stage, makes_nothing_stale
 from booru_pipeline.training.options import plan_defaults
 from booru_pipeline.vocabulary.base_model import TINY
 from booru_pipeline.vocabulary.options import EncodingName
@@ -76,16 +76,17 @@ def other_options(made: Record, expected: Record, recipe: Recipe) -> list[str]:
     one: `retrain` is what people do once in a while to make up for what such a chain forgets.
     """
     stage = Stage(made.stage)
-    was, now = (OptionsInForce(stage, record.options, recipe) for record in (made, expected))
+    before, after = ({**CAME_LATER.get(stage, {}), **record.options} for record in (made, expected))
+    was, now = (OptionsInForce(stage, options, recipe) for options in (before, after))
     ignored = set(makes_nothing_stale(stage))
-    if made.options.get("strategy") == "retrain":
+    if before.get("strategy") == "retrain":
         ignored |= {"strategy", "replay_share"}
     # An option that only one of the two has came or went with the code.
-    names = [name for name in expected.options if name in made.options and name not in ignored]
+    names = [name for name in after if name in before and name not in ignored]
     return [
         f"{name} was {was.said(name)}, is {now.said(name)}"
         for name in sorted(names)
-        if made.options[name] != expected.options[name] and was.value(name) != now.value(name)
+        if before[name] != after[name] and was.value(name) != now.value(name)
     ]
 
 

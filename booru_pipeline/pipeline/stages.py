@@ -169,7 +169,7 @@ _TRIED_AGAIN: Final = {
 }
 NOT_IN_KEYS: Final[dict[Stage, frozenset[str]]] = {stage: makes_nothing_stale(stage) - _TRIED_AGAIN for stage in Stage}
 # Options that came when there were homes already: at these values they are no part of a key, so that those stay fresh.
-_CAME_LATER: Final[dict[Stage, dict[str, Any]]] = {Stage.CHECKPOINT: {"adapter": "none", "adapter_rank": 16}}
+CAME_LATER: Final[dict[Stage, dict[str, Any]]] = {Stage.CHECKPOINT: {"adapter": "none", "adapter_rank": 16}}
 
 
 def stage_record(
@@ -193,7 +193,7 @@ def stage_record(
     inputs = {stage.upstream: upstream, **(relations or {})}
     options = {**CONSTANTS.get(stage, {}), **options}
     options = {name: value for name, value in options.items() if name not in NOT_IN_KEYS[stage]}
-    later = _CAME_LATER.get(stage, {})
+    later = CAME_LATER.get(stage, {})
     options = {name: value for name, value in options.items() if name not in later or value != later[name]}
     return Record(
         stage=stage.value,

@@ -4,7 +4,7 @@ The sample world draws post by post, which is right for what a newcomer reads an
 post has characters with their core tags and series, a scene, an artist, and other tags by frequency. Names and
 frequencies are Danbooru's where `shared/` is beside the checkout, else made up with the same shape (Zipf's law).
 
-    python -m benchmarks.large_world FOLDER --posts 1500000 --releases 6
+    python -m benchmarks.soak.large_world FOLDER --posts 1500000 --releases 6
 """
 
 import argparse
