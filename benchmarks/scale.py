@@ -6,8 +6,8 @@
     python -m benchmarks.scale --posts 1500000 --releases 6 --before COMMIT
 
 Releases of a large world (see `benchmarks.soak.large_world`) are made, then each stage of all releases by `booru run`,
-in a process of its own, whose peak memory is the stage's. The newest release alone is trained, evaluated and audited. With
-`--before` the same is done on the same releases by another commit of this repository, stage by stage in turn.
+in a process of its own, whose peak memory is the stage's. The newest release alone is trained, evaluated and audited.
+With `--before` the same is done on the same releases by another commit of this repository, stage by stage in turn.
 """
 
 import argparse
