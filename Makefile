@@ -48,8 +48,8 @@ bench: $(INSTALLED)  ## every benchmark that needs no GPU; results go to standar
 	@for name in $(BENCHMARKS); do echo "== $$name"; $(VENV)/bin/python -m benchmarks.$$name || exit 1; done
 
 docs: $(INSTALLED)  ## these pages, the API and a notebook as a site, in site/
-	$(VENV)/bin/sphinx-build --fail-on-warning --keep-going --quiet docs site
-	@echo "$(CURDIR)/site/index.html"
+	$(VENV)/bin/sphinx-build --fail-on-warning --keep-going --quiet docs site/html
+	@echo "$(CURDIR)/site/html/index.html"
 
 screenshots: $(INSTALLED)  ## the README's pictures of the web UI, from a real run; needs Debian's chromium
 	PYTHONPATH=. $(VENV)/bin/python docs/screenshots.py
