@@ -18,6 +18,8 @@ import pytest
 from dagster._core.storage.defs_state.base import set_defs_state_storage
 
 from booru_pipeline.sample import generate
+from booru_pipeline_tests.cli.command import booru
+from booru_pipeline_tests.shared_folder import made_once
 
 hypothesis.settings.register_profile("no_clock", deadline=None)  # the machine is shared: no test depends on time
 hypothesis.settings.load_profile("no_clock")
@@ -35,6 +37,18 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("raw")
     generate(folder, releases=["2021a", "2021b"], posts=400, seed=1)
     return folder
+
+
+def make_workplace(folder: Path) -> None:
+    generate(folder / "booru_raw", releases=["2021a"], posts=500)
+    result = booru(folder, "run")
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.fixture(scope="session")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a sample and everything made of its one release."""
+    return made_once(tmp_path_factory, "workplace", make_workplace)
 
 
 @pytest.fixture(scope="session")

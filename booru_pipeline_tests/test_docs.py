@@ -13,7 +13,6 @@ import nbformat
 import pytest
 
 from booru_pipeline_tests.cli.command import environment
-from booru_pipeline_tests.cli.conftest import workplace  # noqa: F401
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -72,7 +71,7 @@ def run_in(folder, code):
 
 
 @pytest.mark.parametrize("page", ["api.md", "../README.md"])
-def test_the_examples_run_one_after_another(workplace, page):  # noqa: F811
+def test_the_examples_run_one_after_another(workplace, page):
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
     assert blocks
     told = run_in(workplace, "\n".join(blocks))
@@ -80,7 +79,7 @@ def test_the_examples_run_one_after_another(workplace, page):  # noqa: F811
     assert told.stdout
 
 
-def test_the_notebook_runs(workplace, monkeypatch):  # noqa: F811
+def test_the_notebook_runs(workplace, monkeypatch):
     notebook = nbformat.read(DOCS / "from_home_to_plot.ipynb", 4)
     kept = [len(cell.outputs) for cell in notebook.cells if cell.cell_type == "code"]
     monkeypatch.chdir(workplace)

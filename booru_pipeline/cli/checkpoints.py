@@ -1,6 +1,8 @@
 """Commands about whole checkpoints: compare, promote, and their export for use elsewhere."""
 
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +16,7 @@ from booru_pipeline.errors import BooruError
 
 if TYPE_CHECKING:
     from booru_pipeline.evaluation.comparison.two import TwoCompared
-    from booru_pipeline.export.checkpoint import Source
+    from booru_pipeline.export.source import Source
     from booru_pipeline.pipeline.settings import Settings
 
 Licence = Annotated[
@@ -130,18 +132,14 @@ def export_hub(
     Examples: `booru export hub booru-tags --license apache-2.0`, `booru export hub booru-tag-sets --dataset`
     """
     settings = read_settings(raw=raw, home=home, relations=relations)
-    from booru_pipeline.lake.publish import staged_beside
-
-    source = _source(settings, whom_to_ask(settings, release), licence, folder)
-    with staged_beside(folder, folder=True) as draft:
+    with _exporting(settings, release, licence, folder) as (source, draft):
         if dataset:
             from booru_pipeline.export.dataset import write_dataset
             from booru_pipeline.pipeline.checkpoints import source_of
             from booru_pipeline.pipeline.stages import Stage
-            from booru_pipeline.vocabulary.vocabulary import Vocabulary
 
-            made_from = settings.lake.bring(source_of(settings.lake, Stage.TOKENIZED_DATASET, source.name))
-            write_dataset(made_from, Vocabulary.load(source.checkpoint), source.relations, draft, licence)
+            made_from = source_of(settings.lake, Stage.TOKENIZED_DATASET, source.name)
+            write_dataset(source, settings.lake.bring(made_from), draft)
         else:
             from booru_pipeline.export.checkpoint import write_model
 
@@ -168,26 +166,32 @@ def export_onnx(
     Example: `booru export onnx booru-tags-onnx`
     """
     settings = read_settings(raw=raw, home=home, relations=relations)
-    from booru_pipeline.export.graph import write_graph
-    from booru_pipeline.lake.publish import staged_beside
+    with _exporting(settings, release, licence, folder) as (source, draft):
+        from booru_pipeline.export.graph import write_graph
 
-    source = _source(settings, whom_to_ask(settings, release), licence, folder)
-    with staged_beside(folder, folder=True) as draft:
         write_graph(source, draft)
     say(f"{escape(str(folder))}: the checkpoint of {source.name} as a graph. README.md in it says how it is asked.")
 
 
-def _source(settings: "Settings", key: str, licence: str, folder: Path) -> "Source":
-    from booru_pipeline.export.checkpoint import Source
+@contextmanager
+def _exporting(
+    settings: "Settings", release: str | None, licence: str, folder: Path
+) -> "Iterator[tuple[Source, Path]]":
+    """The checkpoint to export, and the draft of the folder, which is there when the block ends without an error."""
+    from booru_pipeline.export.source import Source
+    from booru_pipeline.lake.publish import staged_beside
 
     lake = settings.lake
-    if folder.absolute().resolve().is_relative_to(lake.home.resolve()):
+    if folder.resolve().is_relative_to(lake.home):
         raise BooruError(f"{folder} is in the home, where each folder is an artifact. Name one elsewhere.")
+    key = whom_to_ask(settings, release)
     report = lake.evaluation_report(key)
-    return Source(
+    source = Source(
         key,
         lake.bring(lake.checkpoint(key)),
         settings.tag_relations,
         lake.bring(report) if lake.record(report) is not None else None,
         licence,
     )
+    with staged_beside(folder, folder=True) as draft:
+        yield source, draft

@@ -126,7 +126,10 @@ class Inspector:
         Raises:
             BooruError: It is not in the dataset's releases, or the name fits several.
         """
-        booru, number = read_post("/".join(" ".join(post).split()))
+        words = " ".join(post).split()
+        if len(words) > 2:
+            raise BooruError(f"{printable(' '.join(words))!r} names no post: give its id, or booru and id.")
+        booru, number = read_post("/".join(words))
         boorus = sorted(set(self._listings(number)["booru"].to_pylist()))
         boorus = [name for name in boorus if booru is None or booru in name]
         if not boorus:

@@ -3,14 +3,18 @@
 The metadata's fields are those of `huggingface_hub.ModelCardData` and `DatasetCardData`.
 """
 
-from collections.abc import Mapping
-from pathlib import Path
+import json
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from huggingface_hub import CardData, EvalResult, ModelCardData
 
 from booru_pipeline.evaluation.figures.ranks import heading
+from booru_pipeline.evaluation.report.findings import Findings
+from booru_pipeline.evaluation.report.page.words import signed_interval
 from booru_pipeline.evaluation.results import HEADLINE, MODEL, T5_ALONE
+from booru_pipeline.export.source import Source
+from booru_pipeline.model.provenance import base_names
 
 if TYPE_CHECKING:
     from datasets import DatasetInfo
@@ -37,7 +41,7 @@ sys.path.append(FOLDER)
 sys.dont_write_bytecode = True  # the folder stays as it is
 from tag_model import TagModel
 
-for tag, probability in TagModel.load(FOLDER).suggest("{example}", top=10):
+for tag, probability in TagModel.load(FOLDER).suggest({example}, top=10):
     print(f"{{probability:.4f}} {{tag}}")
 ```
 
@@ -62,7 +66,7 @@ import json, numpy, onnxruntime
 FOLDER = "."  # where this lies
 tags = json.load(open(f"{{FOLDER}}/tags.json", encoding="utf-8"))
 row = {{tag: number for number, tag in enumerate(tags["labels"])}}
-given = {{tags["aliases"].get(tag, tag) for tag in ["{example}"]}}
+given = {{tags["aliases"].get(tag, tag) for tag in [{example}]}}
 implied = {{other for tag in given for other in tags["implies"].get(tag, [])}}
 session = onnxruntime.InferenceSession(f"{{FOLDER}}/model.onnx")
 [[probability]] = session.run(None, {{"labels": numpy.array([[row[tag] for tag in sorted(given | implied)]])}})
@@ -101,8 +105,8 @@ print(posts["train"][0]["tags"])
 
 - `booru`, `fid`: the post. `release`: the latest that lists it.
 - `group_md5`: its picture and what is nearly the same. All posts of a group are in one split.
-- `tags`: its labels. Aliases are replaced; {rare}Posts whose tags are no caption are left out; the
-  labels' `posts` count them too.
+- `tags`: its labels. Aliases are replaced; tags that are too rare to be learned, or of a category left out, are not
+  there. Posts whose tags are no caption are left out; the labels' `posts` count them too.
 
 ## Limits
 
@@ -112,57 +116,43 @@ print(posts["train"][0]["tags"])
 """
 
 
-def model_card(
-    name: str, told: Mapping[str, Any], provenance: Mapping[str, Any], papers: Mapping[str, Any], licence: str
-) -> str:
-    """The card of a checkpoint's folder.
-
-    Args:
-        name: Of its release or trial.
-        told: What `tags.json` says.
-        provenance: What `provenance.json` says.
-        papers: `training`, what the checkpoint's own card says of that and after it; `metrics` of its evaluation
-            report, or None; `lines` of `tag_model.py`.
-        licence: The hub's word for it.
-    """
-    base = provenance["base_model"]
-    in_pieces = told["pieces"] is not None
-    about = {
-        "base": "random weights" if base["source"] is None else base["name"],
-        "posts": provenance["training"]["posts"],
-        "mixed": "; what it says is weighed with counts of pairs of tags" if told["mixture"] else "",
-        "labels": len(told["labels"]),
-        "categories": ", ".join(sorted(set(told["categories"]))),
-        "example": example_of(told),
-        "as_text": "" if in_pieces else ", to which a tag is the word `<tag>`",
-        "lines": papers["lines"],
-        "name": name,
-    }
-    return _head(name, told, base["source"], papers["metrics"], licence) + _MODEL.format(
-        **about, figures=_figures(papers["metrics"]), training=papers["training"]
-    )
-
-
-def graph_card(name: str, told: Mapping[str, Any], base: str | None, papers: Mapping[str, Any], licence: str) -> str:
-    """The card of a graph's folder; for the arguments see `model_card`. `base` is where the base model is from."""
-    return _head(name, told, base, papers["metrics"], licence, library_name="onnx") + _GRAPH.format(
-        name=name,
+def model_card(source: Source, lines: int) -> str:
+    """The card of a checkpoint's folder, whose `tag_model.py` has so many lines."""
+    told = source.tags
+    return _head(source, "transformers") + _MODEL.format(
+        name=source.name,
+        base=base_names(source.provenance)[0],
+        posts=source.provenance["training"]["posts"],
+        mixed="; what it says is weighed with counts of pairs of tags" if told["mixture"] else "",
         labels=len(told["labels"]),
-        example=example_of(told),
-        megabytes=papers["megabytes"],
-        figures=_figures(papers["metrics"]),
-        training=papers["training"],
+        categories=", ".join(sorted(set(told["categories"]))),
+        example=_quoted(example_of(told)),
+        as_text="" if told["pieces"] is not None else ", to which a tag is the word `<tag>`",
+        lines=lines,
+        figures=_figures(source.findings),
+        training=source.about_training,
     )
 
 
-def dataset_card(name: str, infos: "Mapping[str, DatasetInfo]", about: Mapping[str, Any], licence: str) -> str:
+def graph_card(source: Source, megabytes: int) -> str:
+    """The card of a graph's folder; `megabytes` is the memory that a post takes."""
+    return _head(source, "onnx") + _GRAPH.format(
+        name=source.name,
+        labels=len(source.tags["labels"]),
+        example=_quoted(example_of(source.tags)),
+        megabytes=megabytes,
+        figures=_figures(source.findings),
+        training=source.about_training,
+    )
+
+
+def dataset_card(source: Source, infos: "Mapping[str, DatasetInfo]", releases: Iterable[str]) -> str:
     """The card of a dataset's folder.
 
     Args:
-        name: Of its release.
+        source: The checkpoint that learned from it.
         infos: Features and splits by configuration.
-        about: `releases`, `labels` and `rare`, a sentence about what is no label.
-        licence: The hub's word for it.
+        releases: Whose posts they are.
     """
     from datasets.info import DatasetInfosDict
     from huggingface_hub import DatasetCardData
@@ -175,14 +165,17 @@ def dataset_card(name: str, infos: "Mapping[str, DatasetInfo]", about: Mapping[s
         }
         for config, info in infos.items()
     ]
-    data = DatasetCardData(license=licence, tags=_TAGS[1:], pretty_name=f"Booru tag sets up to {name}", configs=configs)
+    data = DatasetCardData(
+        license=source.licence, tags=_TAGS[1:], pretty_name=f"Booru tag sets up to {source.name}", configs=configs
+    )
     DatasetInfosDict(infos).to_dataset_card_data(data)
     splits = {split: found.num_examples for split, found in infos["posts"].splits.items()}
     return _fenced(data) + _DATASET.format(
-        name=name,
+        name=source.name,
         posts=sum(splits.values()),
         splits=", ".join(f"{split} {number:,}" for split, number in splits.items()),
-        **about,
+        releases=", ".join(releases),
+        labels=len(source.vocabulary),
     )
 
 
@@ -193,35 +186,34 @@ def example_of(told: Mapping[str, Any]) -> str:
     return _EXAMPLE if _EXAMPLE in characters else [*characters, *told["labels"]][0]
 
 
-def _head(
-    name: str,
-    told: Mapping[str, Any],
-    base: str | None,
-    metrics: Mapping[str, Any] | None,
-    licence: str,
-    library_name: str = "transformers",
-) -> str:
+def _quoted(label: str) -> str:
+    """As Python and JSON write it."""
+    return json.dumps(label, ensure_ascii=False)
+
+
+def _head(source: Source, library: str) -> str:
     """The metadata: what the hub shows of a model, and finds it by."""
+    told, results = source.tags, source.findings.results if source.findings else {}
     measured = [
         EvalResult(
             task_type="tag-completion",
             dataset_type="booru-chars",
-            dataset_name=f"held-out posts of releases up to {name}",
-            dataset_config=f"{_percent(share['hidden_share'])} of labels hidden",
+            dataset_name=f"held-out posts of releases up to {source.name}",
+            dataset_config=f"{_percent(share)} of labels hidden",
             dataset_split="test",
             metric_type=metric,
-            metric_value=round(share["not_derivable"]["methods"][MODEL][metric], 4),
+            metric_value=round(result.figure(MODEL, metric), 4),
         )
-        for share in _shares(metrics)
+        for share, result in results.items()
         for metric in HEADLINE
     ]
     example = example_of(told)
     data = ModelCardData(
-        library_name=library_name,
-        license=licence,
-        base_model=base if base is None or not Path(base).is_absolute() else None,  # a folder here is nothing there
+        library_name=library,
+        license=source.licence,
+        base_model=base_names(source.provenance)[1],
         tags=[*_TAGS, told["objective"]],
-        model_name=f"booru tags up to {name}",
+        model_name=f"booru tags up to {source.name}",
         eval_results=measured or None,
         # Of tasks that the hub knows, these are nearest: text in, labels with probabilities out; or text.
         pipeline_tag="text-classification" if told["objective"] in ("present", "set") else "text-generation",
@@ -234,12 +226,12 @@ def _fenced(data: CardData) -> str:
     return f"---\n{data.to_yaml()}\n---\n"
 
 
-def _figures(metrics: Mapping[str, Any] | None) -> str:
+def _figures(found: Findings | None) -> str:
     """A table of the held-out figures, with the difference to the best baseline and its interval."""
-    if not metrics:
+    if found is None:
         return "## Figures\n\nIt was not evaluated on test posts: make the report with `booru run`.\n\n"
     lines = [
-        f"## Figures on {metrics['sizes']['test_posts']:,} test posts",
+        f"## Figures on {found.sizes.test_posts:,} test posts",
         "",
         "Which labels of a post were hidden, of those that no implication gives away? The best baseline of each row is "
         "one of the methods that count.",
@@ -247,26 +239,19 @@ def _figures(metrics: Mapping[str, Any] | None) -> str:
         "| hidden | | answer | T5 alone | best baseline | ahead by, 95 % interval |",
         "| ---: | --- | ---: | ---: | ---: | --- |",
     ]
-    for share in _shares(metrics):
-        found = share["not_derivable"]
-        best = found["best_baseline"]
+    for share, result in found.results.items():
+        best = result.best_baseline
         for metric in HEADLINE:
-            alone = found["methods"].get(T5_ALONE, {}).get(metric)
-            less = found["differences"][best][metric]
             cells = [
-                _percent(share["hidden_share"]),
+                _percent(share),
                 heading(metric),
-                f"{found['methods'][MODEL][metric]:.3f}",
-                "" if alone is None else f"{alone:.3f}",
-                f"{found['methods'][best][metric]:.3f} ({best})",
-                f"{less['mean']:+.3f} ({less['low']:+.3f} to {less['high']:+.3f})",
+                f"{result.figure(MODEL, metric):.3f}",
+                f"{result.figure(T5_ALONE, metric):.3f}" if T5_ALONE in result.methods else "",
+                f"{result.figure(best, metric):.3f} ({best})",
+                signed_interval(result.differences[best][metric]),
             ]
             lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + f"\n\n{metrics['verdict'].partition('. ')[0]}.\n\n"
-
-
-def _shares(metrics: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
-    return [share for share in (metrics or {}).get("shares", []) if share["not_derivable"]]
+    return "\n".join(lines) + f"\n\n{found.verdict.partition('. ')[0]}.\n\n"
 
 
 def _percent(share: float) -> str:

@@ -1,6 +1,5 @@
 """A checkpoint as one ONNX graph, from rows of labels to probabilities, for who has ONNX Runtime and nothing else."""
 
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +10,9 @@ import numpy as np
 
 from booru_pipeline.errors import BooruError
 from booru_pipeline.export import card, tag_model
-from booru_pipeline.export.checkpoint import Source, tags_of, write_model, write_tags
-from booru_pipeline.model.provenance import CARD_FILE, read_provenance
+from booru_pipeline.export.checkpoint import write_tags
+from booru_pipeline.export.source import Source
+from booru_pipeline.model.provenance import CARD_FILE
 
 GRAPH_FILE: Final = "model.onnx"
 _OPSET: Final = 18  # the first with the largest of what is scattered to one place
@@ -39,13 +39,11 @@ def write_graph(source: Source, folder: Path) -> None:
     from booru_pipeline.model.start import quiet_transformers
 
     quiet_transformers()
+    model = tag_model.TagModel.load(source.checkpoint, source.tags)
     folder.mkdir()
-    with tempfile.TemporaryDirectory(dir=folder) as shared:  # what is read is what would be shared
-        write_model(source, Path(shared) / "model")
-        model = tag_model.TagModel.load(Path(shared) / "model")
-    told = tags_of(source)
-    write_tags({name: told[name] for name in _KEPT}, folder)
-    some = torch.tensor([[0, *[tag_model.NO_LABEL] * 2], [0, 1, tag_model.NO_LABEL], [2, 1, 0]])
+    write_tags({name: source.tags[name] for name in _KEPT}, folder)
+    some = torch.arange(min(3, len(model.tags))).repeat(3, 1)  # of several lengths, which are no constants then
+    some = some.where(some < torch.tensor([[1], [2], [3]]), tag_model.NO_LABEL)
     with warnings.catch_warnings(), torch.inference_mode(), _plain_largest():
         warnings.simplefilter("ignore")  # of the tracer, about constants that do not depend on the input
         torch.onnx.export(
@@ -60,9 +58,7 @@ def write_graph(source: Source, folder: Path) -> None:
             dynamo=False,
         )
         _check(folder / GRAPH_FILE, model, some)
-    base = read_provenance(source.checkpoint)["base_model"]["source"]
-    papers = {"training": source.about_training, "metrics": source.metrics, "megabytes": _megabytes(model)}
-    (folder / CARD_FILE).write_text(card.graph_card(source.name, told, base, papers, source.licence), encoding="utf-8")
+    (folder / CARD_FILE).write_text(card.graph_card(source, _megabytes(model)), encoding="utf-8")
 
 
 def _megabytes(model: "tag_model.TagModel") -> int:

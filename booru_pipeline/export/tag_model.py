@@ -79,10 +79,10 @@ class TagModel(nn.Module):
         self.requires_grad_(False)
 
     @classmethod
-    def load(cls, folder: str | Path) -> "TagModel":
-        """Read the folder that this file lies in, or another such folder."""
+    def load(cls, folder: str | Path, told: Mapping[str, Any] | None = None) -> "TagModel":
+        """Read the folder that this file lies in, or another such folder; `told` is in the place of its `tags.json`."""
         path = Path(folder)
-        told = json.loads((path / TAGS_FILE).read_text(encoding="utf-8"))
+        told = told or json.loads((path / TAGS_FILE).read_text(encoding="utf-8"))
         tables = [load_file(path / name) if (path / name).is_file() else None for name in (PAIRS_FILE, PRESENCE_FILE)]
         t5 = AutoModelForSeq2SeqLM.from_pretrained(path, local_files_only=True, use_safetensors=True)
         return cls(t5, told, *tables)

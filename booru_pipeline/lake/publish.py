@@ -89,9 +89,7 @@ def staged_beside(target: Path, *, force: bool = False, folder: bool = False) ->
     """
     target = target.absolute()
     if folder:
-        if target.is_dir() and not any(target.iterdir()):
-            target.rmdir()
-        if target.exists():
+        if target.exists() and not _is_empty_folder(target):
             raise BooruError(f"{target} is there already, and nothing of it is replaced. Name a new folder.")
     elif target.is_dir():
         raise BooruError(f"{target} is a folder. Name a file in it.")
@@ -110,6 +108,13 @@ def staged_beside(target: Path, *, force: bool = False, folder: bool = False) ->
     finally:  # unless another writer uses it
         if staging.is_dir() and not any(path.is_dir() for path in staging.iterdir()):
             shutil.rmtree(staging, ignore_errors=True)
+
+
+def _is_empty_folder(path: Path) -> bool:
+    try:
+        return path.is_dir() and not any(path.iterdir())
+    except OSError as error:
+        raise BooruError(f"{path} cannot be read: {error.strerror}. Name a new folder.") from error
 
 
 def discard(final: Path, staging: Staging) -> None:

@@ -54,7 +54,6 @@ class Predictor:
         """Put a predictor together; without a generator if the model is trained to rank alone."""
         self.vocabulary = vocabulary
         self.relations = Relations({}, {}, "")
-        self._folder: Path | None = None
         self.t5 = t5
         self._generator = generator
         self.mixture = counting[0] if counting else None
@@ -82,8 +81,8 @@ class Predictor:
             BooruError: The folder is no checkpoint of this pipeline.
         """
         found = cls._read(Path(folder), device, graph=graph)
-        found._folder = Path(folder)
-        found.relations = found.relations if relations is None else relations
+        if relations is not None:
+            found.relations = relations
         return found
 
     @classmethod
@@ -269,13 +268,12 @@ class Predictor:
         """The vector that the T5 has for each label, float32 [labels, d_model].
 
         Raises:
-            BooruError: Labels have pieces, and so no vectors, or this was not loaded from a folder.
+            BooruError: Labels have pieces, and so no vectors.
+            OSError: This was not loaded from a checkpoint's folder.
         """
         from booru_pipeline.model.label_tables import vectors_of
 
-        if self._folder is None:
-            raise BooruError("this predictor was not loaded from a checkpoint's folder, and has no vectors.")
-        return vectors_of(self._folder, self.vocabulary)
+        return vectors_of(self.vocabulary.folder, self.vocabulary)
 
     def _given(self, posts: Sequence[Sequence[str]]) -> list[list[str]]:
         """The labels of each post, each once.

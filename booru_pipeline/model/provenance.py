@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,6 +23,14 @@ def read_provenance(checkpoint: Path) -> dict[str, Any]:
     """
     content: dict[str, Any] = json.loads((checkpoint / PROVENANCE_FILE).read_text(encoding="utf-8"))
     return content
+
+
+def base_names(provenance: Mapping[str, Any]) -> tuple[str, str | None]:
+    """What a checkpoint's base model is called, without the path of a folder here, and its name on the hub, if any."""
+    source = provenance["base_model"]["source"]
+    if source is None:
+        return "none: random weights", None
+    return (Path(source).name, None) if Path(source).is_absolute() else (source, source)
 
 
 @dataclass(frozen=True)

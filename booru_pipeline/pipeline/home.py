@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from booru_pipeline.errors import BooruError
+from booru_pipeline.errors import BooruError, first_line
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.lake.trial import is_trial
 from booru_pipeline.pipeline.checkpoints import find_named, source_of
@@ -167,12 +167,15 @@ class Home:
         """What an evaluation found: `metrics.json` of the report of a release or trial, the newest by default.
 
         Raises:
-            BooruError: There is no report.
+            BooruError: There is no report, or it cannot be read.
         """
         lake = self.lake
         key = lake.newest(lake.evaluation_report) if name is None else find_named(lake, lake.evaluation_report, name)
         path = lake.bring(lake.evaluation_report(key)) / "metrics.json"
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        try:
+            return dict(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            raise BooruError(f"{path} cannot be read: {first_line(error)}. Make it again with `booru run`.") from error
 
     def _dataset(self, name: str | None) -> Path:
         if name is None or not is_trial(name):

@@ -173,8 +173,9 @@ def make_app(shelf: Shelf, host: str = "127.0.0.1") -> FastAPI:
     ) -> list[RelatedTag]:
         """The labels most like one."""
         name, asker = shelf.get(checkpoint)
+        predictor = asker.predictor
         try:
-            label, predictor = asker.names.label(tag), asker.predictor
+            label = asker.names.label(tag)
         except BooruError as error:
             raise Unknown(str(error)) from error
         if predictor.table is None:

@@ -1,7 +1,8 @@
 """The checkpoint's README.md: what it is, how to load it, how good it is, and what it is not."""
 
-from pathlib import Path
 from typing import Any
+
+from booru_pipeline.model.provenance import base_names
 
 _CARD = """\
 ---
@@ -63,12 +64,11 @@ _FIRST_STEP_ALONE = "- Only the first decoder step was trained: do not generate 
 
 def model_card(release: str, provenance: dict[str, Any]) -> str:
     """The card of a release's checkpoint by its `provenance.json`."""
-    training, objective, source = provenance["training"], provenance["objective"], provenance["base_model"]["source"]
-    is_folder = source is not None and Path(source).is_absolute()  # which is nothing elsewhere
+    training, objective, (base, on_hub) = provenance["training"], provenance["objective"], base_names(provenance)
     return _CARD.format(
         title=f"Tag sets of booru releases up to {release}",
-        base="none: random weights" if source is None else Path(source).name if is_folder else source,
-        base_line="" if source is None or is_folder else f"base_model: {source}\n",
+        base=base,
+        base_line=f"base_model: {on_hub}\n" if on_hub else "",
         releases=", ".join(map(str, provenance.get("releases") or [release])),
         shared_by=f" in each of {training['processes']} processes" if training["processes"] > 1 else "",
         objective=objective,

@@ -38,7 +38,12 @@ def convert(folder: Path, draft: Path) -> None:
     """
     if not (folder / "config.json").is_file():
         raise BooruError(f"{folder} is not a model folder: it has no config.json.")
-    if not files_of(folder):
+    try:
+        found = files_of(folder)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        why = type(error).__name__
+        raise BooruError(f"{folder / _INDEX} is no index of weights ({why}). Copy it again.") from error
+    if not found:
         raise BooruError(f"{folder} has no {_WHOLE}: there is nothing to convert.")
     command = [sys.executable, "-m", "booru_pipeline.vocabulary.pickled_weights", str(folder), str(draft)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -48,7 +53,7 @@ def convert(folder: Path, draft: Path) -> None:
 
 
 def files_of(folder: Path) -> list[Path]:
-    """The pickles of a folder's weights; none if there are none."""
+    """The pickles of a folder's weights; none if there are none. ValueError and its like: their index is broken."""
     index = folder / _INDEX
     if index.is_file():
         names = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()

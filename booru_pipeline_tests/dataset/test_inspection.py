@@ -162,7 +162,9 @@ def test_posts_are_found_by_id_and_booru(made):
     for words, problem in [
         (["999999999"], "no post 999999999 in 2021a, 2021b"),
         (["pekora"], "'pekora' names no post"),
-        (["a", "b", "3"], "no post a/b/3"),
+        (["a", "b", "3"], "names no post"),
+        ([rows[0]["booru"], "junk", str(rows[0]["fid"])], "names no post"),
+        ([f"{rows[0]['booru']}/x", "junk", str(rows[0]["fid"])], "names no post"),
         ([""], "names no post"),
         ([str(10**20)], "names no post"),
         (["elsewhere", str(alone)], "no post elsewhere"),

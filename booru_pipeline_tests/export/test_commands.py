@@ -14,12 +14,11 @@ from booru_pipeline.dataset.posts import load_posts
 from booru_pipeline.lake.lake import Lake
 from booru_pipeline.vocabulary.vocabulary import Vocabulary
 from booru_pipeline_tests.cli.command import assert_refused, booru
-from booru_pipeline_tests.cli.conftest import workplace  # noqa: F401
 from booru_pipeline_tests.export.test_export import run_alone
 
 
 @pytest.mark.parametrize(("command", "without"), [("hub", ()), ("onnx", ("torch", "transformers"))])
-def test_what_is_exported_prints_what_the_command_says(workplace, tmp_path, command, without):  # noqa: F811
+def test_what_is_exported_prints_what_the_command_says(workplace, tmp_path, command, without):
     folder = tmp_path / "shared"
     made = booru(workplace, "export", command, str(folder), "--license", "cc-by-4.0")
     assert made.returncode == 0, made.stderr
@@ -38,7 +37,7 @@ def test_what_is_exported_prints_what_the_command_says(workplace, tmp_path, comm
     assert_refused(again, "is there already")
 
 
-def test_the_dataset_is_loaded_as_the_hub_would(workplace, tmp_path):  # noqa: F811
+def test_the_dataset_is_loaded_as_the_hub_would(workplace, tmp_path):
     folder = tmp_path / "posts"
     made = booru(workplace, "export", "hub", str(folder), "--dataset")
     assert made.returncode == 0, made.stderr
@@ -67,7 +66,7 @@ def test_the_dataset_is_loaded_as_the_hub_would(workplace, tmp_path):  # noqa: F
     assert told.stdout.strip() == str(loaded["train"][0]["tags"])
 
 
-def test_a_folder_of_a_persons_is_left_as_it_is(workplace, tmp_path):  # noqa: F811
+def test_a_folder_of_a_persons_is_left_as_it_is(workplace, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("mine")
     for command in (["hub"], ["hub", "--dataset"], ["onnx"]):

@@ -2,8 +2,10 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import onnxruntime
@@ -13,8 +15,9 @@ from huggingface_hub import ModelCard
 
 from booru_pipeline.dataset.options import CaptionOptions
 from booru_pipeline.errors import BooruError
-from booru_pipeline.export.checkpoint import Source, tags_of, write_model
+from booru_pipeline.export.checkpoint import write_model
 from booru_pipeline.export.graph import GRAPH_FILE, write_graph
+from booru_pipeline.export.source import Source
 from booru_pipeline.export.tag_model import NO_LABEL, TagModel
 from booru_pipeline.model.predictor import Predictor
 from booru_pipeline.model.suggest.explaining import answer_to, closure_of
@@ -138,7 +141,7 @@ def test_the_card_says_what_it_is_to_the_hub(source, tmp_path):
     write_model(source, tmp_path / "shared")
     card = ModelCard.load(tmp_path / "shared" / "README.md")
     assert card.data.license == "cc0-1.0"
-    objective = tags_of(source)["objective"]
+    objective = source.tags["objective"]
     assert objective in card.data.tags
     assert card.data.pipeline_tag == ("text-classification" if objective in ("present", "set") else "text-generation")
     assert "was not evaluated" in card.text
@@ -154,7 +157,7 @@ def test_the_weights_are_a_plain_transformers_model(source, tmp_path):
     write_model(source, tmp_path / "shared")
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "shared")
     model = AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "shared")
-    told = tags_of(source)
+    told = source.tags
     text = "<smile>" if told["pieces"] is None else "smile"
     ids = tokenizer(text, return_tensors="pt").input_ids
     of_smile = told["labels"].index("smile")
@@ -163,7 +166,20 @@ def test_the_weights_are_a_plain_transformers_model(source, tmp_path):
     assert model(input_ids=ids, decoder_input_ids=torch.zeros(1, 1, dtype=torch.long)).logits.isfinite().all()
 
 
-def test_a_checkpoint_that_is_not_whole_leaves_nothing(source, tmp_path):
-    with pytest.raises((BooruError, OSError)):
-        write_model(Source("2021a", tmp_path / "nowhere", RELATIONS, None, "unknown"), tmp_path / "shared")
+@pytest.mark.parametrize("write", [write_model, write_graph])
+def test_a_checkpoint_that_is_not_whole_leaves_nothing(write, tmp_path):
+    with pytest.raises(BooruError, match="no vocabulary"):
+        write(Source("2021a", tmp_path / "nowhere", RELATIONS, None, "unknown"), tmp_path / "shared")
     assert not (tmp_path / "shared").exists()
+
+
+def test_a_base_model_in_a_folder_here_is_named_without_its_path(source, tmp_path):
+    copy = shutil.copytree(source.checkpoint, tmp_path / "checkpoint")
+    provenance = json.loads((copy / "provenance.json").read_text())
+    base = {"name": str(tmp_path / "my_t5"), "source": str(tmp_path / "my_t5")}
+    (copy / "provenance.json").write_text(json.dumps({**provenance, "base_model": base}))
+    write_model(replace(source, checkpoint=copy), tmp_path / "shared")
+    card = ModelCard.load(tmp_path / "shared" / "README.md")
+    assert "T5 (my_t5)" in card.text
+    assert card.data.base_model is None
+    assert str(tmp_path) not in card.content

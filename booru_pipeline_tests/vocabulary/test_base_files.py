@@ -19,7 +19,7 @@ from booru_pipeline.vocabulary.base_model import HUB_MODELS
 from booru_pipeline.vocabulary.pickled_weights import convert
 from booru_pipeline_tests.cli.command import assert_refused, booru
 
-# What each preset's page on the hub lists, as of its last revision, but for files of other programs' weights.
+# What each preset's page on the hub is known to list, written from memory: it cannot be looked at from here.
 SAFE, PICKLE = "model.safetensors", "pytorch_model.bin"
 ALWAYS = ("config.json", "generation_config.json", "spiece.model", "tokenizer_config.json")
 LISTED = {
@@ -201,6 +201,10 @@ def test_what_is_no_weights_is_refused_and_never_run(shared, tmp_path, content):
     (base / PICKLE).unlink()
     with pytest.raises(BooruError, match="nothing to convert"):
         convert(base, tmp_path / "safe")
+    for index in ("{", "[]", '{"weight_map": 3}'):
+        (base / f"{PICKLE}.index.json").write_text(index)
+        with pytest.raises(BooruError, match="is no index of weights"):
+            convert(base, tmp_path / "safe")
 
 
 def test_the_process_that_reads_pickles_has_no_network_and_starts_nothing(tmp_path):

@@ -51,15 +51,15 @@ def ask(
     """
     if sys.stdin is None or not sys.stdin.isatty() or not sys.stdout.isatty():
         raise BooruError("this is no terminal. Ask many questions at once with `booru suggest --file -`.")
-    if top < 1:
-        raise BooruError(f"cannot give {top} suggestions: --top must be at least 1.")
+    from booru_pipeline.model.suggest.filters import Filters, check_top
+
+    check_top(top)
     settings = read_settings(raw=raw, home=home, relations=relations)
     key = whom_to_ask(settings, release)
     import duckdb
     from prompt_toolkit import PromptSession
 
     from booru_pipeline.model.suggest.asking import Request
-    from booru_pipeline.model.suggest.filters import Filters
     from booru_pipeline.model.suggest.post_index import PostIndex
     from booru_pipeline.pipeline.opening import open_asker
 

@@ -38,12 +38,12 @@ def suggest_file(
     Raises:
         BooruError: The file cannot be read or holds no label, or the other cannot be written.
     """
+    from booru_pipeline.model.suggest.filters import check_top
     from booru_pipeline.model.suggest.many import suggest_many
     from booru_pipeline.model.suggest.post_index import PostIndex
     from booru_pipeline.pipeline.opening import open_asker
 
-    if top < 1:
-        raise BooruError(f"cannot give {top} suggestions: --top must be at least 1.")
+    check_top(top)
     if to is not None and to.exists():
         raise BooruError(f"{to} is there already. Name another file.")
     name, lines = ("standard input" if str(file) == "-" else str(file)), _lines(file)

@@ -15,7 +15,7 @@ from booru_pipeline.model.suggest.answer import Answer, Completion, Observed, Su
 from booru_pipeline.model.suggest.completing import Completer
 from booru_pipeline.model.suggest.counting import Counter, pairs_apart
 from booru_pipeline.model.suggest.explaining import answer_to, closure_of, explain, refuse_no_numbers
-from booru_pipeline.model.suggest.filters import Filters
+from booru_pipeline.model.suggest.filters import Filters, check_top
 from booru_pipeline.model.suggest.understanding import Question, understand
 from booru_pipeline.tags import Category
 from booru_pipeline.training_shards.relations import Relations
@@ -132,8 +132,7 @@ class Asker:
 
     def _understood(self, request: Request) -> Question | BooruError:
         try:
-            if request.top < 1:
-                raise BooruError(f"cannot give {request.top} suggestions: --top must be at least 1.")
+            check_top(request.top)
             return self.understand(request.tags)
         except BooruError as error:
             return error

@@ -12,6 +12,12 @@ from booru_pipeline.tags import Category
 CATEGORIES: Final = tuple(category.name.lower() for category in Category if category is not Category.UNCATALOGUED)
 
 
+def check_top(top: int) -> None:
+    """Raise a BooruError where there are to be no suggestions."""
+    if top < 1:
+        raise BooruError(f"cannot give {top} suggestions: --top must be at least 1.")
+
+
 @dataclass(frozen=True)
 class Filters:
     """Which suggestions are wanted; all of them by default.

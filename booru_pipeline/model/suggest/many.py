@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from booru_pipeline.model.ranking import best_of
 from booru_pipeline.model.suggest.explaining import answer_to, closure_of, refuse_no_numbers, rows_of
-from booru_pipeline.model.suggest.filters import Filters
+from booru_pipeline.model.suggest.filters import Filters, check_top
 from booru_pipeline.training_shards.relations import Relations
 
 if TYPE_CHECKING:
@@ -43,8 +43,9 @@ def suggest_many(
         filters: Which are wanted; `min_support` is not looked at, since nothing is counted.
 
     Raises:
-        BooruError: The checkpoint answers with what is no number.
+        BooruError: There are to be no suggestions, or the checkpoint answers with what is no number.
     """
+    check_top(top)
     vocabulary, deprecated = predictor.vocabulary, relations.deprecated
     unwanted = np.array([tag in deprecated or filters.excludes(tag) for tag in vocabulary.labels], dtype=bool)
     unwanted |= ~np.array([filters.takes(name) for name in vocabulary.category_names], dtype=bool)

@@ -6,13 +6,6 @@ import pytest
 
 from booru_pipeline.model.suggest.prompt import read_prompt
 from booru_pipeline_tests.cli.command import assert_refused, booru
-from booru_pipeline_tests.cli.conftest import make_workplace
-from booru_pipeline_tests.shared_folder import made_once
-
-
-@pytest.fixture(scope="session")
-def workplace(tmp_path_factory):
-    return made_once(tmp_path_factory, "workplace", make_workplace)
 
 
 def test_sets_are_drawn_by_seed_in_all_three_forms(workplace):
