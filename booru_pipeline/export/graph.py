@@ -13,6 +13,7 @@ from booru_pipeline.export import card, tag_model
 from booru_pipeline.export.checkpoint import write_tags
 from booru_pipeline.export.source import Source
 from booru_pipeline.model.provenance import CARD_FILE
+from booru_pipeline.model.ranking.graph import open_session
 
 GRAPH_FILE: Final = "model.onnx"
 _OPSET: Final = 18  # the first with the largest of what is scattered to one place
@@ -86,12 +87,8 @@ def _plain_largest() -> Iterator[None]:
 
 
 def _check(path: Path, model: "tag_model.TagModel", some: Any) -> None:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = open_session(path)
     for labels in (some, some[:1, :1]):
-        [found] = session.run(None, {"labels": labels.numpy()})
-        if not np.allclose(found, model(labels).numpy(), rtol=0, atol=_CLOSE):
+        found = None if session is None else session.run(None, {"labels": labels.numpy()})[0]
+        if found is None or not np.allclose(found, model(labels).numpy(), rtol=0, atol=_CLOSE):
             raise BooruError("the graph does not answer as torch does, so that none is written. Please report this.")

@@ -54,7 +54,7 @@ class GraphRanker:
         """The ranker of a checkpoint's graph; None if it has none, or that of other weights."""
         if not (folder / GRAPH_FILE).is_file():
             return None
-        session = _open(folder / GRAPH_FILE)
+        session = open_session(folder / GRAPH_FILE)
         if session is None or session.get_modelmeta().custom_metadata_map.get(_OF) != _weights(folder):
             return None
         return cls(session, question, shares_one=objective is not ObjectiveName.PRESENT)
@@ -141,14 +141,14 @@ def _some_input(ranker: "LabelRanker | PresenceRanker") -> dict[str, IntArray]:
 def _agrees(path: Path, ranker: "LabelRanker | PresenceRanker") -> bool:
     import torch
 
-    session = _open(path)
+    session = open_session(path)
     inputs = _some_input(ranker)
     with torch.inference_mode():
         theirs = ranker.as_module()(*(torch.from_numpy(part) for part in inputs.values())).numpy()
     return session is not None and bool(np.allclose(session.run(None, inputs)[0], theirs, rtol=0, atol=_CLOSE))
 
 
-def _open(path: Path) -> Any:
+def open_session(path: Path) -> Any:
     """A session on the graph; None if it cannot be read."""
     import onnxruntime
 
