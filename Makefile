@@ -3,6 +3,8 @@
 VENV ?= .venv
 # Processes that share the tests: more than the cores, since many tests wait for servers and processes.
 WORKERS ?= 3
+# What is imported is compiled once, and not in every process anew, where a container's image sets this.
+unexport PYTHONDONTWRITEBYTECODE
 # The demo's own places: whatever the environment and booru.toml say, it meets no real releases, artifacts or store.
 SAMPLE_RAW = booru_sample/raw
 SAMPLE_HOME = booru_sample/home

@@ -103,3 +103,19 @@ def test_the_demo_has_its_own_places_and_dev_opens_them_unless_others_are_named(
     assert f"export BOORU_RAW='{ROOT}/booru_sample/raw' BOORU_HOME='{ROOT}/booru_sample/home'" in line
     assert lines("dev")[-1].startswith(places)
     assert "booru_sample" not in lines("dev", BOORU_HOME="/real/home")[-1]
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_what_is_imported_is_compiled_once_wherever_make_is_called(tmp_path):
+    (tmp_path / "Makefile").write_text(
+        f"include {ROOT}/Makefile\nseen:\n\t@{REAL} -c 'import sys; print(sys.dont_write_bytecode)'\n"
+    )
+    done = subprocess.run(
+        ["make", "seen", f"VENV={sys.prefix}"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "False\n"
