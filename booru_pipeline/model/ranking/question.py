@@ -103,13 +103,10 @@ def best_of(scores: npt.NDArray[np.floating], size: int) -> list[IntArray]:
         scores: [contexts, labels], none NaN.
         size: How many of each.
     """
-    import torch
-
     size = min(size, scores.shape[1])
     if not scores.size or not size:
         return [np.empty(0, dtype=np.int64)] * len(scores)
-    # torch finds the place of the cut fifteen times as fast as `np.argpartition` among 40,000 labels.
-    cut = torch.from_numpy(np.require(scores, requirements=["C", "W"])).topk(size, sorted=True).values[:, -1:].numpy()
+    cut = np.partition(scores, -size, axis=1)[:, -size, None]
     row, label = np.nonzero((scores >= cut) & ~np.isneginf(scores))
     order = np.lexsort((-scores[row, label], row))
     starts = np.searchsorted(row, np.arange(len(scores) + 1))
