@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import duckdb
 import pyarrow as pa
@@ -13,6 +13,8 @@ from booru_pipeline.cli.rows import Form, write
 from booru_pipeline.cli.tags.questions import warn
 from booru_pipeline.errors import BooruError
 from booru_pipeline.lake.publish import staged_beside
+
+_AT_ONCE: Final = 1000  # lines whose unknown names are looked up together
 
 if TYPE_CHECKING:
     from booru_pipeline.model.suggest.filters import Filters
@@ -50,17 +52,17 @@ def suggest_file(
     given: list[tuple[int, tuple[str, ...]]] = []
     with duckdb.connect() as connection:
         asker = open_asker(settings, key, lambda files: PostIndex.of(connection, files))
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                question = asker.understand([line])
-            except BooruError as error:
-                warn(f"{name}, line {number}: {error}")
-                continue
-            for left in question.left_out:
-                warn(f"{name}, line {number}: left out: {left.why}")
-            given.append((number, question.given))
+        reader = asker.reader()
+        written = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+        for start in range(0, len(written), _AT_ONCE):
+            some = written[start : start + _AT_ONCE]
+            for (number, _), question in zip(some, reader.read([[line] for _, line in some]), strict=True):
+                if isinstance(question, BooruError):
+                    warn(f"{name}, line {number}: {question}")
+                    continue
+                for left in question.left_out:
+                    warn(f"{name}, line {number}: left out: {left.why}")
+                given.append((number, question.given))
         if not given:
             raise BooruError(f"{name} has no line with a label. Write the tags of a post a line, with commas.")
         rows = pa.concat_tables(suggest_many(asker.predictor, asker.relations, given, top, filters))

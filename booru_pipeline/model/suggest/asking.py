@@ -16,7 +16,7 @@ from booru_pipeline.model.suggest.completing import Completer
 from booru_pipeline.model.suggest.counting import Counter, pairs_apart
 from booru_pipeline.model.suggest.explaining import answer_to, closure_of, explain, refuse_no_numbers
 from booru_pipeline.model.suggest.filters import Filters, check_top
-from booru_pipeline.model.suggest.understanding import Question, understand
+from booru_pipeline.model.suggest.understanding import Question, Reader
 from booru_pipeline.tags import Category
 from booru_pipeline.training_shards.relations import Relations
 from booru_pipeline.vocabulary.label_names import LabelNames
@@ -70,9 +70,20 @@ class Asker:
         return LabelNames(self.predictor.vocabulary, self.relations)
 
     def understand(self, tags: Sequence[str]) -> Question:
-        """Which labels were typed; see `understanding.understand`."""
+        """Which labels were typed.
+
+        Raises:
+            BooruError: Nothing was typed, or nothing of it is a label.
+        """
+        [question] = self.reader().read([tags])
+        if isinstance(question, BooruError):
+            raise question
+        return question
+
+    def reader(self) -> Reader:
+        """What finds the labels in many questions."""
         vocabulary = self.predictor.vocabulary
-        return understand(tags, vocabulary, self.relations, self.counter, self.thresholds, lambda: self.names)
+        return Reader(vocabulary, self.relations, self.counter, self.thresholds, lambda: self.names)
 
     def ask(self, requests: Sequence[Request]) -> list[Answer | BooruError]:
         """Answer several questions, the model being asked once for all of them.
@@ -114,7 +125,7 @@ class Asker:
             filters: Which tags may be drawn.
 
         Raises:
-            BooruError: As `understanding.understand` and `Completer.complete`, or there are to be no sets.
+            BooruError: As `understand` and `Completer.complete`, or there are to be no sets.
         """
         if sets < 1:
             raise BooruError(f"cannot draw {sets} sets: --sets must be at least 1.")

@@ -65,7 +65,10 @@ class _Word:
     begins: bool
 
 
-def read_prompt(arguments: Sequence[str], known: Known) -> list[Piece]:
+Remembered = dict[tuple[tuple[_Word, ...], bool], list[Piece]]  # of the words between commas, and if there is more
+
+
+def read_prompt(arguments: Sequence[str], known: Known, remembered: Remembered | None = None) -> list[Piece]:
     """The names that were typed, in their order, each once.
 
     Commas and lines end a name, and spaces in it are underscores. What is no name between two commas, and what stands
@@ -75,9 +78,16 @@ def read_prompt(arguments: Sequence[str], known: Known) -> list[Piece]:
     Args:
         arguments: What was typed, in one piece or several.
         known: Whether something is a name.
+        remembered: What earlier calls found with the same `known`; what is found is added.
     """
     items = [item for item in _items(arguments, known) if item]
-    pieces = [piece for item in items for piece in _pieces(item, known, whole=len(items) > 1)]
+    found = {} if remembered is None else remembered
+    pieces: list[Piece] = []
+    for item in items:
+        key = tuple(item), len(items) > 1
+        if key not in found:
+            found[key] = _pieces(item, known, whole=len(items) > 1)
+        pieces += found[key]
     return list(dict.fromkeys(piece for piece in pieces if piece.tag))
 
 

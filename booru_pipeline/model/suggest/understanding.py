@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from booru_pipeline.errors import BooruError, printable
 from booru_pipeline.model.suggest.answer import LeftOut
 from booru_pipeline.model.suggest.counting import Counter
-from booru_pipeline.model.suggest.prompt import Piece, read_prompt
+from booru_pipeline.model.suggest.prompt import Piece, Remembered, read_prompt
 from booru_pipeline.tags import Category
 from booru_pipeline.training_shards.relations import Relations
 from booru_pipeline.vocabulary.label_names import LabelNames
@@ -29,56 +29,84 @@ class Question:
     left_out: tuple[LeftOut, ...]
 
 
-def understand(
-    tags: Sequence[str],
-    vocabulary: Vocabulary,
-    relations: Relations,
-    counter: Counter,
-    thresholds: VocabularyOptions | None,
-    names: Callable[[], LabelNames],
-) -> Question:
-    """Read what was typed, see `prompt.read_prompt`, and find the labels.
+class Reader:
+    """Finds the labels in what was typed, question after question.
 
-    Args:
-        tags: What was typed, in one piece or several.
-        vocabulary: The checkpoint's.
-        relations: Its aliases and implications.
-        counter: Of the shards: what is no label may be a tag all the same.
-        thresholds: Which tags became labels, if it is known.
-        names: Gives the labels' names, which are needed where a name is none.
-
-    Raises:
-        BooruError: Nothing was typed, or nothing of it is a label.
+    What some text between two commas stands for is remembered, so that thousands of posts are read as fast as the
+    names in them are new: a reader is for one file, and not for the life of a server.
     """
-    tried: set[str] = set()
 
-    def known(name: str) -> bool:
-        tried.add(name)
-        return name in vocabulary.index or name in relations.aliases
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        relations: Relations,
+        counter: Counter,
+        thresholds: VocabularyOptions | None,
+        names: Callable[[], LabelNames],
+    ) -> None:
+        """Make ready to read.
 
-    pieces = read_prompt(tags, known)
-    if not pieces:
-        raise BooruError("no tag is given. Name at least one, such as usada_pekora.")
-    found: dict[str, tuple[int, int]] = {}
-    if any(relations.canonical(piece.tag) not in vocabulary.index for piece in pieces):
-        # A surrogate (an argument in another encoding) is on no post, and DuckDB refuses to look for it.
-        tags_tried = {relations.canonical(name) for name in tried if name.isprintable()}
-        found = counter.look_up(tags_tried.difference(vocabulary.index))
-        pieces = read_prompt(tags, lambda name: known(name) or name in found)
-    asked = [piece.tag for piece in pieces if relations.canonical(piece.tag) in vocabulary.index]
-    others = [piece for piece in pieces if piece.tag not in asked]
-    left_out: tuple[LeftOut, ...] = ()
-    if others:
-        near = names()
-        whys = [_why(piece, relations.canonical(piece.tag), found, thresholds, near) for piece in others]
-        given_up = [relations.canonical(piece.tag) in relations.deprecated for piece in others]
-        whys = [f"{why} It is deprecated on Danbooru." if it else why for why, it in zip(whys, given_up, strict=True)]
-        left_out = tuple(LeftOut(piece.tag, why) for piece, why in zip(others, whys, strict=True))
-    if not asked:
-        said = " ".join(item.why for item in left_out)
-        hint = "" if "?" in said else " Look for labels with `booru sql --file general_labels`."
-        raise BooruError(("" if len(left_out) == 1 else "no label is left to ask about: ") + said + hint)
-    return Question(tuple(asked), tuple(dict.fromkeys(map(relations.canonical, asked))), left_out)
+        Args:
+            vocabulary: The checkpoint's.
+            relations: Its aliases and implications.
+            counter: Of the shards: what is no label may be a tag all the same.
+            thresholds: Which tags became labels, if it is known.
+            names: Gives the labels' names, which are needed where a name is none.
+        """
+        self._vocabulary, self._relations, self._counter = vocabulary, relations, counter
+        self._thresholds, self._names = thresholds, names
+        self._found: dict[str, tuple[int, int]] = {}  # tags that are no labels, with posts and category
+        self._of_labels: Remembered = {}
+        self._of_tags: Remembered = {}
+        self._left_out: dict[Piece, LeftOut] = {}
+
+    def read(self, questions: Sequence[Sequence[str]]) -> list[Question | BooruError]:
+        """What each question is about, see `prompt.read_prompt`, or why it is about nothing.
+
+        Args:
+            questions: What was typed for each, in one piece or several.
+        """
+        tried: set[str] = set()
+
+        def known(name: str) -> bool:
+            tried.add(name)
+            return name in self._vocabulary.index or name in self._relations.aliases
+
+        read = [read_prompt(tags, known, self._of_labels) for tags in questions]
+        unclear = [row for row, pieces in enumerate(read) if not all(map(self._is_label, pieces))]
+        if unclear:
+            # A surrogate (an argument in another encoding) is on no post, and DuckDB refuses to look for it.
+            names = {self._relations.canonical(name) for name in tried if name.isprintable()}
+            found = self._counter.look_up(names.difference(self._vocabulary.index, self._found))
+            if found:
+                self._found |= found
+                self._of_tags.clear()
+        for row in unclear:
+            read[row] = read_prompt(questions[row], lambda name: known(name) or name in self._found, self._of_tags)
+        return [self._question(pieces) for pieces in read]
+
+    def _is_label(self, piece: Piece) -> bool:
+        return self._relations.canonical(piece.tag) in self._vocabulary.index
+
+    def _question(self, pieces: Sequence[Piece]) -> Question | BooruError:
+        if not pieces:
+            return BooruError("no tag is given. Name at least one, such as usada_pekora.")
+        asked = tuple(piece.tag for piece in pieces if self._is_label(piece))
+        left_out = tuple(self._why_not(piece) for piece in pieces if piece.tag not in asked)
+        if not asked:
+            said = " ".join(item.why for item in left_out)
+            hint = "" if "?" in said else " Look for labels with `booru sql --file general_labels`."
+            return BooruError(("" if len(left_out) == 1 else "no label is left to ask about: ") + said + hint)
+        return Question(asked, tuple(dict.fromkeys(map(self._relations.canonical, asked))), left_out)
+
+    def _why_not(self, piece: Piece) -> LeftOut:
+        if piece not in self._left_out:
+            tag = self._relations.canonical(piece.tag)
+            why = _why(piece, tag, self._found, self._thresholds, self._names())
+            if tag in self._relations.deprecated:
+                why = f"{why} It is deprecated on Danbooru."
+            self._left_out[piece] = LeftOut(piece.tag, why)
+        return self._left_out[piece]
 
 
 def _why(

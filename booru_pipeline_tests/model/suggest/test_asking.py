@@ -264,6 +264,22 @@ def test_a_tag_that_is_no_label_says_why(world, tmp_path):
     assert [item.tag for item in answer.left_out] == ["highres", "much"]
 
 
+def test_many_questions_are_understood_as_each_alone(world):
+    rare = RARE.replace("_", " ")
+    typed = [
+        *("smile, usada_pekor", "smile usada pekora", f"{rare}, smile", f"smile {rare} hat", "(pekora:1.2), [smile]"),
+        *("qqqqqqq", RARE, "smile, smile", "<lora:x:1>, smile", "long hair, qqqqqqq", "bunny_ears,(smile)", ","),
+    ]
+    questions = [[text] for text in [*typed, *reversed(typed)]] + [["smile", rare], [rare, "qqqqqqq"]]
+    with opened(**places(world)) as asker:
+        alone = [asker.reader().read([question])[0] for question in questions]
+        reader = asker.reader()
+        in_parts = [*reader.read(questions[:5]), *reader.read(questions[5:])]
+        for together in (asker.reader().read(questions), in_parts):
+            assert list(map(str, together)) == list(map(str, alone))
+    assert sum(isinstance(question, BooruError) for question in alone) == 7
+
+
 def test_a_pattern_that_no_label_has_is_said(world):
     assert answered(world, "smile", filters=Filters(exclude=("*_hair", "[", "*_eyez"))).idle == ("[", "*_eyez")
 
