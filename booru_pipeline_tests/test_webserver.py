@@ -7,10 +7,9 @@ import subprocess
 import pytest
 
 from booru_pipeline.defs.assets.trial import TRIAL_CHECKPOINT, TRIAL_REPORT
-from booru_pipeline.defs.shell import make_plan, run_plan
-from booru_pipeline.pipeline.settings import load_settings
 from booru_pipeline.pipeline.stages import Stage
-from booru_pipeline_tests.running import BOORU, QUICK, booru_dev, eventually
+from booru_pipeline_tests.cli.command import QUICK
+from booru_pipeline_tests.running import BOORU, booru_dev, eventually
 
 GRAPH = """{ assetNodes {
   assetKey { path } groupName description kinds dependencyKeys { path }
@@ -32,20 +31,17 @@ TICKS = """{ workspaceOrError { ... on Workspace { locationEntries { locationOrL
 
 
 @pytest.fixture(scope="module")
-def ask(raw, tmp_path_factory):
+def ask(workplace, tmp_path_factory):
     """The server on a home where the shell has made everything of a release; of two see test_ui_agrees.py."""
-    home, one = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("one") / "raw"
-    shutil.copytree(raw, one, ignore=shutil.ignore_patterns("*2021b"))
+    home = shutil.copytree(workplace / "booru_home", tmp_path_factory.mktemp("home"), dirs_exist_ok=True)
     config = home / "booru.toml"
-    config.write_text(QUICK)
+    config.write_text("[automation]\nlook_interval_s = 2\nrest_s = 2\n")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BOORU_CONFIG", str(config))
-        settings = load_settings(raw=one, home=home)
-    run_plan(settings, make_plan(settings, [], list(Stage)[-1]), print)
-
-    with booru_dev(one, home, config) as server:
-        eventually(lambda: server.graphql("{ version }"), server.log.read_text)
-        yield server.graphql
+        for name, value in QUICK.items():
+            patch.setenv(name, value)
+        with booru_dev(workplace / "booru_raw", home, config) as server:
+            eventually(lambda: server.graphql("{ version }"), server.log.read_text)
+            yield server.graphql
 
 
 def test_the_ui_has_the_graph_with_its_partitions_and_checks(ask):
