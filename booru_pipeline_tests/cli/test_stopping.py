@@ -17,7 +17,7 @@ from booru_pipeline_tests.cli.command import BOORU, environment
 from booru_pipeline_tests.training.process import wait_until
 
 TRAINING = {
-    "BOORU_CHECKPOINT__MAX_STEPS": "150",
+    "BOORU_CHECKPOINT__MAX_STEPS": "200",
     "BOORU_CHECKPOINT__EPOCHS": "0",
     "BOORU_CHECKPOINT__LOG_INTERVAL_STEPS": "10",
     "BOORU_CHECKPOINT__STATE_INTERVAL_STEPS": "20",
@@ -69,23 +69,25 @@ def outcomes(folder):
         return [run.status for run in instance.get_runs()]
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_training_that_is_stopped_says_at_which_step_and_goes_on_from_there(to_train, number, status):
-    process = start(to_train)
-    read_until(process, "step ")
-    os.killpg(process.pid, number)
-    said, code = ended(process)
-    assert code == status
-    *before, notice, stopped = said
-    assert all("  step " in line for line in before)  # what was on its way
-    assert notice == "stopping; once more ends it at once"
-    words = stopped.split()
-    assert stopped == f"stopped at step {words[3].strip(';')}; `booru run` goes on from there"
-    assert outcomes(to_train) == [dg.DagsterRunStatus.CANCELED]
-    again = start(to_train)
-    said, code = ended(again)
+def test_a_training_that_is_stopped_says_at_which_step_and_goes_on_from_there(to_train):
+    """By Ctrl-C, then as a supervisor does it; the third run comes to its end."""
+    steps = []
+    for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        process = start(to_train)
+        read_until(process, "  step ")
+        os.killpg(process.pid, number)
+        said, code = ended(process)
+        assert code == status
+        *before, notice, stopped = said
+        assert all("  step " in line for line in before)  # what was on its way
+        assert notice == "stopping; once more ends it at once"
+        steps.append(int(stopped.split()[3].strip(";")))
+        assert stopped == f"stopped at step {steps[-1]}; `booru run` goes on from there"
+    assert outcomes(to_train) == [dg.DagsterRunStatus.CANCELED] * 2
+    assert steps[0] < steps[1]
+    said, code = ended(start(to_train))
     assert code == 0, said
-    assert any(f"going on from step {words[3].strip(';')}, after" in line for line in said)
+    assert any(f"going on from step {steps[1]}, after" in line for line in said)
     assert read_record(Lake(to_train / "booru_home").checkpoint("2021a"))
 
 

@@ -111,9 +111,9 @@ def test_what_is_imported_is_compiled_once_wherever_make_is_called(tmp_path):
         f"include {ROOT}/Makefile\nseen:\n\t@{REAL} -c 'import sys; print(sys.dont_write_bytecode)'\n"
     )
     done = subprocess.run(
-        ["make", "seen", f"VENV={sys.prefix}"],
+        ["make", "--no-print-directory", "seen", f"VENV={sys.prefix}"],  # make may have started the tests, and says so
         cwd=tmp_path,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "MAKEFLAGS": ""},
         capture_output=True,
         text=True,
         check=True,
