@@ -105,7 +105,7 @@ def _entities(text: str) -> str:
 
 def _invisible(text: str) -> str:
     text = _IGNORABLE.sub("", text)
-    if text.isprintable():  # as nearly all text is: nothing hidden is
+    if text.isprintable():  # nothing hidden is, and nearly all text
         return text
     return "".join(letter for letter in text if letter.isspace() or not _is_hidden(letter))
 
