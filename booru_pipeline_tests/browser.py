@@ -96,18 +96,17 @@ class Ui:
         """
         self.page.get_by_role("button", name="Materialize").first.click()
         dialog = self.page.get_by_role("dialog")
-        selected = False
+        selected = dialog.get_by_text("1 partition")
         if new:
             dialog.get_by_text("Add a partition").click()
             self.page.get_by_role("dialog").last.get_by_role("textbox").fill(release)
             self.page.get_by_role("button", name="Save").click()
             with suppress(TimeoutError):  # on a busy machine the list may come after the name, and drop it as unknown
-                dialog.get_by_text("1 partition").wait_for(timeout=_PATIENCE_MS / 5)
-                selected = True
-            if not selected:  # what a person does then
+                selected.wait_for(timeout=_PATIENCE_MS / 5)
+            if not selected.is_visible():  # what a person does then
                 self.page.reload()
                 self.page.get_by_role("button", name="Materialize").first.click()
-        if not selected:
+        if not selected.is_visible():
             dialog.get_by_text("Select a partition").click()
             self.page.get_by_role("menuitem", name=release).click()
             self.page.keyboard.press("Escape")  # the list of partitions

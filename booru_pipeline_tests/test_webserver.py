@@ -8,7 +8,7 @@ import pytest
 
 from booru_pipeline.defs.assets.trial import TRIAL_CHECKPOINT, TRIAL_REPORT
 from booru_pipeline.pipeline.stages import Stage
-from booru_pipeline_tests.cli.command import QUICK
+from booru_pipeline_tests.cli.command import quick_settings
 from booru_pipeline_tests.running import BOORU, booru_dev, eventually
 
 GRAPH = """{ assetNodes {
@@ -36,12 +36,9 @@ def ask(workplace, tmp_path_factory):
     home = shutil.copytree(workplace / "booru_home", tmp_path_factory.mktemp("home"), dirs_exist_ok=True)
     config = home / "booru.toml"
     config.write_text("[automation]\nlook_interval_s = 2\nrest_s = 2\n")
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in QUICK.items():
-            patch.setenv(name, value)
-        with booru_dev(workplace / "booru_raw", home, config) as server:
-            eventually(lambda: server.graphql("{ version }"), server.log.read_text)
-            yield server.graphql
+    with quick_settings(), booru_dev(workplace / "booru_raw", home, config) as server:
+        eventually(lambda: server.graphql("{ version }"), server.log.read_text)
+        yield server.graphql
 
 
 def test_the_ui_has_the_graph_with_its_partitions_and_checks(ask):

@@ -6,8 +6,6 @@ from functools import lru_cache
 from itertools import islice
 from typing import Final
 
-from rapidfuzz import fuzz, process
-
 from booru_pipeline.errors import BooruError, printable
 from booru_pipeline.release.names import canonical_tag
 from booru_pipeline.training_shards.relations import Relations
@@ -90,6 +88,8 @@ class LabelNames:
         return f" Did you mean {printable(listed)}?"
 
     def _alike(self, typed: str) -> list[str]:
+        from rapidfuzz import fuzz, process  # only for a name that is unknown
+
         found = process.extract(typed, self._label_of.keys(), scorer=fuzz.ratio, score_cutoff=_LIKE, limit=_SHOWN)
         return [name for name, _, _ in found]
 

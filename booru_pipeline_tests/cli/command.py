@@ -12,6 +12,8 @@ import tempfile
 import termios
 from pathlib import Path
 
+import pytest
+
 BOORU = Path(sys.executable).with_name("booru")
 QUICK = {
     "BOORU_CHECKPOINT__MAX_STEPS": "60",
@@ -23,6 +25,15 @@ QUICK = {
 
 def environment():
     return {**os.environ, **QUICK, "COLUMNS": "120"}
+
+
+@contextlib.contextmanager
+def quick_settings():
+    """This process, and those that it starts, have the settings of `environment`."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in QUICK.items():
+            patch.setenv(name, value)
+        yield
 
 
 def booru(folder, *arguments, **more):

@@ -52,7 +52,7 @@ def read_until(process, text):
     for line in process.stdout:
         lines.append(line)
         if text in line:
-            return
+            return lines
     pytest.fail(f"it ended before {text!r}: {''.join(lines)}")
 
 
@@ -74,7 +74,8 @@ def test_a_training_that_is_stopped_says_at_which_step_and_goes_on_from_there(to
     steps = []
     for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
         process = start(to_train)
-        read_until(process, "  step ")
+        started = read_until(process, "  step ")
+        assert not steps or any(f"going on from step {steps[-1]}, after" in line for line in started)
         os.killpg(process.pid, number)
         said, code = ended(process)
         assert code == status

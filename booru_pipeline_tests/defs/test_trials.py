@@ -21,13 +21,16 @@ from booru_pipeline.pipeline.checkpoints import find_earlier
 from booru_pipeline.pipeline.promoted import checkpoint_in_use, go_back, promote, read_promoted
 from booru_pipeline.pipeline.settings import load_settings
 from booru_pipeline.pipeline.stages import Stage
-from booru_pipeline_tests.cli.command import QUICK
+from booru_pipeline_tests.cli.command import quick_settings
+
+LR5 = [
+    *("checkpoint.learning_rate=0.005", "evaluation_report.test_posts=20"),
+    "evaluation_report.hidden_shares=[0.1, 0.3, 0.5, 0.9]",
+]
 
 
 def settings_with(raw, home, *overrides):
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in QUICK.items():
-            patch.setenv(name, value)
+    with quick_settings():
         return load_settings(list(overrides), raw=raw, home=home)
 
 
@@ -58,7 +61,7 @@ def contents(folder):
 @pytest.fixture(scope="module")
 def lr5(base):
     before = [contents(stage.path(base.lake, "2021a")) for stage in (Stage.CHECKPOINT, Stage.EVALUATION_REPORT)]
-    plan, lines = try_out(base, "lr5", "checkpoint.learning_rate=0.005", "evaluation_report.test_posts=20")
+    plan, lines = try_out(base, "lr5", *LR5)
     after = [contents(stage.path(base.lake, "2021a")) for stage in (Stage.CHECKPOINT, Stage.EVALUATION_REPORT)]
     assert before == after
     return plan, lines
@@ -93,7 +96,7 @@ def test_the_ui_has_it_as_a_partition_whose_figures_can_be_plotted(base, lr5):
             which = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=["2021a@lr5"])
             (record,) = instance.fetch_materializations(which, limit=2).records
         names = record.asset_materialization.metadata.keys()
-        assert "recall@10, 50 % hidden" in names
+        assert {f"recall@10, {share} % hidden" for share in (10, 30, 50, 90)} <= names
         assert instance.get_dynamic_partitions("release") == ["2021a"]
 
 
@@ -101,13 +104,13 @@ def test_status_shows_it_with_its_figures_and_what_is_other(base, lr5):
     with open_instance(base.lake) as instance:
         (item,) = [one for one in trial_status(base, instance) if one.trial == "2021a@lr5"]
     assert (item.state, item.promoted) == ("evaluated", False)
-    assert set(item.recall) == {0.5}
+    assert set(item.recall) == {0.1, 0.3, 0.5, 0.9}
     assert any("learning_rate" in option and "0.005" in option for option in item.options)
     json.dumps(item.as_dict())
 
 
 def test_the_same_trial_again_is_nothing_to_do_and_another_of_its_name_is_refused(base, lr5):
-    plan, lines = try_out(base, "LR5", "checkpoint.learning_rate=0.005", "evaluation_report.test_posts=20")
+    plan, lines = try_out(base, "LR5", *LR5)
     assert (plan.due, lines) == ([], [])
     with pytest.raises(BooruError, match=r"there is a trial 2021a@lr5 already.*learning_rate.*--retrain"):
         try_out(base, "lr5", "checkpoint.learning_rate=0.01")

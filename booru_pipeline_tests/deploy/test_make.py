@@ -14,6 +14,7 @@ FAILS = "#!/bin/sh\necho 'pyenv: not found' >&2\nexit 127\n"  # as a shim of pye
 OLD = '#!/bin/sh\nexec "{real}" -c "raise SystemExit(1)"\n'  # no answer that an old one gives is another
 NO_VENV = '#!/bin/sh\ncase "$2" in *ensurepip*) exit 1 ;; esac\nexec "{real}" "$@"\n'  # Debian's without its package
 GOOD = '#!/bin/sh\nexec "{real}" "$@"\n'
+needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="needs make on the PATH: apt install make")
 REMEDY = "apt install python3 python3-venv"
 
 
@@ -81,7 +82,7 @@ def test_the_one_that_is_named_wins_and_an_environment_that_is_there_stays(make_
     assert (tmp_path / "venv" / "mine").exists()
 
 
-@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+@needs_make
 def test_the_demo_has_its_own_places_and_dev_opens_them_unless_others_are_named():
     def lines(target, **settings):
         environment = {name: value for name, value in os.environ.items() if not name.startswith("BOORU_")}
@@ -105,7 +106,7 @@ def test_the_demo_has_its_own_places_and_dev_opens_them_unless_others_are_named(
     assert "booru_sample" not in lines("dev", BOORU_HOME="/real/home")[-1]
 
 
-@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+@needs_make
 def test_what_is_imported_is_compiled_once_wherever_make_is_called(tmp_path):
     (tmp_path / "Makefile").write_text(
         f"include {ROOT}/Makefile\nseen:\n\t@{REAL} -c 'import sys; print(sys.dont_write_bytecode)'\n"
